@@ -1,0 +1,1 @@
+"""What exists, as frozen values: events, features, sources, health, segmentations. No engine, no file, no door."""

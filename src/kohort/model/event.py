@@ -1,0 +1,120 @@
+"""The event table: the one shape that every source is turned into and every feature is computed from.
+
+One row is one thing that happened, or one thing that was learned about a customer (`identify`). An order line
+is an event of the name `order_line`. Numbers are integers, so that every engine adds them up to the same bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Scalar = str | int | bool | None
+ColumnType = Literal["text", "number", "flag", "time"]
+
+QUANTITY_SCALE = 1_000
+"""`quantity` counts thousandths, so that 1.5 kg is exact."""
+
+NUMBER_SCALE = 1_000_000
+"""Declared `number` properties and traits count millionths."""
+
+ANONYMOUS_BUCKET = -1
+"""Partition of events without a customer. They count as revenue and belong to nobody."""
+
+ORDER_LINE = "order_line"
+IDENTIFY = "identify"
+
+LINE_KINDS = (
+    "goods",
+    "postage",
+    "fee",
+    "discount",
+    "sample",
+    "manual",
+    "adjustment",
+    "bad_debt",
+    "voucher",
+    "commission",
+    "test",
+    "stock_note",
+)
+"""What an order line is about. Only `goods` are purchases; everything else is kept and told apart."""
+
+FIXED_COLUMNS: dict[str, str] = {
+    "bucket": "int32",  # partition: customer mod number of buckets, ANONYMOUS_BUCKET without a customer
+    "customer": "int64",  # random pseudonym from the vault; null = anonymous
+    "event_id": "string",  # counts once, for ever
+    "event": "string",  # name: order_line, identify, page, …
+    "ts": "int64",  # when it happened, microseconds UTC
+    "received_at": "int64",  # when we learned it, microseconds UTC
+    "local_day": "int32",  # days since 1970-01-01 in the workspace's zone
+    "local_hour": "int32",  # 0 to 23 in the workspace's zone
+    "order_id": "string",
+    "product": "string",  # the company's product code
+    "product_name": "string",
+    "category": "string",
+    "line_kind": "string",  # one of LINE_KINDS; null unless order_line
+    "duplicate_line": "bool",  # second and later identical line of one order; null unless order_line
+    "quantity": "int64",  # QUANTITY_SCALE; negative = returned
+    "amount": "int64",  # minor units of the workspace currency; negative = returned; null = currency unknown
+    "amount_source": "int64",  # minor units of `currency`
+    "currency": "string",  # ISO 4217 of amount_source
+    "fx_day": "int32",  # day of the exchange rate used; null = no conversion
+    "batch": "int64",  # the ingest batch that stored the row
+}
+"""Column name → Arrow type name. Declared properties follow as `p_<name>`, traits as `t_<name>`."""
+
+ARROW_TYPE: dict[ColumnType, str] = {"text": "string", "number": "int64", "flag": "bool", "time": "int64"}
+
+
+def property_column(name: str) -> str:
+    """Column of a declared event property."""
+    return f"p_{name}"
+
+
+def trait_column(name: str) -> str:
+    """Column of a declared customer trait; filled on `identify` events."""
+    return f"t_{name}"
+
+
+def event_schema(extra: dict[str, ColumnType] | None = None) -> pa.Schema:
+    """Arrow schema of the event table.
+
+    Args:
+        extra: Full column names (`p_…`, `t_…`) with their types, in any order.
+
+    Returns:
+        The fixed columns, then the extra ones sorted by name. All but `bucket`, `event_id`, `event`, `ts`,
+        `received_at`, `local_day`, `local_hour` and `batch` may be null.
+    """
+    import pyarrow as pa
+
+    declared = extra or {}
+    names = FIXED_COLUMNS | {column: ARROW_TYPE[declared[column]] for column in sorted(declared)}
+    required = {"bucket", "event_id", "event", "ts", "received_at", "local_day", "local_hour", "batch"}
+    return pa.schema([pa.field(n, pa.type_for_alias(t), nullable=n not in required) for n, t in names.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as a value, for the naive evaluator, the hot log and small worlds in tests.
+
+    `values` holds every other column of the event table by its column name; a missing key is null.
+    """
+
+    event_id: str
+    customer: int | None
+    event: str
+    ts: int
+    values: dict[str, Scalar] = field(default_factory=dict)
+
+    def get(self, column: str) -> Scalar:
+        """Value of any column of the event table, None where it is null."""
+        match column:
+            case "event_id" | "customer" | "event" | "ts":
+                return getattr(self, column)  # type: ignore[no-any-return]
+            case _:
+                return self.values.get(column)

@@ -1,0 +1,151 @@
+"""How a source's columns become events: the mapping that a person sees, confirms and keeps in `kohort.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kohort.model.event import ColumnType
+
+SourceKind = Literal["orders", "events", "customers"]
+
+ROLES: dict[SourceKind, tuple[str, ...]] = {
+    "orders": (
+        "order_id",
+        "customer",
+        "time",
+        "product",
+        "product_name",
+        "category",
+        "quantity",
+        "price",
+        "amount",
+        "currency",
+        "line_kind",
+    ),
+    "events": (
+        "event_id",
+        "customer",
+        "time",
+        "event",
+        "amount",
+        "currency",
+        "product",
+        "product_name",
+        "category",
+        "order_id",
+        "quantity",
+    ),
+    "customers": ("customer", "time"),
+}
+"""Roles a column can play, by kind of source. `amount` is the line's total, `price` is per unit."""
+
+IDENTITY_KINDS = ("email", "phone", "name", "address")
+"""Direct identifiers: sealed in the vault, never in the event table."""
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFormat:
+    """How a text file is written. Everything is detected and can be set."""
+
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: str = '"'
+    header_row: int = 0  # records before the header line
+    decimal: Literal[".", ","] = "."
+    has_header: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMapping:
+    """How one source is read.
+
+    Attributes:
+        name: Name of the source: "orders".
+        kind: What a row is: an order line, an event, a customer.
+        columns: Role → column of the file.
+        properties: Column → type; become `p_<name>` (events, orders) or `t_<name>` (customers).
+        identities: Column → one of IDENTITY_KINDS; sealed in the vault.
+        ignored: Columns left out, with the reason.
+        time_format: strptime pattern, "iso", "epoch_s", "epoch_ms", "excel" or "" (the column is typed).
+        day_first: True where 03/04/2024 is 3 April.
+        zone: Zone of times without an offset; empty = the workspace's.
+        currency: ISO 4217 for sources without a currency column.
+        event: Event name for sources without an event column.
+        csv: How text files are written; None = detect for each file.
+    """
+
+    name: str
+    kind: SourceKind
+    columns: dict[str, str]
+    properties: dict[str, ColumnType] = field(default_factory=dict)
+    identities: dict[str, str] = field(default_factory=dict)
+    ignored: dict[str, str] = field(default_factory=dict)
+    time_format: str = ""
+    day_first: bool | None = None
+    zone: str = ""
+    currency: str = ""
+    event: str = ""
+    csv: CsvFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What became of the rows of one file. Always: read = stored + duplicate + rejected."""
+
+    source: str
+    file: str  # name only, never the path
+    batch: int
+    read: int
+    stored: int
+    duplicate: int
+    rejected: int
+    reasons: dict[str, int] = field(default_factory=dict)  # reject code → rows
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of all rows of one call."""
+
+    batches: tuple[BatchReport, ...]
+
+    @property
+    def read(self) -> int:
+        return sum(b.read for b in self.batches)
+
+    @property
+    def stored(self) -> int:
+        return sum(b.stored for b in self.batches)
+
+    @property
+    def duplicate(self) -> int:
+        return sum(b.duplicate for b in self.batches)
+
+    @property
+    def rejected(self) -> int:
+        return sum(b.rejected for b in self.batches)
+
+    def as_dict(self) -> dict[str, Any]:
+        from dataclasses import asdict
+
+        return {
+            "read": self.read,
+            "stored": self.stored,
+            "duplicate": self.duplicate,
+            "rejected": self.rejected,
+            "batches": [asdict(b) for b in self.batches],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that could not be used: where it was, why, and the row itself (sealed at rest)."""
+
+    source: str
+    file: str
+    line: int  # 1-based line of a text file, row of a sheet, record of a Parquet or JSON-lines file
+    code: str
+    reason: str  # one plain sentence without the value
+    column: str = ""
+    raw: dict[str, str] = field(default_factory=dict)
