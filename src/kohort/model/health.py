@@ -45,7 +45,10 @@ class SourceHealth:
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """The whole report. `score` is 0 to 100: how far segments built on this data can be trusted."""
+    """The whole report. `score` is 0 to 100: how far segments built on this data can be trusted.
+
+    `score_parts` add up to `score`: {"code", "points", "of", "text"}, in the order to show them.
+    """
 
     verdict: HealthVerdict
     text: str
@@ -57,6 +60,7 @@ class HealthReport:
     sources: tuple[SourceHealth, ...]
     findings: tuple[Finding, ...]
     coverage: tuple[dict[str, Any], ...] = ()  # per month: {"month", "events", "customers", "revenue"}
+    score_parts: tuple[dict[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
