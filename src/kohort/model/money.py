@@ -1,0 +1,19 @@
+"""Money: how many minor units make one major unit of a currency."""
+
+from __future__ import annotations
+
+_NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
+_THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+
+
+def minor_digits(currency: str) -> int:
+    """Decimals of the minor unit (ISO 4217): 2 for pounds, 0 for yen, 3 for dinars; 2 for a currency we do not know.
+
+    Example:
+        >>> minor_digits("GBP"), minor_digits("jpy"), minor_digits("KWD")
+        (2, 0, 3)
+    """
+    code = currency.upper()
+    if code in _NO_DECIMALS:
+        return 0
+    return 3 if code in _THREE_DECIMALS else 2
