@@ -1,0 +1,240 @@
+"""The data-health report: can segments be trusted that are built on this data, and why (not)?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kohort.health import findings as say
+from kohort.health.facts import Count, Facts, Row, gather
+from kohort.health.score import judge, score_parts
+from kohort.model.clock import DAY_US, iso
+from kohort.model.health import Finding, HealthReport, SourceHealth
+from kohort.model.money import minor_digits
+from kohort.model.progress import Progress, silent
+from kohort.model.source import BatchReport, RejectedRow
+
+if TYPE_CHECKING:
+    from kohort.store import Store
+
+LATEST = 2**62
+"""An instant after every event."""
+
+DUPLICATE_ACTIONS = {
+    "skip": "Marked and left out of purchases and revenue.",
+    "keep": "Marked; counted as they stand.",
+}
+
+
+def report(
+    store: Store,
+    *,
+    zone: str,
+    currency: str,
+    controls: Mapping[str, str],
+    as_of: int | None = None,
+    progress: Progress = silent,
+) -> HealthReport:
+    """Look at everything in a workspace's event log and say what was found.
+
+    Args:
+        store: An open store; nothing is written.
+        zone: The workspace's time zone, for the days that are shown.
+        currency: ISO 4217 of the workspace; money is in its major units.
+        controls: How the workspace treats what it finds, as in `kohort.yaml`.
+        as_of: Later events are not looked at; None = up to the newest.
+        progress: Told how far it is.
+
+    Returns:
+        Findings with rows, money, what was done, and samples without direct identifiers.
+    """
+    from kohort.engines.duck import connect, folders_of, register_events
+
+    snapshot = store.log.snapshot()
+    batches = store.state.batches()
+    with connect(folders=folders_of(snapshot)) as con:
+        register_events(con, snapshot)
+        return report_on(
+            con,
+            columns=sorted(snapshot.columns),
+            batches=batches,
+            rejected=store.state.rejected(limit=100),
+            currency=currency,
+            controls=controls,
+            as_of=as_of,
+            progress=progress,
+        )
+
+
+def report_on(
+    con: Any,
+    *,
+    columns: Sequence[str],
+    batches: Sequence[BatchReport],
+    rejected: Sequence[RejectedRow] = (),
+    currency: str,
+    controls: Mapping[str, str],
+    as_of: int | None = None,
+    progress: Progress = silent,
+) -> HealthReport:
+    """The same for a connection with the relation `events`."""
+    progress("Looking at the data", 0, 3)
+    (newest,) = con.execute("SELECT max(ts) FROM events WHERE event <> 'identify'").fetchone()
+    moment = as_of if as_of is not None else newest if newest is not None else LATEST
+    # Traits of a table without dates are known since ever; those learned after the newest event count as well.
+    horizon = as_of if as_of is not None else LATEST
+    facts = gather(con, as_of=horizon, day=min(moment, LATEST) // DAY_US, columns=columns)
+    progress("Looking at the data", 1, 3)
+    returned = _returns(con, horizon)
+    progress("Looking at the data", 2, 3)
+    sources = _sources(facts, batches)
+    verdict, text = judge(facts)
+    parts = score_parts(facts, sources)
+    found = _findings(facts, returned, sources, batches, rejected, currency, controls, moment if newest else None)
+    progress("Looking at the data", 3, 3)
+    return HealthReport(
+        verdict=verdict,
+        text=text,
+        score=sum(p["points"] for p in parts),
+        customers=facts.customers["all"],
+        events=facts.count().rows,
+        as_of=iso(moment) if moment != LATEST else None,
+        currency=currency,
+        sources=sources,
+        findings=found,
+        coverage=_coverage(facts, currency),
+        score_parts=parts,
+    )
+
+
+def _findings(
+    facts: Facts,
+    returned: say.ReturnFacts,
+    sources: Sequence[SourceHealth],
+    batches: Sequence[BatchReport],
+    rejected: Sequence[RejectedRow],
+    currency: str,
+    controls: Mapping[str, str],
+    moment: int | None,
+) -> tuple[Finding, ...]:
+    money = say.Money(minor_digits(currency))
+    action = DUPLICATE_ACTIONS.get(controls.get("duplicate_lines", "keep"), DUPLICATE_ACTIONS["keep"])
+    return say.ordered(
+        [
+            *say.anonymous(facts, money),
+            *say.returns(facts, returned, money),
+            *say.line_kinds(facts, money),
+            *say.duplicates(facts, money, batches, action),
+            *say.rejected(batches, rejected),
+            *say.currencies(facts, currency, money),
+            *say.outliers(facts, money),
+            *say.spellings(facts),
+            *(say.times(facts, sources, moment) if moment is not None else ()),
+            *say.gaps_in_columns(sources),
+        ]
+    )
+
+
+_UNMATCHED = """
+SELECT count(*) AS n, CAST(coalesce(sum(-l.amount - coalesce(p.amount, 0)), 0) AS BIGINT) AS a,
+       min_by({'order': order_id, 'product': product, 'name': product_name, 'quantity': l.quantity, 'amount': l.amount,
+               'ts': ts}, (l.amount, event_id), 5) AS sample
+FROM seen l LEFT JOIN (SELECT return_id, sum(quantity) AS quantity, sum(amount) AS amount FROM returned_parts GROUP BY 1) p
+  ON p.return_id = l.event_id
+WHERE event = 'order_line' AND line_kind = 'goods' AND l.quantity < 0 AND customer IS NOT NULL
+  AND -l.quantity > coalesce(p.quantity, 0)
+"""
+
+_MATCHED = """
+SELECT count(DISTINCT return_id) AS n, CAST(coalesce(sum(amount), 0) AS BIGINT) AS a,
+       max_by({{'product': product, 'quantity': quantity, 'amount_given_back': amount, 'bought_at': bought_at,
+               'returned_at': returned_at}}, (amount, return_id, purchase_id), 5) AS sample
+FROM returned_parts {where}
+"""
+
+
+def _returns(con: Any, as_of: int) -> say.ReturnFacts:
+    from kohort.health.returns import match_returns
+
+    con.register("returned_parts", match_returns(con, as_of=as_of))
+    unmatched = _one(con, _UNMATCHED)
+    matched = _one(con, _MATCHED.format(where=""))
+    cancelled = _one(con, _MATCHED.format(where=f"WHERE returned_at - bought_at <= {DAY_US}"))
+    con.unregister("returned_parts")
+    return say.ReturnFacts(
+        Count(matched["n"], matched["a"]),
+        Count(unmatched["n"], unmatched["a"]),
+        Count(cancelled["n"], cancelled["a"]),
+        tuple(matched["sample"] or ()),
+        tuple(unmatched["sample"] or ()),
+        tuple(cancelled["sample"] or ()),
+    )
+
+
+def _one(con: Any, sql: str) -> Row:
+    row: Row = con.execute(sql).to_arrow_table().to_pylist()[0]
+    return row
+
+
+_NOT_COLUMNS = {"batch", "event", "rows", "first", "last"}
+
+
+def _sources(facts: Facts, batches: Sequence[BatchReport]) -> tuple[SourceHealth, ...]:
+    """One entry per source, in the order they were first read."""
+    of_batch = {b.batch: b.source for b in batches}
+    by_source: dict[str, list[BatchReport]] = {}
+    for b in batches:
+        by_source.setdefault(b.source, []).append(b)
+    filled: dict[str, list[Row]] = {source: [] for source in by_source}
+    for row in facts.filled:
+        filled.setdefault(of_batch.get(row["batch"], "unknown"), []).append(row)
+    return tuple(_source(source, by_source.get(source, []), rows) for source, rows in filled.items())
+
+
+def _source(source: str, batches: Sequence[BatchReport], rows: Sequence[Row]) -> SourceHealth:
+    dated = [r for r in rows if r["last"] > 0]
+    reasons: dict[str, int] = {}
+    for b in batches:
+        for code, n in b.reasons.items():
+            reasons[code] = reasons.get(code, 0) + n
+    stored = sum(r["rows"] for r in rows)
+    return SourceHealth(
+        source=source,
+        rows=sum(b.read for b in batches) or stored,
+        stored=sum(b.stored for b in batches) or stored,
+        duplicate=sum(b.duplicate for b in batches),
+        rejected=sum(b.rejected for b in batches),
+        first=iso(min(r["first"] for r in dated)) if dated else None,
+        last=iso(max(r["last"] for r in dated)) if dated else None,
+        completeness=_completeness(rows),
+        reasons=reasons,
+    )
+
+
+def _completeness(rows: Sequence[Row]) -> dict[str, float]:
+    """Share of rows that fill each column, among the events that use the column at all."""
+    if not rows:
+        return {}
+    shares = {}
+    for column in rows[0].keys() - _NOT_COLUMNS:
+        users = {r["event"] for r in rows if r[column]}
+        able = sum(r["rows"] for r in rows if r["event"] in users)
+        if able:
+            shares[column.removeprefix("p_").removeprefix("t_")] = sum(r[column] for r in rows) / able
+    return dict(sorted(shares.items()))
+
+
+def _coverage(facts: Facts, currency: str) -> tuple[dict[str, Any], ...]:
+    unit = 10 ** minor_digits(currency)
+    months: dict[str, dict[str, Any]] = {}
+    for cell in facts.cells:
+        if cell["event"] == "identify":
+            continue
+        month = months.setdefault(cell["month"], {"month": cell["month"], "events": 0, "customers": 0, "revenue": 0})
+        month["events"] += cell["n"]
+        if cell["line_kind"] == "goods":
+            month["revenue"] += cell["a"]
+    for name, month in months.items():
+        month["customers"] = facts.month_customers.get(name, 0)
+        month["revenue"] /= unit
+    return tuple(months[m] for m in sorted(months))

@@ -1,0 +1,240 @@
+"""What is counted in the event log for the health report: a handful of passes, each a small result.
+
+Amounts stay in minor units and quantities in thousandths here; `findings` turns them into words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+DAY_US = 86_400_000_000
+SAMPLE_ROWS = 5
+STALE_DAYS = 365
+ABSURD_QUANTITY = 500  # times the product's typical quantity
+ABSURD_PRICE = 20  # times the product's typical price, or one part in so many of it
+TYPICAL_NEEDS_LINES = 10  # below that a product has no "typical"
+
+Row = dict[str, Any]
+
+
+class Count(NamedTuple):
+    """Rows and their money in minor units."""
+
+    rows: int = 0
+    amount: int = 0
+
+    def __add__(self, other: object) -> Count:
+        if not isinstance(other, Count):
+            return NotImplemented
+        return Count(self.rows + other.rows, self.amount + other.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the report is made of, as counted up to one moment.
+
+    Attributes:
+        cells: Rows and money by batch, event, line_kind, anonymous, duplicate, sign of quantity and amount, currency,
+            converted, unknown amount, from the future, month ("2011-12").
+        filled: Per batch and event: rows, first and last instant and how many rows fill each column.
+        customers: all, complete (at least one purchase with a known amount) and quiet (nothing in the last year).
+        month_customers: Month → distinct customers.
+        days: Days since 1970 with at least one event, ascending.
+        products: Product code → lines of goods.
+        names: Products with several names: product, names, rows, usual.
+        texts: Column → value → rows, for text columns that repeat their values.
+        absurd: Count and sample per code of lines far from what is typical for their product.
+        repeats: Same customer, product and day in several orders: repeated purchases, kept.
+        samples: Finding code → rows to check by hand.
+    """
+
+    cells: tuple[Row, ...]
+    filled: tuple[Row, ...]
+    customers: dict[str, int]
+    month_customers: dict[str, int]
+    days: tuple[int, ...]
+    products: dict[str, int]
+    names: tuple[Row, ...]
+    texts: dict[str, dict[str, int]]
+    absurd: dict[str, Count]
+    repeats: Count
+    samples: dict[str, tuple[Row, ...]] = field(default_factory=dict)
+
+    def count(self, **where: object) -> Count:
+        """Rows and money of the cells whose named fields have the given values (a tuple = any of them)."""
+        total = Count()
+        for cell in self.cells:
+            if all(cell[k] in v if isinstance(v, tuple) else cell[k] == v for k, v in where.items()):
+                total += Count(cell["n"], cell["a"])
+        return total
+
+
+# Months since year 0: a number per row is twice as fast as a text.
+_MONTH = "12 * year(DATE '1970-01-01' + local_day) + month(DATE '1970-01-01' + local_day) - 1"
+
+_CELLS = f"""
+SELECT batch, event, line_kind, customer IS NULL AS anonymous, coalesce(duplicate_line, false) AS duplicate,
+       coalesce(sign(quantity), 0) AS direction, coalesce(sign(amount), 0) AS money_sign, currency,
+       fx_day IS NOT NULL AS converted, amount IS NULL AS unknown_amount, ts > received_at + {DAY_US} AS future,
+       {_MONTH} AS month,
+       count(*) AS n, CAST(coalesce(sum(amount), 0) AS BIGINT) AS a
+FROM seen GROUP BY ALL
+"""
+
+_CUSTOMERS = """
+SELECT count(*) AS "all", count(*) FILTER (bought > 0) AS complete, count(*) FILTER (events > 0) AS active,
+       count(*) FILTER (last_day < {day} - {stale}) AS quiet
+FROM (SELECT customer, max(local_day) AS last_day,
+             count(*) FILTER (event <> 'identify') AS events,
+             count(*) FILTER (line_kind = 'goods' AND quantity > 0 AND amount > 0) AS bought
+      FROM seen WHERE customer IS NOT NULL GROUP BY customer)
+"""
+
+_MONTHS = f"""
+SELECT {_MONTH} AS month, count(DISTINCT customer) AS customers
+FROM seen WHERE event <> 'identify' GROUP BY 1 ORDER BY 1
+"""
+
+_NAMES = """
+SELECT product, count(product_name) AS names, CAST(sum(n) AS BIGINT) AS lines,
+       max_by(product_name, (n, product_name)) AS usual
+FROM (SELECT product, product_name, count(*) AS n FROM seen
+      WHERE event = 'order_line' AND line_kind = 'goods' AND product IS NOT NULL
+      GROUP BY ALL)
+GROUP BY product ORDER BY lines DESC, product
+"""
+
+_REPEATS = """
+SELECT CAST(coalesce(sum(n - 1), 0) AS BIGINT) AS n, CAST(coalesce(sum(a), 0) AS BIGINT) AS a
+FROM (SELECT count(*) AS n, sum(amount) AS a FROM seen
+      WHERE event = 'order_line' AND line_kind = 'goods' AND quantity > 0 AND customer IS NOT NULL
+      GROUP BY customer, product, local_day HAVING min(order_id) <> max(order_id))
+"""
+
+_BOUGHT = "event = 'order_line' AND line_kind = 'goods' AND quantity > 0 AND amount > 0"
+_ABSURD = f"""
+WITH lines AS (SELECT product, order_id, event_id, ts, quantity, amount, amount / quantity::DOUBLE AS price
+               FROM seen WHERE {_BOUGHT}),
+     typical AS (SELECT product, median(quantity) AS quantity, median(price) AS price FROM lines
+                 GROUP BY product HAVING count(*) >= {TYPICAL_NEEDS_LINES}),
+     odd AS (SELECT CASE WHEN l.quantity > {ABSURD_QUANTITY} * t.quantity THEN 'absurd_quantity'
+                         WHEN l.price > {ABSURD_PRICE} * t.price OR l.price * {ABSURD_PRICE} < t.price
+                         THEN 'absurd_price' END AS code, l.*
+             FROM lines l JOIN typical t USING (product))
+SELECT code, count(*) AS n, CAST(sum(amount) AS BIGINT) AS a,
+       max_by({{'order': order_id, 'product': product, 'quantity': quantity, 'amount': amount, 'ts': ts}},
+              (CASE WHEN code = 'absurd_price' THEN price ELSE amount END, event_id), {SAMPLE_ROWS}) AS sample
+FROM odd WHERE code IS NOT NULL GROUP BY code
+"""
+
+# The most expensive rows first: a sample is for finding mistakes that matter. Goods show their name; on other lines it is
+# free text ("adjustment by …") that can name a person.
+_SAMPLE = """
+SELECT order_id AS "order", product, CASE WHEN line_kind = 'goods' THEN product_name END AS name, quantity, amount, ts
+FROM seen WHERE {condition} ORDER BY abs(amount) DESC NULLS LAST, event_id LIMIT {rows}
+"""
+_KIND_SAMPLES = f"""
+SELECT line_kind, max_by({{'order': order_id, 'product': product, 'quantity': quantity, 'amount': amount, 'ts': ts}},
+                         (coalesce(abs(amount), -1), event_id), {SAMPLE_ROWS}) AS sample
+FROM seen WHERE line_kind <> 'goods' GROUP BY line_kind
+"""
+
+SAMPLED = {
+    "anonymous": "customer IS NULL AND line_kind = 'goods'",
+    "duplicate_lines": "duplicate_line",
+    "free_goods": "line_kind = 'goods' AND quantity > 0 AND amount = 0",
+    "negative_price": "line_kind = 'goods' AND quantity > 0 AND amount < 0",
+    "converted": "fx_day IS NOT NULL",
+    "currency_unknown": "event = 'order_line' AND amount IS NULL",
+    "future": f"ts > received_at + {DAY_US}",
+}
+"""Finding → the rows a sample is taken from."""
+
+_FILLABLE = ("customer", "order_id", "product", "product_name", "category", "quantity", "amount")
+
+
+def gather(con: Any, *, as_of: int, day: int, columns: Sequence[str]) -> Facts:
+    """Count everything in the relation `events` up to `as_of`.
+
+    Args:
+        con: A connection with the relation `events`.
+        as_of: Later events are not looked at.
+        day: The day from which a customer's silence is counted, in days since 1970.
+        columns: Declared columns beyond the fixed ones (`p_…`, `t_…`).
+    """
+    con.execute(f"CREATE OR REPLACE TEMP VIEW seen AS SELECT * FROM events WHERE ts <= {int(as_of)}")
+    cells = [{**r, "month": month_text(r["month"])} for r in _rows(con, _CELLS)]
+    absurd = _rows(con, _ABSURD)
+    (customers,) = _rows(con, _CUSTOMERS.format(stale=STALE_DAYS, day=int(day)))
+    (repeats,) = _rows(con, _REPEATS)
+    products = _rows(con, _NAMES)
+    return Facts(
+        cells=tuple(cells),
+        filled=tuple(_rows(con, _filled(columns))),
+        customers=customers,
+        month_customers={month_text(r["month"]): r["customers"] for r in _rows(con, _MONTHS)},
+        days=tuple(r["local_day"] for r in _rows(con, "SELECT DISTINCT local_day FROM seen ORDER BY 1")),
+        products={r["product"]: r["lines"] for r in products},
+        names=tuple(r for r in products if r["names"] > 1),
+        texts=_texts(con, ["category", *(c for c in columns if c[:2] in ("p_", "t_"))]),
+        absurd={r["code"]: Count(r["n"], r["a"]) for r in absurd},
+        repeats=Count(repeats["n"], repeats["a"]),
+        samples={r["code"]: tuple(r["sample"]) for r in absurd} | _samples(con, cells),
+    )
+
+
+def _filled(columns: Iterable[str]) -> str:
+    counts = ", ".join(f'count("{c}") AS "{c}"' for c in (*_FILLABLE, *columns))
+    return f'SELECT batch, event, count(*) AS "rows", min(ts) AS "first", max(ts) AS "last", {counts} FROM seen GROUP BY 1, 2'
+
+
+def _texts(con: Any, columns: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Values of the text columns that repeat: a column of free text or of numbers for people is not looked into."""
+    types = {r["column_name"]: r["column_type"] for r in _rows(con, "DESCRIBE seen")}
+    found = {}
+    for column in columns:
+        if types.get(column) != "VARCHAR":
+            continue
+        rows = _rows(
+            con,
+            f'SELECT "{column}" AS v, count(*) AS n FROM seen WHERE "{column}" IS NOT NULL GROUP BY 1 '
+            "ORDER BY n DESC, v LIMIT 1001",
+        )
+        total = sum(r["n"] for r in rows)
+        if rows and len(rows) <= 1000 and total >= 2 * len(rows):
+            found[column] = {r["v"]: r["n"] for r in rows}
+    return found
+
+
+def _samples(con: Any, cells: Iterable[Row]) -> dict[str, tuple[Row, ...]]:
+    cells = tuple(cells)
+    goods = [c for c in cells if c["line_kind"] == "goods"]
+    present = {
+        "anonymous": any(c["anonymous"] for c in goods),
+        "duplicate_lines": any(c["duplicate"] for c in cells),
+        "free_goods": any(c["direction"] > 0 and c["money_sign"] == 0 for c in goods),
+        "negative_price": any(c["direction"] > 0 > c["money_sign"] for c in goods),
+        "converted": any(c["converted"] for c in cells),
+        "currency_unknown": any(c["unknown_amount"] and c["event"] == "order_line" for c in cells),
+        "future": any(c["future"] for c in cells),
+    }
+    samples = {
+        code: tuple(_rows(con, _SAMPLE.format(condition=SAMPLED[code], rows=SAMPLE_ROWS)))
+        for code, there in present.items()
+        if there
+    }
+    kinds = _rows(con, _KIND_SAMPLES) if len(goods) < len(cells) else []
+    return samples | {f"line_{r['line_kind']}": tuple(r["sample"]) for r in kinds}
+
+
+def month_text(month: int) -> str:
+    """ "2011-12" from months since year 0."""
+    return f"{month // 12:04d}-{month % 12 + 1:02d}"
+
+
+def _rows(con: Any, sql: str) -> list[Row]:
+    # Numbers are written into the SQL: parameters would make DuckDB import pandas, which takes longer than all of this.
+    rows: list[Row] = con.execute(sql).to_arrow_table().to_pylist()
+    return rows
