@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kohort.health import findings as say
-from kohort.health.facts import Count, Facts, Row, gather
+from kohort.health.facts import Facts, Row, gather
+from kohort.health.returns import ReturnFacts, return_facts
 from kohort.health.score import judge, score_parts
 from kohort.model.clock import DAY_US, iso
 from kohort.model.health import Finding, HealthReport, SourceHealth
@@ -85,12 +86,21 @@ def report_on(
     horizon = as_of if as_of is not None else LATEST
     facts = gather(con, as_of=horizon, day=min(moment, LATEST) // DAY_US, columns=columns)
     progress("Looking at the data", 1, 3)
-    returned = _returns(con, horizon)
+    returned = return_facts(con, as_of=horizon)
     progress("Looking at the data", 2, 3)
     sources = _sources(facts, batches)
     verdict, text = judge(facts)
     parts = score_parts(facts, sources)
-    found = _findings(facts, returned, sources, batches, rejected, currency, controls, moment if newest else None)
+    found = _findings(
+        facts,
+        returned=returned,
+        sources=sources,
+        batches=batches,
+        rejected=rejected,
+        currency=currency,
+        controls=controls,
+        moment=moment if moment != LATEST else None,
+    )
     progress("Looking at the data", 3, 3)
     return HealthReport(
         verdict=verdict,
@@ -109,7 +119,8 @@ def report_on(
 
 def _findings(
     facts: Facts,
-    returned: say.ReturnFacts,
+    *,
+    returned: ReturnFacts,
     sources: Sequence[SourceHealth],
     batches: Sequence[BatchReport],
     rejected: Sequence[RejectedRow],
@@ -133,47 +144,6 @@ def _findings(
             *say.gaps_in_columns(sources),
         ]
     )
-
-
-_UNMATCHED = """
-SELECT count(*) AS n, CAST(coalesce(sum(-l.amount - coalesce(p.amount, 0)), 0) AS BIGINT) AS a,
-       min_by({'order': order_id, 'product': product, 'name': product_name, 'quantity': l.quantity, 'amount': l.amount,
-               'ts': ts}, (l.amount, event_id), 5) AS sample
-FROM seen l LEFT JOIN (SELECT return_id, sum(quantity) AS quantity, sum(amount) AS amount FROM returned_parts GROUP BY 1) p
-  ON p.return_id = l.event_id
-WHERE event = 'order_line' AND line_kind = 'goods' AND l.quantity < 0 AND customer IS NOT NULL
-  AND -l.quantity > coalesce(p.quantity, 0)
-"""
-
-_MATCHED = """
-SELECT count(DISTINCT return_id) AS n, CAST(coalesce(sum(amount), 0) AS BIGINT) AS a,
-       max_by({{'product': product, 'quantity': quantity, 'amount_given_back': amount, 'bought_at': bought_at,
-               'returned_at': returned_at}}, (amount, return_id, purchase_id), 5) AS sample
-FROM returned_parts {where}
-"""
-
-
-def _returns(con: Any, as_of: int) -> say.ReturnFacts:
-    from kohort.health.returns import match_returns
-
-    con.register("returned_parts", match_returns(con, as_of=as_of))
-    unmatched = _one(con, _UNMATCHED)
-    matched = _one(con, _MATCHED.format(where=""))
-    cancelled = _one(con, _MATCHED.format(where=f"WHERE returned_at - bought_at <= {DAY_US}"))
-    con.unregister("returned_parts")
-    return say.ReturnFacts(
-        Count(matched["n"], matched["a"]),
-        Count(unmatched["n"], unmatched["a"]),
-        Count(cancelled["n"], cancelled["a"]),
-        tuple(matched["sample"] or ()),
-        tuple(unmatched["sample"] or ()),
-        tuple(cancelled["sample"] or ()),
-    )
-
-
-def _one(con: Any, sql: str) -> Row:
-    row: Row = con.execute(sql).to_arrow_table().to_pylist()[0]
-    return row
 
 
 _NOT_COLUMNS = {"batch", "event", "rows", "first", "last"}

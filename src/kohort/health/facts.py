@@ -129,8 +129,8 @@ SELECT code, count(*) AS n, CAST(sum(amount) AS BIGINT) AS a,
 FROM odd WHERE code IS NOT NULL GROUP BY code
 """
 
-# The most expensive rows first: a sample is for finding mistakes that matter. Goods show their name; on other lines it is
-# free text ("adjustment by …") that can name a person.
+# The most expensive rows first: a sample is for finding mistakes that matter. Goods show their name; on other lines it
+# is free text ("adjustment by …") that can name a person.
 _SAMPLE = """
 SELECT order_id AS "order", product, CASE WHEN line_kind = 'goods' THEN product_name END AS name, quantity, amount, ts
 FROM seen WHERE {condition} ORDER BY abs(amount) DESC NULLS LAST, event_id LIMIT {rows}
@@ -187,7 +187,10 @@ def gather(con: Any, *, as_of: int, day: int, columns: Sequence[str]) -> Facts:
 
 def _filled(columns: Iterable[str]) -> str:
     counts = ", ".join(f'count("{c}") AS "{c}"' for c in (*_FILLABLE, *columns))
-    return f'SELECT batch, event, count(*) AS "rows", min(ts) AS "first", max(ts) AS "last", {counts} FROM seen GROUP BY 1, 2'
+    return (
+        f'SELECT batch, event, count(*) AS "rows", min(ts) AS "first", max(ts) AS "last", {counts} '
+        "FROM seen GROUP BY 1, 2 ORDER BY 1, 2"
+    )
 
 
 def _texts(con: Any, columns: Sequence[str]) -> dict[str, dict[str, int]]:

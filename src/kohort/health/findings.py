@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from kohort.health.facts import ABSURD_PRICE, ABSURD_QUANTITY, DAY_US, STALE_DAYS, Count, Facts, Row
+from kohort.health.returns import ReturnFacts
 from kohort.health.spelling import Variants, odd_countries, variants
 from kohort.model.clock import iso
 from kohort.model.event import QUANTITY_SCALE
@@ -57,17 +58,6 @@ class Money:
         return {k: v for k, v in shown.items() if v is not None}
 
 
-class ReturnFacts(NamedTuple):
-    """What became of the return lines of known customers."""
-
-    matched: Count
-    unmatched: Count
-    cancelled: Count
-    matched_sample: tuple[Row, ...]
-    unmatched_sample: tuple[Row, ...]
-    cancelled_sample: tuple[Row, ...]
-
-
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Problems first, then warnings, then what is only good to know; within each, the most money first."""
     return tuple(
@@ -109,7 +99,7 @@ def returns(facts: Facts, found: ReturnFacts, money: Money) -> Iterator[Finding]
             found.matched.rows,
             money.major(found.matched.amount),
             f"{found.matched.rows:,} returned lines belong to an earlier purchase of the same customer and product.",
-            "Matched: first at the same unit price, then to the latest purchase before the return, never more than bought.",
+            "Matched: first at the same unit price, then to the latest purchase before it, never more than bought.",
             sample=money.sample(found.matched_sample),
         )
     if found.unmatched.rows:
@@ -203,7 +193,9 @@ def rejected(batches: Sequence[BatchReport], waiting: Sequence[RejectedRow]) -> 
             if b.source == source:
                 for code, n in b.reasons.items():
                     reasons[code] = reasons.get(code, 0) + n
-        listed = ", ".join(f"{n:,} {code.replace('_', ' ')}" for code, n in sorted(reasons.items(), key=lambda x: -x[1]))
+        listed = ", ".join(
+            f"{n:,} {code.replace('_', ' ')}" for code, n in sorted(reasons.items(), key=lambda x: -x[1])
+        )
         yield Finding(
             "rejected_rows",
             "problem" if rows > 0.01 * read else "warning",
@@ -241,7 +233,8 @@ def currencies(facts: Facts, currency: str, money: Money) -> Iterator[Finding]:
             "problem",
             unknown.rows,
             None,
-            f"{unknown.rows:,} order lines have no amount in {currency}: it is missing, or there is no rate for its currency.",
+            f"{unknown.rows:,} order lines have no amount in {currency}: "
+            "it is missing, or there is no rate for its currency.",
             "Kept; they count as purchases without a value.",
             sample=money.sample(facts.samples.get("currency_unknown", ())),
         )
@@ -250,7 +243,7 @@ def currencies(facts: Facts, currency: str, money: Money) -> Iterator[Finding]:
 def outliers(facts: Facts, money: Money) -> Iterator[Finding]:
     words = {
         "absurd_quantity": f"more than {ABSURD_QUANTITY} times the usual quantity of their product",
-        "absurd_price": f"more than {ABSURD_PRICE} times, or less than a {ABSURD_PRICE}th of, the usual price of their product",
+        "absurd_price": f"more than {ABSURD_PRICE} times the usual price of their product, or under a {ABSURD_PRICE}th",
     }
     for code, text in words.items():
         odd = facts.absurd.get(code, Count())
@@ -323,7 +316,9 @@ def spellings(facts: Facts) -> Iterator[Finding]:
                 for r in facts.names[:5]
             ),
         )
-    yield from _variants("product_code_variants", "product codes", variants(facts.products), "Counted as different products.")
+    yield from _variants(
+        "product_code_variants", "product codes", variants(facts.products), "Counted as different products."
+    )
 
 
 def times(facts: Facts, sources: Sequence[SourceHealth], as_of: int) -> Iterator[Finding]:
@@ -400,10 +395,12 @@ def _variants(code: str, what: str, groups: Sequence[Variants], action: str = "K
             "warning",
             rows,
             None,
-            f"{len(groups):,} {what} are written in several ways, differing only in case, blanks or signs ({rows:,} rows).",
+            f"{len(groups):,} {what} are written in several ways that differ only in case, blanks or signs "
+            f"({rows:,} rows).",
             action,
             sample=tuple(
-                {"usual": g.spellings[0][0], "also": [v for v, _ in g.spellings[1:4]], "rows": g.rows} for g in groups[:5]
+                {"usual": g.spellings[0][0], "also": [v for v, _ in g.spellings[1:4]], "rows": g.rows}
+                for g in groups[:5]
             ),
         )
 

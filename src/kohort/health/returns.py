@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from heapq import nlargest
 from itertools import groupby
 from math import gcd
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kohort.health.facts import SAMPLE_ROWS, Count, Row
+from kohort.model.clock import DAY_US
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +46,20 @@ class Match(NamedTuple):
     bought_at: int
     returned_at: int
     same_price: bool
+
+
+class ReturnFacts(NamedTuple):
+    """What became of the return lines of known customers: rows (return lines) and money, with samples.
+
+    Money of `unmatched` is what is left of the returns after all matching, so matched + unmatched = all returned.
+    """
+
+    matched: Count
+    unmatched: Count
+    cancelled: Count  # matched to a purchase of the day before or later
+    matched_sample: tuple[Row, ...]
+    unmatched_sample: tuple[Row, ...]
+    cancelled_sample: tuple[Row, ...]
 
 
 class _Purchase:
@@ -85,7 +103,7 @@ def match_returns(con: Any, *, as_of: int) -> pa.Table:
     """
     import pyarrow as pa
 
-    matches = list(match_lines(_lines(con, as_of)))
+    matches = match_lines(_lines(con, as_of))
     types = [
         ("return_id", pa.string()),
         ("purchase_id", pa.string()),
@@ -99,6 +117,54 @@ def match_returns(con: Any, *, as_of: int) -> pa.Table:
     ]
     columns = list(zip(*matches, strict=True)) or [()] * len(types)
     return pa.table({name: pa.array(c, t) for (name, t), c in zip(types, columns, strict=True)})
+
+
+_RETURNS = """
+SELECT event_id, order_id AS "order", product, product_name AS name, quantity, amount, ts FROM events
+WHERE event = 'order_line' AND line_kind = 'goods' AND customer IS NOT NULL AND quantity < 0 AND ts <= {as_of}
+"""
+
+
+def return_facts(con: Any, *, as_of: int) -> ReturnFacts:
+    """Rows and money of matched, unmatched and quickly cancelled lines, with the most expensive of each.
+
+    In Python, not by a join in DuckDB: showing it a table made here would import pandas.
+    """
+    matches = list(match_lines(_lines(con, as_of)))
+    given: dict[str, Count] = defaultdict(Count)
+    for m in matches:
+        given[m.return_id] += Count(m.quantity, m.amount or 0)
+    quick = [m for m in matches if m.returned_at - m.bought_at <= DAY_US]
+    unmatched, rest = Count(), []
+    for batch in con.execute(_RETURNS.format(as_of=int(as_of))).to_arrow_reader(BATCH_ROWS):
+        for row in batch.to_pylist():
+            back = given.get(row.pop("event_id"), Count())
+            if back.rows < -row["quantity"]:
+                unmatched += Count(1, -(row["amount"] or 0) - back.amount)
+                rest.append(row)
+        rest = nlargest(SAMPLE_ROWS, rest, key=lambda r: (-(r["amount"] or 0), r["order"] or "", r["product"] or ""))
+    return ReturnFacts(
+        matched=_total(matches),
+        unmatched=unmatched,
+        cancelled=_total(quick),
+        matched_sample=_most_expensive(matches),
+        unmatched_sample=tuple(rest),
+        cancelled_sample=_most_expensive(quick),
+    )
+
+
+def _total(matches: Iterable[Match]) -> Count:
+    matches = tuple(matches)
+    return Count(len({m.return_id for m in matches}), sum(m.amount or 0 for m in matches))
+
+
+def _most_expensive(matches: Iterable[Match]) -> tuple[Row, ...]:
+    top = nlargest(SAMPLE_ROWS, matches, key=lambda m: (m.amount or 0, m.return_id, m.purchase_id))
+    shown = attrgetter("product", "quantity", "amount", "bought_at", "returned_at")
+    return tuple(
+        dict(zip(("product", "quantity", "amount_given_back", "bought_at", "returned_at"), shown(m), strict=True))
+        for m in top
+    )
 
 
 def match_lines(lines: Iterable[Line]) -> Iterator[Match]:
@@ -128,15 +194,15 @@ def _match_group(lines: Iterable[Line]) -> Iterator[Match]:
             continue
         given = 0
         for stack, same in ((by_price[price] if price is not None else [], True), (everything, False)):
-            for purchase, taken in _take(stack, -line.quantity - given):
+            for bought, taken in _take(stack, -line.quantity - given):
                 yield Match(
                     line.event_id,
-                    purchase.event_id,
+                    bought.event_id,
                     line.customer,
                     line.product,
                     taken,
                     _share(line, given, given + taken),
-                    purchase.ts,
+                    bought.ts,
                     line.ts,
                     same,
                 )

@@ -64,10 +64,7 @@ Part = tuple[str, int, float, str]
 
 def _customers(facts: Facts) -> Part:
     n = complete_customers(facts)
-    if n < FEW_CUSTOMERS:
-        share = 0.5 * n / FEW_CUSTOMERS
-    else:
-        share = min(1.0, 0.5 + 0.5 * log10(n / FEW_CUSTOMERS))
+    share = 0.5 * n / FEW_CUSTOMERS if n < FEW_CUSTOMERS else min(1.0, 0.5 + 0.5 * log10(n / FEW_CUSTOMERS))
     return "customers", 30, share, f"{n:,} complete customers; {MANY_CUSTOMERS:,} or more give all points."
 
 
