@@ -1,0 +1,1 @@
+"""The object that every door calls: wiring, nothing else."""

@@ -1,0 +1,6 @@
+"""`python -m kohort` is the command line."""
+
+from kohort.cli import main
+
+if __name__ == "__main__":
+    main()

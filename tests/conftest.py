@@ -1,0 +1,47 @@
+"""Which tests run where. Continuous integration runs all of them; elsewhere a skipped test says what is missing."""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+CI = os.environ.get("CI") == "true"
+SHARED = Path(os.environ.get("KOHORT_SHARED", Path(__file__).parents[2] / "shared" / "data"))
+
+settings.register_profile("kohort", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("kohort")
+
+
+def missing(marker: str) -> str:
+    """Why tests of this marker cannot run here, or an empty text."""
+    match marker:
+        case "ci":
+            return "" if CI else "large volume: continuous integration runs it (CI=true)"
+        case "spark":
+            if not shutil.which("java"):
+                return "Java is not installed"
+            return "" if importlib.util.find_spec("pyspark") else "the extra `spark` is not installed"
+        case "browser":
+            return "" if shutil.which("chromium") else "Chromium is not installed"
+        case "shared":
+            return "" if SHARED.is_dir() else f"the shared datasets are not at {SHARED.name!r} beside the project"
+    return ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker in ("ci", "spark", "browser", "shared"):
+            reason = missing(marker) if item.get_closest_marker(marker) else ""
+            if reason and CI and marker != "shared":
+                raise pytest.UsageError(f"CI must run every test, but {reason}")
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of shared public datasets."""
+    return SHARED
