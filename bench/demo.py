@@ -27,12 +27,16 @@ def main() -> None:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kohort-bench-"))
     ours = [
-        *(sys.executable, "-c", f"import shutil; shutil.rmtree({str(folder / 'shop')!r}, ignore_errors=True); "
-          "from kohort.cli import main; main()"),
+        *(
+            sys.executable,
+            "-c",
+            f"import shutil; shutil.rmtree({str(folder / 'shop')!r}, ignore_errors=True); "
+            "from kohort.cli import main; main()",
+        ),
         *("demo", "--no-serve", "--json", "--dir", str(folder / "shop")),
     ]
     peer = [sys.executable, str(HERE / "peer_pandas.py")]
-    environment = {name: options.threads for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "KOHORT_THREADS")}
+    environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "KOHORT_THREADS"), options.threads)
     try:
         mine, theirs = compare(ours, peer, runs=options.runs, **environment)
         again = run([*ours[:2], "from kohort.cli import main; main()", "health", "--json", "-w", str(folder / "shop")])
@@ -45,11 +49,17 @@ def report(mine: Usage, theirs: Usage, again: Usage) -> None:
     found, peer = json.loads(mine.output), json.loads(theirs.output)
     segmentation = found["segmentation"]
     print(table({"Kohort demo (raw → explained segments)": mine, "pandas + scikit-learn": theirs}))
-    print(f"\nKohort: {segmentation['k']} groups ({segmentation['structure']['verdict']}), "
-          f"{len(segmentation['candidates'])} candidates compared; peer: k = {peer['k']}, sizes {peer['sizes']}.")
-    print(f"CPU: {theirs.cpu_seconds / mine.cpu_seconds:.2f} times less than the peer; "
-          f"peak memory: {mine.peak_mb / theirs.peak_mb:.2f} of the peer's.")
-    print(f"A second command on the finished workspace (health): {again.cpu_seconds:.1f} CPU s, {again.peak_mb:.0f} MB.")
+    print(
+        f"\nKohort: {segmentation['k']} groups ({segmentation['structure']['verdict']}), "
+        f"{len(segmentation['candidates'])} candidates compared; peer: k = {peer['k']}, sizes {peer['sizes']}."
+    )
+    print(
+        f"CPU: {theirs.cpu_seconds / mine.cpu_seconds:.2f} times less than the peer; "
+        f"peak memory: {mine.peak_mb / theirs.peak_mb:.2f} of the peer's."
+    )
+    print(
+        f"A second command on the finished workspace (health): {again.cpu_seconds:.1f} CPU s, {again.peak_mb:.0f} MB."
+    )
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ def table(rows: dict[str, Usage]) -> str:
     last = list(rows.values())[-1]
     lines = ["| | CPU s | wall s | peak MB | CPU ratio |", "|---|---:|---:|---:|---:|"]
     lines += [
-        f"| {name} | {u.cpu_seconds:.1f} | {u.wall_seconds:.1f} | {u.peak_mb:.0f} | {u.cpu_seconds / last.cpu_seconds:.2f} |"
+        f"| {name} | {u.cpu_seconds:.1f} | {u.wall_seconds:.1f} | {u.peak_mb:.0f} "
+        f"| {u.cpu_seconds / last.cpu_seconds:.2f} |"
         for name, u in rows.items()
     ]
     return "\n".join(lines)

@@ -22,43 +22,96 @@ DATA = Path(__file__).parents[1] / "src" / "kohort" / "data" / "online_retail_ii
 
 
 def read() -> pd.DataFrame:
+    """Both years; the second adds only lines that the first does not hold, counting identical lines one by one."""
     years = [pd.read_parquet(DATA / f"year_{y}.parquet") for y in ("2009_2010", "2010_2011")]
-    shared_invoices = set(years[0]["Invoice"]) & set(years[1]["Invoice"])
-    years[1] = years[1][~years[1]["Invoice"].isin(shared_invoices)]
-    return pd.concat(years, ignore_index=True)
+    content = ["Invoice", "StockCode", "Quantity", "InvoiceDate", "Price", "Customer ID"]
+    for year in years:
+        year["nth"] = year.groupby(content, dropna=False).cumcount()
+    lines = pd.concat(years, ignore_index=True)
+    return lines.drop_duplicates([*content, "nth"]).rename(columns={"Customer ID": "customer"})
 
 
-def clean(lines: pd.DataFrame) -> pd.DataFrame:
-    lines = lines.drop_duplicates()
-    lines = lines.dropna(subset=["Customer ID"])
-    goods = lines["StockCode"].str.match(r"^(\d{5}[A-Za-z]{0,2}|DCGS.*|PADS)$")
-    lines = lines[goods]
-    return lines.assign(amount=(lines["Quantity"] * lines["Price"]).round(2), day=lines["InvoiceDate"].dt.normalize())
+KINDS = [
+    (r"^(?:POST|DOT|C2|C3)$", "postage"),
+    (r"^(?:BANK CHARGES|AMAZONFEE)$", "fee"),
+    (r"^D$", "discount"),
+    (r"^S$", "sample"),
+    (r"^[Mm]$", "manual"),
+    (r"^ADJUST\d*$", "adjustment"),
+    (r"^B$", "bad_debt"),
+    (r"^gift_", "voucher"),
+    (r"^CRUK$", "commission"),
+    (r"^TEST", "test"),
+]
+
+
+def control(lines: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
+    """Tell goods from everything else, mark duplicates, and say what each control did to rows and money."""
+    lines["amount"] = (lines["Quantity"] * lines["Price"]).round(2)
+    lines["kind"] = "goods"
+    for pattern, kind in KINDS:
+        lines.loc[lines["StockCode"].str.match(pattern, na=False), "kind"] = kind
+    note = (lines["Price"] == 0) & lines["customer"].isna()
+    lines.loc[note & (lines["kind"] == "goods"), "kind"] = "stock_note"
+    lines["duplicate"] = lines["nth"] > 0
+    done = lines.groupby("kind")["amount"].agg(["size", "sum"]).to_dict("index")
+    for name, chosen in {
+        "duplicate": lines["duplicate"],
+        "anonymous": lines["customer"].isna(),
+        "returned": lines["Quantity"] < 0,
+        "cancelled": lines["Invoice"].str.startswith("C"),
+    }.items():
+        done[name] = {"size": int(chosen.sum()), "sum": float(lines.loc[chosen, "amount"].sum())}
+    clean = lines[(lines["kind"] == "goods") & ~lines["duplicate"] & lines["customer"].notna()]
+    return clean.assign(day=clean["InvoiceDate"].dt.normalize()), done
+
+
+def match_returns(lines: pd.DataFrame) -> dict[str, float]:
+    """Each return to the latest earlier purchases of the same customer, product and price that it can still return."""
+    keys = ["customer", "StockCode"]
+    returned = lines[lines["Quantity"] < 0].sort_values("InvoiceDate")
+    concerned = lines[lines["Quantity"] > 0].merge(returned[keys].drop_duplicates(), on=keys)
+    bought: dict[tuple[float, str], list[list[object]]] = {}
+    for row in concerned.sort_values("InvoiceDate").itertuples():
+        bought.setdefault((row.customer, row.StockCode), []).append([row.InvoiceDate, row.Price, row.Quantity])
+    matched = amount = 0.0
+    for row in returned.itertuples():
+        left = -row.Quantity
+        earlier = [p for p in bought.get((row.customer, row.StockCode), ()) if p[0] <= row.InvoiceDate and p[2] > 0]
+        for purchase in sorted(earlier, key=lambda p, price=row.Price: (p[1] == price, p[0]), reverse=True):
+            taken = min(left, purchase[2])
+            purchase[2] -= taken
+            left -= taken
+            amount += taken * row.Price
+            if not left:
+                break
+        matched += left == 0
+    return {"returns": len(returned), "matched": matched, "amount": round(amount, 2)}
 
 
 def features(lines: pd.DataFrame) -> pd.DataFrame:
     now = lines["InvoiceDate"].max()
     year = lines[lines["InvoiceDate"] > now - pd.Timedelta(days=365)]
     bought, bought_year = lines[lines["amount"] > 0], year[year["amount"] > 0]
-    by, by_year = bought.groupby("Customer ID"), bought_year.groupby("Customer ID")
-    table = pd.DataFrame(index=pd.Index(lines["Customer ID"].unique(), name="customer"))
+    by, by_year = bought.groupby("customer"), bought_year.groupby("customer")
+    table = pd.DataFrame(index=pd.Index(lines["customer"].unique(), name="customer"))
     table["recency_days"] = (now - by["InvoiceDate"].max()).dt.total_seconds() / 86400
     table["tenure_days"] = (now - by["InvoiceDate"].min()).dt.total_seconds() / 86400
     table["orders"] = by["Invoice"].nunique()
     table["orders_365d"] = by_year["Invoice"].nunique()
-    table["revenue_365d"] = year.groupby("Customer ID")["amount"].sum()
+    table["revenue_365d"] = year.groupby("customer")["amount"].sum()
     table["order_value"] = by["amount"].sum() / table["orders"]
     table["items_per_order"] = by["Quantity"].sum() / table["orders"]
     table["products"] = by["StockCode"].nunique()
-    returned = -lines[lines["amount"] < 0].groupby("Customer ID")["amount"].sum()
+    returned = -lines[lines["amount"] < 0].groupby("customer")["amount"].sum()
     table["returned_share"] = (returned / by["amount"].sum()).reindex(table.index).fillna(0)
-    days = bought[["Customer ID", "day"]].drop_duplicates().sort_values(["Customer ID", "day"])
-    gaps = days.groupby("Customer ID")["day"].diff().dt.days
-    table["gap_days"] = gaps.groupby(days["Customer ID"]).mean()
+    days = bought[["customer", "day"]].drop_duplicates().sort_values(["customer", "day"])
+    gaps = days.groupby("customer")["day"].diff().dt.days
+    table["gap_days"] = gaps.groupby(days["customer"]).mean()
     hours = bought["InvoiceDate"].dt.hour
-    table["evening_share"] = (hours >= 17).groupby(bought["Customer ID"]).mean()
-    table["weekend_share"] = (bought["InvoiceDate"].dt.day_of_week >= 5).groupby(bought["Customer ID"]).mean()
-    half = lines[lines["InvoiceDate"] > now - pd.Timedelta(days=180)].groupby("Customer ID")["amount"].sum()
+    table["evening_share"] = (hours >= 17).groupby(bought["customer"]).mean()
+    table["weekend_share"] = (bought["InvoiceDate"].dt.day_of_week >= 5).groupby(bought["customer"]).mean()
+    half = lines[lines["InvoiceDate"] > now - pd.Timedelta(days=180)].groupby("customer")["amount"].sum()
     table["revenue_180d"] = half
     counts = ["orders", "orders_365d", "revenue_365d", "revenue_180d", "products"]
     table[counts] = table[counts].fillna(0)
@@ -78,12 +131,16 @@ def group(table: pd.DataFrame, ks: range) -> tuple[int, np.ndarray]:
 
 def main() -> None:
     started = time.perf_counter()
-    table = features(clean(read()))
+    lines, controls = control(read())
+    returns = match_returns(lines)
+    table = features(lines)
     best, labels = group(table, range(2, 13))
     profile = table.assign(group=labels).groupby("group").median()
     print(
         json.dumps(
             {
+                "controls": controls,
+                "returns": returns,
                 "customers": len(table),
                 "features": table.shape[1],
                 "k": best,
