@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-_NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-_THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
+THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
 
 
 def minor_digits(currency: str) -> int:
@@ -14,6 +14,6 @@ def minor_digits(currency: str) -> int:
         (2, 0, 3)
     """
     code = currency.upper()
-    if code in _NO_DECIMALS:
+    if code in NO_DECIMALS:
         return 0
-    return 3 if code in _THREE_DECIMALS else 2
+    return 3 if code in THREE_DECIMALS else 2

@@ -73,6 +73,7 @@ class SourceMapping:
         currency: ISO 4217 for sources without a currency column.
         event: Event name for sources without an event column.
         csv: How text files are written; None = detect for each file.
+        sheet: Name of the sheet of an Excel workbook; empty = it has only one.
     """
 
     name: str
@@ -87,6 +88,7 @@ class SourceMapping:
     currency: str = ""
     event: str = ""
     csv: CsvFormat | None = None
+    sheet: str = ""
 
 
 @dataclass(frozen=True, slots=True)
