@@ -1,0 +1,97 @@
+"""A feature table as numpy columns, and whose words each column speaks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kohort.discovery.columns import values as numbers
+from kohort.model.feature import FeatureInfo, FeatureTable, Idea, Unit
+
+# Conservative on purpose: a wrong idea puts wrong words on people. "Spending score" is not spend.
+_NOT_BEHAVIOUR = re.compile(r"score|index|income|rate|ratio|share|percent|limit|budget|rank|salary|flag|_std|_var")
+_IDEAS: tuple[tuple[str, Idea, Unit], ...] = (
+    (r"^recency|days_since_(the_)?last|since_last_(order|purchase)|days_inactive", "recency", "days"),
+    (r"^tenure|days_since_(the_)?first|days_as_customer|^customer_age_days", "tenure", "days"),
+    (r"days_between|_gap_days|gap_between|inter_?purchase|order_interval", "rhythm", "days"),
+    (r"(avg|average|mean)_(order|basket)|basket_(value|size)|order_value|^aov$", "basket", "money"),
+    (r"return|refund", "returns", "number"),
+    (r"distinct|different_(products|categories)|n_categories|product_count", "breadth", "count"),
+    (r"^frequency$|^(n_|num_|number_of_|total_)?(orders|purchases)(_total|_count)?$", "frequency", "orders"),
+    (r"^(order|purchase)_count$", "frequency", "orders"),
+    (r"^monetary|^(total_)?(spend|spent|revenue|sales|turnover)(_total)?$|^amount_spent", "value", "money"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One feature's values in the order of the table.
+
+    Attributes:
+        info: What it means.
+        values: float64 with NaN for missing, flags as 0 and 1; texts as int32 level numbers with −1 for missing.
+        levels: The texts behind the level numbers; empty for numbers and flags.
+        whole: All known values are whole numbers.
+    """
+
+    info: FeatureInfo
+    values: np.ndarray
+    levels: tuple[str, ...] = ()
+    whole: bool = False
+
+    def take(self, rows: np.ndarray) -> Column:
+        """The same column for some rows only."""
+        return replace(self, values=self.values[rows])
+
+    def at(self, row: int) -> float | int | str | bool | None:
+        """One value as a plain Python value; None where missing."""
+        value = self.values[row]
+        if self.info.type == "text":
+            return self.levels[value] if value >= 0 else None
+        if not np.isfinite(value):
+            return None
+        if self.info.type == "flag":
+            return bool(value)
+        return int(value) if self.whole else float(value)
+
+
+def with_idea(info: FeatureInfo) -> FeatureInfo:
+    """The feature with an idea and unit inferred from its name, where it has none and the name leaves no doubt.
+
+    Example:
+        >>> with_idea(FeatureInfo("days_since_last_order", "Days since last order")).idea
+        'recency'
+        >>> with_idea(FeatureInfo("spending_score", "Spending score")).idea
+        'other'
+    """
+    name = info.name.lower()
+    if info.idea != "other" or info.type != "number" or _NOT_BEHAVIOUR.search(name):
+        return info
+    for pattern, idea, unit in _IDEAS:
+        if re.search(pattern, name):
+            return replace(info, idea=idea, unit=unit if info.unit == "number" else info.unit)
+    return info
+
+
+def columns(table: FeatureTable) -> tuple[Column, ...]:
+    """Every feature of the table as a `Column`, in order."""
+    return tuple(_column(with_idea(info), table.data.column(i)) for i, info in enumerate(table.features))
+
+
+def _column(info: FeatureInfo, array: object) -> Column:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if info.type == "text":
+        encoded = pc.dictionary_encode(array)
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.chunk(0)
+        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int32)
+        return Column(info, codes, tuple(str(level) for level in encoded.dictionary.to_pylist()))
+    values = numbers(array)
+    known = values[~np.isnan(values)]
+    whole = info.type == "number" and info.unit not in ("money", "share") and bool((known == np.floor(known)).all())
+    return Column(info, values, whole=whole)

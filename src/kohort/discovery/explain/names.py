@@ -1,0 +1,268 @@
+"""Names of two or three words, proposed from what is true of a group.
+
+A name is a template with claims ("frequent", "large orders"). It is a candidate only if every claim holds, and a claim
+holds only if the typical member stands on that side of everybody by a margin (`Fact.side`), plus what the word itself
+promises: nobody is "recent" who last ordered half a year ago. Among the candidates of all groups, names are given out
+so that they are unique and say the strongest things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kohort.discovery.explain.facts import Fact
+from kohort.discovery.explain.sentences import capital_first, lead, plain_label
+from kohort.model.feature import Idea
+
+Claim = str
+
+RECENT_DAYS = 120
+QUIET_DAYS = 45
+OFTEN = 4
+ONCE_SHARE = 0.65
+
+TEMPLATES: tuple[tuple[str, tuple[Claim, ...], float], ...] = (
+    # name, claims that must all hold, head start over names that say as much
+    ("Frequent big spenders", ("frequent", "big"), 1.0),
+    ("Frequent large orders", ("frequent", "large"), 0.6),
+    ("Frequent small orders", ("frequent", "small"), 0.8),
+    ("Repeat big spenders", ("repeat", "big"), 0.8),
+    ("Active regulars", ("frequent", "recent"), 0.8),
+    ("Long-standing regulars", ("frequent", "longstanding"), 0.5),
+    ("Quiet regulars", ("frequent", "quiet"), 0.8),
+    ("New regulars", ("frequent", "new"), 1.0),
+    ("Returning newcomers", ("again", "new"), 1.0),
+    ("Recent first orders", ("once", "recent"), 1.2),
+    ("Large first orders", ("once", "recent", "large"), 0.6),
+    ("Small first orders", ("once", "recent", "small"), 0.6),
+    ("One-off and quiet", ("once", "quiet"), 1.2),
+    ("Large one-off orders", ("once", "large"), 0.8),
+    ("Small one-off orders", ("once", "small"), 0.8),
+    ("One-off buyers", ("once",), 0.6),
+    ("Slipping away", ("again", "quiet", "not low"), 1.0),
+    ("Quiet big spenders", ("quiet", "big"), 0.9),
+    ("Quiet small spenders", ("quiet", "low"), 0.4),
+    ("Quiet small orders", ("quiet", "small"), 0.3),
+    ("Quiet large orders", ("quiet", "large"), 0.3),
+    ("Gone quiet", ("quiet",), 0.3),
+    ("Big occasional buyers", ("occasional", "large"), 0.9),
+    ("Occasional small orders", ("occasional", "small"), 0.5),
+    ("Recent big spenders", ("recent", "big"), 0.6),
+    ("Recent large orders", ("recent", "large"), 0.4),
+    ("Recent small orders", ("recent", "small"), 0.4),
+    ("Recent repeat buyers", ("recent", "repeat"), 0.5),
+    ("Recent newcomers", ("recent", "new"), 0.5),
+    ("Recent buyers", ("recent",), 0.1),
+    ("Frequent buyers", ("frequent",), 0.3),
+    ("Repeat buyers", ("repeat",), 0.2),
+    ("Occasional buyers", ("occasional",), 0.0),
+    ("Big spenders", ("big",), 0.1),
+    ("Small spenders", ("low",), 0.0),
+    ("Large orders", ("large",), 0.0),
+    ("Small orders", ("small",), 0.0),
+    ("Large new orders", ("large", "new"), 0.2),
+    ("Small new orders", ("small", "new"), 0.2),
+    ("Long-standing and quiet", ("longstanding", "quiet"), 0.1),
+    ("Long-standing customers", ("longstanding",), 0.0),
+    ("New customers", ("new",), 0.1),
+    ("Quick reorderers", ("quick",), 0.0),
+    ("Slow reorderers", ("slow",), 0.0),
+    ("Broad-range buyers", ("broad",), 0.0),
+    ("Narrow-range buyers", ("narrow",), 0.0),
+    ("Frequent returners", ("returning",), 0.2),
+)
+
+_SIDES: Mapping[Claim, tuple[Idea, int]] = {
+    "frequent": ("frequency", 1),
+    "repeat": ("frequency", 1),
+    "occasional": ("frequency", -1),
+    "recent": ("recency", -1),
+    "quiet": ("recency", 1),
+    "big": ("value", 1),
+    "low": ("value", -1),
+    "large": ("basket", 1),
+    "small": ("basket", -1),
+    "longstanding": ("tenure", 1),
+    "new": ("tenure", -1),
+    "quick": ("rhythm", -1),
+    "slow": ("rhythm", 1),
+    "broad": ("breadth", 1),
+    "narrow": ("breadth", -1),
+    "returning": ("returns", 1),
+}
+
+_PROMISES: Mapping[Claim, Callable[[float], bool]] = {
+    "frequent": lambda orders: orders >= OFTEN,
+    "repeat": lambda orders: 2 <= orders < OFTEN,
+    "recent": lambda days: days <= RECENT_DAYS,
+    "quiet": lambda days: days >= QUIET_DAYS,
+    "returning": lambda returned: returned > 0,
+}
+
+_WEIGHT: Mapping[Idea, float] = {"tenure": 0.7, "rhythm": 0.6, "breadth": 0.6, "returns": 0.6}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A name that is true of a group, and how much it says."""
+
+    name: str
+    weight: float
+
+
+def holds(claim: Claim, facts: Sequence[Fact]) -> float | None:
+    """How strongly a claim holds for a group; None where it does not hold."""
+    if claim in ("once", "again", "not low"):
+        return _plain_claim(claim, facts)
+    idea, side = _SIDES[claim]
+    fact = lead(facts, idea)
+    if fact is None or fact.side != side or not isinstance(fact.value, float):
+        return None
+    promise = _PROMISES.get(claim)
+    if promise is not None and not promise(fact.value):
+        return None
+    return _WEIGHT.get(idea, 1.0) * min(abs(fact.effect), 2.0)
+
+
+def _plain_claim(claim: Claim, facts: Sequence[Fact]) -> float | None:
+    """Claims that are about the member alone, not about everybody else."""
+    often, value = lead(facts, "frequency"), lead(facts, "value")
+    if claim == "not low":
+        return None if (often and often.side < 0) or (value and value.side < 0) else 0.0
+    if often is None or not isinstance(often.value, float):
+        return None
+    if claim == "again":
+        return 0.3 if often.value >= 2 else None
+    once = often.value == 1 and often.column.whole and (often.at_typical or 0.0) >= ONCE_SHARE
+    return 0.5 + min(abs(often.effect), 1.0) if once else None
+
+
+def candidates(facts: Sequence[Fact]) -> list[Candidate]:
+    """Every name that is true of a group, the one that says most first."""
+    found = []
+    for name, claims, head_start in TEMPLATES:
+        strengths = [holds(claim, facts) for claim in claims]
+        if None not in strengths:
+            found.append(Candidate(name, head_start + sum(s for s in strengths if s is not None)))
+    qualifiers = _qualifiers(facts)
+    found += [Candidate(capital_first(q), 0.9 * s) for q, s in qualifiers]
+    found += [
+        Candidate(capital_first(f"{a}, {b}"), 0.55 * (s + t))
+        for i, (a, s) in enumerate(qualifiers)
+        for b, t in qualifiers[i + 1 : 4]
+    ]
+    if not found:
+        found.append(Candidate("Typical customers", 0.5))
+    plain = sorted(found, key=lambda c: -c.weight)
+    finer = [Candidate(f"{c.name}, {q}", 0.3 * c.weight + 0.2 * s) for c in plain[:3] for q, s in qualifiers]
+    return plain + [c for c in finer if not _repeats(c.name)]
+
+
+def _repeats(name: str) -> bool:
+    head, _, tail = name.lower().partition(", ")
+    return tail in head
+
+
+def _qualifiers(facts: Sequence[Fact], words: tuple[str, str] = ("high", "low")) -> list[tuple[str, float]]:
+    """Short phrases for features beyond the ideas that have words: "high income", "mostly Germany"."""
+    spoken = {idea for idea, _ in _SIDES.values()}
+    found = []
+    for fact in facts:
+        info = fact.column.info
+        if not fact.side or (info.idea in spoken and info.type == "number"):
+            continue
+        if info.type == "text":
+            found.append((f"mostly {fact.value}", min(abs(fact.effect), 2.0)))
+        elif info.type == "flag":
+            found.append((f"{'with' if fact.side > 0 else 'without'} {_short(fact)}", min(abs(fact.effect), 2.0)))
+        else:
+            word = _side_word(fact, words)
+            found.append((f"{word} {_short(fact)}", min(abs(fact.effect), 2.0)))
+    return sorted(found, key=lambda pair: -pair[1])
+
+
+def slices(facts: Sequence[Fact]) -> list[Candidate]:
+    """Names of a slice beside its whole segment: "larger orders". Facts are relative to the segment."""
+    spoken = {pair: words for pair, words in _COMPARED.items() if lead(facts, pair[0]) is not None}
+    found = [
+        (words, min(abs(fact.effect), 2.0) * _WEIGHT.get(idea, 1.0))
+        for (idea, side), words in spoken.items()
+        if (fact := lead(facts, idea)) is not None and fact.side == side
+    ]
+    found += [(text, 0.8 * strength) for text, strength in _qualifiers(facts, ("higher", "lower"))]
+    found.sort(key=lambda pair: -pair[1])
+    single = [Candidate(words, strength) for words, strength in found]
+    pairs = [Candidate(f"{a}, {b}", 0.5 * (s + t)) for i, (a, s) in enumerate(found[:5]) for b, t in found[i + 1 : 5]]
+    return single + pairs or [Candidate("in the middle", 0.1)]
+
+
+_COMPARED: Mapping[tuple[Idea, int], str] = {
+    ("frequency", 1): "more orders",
+    ("frequency", -1): "fewer orders",
+    ("recency", -1): "ordered lately",
+    ("recency", 1): "longer silent",
+    ("value", 1): "higher spend",
+    ("value", -1): "lower spend",
+    ("basket", 1): "larger orders",
+    ("basket", -1): "smaller orders",
+    ("tenure", 1): "longer with us",
+    ("tenure", -1): "newer",
+    ("rhythm", -1): "shorter gaps",
+    ("rhythm", 1): "longer gaps",
+    ("breadth", 1): "wider range",
+    ("breadth", -1): "narrower range",
+    ("returns", 1): "more returns",
+    ("returns", -1): "fewer returns",
+}
+
+
+def _side_word(fact: Fact, words: tuple[str, str]) -> str:
+    if fact.column.info.unit == "hour":
+        return "later" if fact.side > 0 else "earlier"
+    return words[0] if fact.side > 0 else words[1]
+
+
+def _short(fact: Fact) -> str:
+    """The label's last two words at most, without filler: "annual income" → "income"."""
+    words = [w for w in plain_label(fact.column.info).split() if w not in _FILLER] or [fact.column.info.name]
+    return " ".join(words[:3])
+
+
+_FILLER = frozenset(
+    {"annual", "yearly", "total", "average", "avg", "mean", "number", "of", "the", "share", "per", "in"}
+)
+
+
+def propose(options: Sequence[Sequence[Candidate]], sizes: Sequence[int]) -> list[str]:
+    """One unique name per group, so that together they say the most.
+
+    Args:
+        options: Candidates of each group, the one that says most first; never empty.
+        sizes: Customers of each group; the larger one keeps a contested name where all else is equal.
+
+    Returns:
+        Names in the order of the groups; equal input gives equal names.
+    """
+    import numpy as np
+    from scipy.optimize import linear_sum_assignment
+
+    names = sorted({c.name for group in options for c in group})
+    column = {name: i for i, name in enumerate(names)}
+    k, impossible = len(options), -1e6
+    weights = np.full((k, len(names) + k), impossible)
+    for g, group in enumerate(options):
+        for c in group:
+            weights[g, column[c.name]] = max(weights[g, column[c.name]], c.weight + 1e-9 * sizes[g])
+        weights[g, len(names) + g] = -1e3  # nothing unique is left to say: numbered below
+    rows, chosen = linear_sum_assignment(-weights)
+    result = [""] * k
+    taken = {names[c] for c in chosen if c < len(names)}
+    for g, c in zip(rows, chosen, strict=True):
+        result[g] = names[c] if c < len(names) else _numbered(options[g][0].name, taken)
+        taken.add(result[g])
+    return result
+
+
+def _numbered(name: str, taken: set[str]) -> str:
+    return next(f"{name} {i}" for i in range(2, 10_000) if f"{name} {i}" not in taken)

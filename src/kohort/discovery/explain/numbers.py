@@ -1,0 +1,139 @@
+"""Figures as a person writes them: money, days, shares, counts. English; unknown is "–", never 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from kohort.model.feature import FeatureInfo
+
+UNKNOWN = "–"
+_SYMBOL = {"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥"}
+_FRACTIONS = {
+    2: "half",
+    3: "a third",
+    4: "a quarter",
+    5: "a fifth",
+    6: "a sixth",
+    7: "a seventh",
+    8: "an eighth",
+    9: "a ninth",
+    10: "a tenth",
+}
+
+
+def number(value: float | None) -> str:
+    """A plain number: whole from 100 on, else at most three digits.
+
+    Example:
+        >>> number(1234.5), number(12.34), number(0.05), number(3.0), number(-2.5)
+        ('1,234', '12.3', '0.05', '3', '−2.5')
+    """
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if value < 0:
+        return "−" + number(-value)
+    if value >= 100:
+        return f"{value:,.0f}"
+    digits = 1 if value >= 10 else 2
+    text = f"{value:.{digits}f}" if value >= 0.01 or value == 0 else f"{value:.1g}"
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def money(value: float | None, currency: str) -> str:
+    """An amount with its currency: no pence from 100 on, millions shortened.
+
+    Example:
+        >>> money(4954.84, "GBP"), money(4.5, "EUR"), money(4_870_000, "GBP"), money(-20, "DKK")
+        ('£4,955', '€4.50', '£4.87m', '−20 DKK')
+    """
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if value < 0:
+        return "−" + money(-value, currency)
+    if value >= 1_000_000:
+        text = f"{value / 1_000_000:.2f}m"
+    else:
+        text = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.2f}"
+    symbol = _SYMBOL.get(currency)
+    if symbol:
+        return f"{symbol}{text}"
+    return f"{text} {currency}".strip()
+
+
+def share(value: float | None) -> str:
+    """A share of 1 in percent; tiny ones in words.
+
+    Example:
+        >>> share(0.553), share(0.004), share(0.0), share(1.0), share(0.999)
+        ('55%', 'under 1%', '0%', '100%', 'over 99%')
+    """
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if 0 < value < 0.01:
+        return "under 1%"
+    if 0.99 < value < 1:
+        return "over 99%"
+    return f"{100 * value:.0f}%".replace("-", "−")
+
+
+def days(value: float | None) -> str:
+    """A number of days.
+
+    Example:
+        >>> days(1), days(23.4), days(0.4), days(None)
+        ('1 day', '23 days', 'under 1 day', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if 0 < value < 0.5:
+        return "under 1 day"
+    whole = round(value)
+    return f"{number(whole)} day{'' if whole == 1 else 's'}"
+
+
+def amount(info: FeatureInfo, value: float | str | bool | None, currency: str) -> str:
+    """One value of a feature, with its unit.
+
+    Example:
+        >>> amount(FeatureInfo("spend", "Spend", unit="money"), 674.2, "GBP")
+        '£674'
+        >>> amount(FeatureInfo("hour", "Hour", unit="hour"), 19.6, "")
+        '19:36'
+    """
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if info.unit == "money":
+        return money(value, currency)
+    return _UNITS.get(info.unit, number)(value)
+
+
+def clock(value: float) -> str:
+    """An hour of the day: 19.6 → 19:36."""
+    minutes = round(value * 60)
+    return f"{minutes // 60 % 24:02d}:{minutes % 60:02d}"
+
+
+_UNITS: dict[str, Callable[[float], str]] = {"days": days, "share": share, "flag": share, "hour": clock}
+
+
+def times(value: float, average: float) -> str:
+    """A ratio in words; empty where the two are too close for a ratio.
+
+    Example:
+        >>> times(4955, 674), times(27, 54), times(7, 50), times(110, 100), times(150, 100), times(1, 30)
+        ('7.4 times', 'half', 'a seventh', '', '1.5 times', 'a fraction')
+    """
+    if value <= 0 or average <= 0:
+        return ""
+    ratio = value / average
+    if ratio >= 1.45:
+        return f"{ratio:,.0f} times" if ratio >= 9.95 else f"{ratio:.1f}".removesuffix(".0") + " times"
+    if ratio > 0.6:
+        return ""
+    part = round(1 / ratio)
+    return _FRACTIONS.get(part, "a fraction")
