@@ -150,10 +150,12 @@ class Segmentation:
     map: tuple[MapPoint, ...] = ()
     map_method: str = "pca"
     map_explained: float | None = None  # share of the variance that the two map axes keep
+    map_axes: tuple[str, ...] = ()  # what it means to stand further right, further up; empty where axes mean nothing
     seed: int = 0
     seconds: float | None = None
     tree: tuple[tuple[int, int, float, int], ...] = ()  # linkage over segments: left, right, height, size
     alternatives: dict[str, Any] = field(default_factory=dict)  # tiers by value where the verdict is "none"
+    labels: dict[str, Any] = field(default_factory=dict)  # the company's own labels beside the segments, where given
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready. NaN never appears: an unknown number is null."""
@@ -189,6 +191,7 @@ def segmentation_from_dict(data: dict[str, Any]) -> Segmentation:
             "micro": tuple(segment(s) for s in data["micro"]),
             "features": tuple(FeatureUse(**f) for f in data["features"]),
             "map": tuple(MapPoint(**p) for p in data["map"]),
+            "map_axes": tuple(data.get("map_axes", ())),
             "warnings": tuple(data["warnings"]),
             "tree": tuple((a, b, h, n) for a, b, h, n in data["tree"]),
         }
