@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from kohort.discovery.explain.facts import Fact
 from kohort.discovery.explain.numbers import amount, days, money, number, share, times
 from kohort.model.feature import FeatureInfo, Idea
 
-_SINCE_LAST = re.compile(r"^days since (?:the |their )?(last|latest) (.+)$", re.IGNORECASE)
+_SINCE_LAST = re.compile(r"^days since (?:the |their )?(last|latest|first) (.+)$", re.IGNORECASE)
 _WINDOW = re.compile(r"\d|\b(this|past|recent|last (week|month|quarter|year))\b", re.IGNORECASE)
 
 
@@ -96,7 +97,11 @@ def _how_often(facts: Sequence[Fact]) -> str:
     verb = "ordered" if fact.column.info.unit == "orders" or "order" in fact.column.info.name else "came"
     if fact.value == 1:
         return f"{verb} once"
-    return f"{verb} {'twice' if fact.value == 2 else number(fact.value) + ' times'}"
+    if fact.value == 2:
+        return f"{verb} twice"
+    low, high = int(fact.value), math.ceil(fact.value)  # the median of an even number of members can lie between two
+    count = f"{number(low)} or {number(high)}" if fact.column.whole and low != high else number(fact.value)
+    return f"{verb} {count} times"
 
 
 def _rhythm(facts: Sequence[Fact]) -> str:
@@ -296,3 +301,58 @@ def slice_description(parent: str, told: str) -> str:
 
 def slice_rule(parent: str, text: str) -> str:
     return f"Among {parent}: {lower_first(text)}"
+
+
+# -- Maps --------------------------------------------------------------------------------------------------------
+
+
+def axis_words(info: FeatureInfo, *, higher: bool) -> str:
+    """What it means to stand further along an axis: "more orders", "last order longer ago", "higher spend"."""
+    found = _SINCE_LAST.match(info.label)
+    if found:
+        return f"{found[1].lower()} {found[2]} {'longer ago' if higher else 'more recent'}"
+    if info.unit in ("orders", "items", "events", "count"):
+        return f"{'more' if higher else 'fewer'} {plain_label(info)}"
+    return f"{'higher' if higher else 'lower'} {plain_label(info)}"
+
+
+# -- Tiers by value ------------------------------------------------------------------------------------------------
+
+TIER_NAMES = ("Top spenders", "Middle spenders", "Small spenders")
+
+
+def tiers(top_share: float, top_revenue: float, by: str) -> str:
+    return (
+        f"Tiers by {by}: the top {share(top_share)} of customers bring in {share(top_revenue)} of it. The borders are "
+        "our choice, not something found in the data; move them as you like."
+    )
+
+
+# -- Labels a company brings along -----------------------------------------------------------------------------------
+
+
+def agreement(value: float) -> str:
+    """An adjusted agreement (0 = as by chance, 1 = the same) in words."""
+    if value >= 0.8:
+        return "Your labels and the segments found are nearly the same."
+    if value >= 0.5:
+        return "Your labels and the segments found largely agree."
+    if value >= 0.2:
+        return "Your labels and the segments found agree in part."
+    if value >= 0.05:
+        return "Your labels and the segments found have little in common."
+    return "Your labels and the segments found have nothing in common beyond chance."
+
+
+def split(label: str, parts: Sequence[tuple[str, float]], apart: str) -> str:
+    told = listed([f"{name} ({share(part)})" for name, part in parts])
+    count = {2: "two", 3: "three", 4: "four"}.get(len(parts), str(len(parts)))
+    return f"Your “{label}” holds {count} groups that behave differently: {told}{f' – {apart}' if apart else ''}."
+
+
+def apart(info: FeatureInfo, one: float | str | None, other: float | str | None, currency: str) -> str:
+    return f"{plain_label(info)} {amount(info, one, currency)} against {amount(info, other, currency)}"
+
+
+def merge(labels: Sequence[str], segment: str) -> str:
+    return f"Your {listed([f'“{label}”' for label in labels])} behave alike: most of each are in {segment}."
