@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kohort.model.event import ColumnType
+from kohort.model.event import ColumnType, property_column, trait_column
 
 SourceKind = Literal["orders", "events", "customers"]
 
@@ -42,6 +44,20 @@ ROLES: dict[SourceKind, tuple[str, ...]] = {
 
 IDENTITY_KINDS = ("email", "phone", "name", "address")
 """Direct identifiers: sealed in the vault, never in the event table."""
+
+
+def stored_name(column: str) -> str:
+    """A file's column as a valid name: lower case, without accents, at most 60 characters.
+
+    Example:
+        >>> stored_name("Annual Income (k$)"), stored_name("MntWines"), stored_name("Straße")
+        ('annual_income_k', 'mnt_wines', 'strasse')
+    """
+    plain = column.replace("ß", "ss").translate(str.maketrans("øØæÆ", "oOaA"))
+    plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", plain)
+    name = re.sub(r"[^0-9a-z]+", "_", plain.lower()).strip("_")[:60].rstrip("_")
+    return name if name and not name[0].isdigit() else f"x_{name}"[:60].rstrip("_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +105,11 @@ class SourceMapping:
     event: str = ""
     csv: CsvFormat | None = None
     sheet: str = ""
+
+    def stored_columns(self) -> dict[str, ColumnType]:
+        """Column of the event table → type, for every property or trait: {"p_country": "text"}."""
+        prefix = trait_column if self.kind == "customers" else property_column
+        return {prefix(stored_name(name)): kind for name, kind in self.properties.items()}
 
 
 @dataclass(frozen=True, slots=True)
