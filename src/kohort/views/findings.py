@@ -1,0 +1,279 @@
+"""What the pages and the report say, worked out from the documents: key figures, titles that are findings, evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kohort.model.health import HealthReport
+from kohort.model.segmentation import Candidate, Segment, Segmentation
+from kohort.views import charts, words
+from kohort.views.formats import EN
+
+Figures = list[dict[str, Any]]
+
+
+def listing(items: Sequence[str]) -> str:
+    """A list in a sentence: "orders, spend and order value"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def chosen(found: Segmentation) -> Candidate | None:
+    """The candidate that became the segments."""
+    return next((c for c in found.candidates if c.chosen), None)
+
+
+def key_figures(summary: Mapping[str, Any]) -> Figures:
+    """The four figures of the overview. A figure that is not known is left out, not shown as nought."""
+    money = summary.get("currency", "")
+    weekly = summary.get("weekly") or []
+    rows: Figures = []
+
+    def line(key: str, sentence: str) -> Any:
+        return charts.sparkline([w.get(key) for w in weekly], sentence) if len(weekly) > 2 else None
+
+    def add(label: str, value: str, note: str, spark: Any, change: tuple[Any, Any] = (None, None)) -> None:
+        now, before = change
+        text = EN.change(now, before) if before else ""
+        note = "vs the 30 days before" if text else note
+        step = now - before if text else None
+        rows.append({"label": label, "value": value, "change": step, "change_text": text, "note": note, "spark": spark})
+
+    if (now := summary.get("revenue_30d")) is not None:
+        change = (now, summary.get("revenue_30d_before"))
+        add("Revenue, 30 days", EN.short_money(now, money), "", line("revenue", "Revenue per week"), change)
+    if (now := summary.get("active_30d")) is not None:
+        change = (now, summary.get("active_30d_before"))
+        add("Active customers, 30 days", EN.number(now), "", line("customers", "Active customers per week"), change)
+    if (share := summary.get("returning_share")) is not None:
+        note = "past 30 days, known customers"
+        add("Revenue from returning customers", EN.percent(share), note, charts.bar(share, "c-accent"))
+    if (share := summary.get("anonymous_share")) is not None:
+        note = "counted, but in no segment"
+        add("Revenue without a customer number", EN.percent(share), note, charts.bar(share, "c-accent"))
+    return rows
+
+
+def segment_figures(s: Segment, currency: str) -> Figures:
+    """The figures at the head of a segment's page."""
+    change, since = words.trend_words(s)
+    rows: Figures = [
+        {
+            "label": "Customers",
+            "value": EN.number(s.size),
+            "change": change,
+            "note": f"{EN.signed(change)} {since}" if change is not None else f"{EN.percent(s.share)} of all",
+        },
+        {"label": "Share of customers", "value": EN.percent(s.share), "change": None, "note": words.one_in(s.share)},
+    ]
+    if s.revenue is not None:
+        share = "" if s.revenue_share is None else f"{EN.percent(s.revenue_share)} of all revenue"
+        rows.append({"label": "Revenue", "value": EN.short_money(s.revenue, currency), "change": None, "note": share})
+        each = EN.money(s.revenue / s.size if s.size else None, currency, 0)
+        rows.append({"label": "Per customer", "value": each, "change": None, "note": "on average"})
+    if s.stability is not None:
+        value = EN.percent(s.stability.value)
+        rows.append({"label": "Steadiness", "value": value, "change": None, "note": "stay when re-checked"})
+    return rows
+
+
+def flow_title(found: Segmentation) -> str:
+    """Who brings in the money, as a sentence."""
+    known = [s for s in found.segments if s.revenue_share is not None]
+    if not known:
+        return f"{words.count_word(len(found.segments))} groups by size"
+    top = max(known, key=lambda s: s.revenue_share or 0.0)
+    rest = len(found.segments) - 1
+    if rest < 1:
+        return f"{top.name} bring in {EN.percent(top.revenue_share)} of revenue"
+    others = f"the other {words.count_word(rest).lower()} groups" if rest > 1 else "the other group"
+    return f"{top.name} bring in {EN.percent(top.revenue_share)} of revenue, {others} share the rest"
+
+
+def moves(found: Segmentation) -> tuple[Figures, str]:
+    """Segments whose size changed most since the step before, and since when."""
+    changed = []
+    since = ""
+    for s in found.segments:
+        change, when = words.trend_words(s)
+        since = when or since
+        if change:
+            changed.append((change, s))
+    changed.sort(key=lambda x: -abs(x[0]) / max(x[1].size, 1))
+    rows = []
+    for change, s in changed[:4]:
+        verb = "grew" if change > 0 else "shrank"
+        first = s.trend[0]
+        long_ago = f"It was {EN.number(first.size)} on {EN.date_of(first.at)}." if len(s.trend) > 2 else ""
+        rows.append(
+            {
+                "id": s.id,
+                "icon": "up" if change > 0 else "down",
+                "title": f"{s.name} {verb} by {EN.number(abs(change))}, to {EN.number(s.size)}",
+                "text": long_ago,
+            }
+        )
+    return rows, since
+
+
+def trend_title(s: Segment) -> str:
+    """How the size of a segment changed over the whole trend."""
+    if len(s.trend) < 2:
+        return "Customers over time"
+    first, last = s.trend[0], s.trend[-1]
+    if first.size == last.size:
+        return f"As many as on {EN.date_of(first.at)}"
+    verb = "Grew" if last.size > first.size else "Shrank"
+    return f"{verb} from {EN.number(first.size)} to {EN.number(last.size)} since {EN.date_of(first.at)}"
+
+
+def month_title(months: Sequence[tuple[str, float | None]], currency: str) -> str:
+    """The best month, as a sentence. The last month may not be over and does not compete."""
+    known = [(m, v) for m, v in months[:-1] if v is not None] or [(m, v) for m, v in months if v is not None]
+    if not known:
+        return "Revenue per month"
+    month, value = max(known, key=lambda x: x[1])
+    return f"The best month was {EN.month_of(month)} with {EN.short_money(value, currency)}"
+
+
+def methods(found: Segmentation) -> Figures:
+    """The ways that were compared, each with its best result."""
+    rows: Figures = []
+    for algorithm, (name, text) in words.ALGORITHMS.items():
+        best = words.best_of(found, algorithm)
+        if best is None:
+            continue
+        steady = best.stability.value if best.stability else None
+        figures = [
+            ("Groups", EN.number(best.k) if best.k else "none", ""),
+            (
+                "Holds when re-checked",
+                words.holds(best.stability),
+                "warn" if steady is not None and steady < 0.75 else "",
+            ),
+            (
+                "Customers left out",
+                EN.percent(best.outlier_share) if best.outlier_share else "none",
+                "warn" if best.outlier_share > 0.1 else "",
+            ),
+            ("Easy to explain", words.easy(best.explainability), ""),
+        ]
+        rows.append({"name": name, "text": best.note or text, "chosen": best.chosen, "figures": figures})
+    return rows
+
+
+def steps(found: Segmentation) -> Figures:
+    """The numbers of groups tried for the chosen way."""
+    rows: Figures = []
+    tried = sorted((c for c in found.candidates if c.algorithm == found.algorithm), key=lambda c: c.k)
+    for c in tried:
+        value = c.stability.value if c.stability else None
+        shaky = value is not None and value < 0.75
+        word = "chosen" if c.chosen else "shaky" if shaky else "small groups" if c.smallest_share < 0.03 else "holds"
+        if value is None:
+            word = "not measured"
+        rows.append(
+            {"k": EN.number(c.k), "figure": words.holds(c.stability), "shaky": shaky, "word": word, "chosen": c.chosen}
+        )
+    return rows
+
+
+def how_good(found: Segmentation) -> Figures:
+    """The case for and against the grouping, in plain words."""
+    rows: Figures = []
+    best = chosen(found)
+
+    def add(good: bool, title: str, text: str) -> None:
+        rows.append(
+            {"icon": "check" if good else "alert", "tone": "good" if good else "warn", "title": title, "text": text}
+        )
+
+    verdict = words.VERDICT[found.structure.verdict]
+    tone = {"good": "good", "info": "info", "warn": "warn"}[verdict[1]]
+    rows.append({"icon": "info", "tone": tone, "title": verdict[0], "text": found.structure.text})
+    if best and best.stability:
+        holds = best.stability.value >= 0.75
+        of = f"{words.holds(best.stability)} customers stay in the same group when we repeat it on reshuffled data."
+        add(holds, "It holds" if holds else "It does not hold well", of)
+    if best and best.value_spread is not None:
+        matters = best.value_spread >= 0.05
+        share = EN.percent(best.value_spread)
+        add(
+            matters,
+            "It matters for money" if matters else "It says little about money",
+            f"The groups explain {share} of how spend differs between customers.",
+        )
+    if best and best.explainability is not None:
+        add(
+            best.explainability >= 0.7,
+            "It can be explained",
+            f"A few short rules put {EN.in_100(best.explainability)} customers in the right group.",
+        )
+    shaky = [s.name for s in found.segments if words.steadiness(s.stability).warn]
+    if shaky:
+        add(
+            False,
+            "Check by hand",
+            f"{listing(shaky)} {'comes' if len(shaky) == 1 else 'come'} out differently more often than not.",
+        )
+    for text in found.warnings:
+        add(False, "Keep in mind", text)
+    return rows
+
+
+def evidence(found: Segmentation) -> list[tuple[str, str]]:
+    """The figures behind the verdict and the run, for data people: names and values as they are."""
+    rows = [("method", found.algorithm), ("groups", str(found.k)), ("seed", str(found.seed))]
+    if found.seconds is not None:
+        rows.append(("seconds", f"{found.seconds:.1f}"))
+    rows += [(str(k), _figure(v)) for k, v in found.structure.evidence.items()]
+    rows.append(("map", found.map_method + (f" {found.map_explained:.3f}" if found.map_explained is not None else "")))
+    return rows
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_figure(v) for v in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_figure(v)}" for k, v in value.items())
+    return str(value)
+
+
+def completeness(health: HealthReport) -> Figures:
+    """Columns by how full they are, emptiest first; full ones are not worth a line beyond the first six."""
+    rows: Figures = []
+    for source in health.sources:
+        for column, share in source.completeness.items():
+            empty = EN.percent(1 - share)
+            rows.append(
+                {
+                    "label": words.label_of(column),
+                    "share": share,
+                    "note": "always filled" if share == 1 else f"{empty} of rows lack it",
+                    "tone": "c-good" if share >= 0.95 else "c-warn" if share >= 0.5 else "c-bad",
+                }
+            )
+    return sorted(rows, key=lambda r: r["share"])[:6]
+
+
+def coverage_title(health: HealthReport) -> str:
+    """Whether every month between the first and the last has data."""
+    months = [m["month"] for m in health.coverage]
+    if not months:
+        return "No dated rows yet"
+    missing = [m for m in _all_months(months[0], months[-1]) if m not in set(months)]
+    empty = missing + [m["month"] for m in health.coverage if not m.get("events")]
+    if not empty:
+        return f"Every month from {EN.month_of(months[0])} to {EN.month_of(months[-1])} has data"
+    return f"{words.plural(len(empty), 'month')} without data, the first in {EN.month_of(min(empty))}"
+
+
+def _all_months(first: str, last: str) -> list[str]:
+    (y, m), (y1, m1) = (map(int, x.split("-")[:2]) for x in (first, last))
+    out = []
+    while (y, m) <= (y1, m1):
+        out.append(f"{y:04d}-{m:02d}")
+        y, m = (y, m + 1) if m < 12 else (y + 1, 1)
+    return out

@@ -1,0 +1,294 @@
+"""The web pages as HTML text, from stored documents only: a segmentation, a health report and a summary.
+
+Doors fetch the documents and call these; nothing here reads a file or knows HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kohort.model.feature import FeatureInfo
+from kohort.model.health import HealthReport
+from kohort.model.segmentation import Segment, Segmentation
+from kohort.views import charts, findings, words
+from kohort.views.formats import EN
+from kohort.views.paper import render
+
+Summary = Mapping[str, Any]
+
+SORTS = (("revenue", "Revenue"), ("customers", "Customers"), ("growth", "Growth"))
+MOST_COLUMNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of the menu."""
+
+    id: str
+    href: str
+    label: str
+    short: str
+    icon: str
+    go: str  # key after "g" that goes there
+    count: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What surrounds every page: whose workspace it is, how fresh, where one can go."""
+
+    name: str
+    is_demo: bool = False
+    as_of: str | None = None
+    segments: int | None = None
+    score: int | None = None
+    places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = "" if self.segments is None else str(self.segments)
+        score = "" if self.score is None else str(self.score)
+        menu = (
+            (
+                "Understand",
+                (
+                    Place("overview", "/", "Overview", "Overview", "home", "o"),
+                    Place("segments", "/segments", "Segments", "Segments", "segments", "s", found),
+                    Place("map", "/map", "Customer map", "Map", "map", "m"),
+                ),
+            ),
+            (
+                "Trust",
+                (
+                    Place("discover", "/discover", "How we chose", "Choice", "choose", "d"),
+                    Place("health", "/data-health", "Data health", "Health", "health", "h", score),
+                ),
+            ),
+        )
+        object.__setattr__(self, "places", menu)
+
+    @property
+    def tabs(self) -> tuple[Place, ...]:
+        """The menu in one row, for phones."""
+        return tuple(place for _, places in self.places for place in places)
+
+
+def positions(found: Segmentation) -> dict[str, int]:
+    """Segment id → place of its letter and colour, which every page and chart shares."""
+    return {s.id: i for i, s in enumerate(found.segments)}
+
+
+def names(found: Segmentation) -> dict[str, str]:
+    return {s.id: s.name for s in found.segments}
+
+
+def _page(template: str, shell: Shell, here: str, found: Segmentation | None = None, **values: Any) -> str:
+    shared: dict[str, Any] = {"shell": shell, "here": here, "found": found, "position": {}, "names": {}}
+    if found is not None:
+        shared |= {
+            "position": positions(found),
+            "names": names(found),
+            "verdict": words.VERDICT[found.structure.verdict],
+        }
+    return render(template, **shared | values)
+
+
+def overview(shell: Shell, found: Segmentation, summary: Summary, health: HealthReport | None) -> str:
+    """The first page: the main finding, key figures, who brings in the money, and how far to trust it."""
+    ranked = sorted(found.segments, key=lambda s: -(s.revenue_share if s.revenue_share is not None else s.share))
+    moves, since = findings.moves(found)
+    months = [(m["month"], m.get("revenue")) for m in summary.get("monthly", ())]
+    return _page(
+        "overview.html",
+        shell,
+        "overview",
+        found,
+        summary=summary,
+        health=health,
+        top=ranked[:3],
+        kpis=findings.key_figures(summary),
+        flow_title=findings.flow_title(found),
+        total=sum(s.revenue or 0.0 for s in found.segments),
+        chosen=findings.chosen(found),
+        cautions=[t for t in (words.gate_words(found), *found.warnings) if t],
+        moves=moves,
+        moves_since=since,
+        months=charts.monthly(months, "Revenue", "money", summary.get("currency", ""), partial=True),
+        month_title=findings.month_title(months, summary.get("currency", "")),
+    )
+
+
+def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue") -> str:
+    """The list of segments. `sort` is one of SORTS; anything else means revenue."""
+    sort = sort if sort in dict(SORTS) else "revenue"
+    keys = {
+        "revenue": lambda s: -(s.revenue if s.revenue is not None else float("-inf")),
+        "customers": lambda s: -s.size,
+        "growth": lambda s: -(words.trend_words(s)[0] or 0),
+    }
+    rows = sorted(found.segments, key=keys[sort])
+    return _page("segments.html", shell, "segments", found, rows=rows, sort=sort, sorts=SORTS, nothing="")
+
+
+def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
+    """One segment: words, differences, customers to check, place on the map, rule and steadiness."""
+    people = [(kind, row) for kind in ("typical", "edge", "odd") for row in getattr(which, kind)]
+    counts = [
+        f"{words.count_word(len(getattr(which, kind)))} {text}".lower()
+        for kind, text in (("typical", "typical"), ("edge", "on the edge"), ("odd", "odd"))
+        if getattr(which, kind)
+    ]
+    spoken = ", ".join(counts)
+    used = [f.label[0].lower() + f.label[1:] for f in found.features if f.used]
+    return _page(
+        "segment.html",
+        shell,
+        "segments",
+        found,
+        s=which,
+        i=positions(found)[which.id],
+        steady=words.steadiness(which.stability),
+        kpis=findings.segment_figures(which, found.currency),
+        tab="summary",
+        used=findings.listing(used) or "all columns",
+        people=people,
+        people_text=f"{spoken[0].upper()}{spoken[1:]}." if spoken else "",
+        columns=_people_columns(found, [row for _, row in people]),
+        trend_title=findings.trend_title(which),
+        micro=[m for m in found.micro if m.parent == which.id],
+    )
+
+
+def customers(shell: Shell, found: Segmentation, which: Segment, page: Mapping[str, Any], *, cursor: int = 0) -> str:
+    """One page of a segment's customers, as `Workspace.members_page` returns it."""
+    first = cursor + 1
+    last = cursor + len(page["rows"])
+    title = (
+        f"Customers {EN.number(first)} to {EN.number(last)} of {EN.number(which.size)}" if page["rows"] else "Customers"
+    )
+    return _page(
+        "segment.html",
+        shell,
+        "segments",
+        found,
+        s=which,
+        i=positions(found)[which.id],
+        steady=words.steadiness(which.stability),
+        kpis=findings.segment_figures(which, found.currency),
+        tab="customers",
+        page=page,
+        page_title=title,
+        page_columns=list(page.get("columns", ()))[:MOST_COLUMNS],
+        cursor=cursor,
+    )
+
+
+def _people_columns(found: Segmentation, rows: Sequence[Mapping[str, Any]]) -> list[FeatureInfo]:
+    """Columns of the table of people: what the rows carry, with the labels and units other parts use."""
+    labels = {f.feature: f.label for f in found.features}
+    units: dict[str, str] = {}
+    for s in found.segments:
+        for d in s.different:
+            labels.setdefault(d.feature, d.label)
+            units[d.feature] = d.unit
+    seen: list[str] = []
+    for row in rows:
+        seen += [k for k in row if k not in {"customer", "other", "reason", *seen}]
+    return [
+        FeatureInfo(name, words.label_of(name, labels), unit=words.unit_of(name, units))  # type: ignore[arg-type]
+        for name in seen[:MOST_COLUMNS]
+    ]
+
+
+def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> str:
+    """The whole map with its legend, or one segment of it."""
+    highlight = highlight if highlight in names(found) else ""
+    lead = "Each dot is a customer. Near each other means they buy alike."
+    if highlight:
+        lead = f"{names(found)[highlight]} among all customers. {lead}"
+    kept = found.map_explained
+    how = (
+        f"A flat picture of many facts: it keeps {EN.in_100(kept)} parts of the differences between customers."
+        if found.map_method == "pca" and kept is not None
+        else "A flat picture of many facts: near neighbours are kept near, far distances mean little."
+    )
+    drawing = charts.customer_map(found.map, found.segments, highlight=highlight)
+    return _page("map.html", shell, "map", found, map=drawing, highlight=highlight, lead=lead, how=how)
+
+
+def discover(shell: Shell, found: Segmentation) -> str:
+    """How the segments were chosen: ways compared, number of groups, evidence."""
+    picked = findings.chosen(found)
+    choice = (
+        f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups came out best: "
+        f"{words.holds(picked.stability)} customers stay in their group when we check again."
+        if picked and picked.stability
+        else ""
+    )
+    return _page(
+        "discover.html",
+        shell,
+        "discover",
+        found,
+        choice=choice,
+        way=words.ALGORITHMS[found.algorithm][0],
+        methods=findings.methods(found),
+        steps=findings.steps(found),
+        good=findings.how_good(found),
+        evidence=findings.evidence(found),
+        tree=charts.family_tree(found.tree, found.segments) if len(found.tree) == len(found.segments) - 1 > 1 else None,
+    )
+
+
+def data_health(shell: Shell, health: HealthReport) -> str:
+    """What the data is like and what was done to it."""
+    rank = {"problem": 0, "warning": 1, "info": 2}
+    return _page(
+        "health.html",
+        shell,
+        "health",
+        health=health,
+        verdict=words.HEALTH[health.verdict],
+        complete=findings.completeness(health),
+        findings=sorted(health.findings, key=lambda x: (rank[x.severity], -x.rows)),
+        coverage=charts.monthly(
+            [(m["month"], m.get("events")) for m in health.coverage], "Rows", "count", partial=True
+        ),
+        coverage_title=findings.coverage_title(health),
+    )
+
+
+def start(shell: Shell, here: str, *, has_data: bool) -> str:
+    """A workspace without data or without segments: what to do next, in four steps."""
+    states = ("done", "done", "now", "") if has_data else ("now", "", "", "")
+    labels = ("Data", "Health check", "First segments", "Adopt them")
+    if has_data:
+        values: dict[str, Any] = {
+            "heading": "Your data is in. Now find the groups in it",
+            "text": "Kohort compares several ways of grouping your customers and tells you honestly which one holds.",
+            "command": "kohort discover",
+            "art": "empty-group.svg",
+        }
+    else:
+        values = {
+            "heading": "See your customer groups in about ten minutes",
+            "text": "Orders with a customer, a date and an amount are enough for a first result.",
+            "command": "kohort ingest orders.csv",
+            "art": "empty-data.svg",
+        }
+    return _page(
+        "start.html",
+        shell,
+        here,
+        title="No segments yet" if has_data else "Welcome",
+        lead="Run this in the folder of the workspace, then reload this page.",
+        note="" if has_data else "No file at hand? Type kohort demo to look at a real shop first.",
+        steps=list(zip(labels, states, strict=True)),
+        **values,
+    )
+
+
+def problem(shell: Shell, title: str, text: str, hint: str = "") -> str:
+    """A page that could not be shown, and the way back."""
+    return _page("problem.html", shell, "", title=title, text=text, hint=hint)

@@ -1,0 +1,48 @@
+"""The one Jinja environment: everything escaped, nothing undefined, words, formats and charts within reach."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from kohort.views import charts, words
+from kohort.views.formats import EN, UNKNOWN
+
+STATIC = Path(str(resources.files("kohort.views").joinpath("static")))
+TEMPLATES = Path(str(resources.files("kohort.views").joinpath("templates")))
+
+
+@functools.cache
+def environment() -> Environment:
+    """Templates of this package. Customer data is hostile: autoescape is on for every file, whatever its ending."""
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals.update(f=EN, words=words, charts=charts, plain=plain)
+    env.filters["positive"] = lambda value: max(value or 0.0, 0.0)
+    return env
+
+
+def render(template: str, **values: Any) -> str:
+    """A template with its values, as HTML."""
+    return environment().get_template(template).render(**values)
+
+
+def plain(value: object) -> str:
+    """Any cell of a sample row, short enough for a table."""
+    if value is None or value == "":
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return EN.number(value, 0 if float(value).is_integer() else 2)
+    text = str(value)
+    return text if len(text) <= 60 else text[:59] + "…"

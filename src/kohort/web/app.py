@@ -1,0 +1,220 @@
+"""Routes of the web pages. Each fetches stored documents and lets `views` say it; nothing is computed here."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, Protocol
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from kohort.errors import KohortError, NotEnough, NotFound, WrongUsage
+from kohort.model.health import HealthReport
+from kohort.model.segmentation import Segment, Segmentation
+from kohort.views import pages
+from kohort.views.paper import STATIC
+
+WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
+PAGE_SIZE = 50
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+log = logging.getLogger("kohort.web")
+
+
+class Source(Protocol):
+    """What the pages need of a workspace: documents that are already stored."""
+
+    name: str
+    is_demo: bool
+
+    def summary(self) -> dict[str, Any]: ...
+    def health(self, refresh: bool = False) -> HealthReport: ...
+    def segmentation(self, name: str | None = None) -> Segmentation | None: ...
+    def members_page(self, segment_id: str, cursor: int = 0, limit: int = 50) -> dict[str, Any]: ...
+
+
+def create(source: Source | None = None) -> FastAPI:
+    """The application, also as a uvicorn factory.
+
+    Args:
+        source: The workspace; None = the folder named by the environment variable `KOHORT_WORKSPACE`.
+    """
+    if source is None:
+        from kohort.workspace import open as open_workspace
+
+        source = open_workspace(os.environ.get(WORKSPACE_VARIABLE, "."))
+    app = FastAPI(title="Kohort", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.source = source
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    _protect(app)
+    _pages(app, source)
+    _machines(app, source)
+    _problems(app, source)
+    return app
+
+
+def _protect(app: FastAPI) -> None:
+    @app.middleware("http")
+    async def headers(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if not request.url.path.startswith("/static/"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class Documents:
+    """What is stored, read once per request; what is not there yet is None."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.found: Segmentation | None = _or_none(source.segmentation)
+        self.summary: dict[str, Any] = _or_none(source.summary) or {}
+        self.health: HealthReport | None = _or_none(source.health)
+
+    @property
+    def shell(self) -> pages.Shell:
+        return pages.Shell(
+            self.source.name,
+            self.source.is_demo,
+            self.summary.get("as_of"),
+            len(self.found.segments) if self.found else None,
+            self.health.score if self.health else None,
+        )
+
+    def start(self, here: str) -> HTMLResponse:
+        return HTMLResponse(pages.start(self.shell, here, has_data=bool(self.summary.get("customers"))))
+
+    def segment(self, segment_id: str) -> Segment:
+        known: dict[str, Segment] = {s.id: s for s in self.found.segments} if self.found else {}
+        if segment_id not in known:
+            raise NotFound("segment", segment_id, known)
+        return known[segment_id]
+
+
+def _or_none(read: Any) -> Any:
+    """A document, or None where there is honestly none yet."""
+    try:
+        return read()
+    except (NotEnough, NotFound):
+        return None
+
+
+def _pages(app: FastAPI, source: Source) -> None:
+    # Plain functions on purpose: the framework runs them in a thread, so a slow disk never blocks another reader.
+    @app.get("/", response_class=HTMLResponse)
+    def overview() -> Response:
+        d = Documents(source)
+        if d.found is None or not d.found.segments:
+            return d.start("overview") if d.found is None else HTMLResponse(pages.discover(d.shell, d.found))
+        return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health))
+
+    @app.get("/segments", response_class=HTMLResponse)
+    def segments(sort: str = "revenue") -> Response:
+        d = Documents(source)
+        return HTMLResponse(pages.segments(d.shell, d.found, sort=sort)) if d.found else d.start("segments")
+
+    @app.get("/segments/{segment_id}", response_class=HTMLResponse)
+    def segment(segment_id: str) -> Response:
+        d = Documents(source)
+        which = d.segment(segment_id)
+        assert d.found is not None
+        return HTMLResponse(pages.segment(d.shell, d.found, which))
+
+    @app.get("/segments/{segment_id}/customers", response_class=HTMLResponse)
+    def customers(segment_id: str, cursor: int = 0) -> Response:
+        d = Documents(source)
+        which = d.segment(segment_id)
+        assert d.found is not None
+        cursor = min(max(cursor, 0), which.size)
+        page = source.members_page(segment_id, cursor=cursor, limit=PAGE_SIZE)
+        return HTMLResponse(pages.customers(d.shell, d.found, which, page, cursor=cursor))
+
+    @app.get("/map", response_class=HTMLResponse)
+    def customer_map(segment: str = "") -> Response:
+        d = Documents(source)
+        if d.found is None or not d.found.map:
+            return d.start("map")
+        return HTMLResponse(pages.customer_map(d.shell, d.found, highlight=segment))
+
+    @app.get("/discover", response_class=HTMLResponse)
+    def discover() -> Response:
+        d = Documents(source)
+        return HTMLResponse(pages.discover(d.shell, d.found)) if d.found else d.start("discover")
+
+    @app.get("/data-health", response_class=HTMLResponse)
+    def data_health() -> Response:
+        d = Documents(source)
+        return HTMLResponse(pages.data_health(d.shell, d.health)) if d.health else d.start("health")
+
+    @app.get("/report")
+    def report() -> Response:
+        from kohort.views.report import render_report
+
+        d = Documents(source)
+        if d.found is None:
+            return d.start("overview")
+        text = render_report(d.found, summary=d.summary, health=d.health, name=source.name)
+        return HTMLResponse(text, headers={"Content-Disposition": 'attachment; filename="kohort-report.html"'})
+
+
+def _machines(app: FastAPI, source: Source) -> None:
+    @app.get("/health")
+    def alive() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/ready")
+    def ready() -> Response:
+        """The workspace answers, and whether there are segments to show."""
+        try:
+            found = source.segmentation()
+        except KohortError as error:
+            return JSONResponse({"status": "not ready", **error.as_dict()}, status_code=503)
+        return JSONResponse({"status": "ready", "segments": len(found.segments) if found else 0})
+
+
+def _problems(app: FastAPI, source: Source) -> None:
+    """Errors in plain words. A reader never sees a trace; the log does, without values."""
+
+    def page(title: str, text: str, hint: str, status: int) -> HTMLResponse:
+        return HTMLResponse(pages.problem(pages.Shell(source.name, source.is_demo), title, text, hint), status)
+
+    @app.exception_handler(HTTPException)
+    async def missing(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return page("This page is not here", "The address may be old, or a letter went missing.", "", 404)
+        return page("That did not work", "The page cannot do this.", "", error.status_code)
+
+    @app.exception_handler(422)
+    async def odd_address(request: Request, error: Exception) -> Response:
+        return page("This address is not right", "Something in the address is not a number or a name we know.", "", 422)
+
+    @app.exception_handler(KohortError)
+    async def known(request: Request, error: KohortError) -> Response:
+        status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, WrongUsage) else 503
+        title = "We cannot find that" if status == 404 else "We cannot show this right now"
+        return page(title, error.message, error.hint, status)
+
+    @app.exception_handler(Exception)
+    async def unknown(request: Request, error: Exception) -> Response:
+        log.error("page failed: %s at %s", type(error).__name__, request.scope.get("path", ""))
+        return page(
+            "Something went wrong here", "Your data is safe. The other pages still work.", "The log says more.", 500
+        )
