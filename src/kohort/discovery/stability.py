@@ -1,0 +1,76 @@
+"""Does a grouping hold when it is re-checked on resampled customers? Hennig's bootstrap Jaccard, group by group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from kohort.model.segmentation import Estimate
+
+HOLDS = 0.75
+"""Mean Jaccard from which a group counts as stable (Hennig 2008)."""
+
+DOUBTFUL = 0.6
+"""Below this a group should not be trusted (Hennig 2008)."""
+
+Labeller = Callable[[np.ndarray], np.ndarray]
+"""Prepared rows → labels."""
+
+Refit = Callable[[np.ndarray, int], Labeller]
+"""(resampled rows, seed) → a labeller found on them in the same way as the grouping that is checked."""
+
+
+def jaccard_table(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
+    """Best Jaccard of each group 0 … k−1 of `a` with any group of `b`; −1 belongs to no group.
+
+    Example:
+        >>> jaccard_table(np.array([0, 0, 1, 1]), np.array([1, 1, 1, 0]), 2).round(2).tolist()
+        [0.67, 0.5]
+    """
+    m = int(b.max()) + 1 if len(b) and b.max() >= 0 else 0
+    if m == 0:
+        return np.zeros(k)
+    code = (a + 1) * (m + 1) + (b + 1)
+    counts = np.bincount(code, minlength=(k + 1) * (m + 1)).reshape(k + 1, m + 1)[:, :]
+    both = counts[1:, 1:]
+    union = counts[1:].sum(axis=1)[:, None] + counts[:, 1:].sum(axis=0)[None, :] - both
+    return np.asarray((both / np.maximum(union, 1)).max(axis=1))
+
+
+def bootstrap_jaccard(
+    X: np.ndarray, labels: np.ndarray, k: int, refit: Refit, *, resamples: int, rows: int, seed: int
+) -> np.ndarray:
+    """(resamples, k) best Jaccard of each group with the groups found again on rows drawn with replacement.
+
+    The comparison is made on the rows that the resample left out as well, so that a group is credited for what it says
+    about customers in general.
+    """
+    rng = np.random.default_rng(seed)
+    out = np.zeros((resamples, k))
+    for b in range(resamples):
+        drawn = rng.integers(0, len(X), min(rows, len(X)))
+        again = refit(X[drawn], int(rng.integers(2**31)))(X)
+        out[b] = jaccard_table(labels, again, k)
+    return out
+
+
+def estimates(J: np.ndarray) -> tuple[Estimate, ...]:
+    """Mean per group with the interval that holds 95 % of the resamples (as far as so few can say)."""
+    low, high = np.quantile(J, (0.025, 0.975), axis=0)
+    return tuple(
+        Estimate(float(m), float(min(lo, m)), float(max(h, m)))
+        for m, lo, h in zip(J.mean(axis=0), low, high, strict=True)
+    )
+
+
+def mean_estimate(J: np.ndarray) -> Estimate:
+    """The mean over groups, with the interval over resamples."""
+    return estimates(J.mean(axis=1, keepdims=True))[0]
+
+
+def steady(groups: Sequence[Estimate]) -> bool:
+    """True where the cuts hold when re-checked: on average stable, and no group to be distrusted."""
+    return (
+        bool(groups) and float(np.mean([g.value for g in groups])) >= HOLDS and min(g.value for g in groups) >= DOUBTFUL
+    )
