@@ -1,0 +1,9 @@
+"""The whole command line. Importing it loads click and nothing heavier."""
+
+from __future__ import annotations
+
+# Each module registers its commands when it is imported.
+from kohort.cli import data, find, look
+from kohort.cli.root import app
+
+__all__ = ["app", "data", "find", "look"]

@@ -1,0 +1,183 @@
+"""Commands that bring data in and look at it: init, ingest, rejected, health, features, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kohort.cli.door import Door, Result, command
+from kohort.cli.root import app
+from kohort.errors import NeedsAnswer
+
+if TYPE_CHECKING:
+    from kohort.model.source import SourceMapping
+    from kohort.workspace.workspace import Workspace
+
+KINDS = ("events", "orders", "customers")
+
+
+@command(app, "init", short_help="Make a new workspace folder.")
+@click.argument("folder", required=False)
+@click.option("--name", help="What the business is called (default: the folder's name).")
+@click.option("--timezone", default="UTC", show_default=True, help="Time zone of your days, e.g. Europe/London.")
+@click.option("--currency", default="EUR", show_default=True, help="Currency that money is reported in, e.g. GBP.")
+@click.option(
+    "--business",
+    type=click.Choice(["auto", "shop", "subscription", "b2b", "traits"]),
+    default="auto",
+    show_default=True,
+    help="Which default features to start with; auto decides from the data.",
+)
+def init(door: Door, *, folder: str | None, name: str | None, timezone: str, currency: str, business: str) -> Result:
+    """Make a new workspace: the folder FOLDER (or the one given with -w), empty or not there yet."""
+    import kohort
+    from kohort.cli.pages import workspace_made
+
+    place = folder or door.folder
+    with kohort.create(place, name=name, timezone=timezone, currency=currency, business=business) as ws:
+        found = {"workspace": str(ws.root), "name": ws.name, "timezone": ws.zone, "currency": ws.currency}
+    return Result(found, lambda screen: workspace_made(screen, found))
+
+
+@command(app, "ingest", short_help="Read files of orders, events or customers.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option("--as", "kind", type=click.Choice(KINDS), help="What a row is, where the file does not make it plain.")
+@click.option("--map", "map_file", metavar="FILE", help="A mapping to read the files with (as in kohort.yaml).")
+def ingest(door: Door, *, paths: tuple[str, ...], kind: str | None, map_file: str | None) -> Result:
+    """Read files, folders or patterns: CSV, Excel, JSON lines, Parquet.
+
+    Reading the same rows again adds nothing. Rows that cannot be used are kept; see `kohort rejected list`.
+    """
+    from kohort.cli.mapping import read_mapping
+    from kohort.cli.pages import ingested
+
+    with door.open() as ws:
+        mapping = read_mapping(map_file) if map_file else _mapping(door, ws, paths, kind)
+        with door.progress() as progress:
+            report = ws.ingest(*paths, kind=kind, mapping=mapping, progress=progress)
+    return Result(report.as_dict(), lambda screen: ingested(screen, report))
+
+
+@command(app, "health", short_help="Is the data good enough, and what is odd in it?")
+@click.option("--refresh", is_flag=True, help="Look again even if nothing has changed.")
+def health(door: Door, *, refresh: bool) -> Result:
+    """Check the data: is it enough for segments, what is missing, doubled or odd, and what was done about it."""
+    from kohort.cli.pages import data_health
+
+    with door.open() as ws, door.progress():
+        report = ws.health(refresh=refresh)
+    return Result(report.as_dict(), lambda screen: data_health(screen, report))
+
+
+@command(app, "features", short_help="One row per customer with what we know about them.")
+@click.option("--as-of", metavar="T", help="At this moment: 2011-12-09 or 2011-12-09T12:50:00Z (default: the newest).")
+@click.option("--out", metavar="FILE", help="Write the table: .csv or .parquet.")
+def features(door: Door, *, as_of: str | None, out: str | None) -> Result:
+    """Compute the features of every customer as they were at one moment."""
+    import pyarrow as pa
+
+    from kohort.cli.files import check_ending, say_formulas, write_table
+    from kohort.cli.pages import feature_list
+
+    check_ending(out)
+    with door.open() as ws, door.progress() as progress:
+        found = ws.features(as_of=_moment(ws, as_of), progress=progress)
+    if out:
+        table = pa.table([found.ids, *found.data.columns], names=["customer_id", *found.data.column_names])
+        say_formulas(door.note, write_table(table, out))
+    data = {
+        "customers": len(found),
+        "as_of": _iso(found.as_of),
+        "features": [f.as_dict() for f in found.features],
+        "out": out,
+    }
+    return Result(data, lambda screen: feature_list(screen, found, out))
+
+
+@command(app, "doctor", short_help="Is this installation and workspace in order?")
+def doctor(door: Door) -> Result:
+    """Check the workspace and the installation. Each thing that is wrong comes with what to do."""
+    from dataclasses import asdict
+
+    from kohort.cli.pages import checks_done
+    from kohort.health.doctor import run_checks
+
+    checks = run_checks(Path(door.folder))
+    bad = [c for c in checks if not c.ok and c.severity == "problem"]
+    data = {"ok": not bad, "failed": len(bad), "checks": [asdict(c) for c in checks]}
+    return Result(data, lambda screen: checks_done(screen, checks), 1 if bad else 0)
+
+
+@app.group("rejected", short_help="Rows that could not be used: list, export, retry.")
+def rejected() -> None:
+    """Rows that could not be used. None is lost: list them, take them out, fix them, read them again."""
+
+
+@command(rejected, "list", short_help="Show rejected rows and why.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many to show.")
+@click.option("--values", is_flag=True, help="Also show the rows themselves. They can hold names and addresses.")
+def listed(door: Door, *, limit: int, values: bool) -> Result:
+    """Show rejected rows: file, line, what is wrong."""
+    from kohort.cli.pages import rejected_rows
+
+    with door.open() as ws:
+        rows = ws.rejected(limit=limit)
+    shown = [
+        {"source": r.source, "file": r.file, "line": r.line, "code": r.code, "reason": r.reason, "column": r.column}
+        | ({"row": dict(r.raw)} if values else {})
+        for r in rows
+    ]
+    return Result({"rejected": len(shown), "rows": shown}, lambda screen: rejected_rows(screen, shown))
+
+
+@command(rejected, "export", short_help="Write rejected rows to a CSV file, to fix them.")
+@click.option("--out", required=True, metavar="FILE", help="The CSV file to write.")
+def export(door: Door, *, out: str) -> Result:
+    """Write all rejected rows, with what is wrong, to a CSV file that you can correct."""
+    from kohort.cli.files import check_ending
+
+    check_ending(out, (".csv",))
+    with door.open() as ws:
+        rows = ws.export_rejected(out)
+    text = f"{rows:,} rows written to {out}. Correct them there, then: kohort rejected retry {out}"
+    return Result({"rows": rows, "out": out}, lambda screen: screen.line(text))
+
+
+@command(rejected, "retry", short_help="Read rejected rows again, as they are or corrected.")
+@click.argument("file", required=False)
+def retry(door: Door, *, file: str | None) -> Result:
+    """Read the rejected rows again: as they are, or corrected in FILE (from `kohort rejected export`)."""
+    from kohort.cli.pages import ingested
+
+    with door.open() as ws:
+        report = ws.retry_rejected(file)
+    return Result(report.as_dict(), lambda screen: ingested(screen, report))
+
+
+def _mapping(door: Door, ws: Workspace, paths: tuple[str, ...], kind: str | None) -> SourceMapping | None:
+    """The mapping we propose where none is stored that fits; shown before anything is read."""
+    from kohort.cli.pages import mapping_proposed
+
+    if not hasattr(ws, "stored_mapping") or ws.stored_mapping(paths, kind=kind) is not None:
+        return None
+    try:
+        proposal = ws.propose(paths, kind=kind)
+    except NeedsAnswer as error:
+        hint = "Answer with --as, with a mapping file (--map FILE), or in kohort.yaml under `sources`."
+        raise NeedsAnswer(error.message, error.questions, hint=error.hint or hint) from error
+    if not door.as_json:
+        mapping_proposed(door.notes, proposal)
+    ws.confirm(proposal.mapping)
+    return proposal.mapping
+
+
+def _moment(ws: Workspace, text: str | None) -> int | None:
+    return None if text is None else ws.as_of(text)
+
+
+def _iso(us: int | None) -> str | None:
+    from kohort.model.clock import iso
+
+    return None if us is None else iso(us)

@@ -1,0 +1,70 @@
+"""The demo: two years of a real shop, from the bundled files to adopted segments, in a workspace that stays."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kohort.errors import WrongUsage
+from kohort.model.progress import Progress
+
+if TYPE_CHECKING:
+    from kohort.model.segmentation import Segmentation
+    from kohort.workspace.workspace import Workspace
+
+FILES = ("year_2009_2010.parquet", "year_2010_2011.parquet")
+SHOP = "Online gift shop (demo)"
+MARK = ".kohort-demo"
+"""Says that a folder was made by `kohort demo`, so that the next one may make it anew."""
+
+
+def make_demo(folder: Path, name: str, *, progress: Progress) -> tuple[int, Segmentation]:
+    """Read the bundled files into a fresh workspace, find segments and adopt them.
+
+    Args:
+        folder: Made anew if an earlier demo made it; refused if it holds anything else.
+        name: What the adopted segmentation is called.
+
+    Returns:
+        Rows read, and what was found.
+    """
+    import kohort
+
+    _clear(folder)
+    with kohort.create(folder, name=SHOP, timezone="Europe/London", currency="GBP") as ws:
+        (folder / MARK).write_text("Made by `kohort demo`, which may replace this folder.\n", encoding="utf-8")
+        with bundled() as paths:
+            rows = _ingest(ws, paths, progress)
+        found = ws.discover(progress=progress)
+        found.adopt(name)
+        return rows, ws.segmentation(name) or found.segmentation
+
+
+@contextmanager
+def bundled() -> Iterator[list[Path]]:
+    """Paths of the bundled files, unpacked where the package lies in an archive."""
+    data = files("kohort") / "data" / "online_retail_ii"
+    with as_file(data / FILES[0]) as first, as_file(data / FILES[1]) as second:
+        yield [first, second]
+
+
+def _ingest(ws: Workspace, paths: list[Path], progress: Progress) -> int:
+    return ws.ingest(*paths, progress=progress).read
+
+
+def _clear(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir() or folder.is_symlink():
+        raise WrongUsage(f"{folder.name!r} is not a folder.", hint="Choose another one with --dir.")
+    if (folder / MARK).is_file():
+        shutil.rmtree(folder)
+    elif any(folder.iterdir()):
+        raise WrongUsage(
+            f"The folder {folder.name!r} is not empty and was not made by the demo.",
+            hint="Choose another one with --dir.",
+        )

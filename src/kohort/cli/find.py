@@ -1,0 +1,155 @@
+"""Commands that find segments: discover, and demo, which does everything once on a real shop."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kohort.cli.door import Door, Result, command
+from kohort.cli.options import PORT, GroupCount
+from kohort.cli.root import app
+from kohort.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from kohort.model.feature import FeatureTable
+    from kohort.model.segmentation import Segmentation
+
+ALGORITHMS = ("auto", "kmeans", "hierarchical", "hdbscan", "mixture")
+OUT_ENDINGS = (".csv", ".parquet", ".json")
+DEMO_NAME = "Main"
+
+
+@command(app, "discover", short_help="Find groups of customers that behave alike.")
+@click.option("--table", metavar="FILE", help="Work on this table (CSV or Parquet) instead of a workspace.")
+@click.option(
+    "--id", "id_column", metavar="COLUMN", help="Which column of --table says who it is (default: the first)."
+)
+@click.option("--algorithm", type=click.Choice(ALGORITHMS), default="auto", show_default=True, help="Way of grouping.")
+@click.option("--k", type=GroupCount(), default="auto", show_default=True, help="Number of groups, or auto.")
+@click.option("--micro", is_flag=True, help="Also cut each group into small slices, 50 to 100 in all.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="For repeating a run.")
+@click.option("--as-of", metavar="T", help="Look at the customers as they were at this moment.")
+@click.option("--adopt", metavar="NAME", help="Keep the result as the segmentation of this name.")
+@click.option("--out", metavar="FILE", help="Who is in which segment as .csv or .parquet; everything found as .json.")
+def discover(
+    door: Door, *, table: str | None, adopt: str | None, as_of: str | None, out: str | None, **how: Any
+) -> Result:
+    """Compare ways of grouping and numbers of groups, and explain the one that holds best.
+
+    Exits with 3 where no grouping holds: that is an answer too. Then value tiers are proposed instead.
+    """
+    from kohort.cli.files import check_ending
+    from kohort.cli.pages import segmentation_found
+
+    check_ending(out, OUT_ENDINGS)
+    if table is not None:
+        if adopt or as_of:
+            raise WrongUsage("--adopt and --as-of need a workspace; they do not go with --table.")
+        found = _discover_table(door, table, out=out, **how)
+    else:
+        if how["id_column"]:
+            raise WrongUsage("--id goes with --table.", hint="In a workspace every customer has a number already.")
+        found = _discover_workspace(door, adopt=adopt, as_of=as_of, out=out, **how)
+    honest_none = found.structure.verdict == "none" and how["k"] is None
+    return Result(found.as_dict(), lambda screen: segmentation_found(screen, found), 3 if honest_none else 0)
+
+
+@command(app, "demo", short_help="Segments of a real shop, from raw files, in one go.")
+@click.option("--dir", "folder", default="demo-shop", show_default=True, help="Folder to make the workspace in.")
+@click.option("--no-serve", is_flag=True, help="Stop after the segments; do not start the pages.")
+@click.option("--port", type=PORT, default=8765, show_default=True, help="Port of the pages.")
+def demo(door: Door, *, folder: str, no_serve: bool, port: int) -> Result:
+    """Two years of a real online gift shop, messy as delivered: read, checked, grouped, explained, shown.
+
+    The data is bundled (Online Retail II, CC BY 4.0). Running it again gives the same segments.
+    """
+    from kohort.cli.demo import make_demo
+    from kohort.cli.pages import demo_done
+    from kohort.cli.serving import serve
+
+    started = time.monotonic()
+    with door.progress() as progress:
+        rows, found = make_demo(Path(folder), DEMO_NAME, progress=progress)
+    data = {
+        "rows": rows,
+        "customers": found.customers,
+        "seconds": round(time.monotonic() - started, 1),
+        "workspace": folder,
+        "segmentation": found.as_dict(),
+    }
+    after = None if no_serve else lambda: serve(Path(folder), host="127.0.0.1", port=port)
+    return Result(data, lambda screen: demo_done(screen, data, found), then=after)
+
+
+def _discover_workspace(
+    door: Door, *, adopt: str | None, as_of: str | None, out: str | None, id_column: None, **how: Any
+) -> Segmentation:
+    from kohort.cli.files import write_table
+
+    with door.open() as ws:
+        moment = None if as_of is None else ws.as_of(as_of)
+        with door.progress() as progress:
+            found = ws.discover(as_of=moment, progress=progress, **how)
+        if adopt and found.segmentation.segments:
+            found.adopt(adopt)
+        if out and out.lower().endswith(".json"):
+            _write_json(out, found.segmentation)
+        elif out:
+            write_table(found.members(), out)
+        segmentation: Segmentation = found.segmentation
+        return segmentation
+
+
+def _discover_table(
+    door: Door,
+    file: str,
+    *,
+    id_column: str | None,
+    out: str | None,
+    algorithm: str,
+    k: int | None,
+    micro: bool,
+    seed: int,
+) -> Segmentation:
+    from kohort.discovery.discover import discover, read_table
+    from kohort.engines.duck import threads_setting
+
+    table = read_table(file, id=id_column)
+    with door.progress() as progress:
+        found = discover(
+            table, algorithm=algorithm, k=k, micro=micro, seed=seed, threads=threads_setting(), progress=progress
+        )
+    if out and out.lower().endswith(".json"):
+        _write_json(out, found.segmentation)
+    elif out:
+        _write_labels(out, table, found, id_column or _first_column(file))
+    segmentation: Segmentation = found.segmentation
+    return segmentation
+
+
+def _write_labels(out: str, table: FeatureTable, found: Any, id_name: str) -> None:
+    """Who is in which segment: id, segment (empty = left out) and confidence."""
+    import pyarrow as pa
+
+    from kohort.cli.files import write_table
+
+    ids = [s.id for s in found.segmentation.segments]
+    labels = [ids[i] if 0 <= i < len(ids) else None for i in found.grouping.labels.tolist()]
+    columns = [table.ids, pa.array(labels, pa.string()), pa.array(found.grouping.confidence)]
+    write_table(pa.table(columns, names=[id_name, "segment", "confidence"]), out)
+
+
+def _first_column(_file: str) -> str:
+    return "id"
+
+
+def _write_json(out: str, found: Segmentation) -> None:
+    import json
+
+    from kohort.cli.files import replacing
+
+    with replacing(out) as part:
+        Path(part).write_text(json.dumps(found.as_dict(), allow_nan=False, default=str), encoding="utf-8")

@@ -1,0 +1,24 @@
+"""Types of option values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+PORT = click.IntRange(0, 65_535)
+MOST_GROUPS = 100
+
+
+class GroupCount(click.ParamType):
+    """A number of groups, or `auto` (None)."""
+
+    name = "auto|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or value == "auto":
+            return None
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and 2 <= int(text) <= MOST_GROUPS):
+            self.fail(f"{value!r} is neither auto nor a number from 2 to {MOST_GROUPS}.", param, ctx)
+        return int(text)

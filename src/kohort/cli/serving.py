@@ -1,0 +1,82 @@
+"""Starting the pages. The socket is opened first, so that a port in use is one sentence and not a log."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+
+from kohort.errors import BadInput, KohortError
+
+APP = "kohort.web.app:create"
+
+
+class CannotServe(KohortError):
+    """The pages could not be started."""
+
+    code = "cannot_serve"
+
+
+def serve(folder: Path, *, host: str, port: int) -> None:
+    """Serve a workspace's pages until Ctrl-C; one line on stderr says when they are ready.
+
+    Args:
+        folder: The workspace.
+        host: Address to listen on; anything but this machine's own is announced with a warning.
+        port: 0 = any free one.
+
+    Raises:
+        CannotServe: The port is taken, or the pages did not start.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            sys.stderr.write(f"Kohort is ready: {address}  (stop with Ctrl-C)\n")
+            sys.stderr.flush()
+
+    with _listen(host, port) as listener:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}"
+        if not is_this_machine(host):
+            sys.stderr.write("Note: the pages have no login yet. Everybody who can reach this address can see them.\n")
+        os.environ["KOHORT_WORKSPACE"] = str(folder.resolve())
+        config = uvicorn.Config(APP, factory=True, log_level="warning", server_header=False, date_header=False)
+        try:
+            Server(config).run(sockets=[listener])
+        except KeyboardInterrupt:
+            sys.stderr.write("Stopped.\n")
+        except SystemExit as error:
+            # uvicorn leaves with its own status, which means something else in ours.
+            raise CannotServe("The pages could not be started.", hint="Run: kohort doctor") from error
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether an address can only be reached from this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, proto, _, place = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise BadInput("The address after --host is not known.", code="bad_host", hint="Write 127.0.0.1.") from error
+    listener = socket.socket(family, kind, proto)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(place)
+    except OSError as error:
+        listener.close()
+        raise CannotServe(
+            f"Port {port} of {host} cannot be used: {(error.strerror or 'refused').lower()}.",
+            hint="Choose another one with --port, or 0 for any free one.",
+        ) from error
+    return listener
