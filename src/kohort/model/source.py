@@ -172,3 +172,4 @@ class RejectedRow:
     reason: str  # one plain sentence without the value
     column: str = ""
     raw: dict[str, str] = field(default_factory=dict)
+    id: int | None = None  # number in the store, for fixing and retrying; None before it is kept
