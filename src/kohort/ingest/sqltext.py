@@ -1,0 +1,157 @@
+"""SQL expressions that turn one column of a file into text, an exact number, a flag or a time. No names, no values others: columns are `c0`, `c1`, …, and everything else comes from the constants here or from a checked pattern."""
+
+from __future__ import annotations
+
+import re
+
+from kohort.errors import BadInput
+from kohort.ingest.limits import MAX_UNIT
+
+_UNITS = r"(?:[€£$¥]|(?i:eur|gbp|usd|dkk|sek|nok|chf|kr\.?))"
+_ZONED = r":\d\d.*?(Z|z| ?UTC| ?GMT|([+-])(\d\d):?(\d\d)?)$"
+_DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+"
+
+TRUE = ("true", "t", "yes", "y", "1", "1.0", "ja", "j", "wahr", "waar", "sand")
+FALSE = ("false", "f", "no", "n", "0", "0.0", "nee", "nein", "nej", "falsch", "onwaar", "falsk")
+
+
+def text(column: str, kind: str) -> str:
+    """The value as text; null where missing."""
+    match kind:
+        case "text":
+            return column
+        case "float":
+            # 17850.0 is the number 17850 written by a tool that has no missing whole numbers.
+            whole = f"{column} = trunc({column}) AND abs({column}) < 1e18"
+            return f"CASE WHEN isnan({column}) THEN NULL WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
+        case "time" | "instant":
+            zone = "Z" if kind == "instant" else ""
+            return f"strftime({column}, '%Y-%m-%dT%H:%M:%S{zone}')"
+        case _:
+            return f"{column}::VARCHAR"
+
+
+def number(column: str, kind: str, *, decimal: str = ".", type_: str = "DECIMAL(18,6)") -> str:
+    """An exact decimal, rounded half away from zero; null where missing or not a number."""
+    match kind:
+        case "text":
+            plain = (
+                f"CASE WHEN contains({column}, '_') THEN NULL ELSE TRY_CAST({_bare(column, decimal)} AS {type_}) END"
+            )
+            if decimal == ",":
+                return plain
+            # Most numbers are plain: the costly clean-up is only tried where the direct reading fails.
+            return f"COALESCE(CASE WHEN NOT contains({column}, '_') THEN TRY_CAST({column} AS {type_}) END, {plain})"
+        case "float":
+            # Through the shortest text: the double nearest to 2.55 means 2.55, as it would in a CSV file.
+            return f"TRY_CAST({column}::VARCHAR AS {type_})"
+        case "int" | "decimal" | "bool":
+            return f"TRY_CAST({column} AS {type_})"
+        case _:
+            return f"CAST(NULL AS {type_})"
+
+
+def too_big(column: str, kind: str, *, decimal: str = ".") -> str:
+    """True where the value is a number, infinite or beyond MAX_UNIT."""
+    match kind:
+        case "text":
+            wide = f"TRY_CAST({_bare(column, decimal)} AS DOUBLE)"
+        case "int" | "decimal" | "float":
+            wide = f"{column}::DOUBLE"
+        case _:
+            return "false"
+    return f"COALESCE(NOT isnan({wide}) AND abs({wide}) > {MAX_UNIT}, false)"
+
+
+def flag(column: str, kind: str) -> str:
+    """True or false; null where missing or neither."""
+    if kind == "bool":
+        return column
+    word = f"lower({text(column, kind)})"
+    return f"CASE WHEN {word} IN {TRUE!r} THEN true WHEN {word} IN {FALSE!r} THEN false END"
+
+
+def wall(column: str, kind: str, time_format: str) -> str:
+    """A TIMESTAMP: wall-clock time, or UTC where `has_zone` is true; null where missing or not readable."""
+    if kind in ("time", "instant"):
+        return f"CASE WHEN isfinite({column}) THEN {column} END"
+    if time_format in ("epoch_s", "epoch_ms"):
+        factor = 1_000_000 if time_format == "epoch_s" else 1_000
+        exact = number(column, kind, type_="DECIMAL(38,6)")
+        return f"make_timestamp(TRY_CAST(round({exact} * {factor}) AS BIGINT))"
+    if time_format == "excel":
+        # Days since 1899-12-30; milliseconds is what a workbook keeps.
+        days = number(column, kind, type_="DECIMAL(38,12)")
+        return f"make_timestamp(TRY_CAST(round(({days} - 25569) * 86400000) * 1000 AS BIGINT))"
+    read = text(column, kind)
+    if time_format in ("iso", ""):
+        stamp = f"TRY_CAST({read} AS TIMESTAMP)"
+        if time_format == "":
+            return f"CASE WHEN isfinite({stamp}) THEN {stamp} END"
+        shifted = f"CASE WHEN {_zoned(read)} THEN {stamp} - to_minutes({_offset_minutes(read)}) ELSE {stamp} END"
+        return f"CASE WHEN isfinite({stamp}) THEN {shifted} END"
+    listed = ", ".join(f"'{p}'" for p in patterns(time_format))
+    return f"try_strptime({read}, [{listed}])"
+
+
+def has_zone(column: str, kind: str, time_format: str) -> str:
+    """True where the written time carries its own offset, so that it is an instant already."""
+    if kind == "instant" or time_format in ("epoch_s", "epoch_ms"):
+        return "true"
+    if kind != "text" or time_format != "iso":
+        return "false"
+    return f"COALESCE({_zoned(column)}, false)"
+
+
+def _zoned(read: str) -> str:
+    # 2024-01-02 03:04 has 16 characters: what is not longer cannot end with an offset.
+    return f"(strlen({read}) > 16 AND regexp_matches({read}, '{_ZONED}'))"
+
+
+def _offset_minutes(read: str) -> str:
+    """Minutes east of UTC that a written time states; 0 where it states none. The cast to TIMESTAMP ignores them."""
+    sign, hours, minutes = (rf"regexp_extract({read}, '{_ZONED}', {group})" for group in (2, 3, 4))
+    size = f"COALESCE(TRY_CAST({hours} AS INTEGER) * 60 + COALESCE(TRY_CAST({minutes} AS INTEGER), 0), 0)"
+    return f"CASE WHEN {sign} = '-' THEN -{size} ELSE {size} END"
+
+
+_DIRECTIVES = frozenset("aAbBdfHIjmMpSyYeT-gn")
+_PATTERN = re.compile(r"[A-Za-z0-9 %:/.,_\-]{2,60}")
+
+
+def patterns(time_format: str) -> list[str]:
+    """The pattern, then the same with less of the clock: exports mix "03/04/2024" and "03/04/2024 10:15".
+
+    Raises:
+        BadInput: The pattern is not a strptime pattern we accept.
+    """
+    used = re.findall(r"%(-?.)", time_format)
+    if not _PATTERN.fullmatch(time_format) or not used or not {u[-1] for u in used} <= _DIRECTIVES:
+        raise BadInput(
+            f"{time_format!r} is not a time format.",
+            code="bad_time_format",
+            hint="Use iso, epoch_s, epoch_ms, excel, or a pattern such as %d/%m/%Y %H:%M.",
+        )
+    listed = [time_format]
+    for less in (
+        time_format.replace(":%S.%f", ":%S"),
+        time_format.replace(".%f", "").replace(":%S", ""),
+        re.split(r"[ T]%-?[HI]", time_format)[0],
+    ):
+        if less and less not in listed:
+            listed.append(less)
+    return listed
+
+
+def _bare(column: str, decimal: str) -> str:
+    """The number inside "€ 1.234,50", "(12.00)" or "12-", in the notation of SQL; null where it is none."""
+    value = f"regexp_replace({column}, '^{_UNITS}\\s*|\\s*{_UNITS}$', '')"
+    value = f"regexp_replace({value}, '^([+-]?){_UNITS}\\s*', '\\1')"
+    value = f"regexp_replace({value}, '^\\(([^()-]+)\\)$', '-\\1')"
+    value = f"regexp_replace({value}, '^([0-9][^-]*)-$', '-\\1')"
+    # The decimal mark becomes a point and every spelling of a thousands mark a comma; the shape is then checked.
+    if decimal == ",":
+        value = f"translate({value}, '.,', ',.')"
+    value = f"regexp_replace({value}, '[ ''\u00a0\u202f]([0-9]{{3}})', ',\\1', 'g')"
+    shaped = rf"regexp_full_match({value}, '[+-]?(?:{_DIGITS})?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{{1,3}})?')"
+    return f"CASE WHEN {shaped} THEN replace({value}, ',', '') END"
