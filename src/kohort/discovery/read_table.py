@@ -13,6 +13,7 @@ from kohort.errors import BadInput, NotFound, TooLarge, UnreadableFile
 from kohort.model.feature import FeatureInfo, FeatureTable
 
 MOST_COLUMNS = 2_000
+LONGEST_LABEL = 60
 _DELIMITERS = (",", ";", "\t", "|")
 _PARQUET_MAGIC = b"PAR1"
 
@@ -169,6 +170,8 @@ def _feature(column: str, values: Any, taken: set[str]) -> tuple[FeatureInfo, An
     name = _identifier(column, taken)
     label = column.strip().replace("_", " ") or name
     label = label[:1].upper() + label[1:]
+    if len(label) > LONGEST_LABEL:
+        label = label[: LONGEST_LABEL - 1].rstrip() + "…"
     origin = f"column {column.strip()}"
     if pa.types.is_boolean(kind):
         return FeatureInfo(name, label, "flag", "flag", definition=origin), values

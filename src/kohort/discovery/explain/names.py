@@ -2,8 +2,8 @@
 
 A name is a template with claims ("frequent", "large orders"). It is a candidate only if every claim holds, and a claim
 holds only if the typical member stands on that side of everybody by a margin (`Fact.side`), plus what the word itself
-promises: nobody is "recent" who last ordered half a year ago. Among the candidates of all groups, names are given out
-so that they are unique and say the strongest things.
+promises: nobody is "recent" who last ordered half a year ago. Among names that are true, those are chosen that differ
+and together say the most.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ RECENT_DAYS = 120
 QUIET_DAYS = 45
 OFTEN = 4
 ONCE_SHARE = 0.65
+OVERDUE = 2.5
 
 TEMPLATES: tuple[tuple[str, tuple[Claim, ...], float], ...] = (
     # name, claims that must all hold, head start over names that say as much
@@ -40,7 +41,7 @@ TEMPLATES: tuple[tuple[str, tuple[Claim, ...], float], ...] = (
     ("Large one-off orders", ("once", "large"), 0.8),
     ("Small one-off orders", ("once", "small"), 0.8),
     ("One-off buyers", ("once",), 0.6),
-    ("Slipping away", ("again", "quiet", "not low"), 1.0),
+    ("Slipping away", ("again", "overdue", "not low"), 1.0),
     ("Quiet big spenders", ("quiet", "big"), 0.9),
     ("Quiet small spenders", ("quiet", "low"), 0.4),
     ("Quiet small orders", ("quiet", "small"), 0.3),
@@ -113,7 +114,7 @@ class Candidate:
 
 def holds(claim: Claim, facts: Sequence[Fact]) -> float | None:
     """How strongly a claim holds for a group; None where it does not hold."""
-    if claim in ("once", "again", "not low"):
+    if claim in ("once", "again", "overdue", "not low"):
         return _plain_claim(claim, facts)
     idea, side = _SIDES[claim]
     fact = lead(facts, idea)
@@ -132,10 +133,25 @@ def _plain_claim(claim: Claim, facts: Sequence[Fact]) -> float | None:
         return None if (often and often.side < 0) or (value and value.side < 0) else 0.0
     if often is None or not isinstance(often.value, float):
         return None
+    if claim == "overdue":
+        return _overdue(facts)
     if claim == "again":
         return 0.3 if often.value >= 2 else None
     once = often.value == 1 and often.column.whole and (often.at_typical or 0.0) >= ONCE_SHARE
     return 0.5 + min(abs(often.effect), 1.0) if once else None
+
+
+def _overdue(facts: Sequence[Fact]) -> float | None:
+    """Silent for longer than others, or for much longer than their own rhythm."""
+    quiet = holds("quiet", facts)
+    if quiet is not None:
+        return quiet
+    last, rhythm = lead(facts, "recency"), lead(facts, "rhythm")
+    if last is None or rhythm is None or last.side < 0:
+        return None
+    if not isinstance(last.value, float) or not isinstance(rhythm.value, float) or rhythm.known < 0.75:
+        return None
+    return 0.8 if last.value >= max(OVERDUE * rhythm.value, QUIET_DAYS) else None
 
 
 def candidates(facts: Sequence[Fact]) -> list[Candidate]:
@@ -177,8 +193,7 @@ def _qualifiers(facts: Sequence[Fact], words: tuple[str, str] = ("high", "low"))
         elif info.type == "flag":
             found.append((f"{'with' if fact.side > 0 else 'without'} {_short(fact)}", min(abs(fact.effect), 2.0)))
         else:
-            word = _side_word(fact, words)
-            found.append((f"{word} {_short(fact)}", min(abs(fact.effect), 2.0)))
+            found.append((_side_words(fact, words), min(abs(fact.effect), 2.0)))
     return sorted(found, key=lambda pair: -pair[1])
 
 
@@ -217,10 +232,14 @@ _COMPARED: Mapping[tuple[Idea, int], str] = {
 }
 
 
-def _side_word(fact: Fact, words: tuple[str, str]) -> str:
+def _side_words(fact: Fact, words: tuple[str, str]) -> str:
+    """ "high income"; hours are later or earlier, people younger or older."""
+    above = fact.side > 0
     if fact.column.info.unit == "hour":
-        return "later" if fact.side > 0 else "earlier"
-    return words[0] if fact.side > 0 else words[1]
+        return f"{'later' if above else 'earlier'} {_short(fact)}"
+    if _short(fact) in ("age", "customer age"):
+        return "older" if above else "younger"
+    return f"{words[0] if above else words[1]} {_short(fact)}"
 
 
 def _short(fact: Fact) -> str:
@@ -239,7 +258,7 @@ def propose(options: Sequence[Sequence[Candidate]], sizes: Sequence[int]) -> lis
 
     Args:
         options: Candidates of each group, the one that says most first; never empty.
-        sizes: Customers of each group; the larger one keeps a contested name where all else is equal.
+        sizes: Customers of each group; the larger one keeps a contested name it fits equally well.
 
     Returns:
         Names in the order of the groups; equal input gives equal names.
@@ -249,18 +268,20 @@ def propose(options: Sequence[Sequence[Candidate]], sizes: Sequence[int]) -> lis
 
     names = sorted({c.name for group in options for c in group})
     column = {name: i for i, name in enumerate(names)}
-    k, impossible = len(options), -1e6
-    weights = np.full((k, len(names) + k), impossible)
+    k = len(options)
+    said = np.full((k, len(names) + k), -1e6)
     for g, group in enumerate(options):
         for c in group:
-            weights[g, column[c.name]] = max(weights[g, column[c.name]], c.weight + 1e-9 * sizes[g])
-        weights[g, len(names) + g] = -1e3  # nothing unique is left to say: numbered below
-    rows, chosen = linear_sum_assignment(-weights)
-    result = [""] * k
+            # Squared: one name that fits very well is worth more than two that fit somewhat.
+            said[g, column[c.name]] = max(said[g, column[c.name]], c.weight**2 + 1e-9 * sizes[g])
+        said[g, len(names) + g] = -1e3  # nothing unique is left to say: numbered below
+    _, chosen = linear_sum_assignment(-said)
     taken = {names[c] for c in chosen if c < len(names)}
-    for g, c in zip(rows, chosen, strict=True):
-        result[g] = names[c] if c < len(names) else _numbered(options[g][0].name, taken)
-        taken.add(result[g])
+    result = []
+    for group, c in zip(options, chosen, strict=True):
+        name = names[c] if c < len(names) else _numbered(group[0].name, taken)
+        taken.add(name)
+        result.append(name)
     return result
 
 
