@@ -1,0 +1,88 @@
+"""The master key: where it comes from, and the sealing of single values with it and with keys of persons."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kohort.errors import Damaged, WrongUsage
+from kohort.store.files import flush_folder, write_whole
+
+ENV_KEY = "KOHORT_MASTER_KEY"
+ENV_KEY_FILE = "KOHORT_MASTER_KEY_FILE"
+
+_VERSION = b"\x01"
+_NONCE = 12
+_HEX_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """32 secret bytes and where they came from: "environment", "file" or "workspace"."""
+
+    secret: bytes
+    origin: str
+
+    def __repr__(self) -> str:
+        return f"MasterKey(origin={self.origin!r})"
+
+
+def master_key(root: Path, *, create: bool) -> MasterKey:
+    """The master key of a workspace: KOHORT_MASTER_KEY (64 hex digits), else the file KOHORT_MASTER_KEY_FILE, else
+    `keys/master.key` in the workspace, which is made on creation. A key beside the data protects less: the doctor says so.
+
+    Raises:
+        WrongUsage: The key given is not one, or its file can be read by other users.
+        Damaged: The workspace's key file is missing or damaged.
+    """
+    if text := os.environ.get(ENV_KEY, ""):
+        return MasterKey(_parse(text, WrongUsage(f"{ENV_KEY} must be 64 hexadecimal digits.")), "environment")
+    outside = os.environ.get(ENV_KEY_FILE, "")
+    path = Path(outside) if outside else root / "keys" / "master.key"
+    if not path.exists() and create:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(path, secrets.token_hex(32).encode() + b"\n", mode=0o600)
+        flush_folder(path.parent)
+    wrong = Damaged(
+        "The master key file is missing or damaged.",
+        hint=f"Put the key back, or set {ENV_KEY}. Without it, sealed identifiers cannot be read by anybody.",
+    )
+    try:
+        if path.stat().st_mode & 0o077:
+            raise WrongUsage("The master key file can be read by other users.", hint="Run: chmod 600 on it.")
+        text = path.read_bytes().decode("ascii", errors="replace")
+    except OSError as error:
+        raise wrong from error
+    return MasterKey(_parse(text, wrong), "file" if outside else "workspace")
+
+
+def _parse(text: str, wrong: Exception) -> bytes:
+    if not _HEX_KEY.fullmatch(text.strip().lower()):
+        raise wrong
+    return bytes.fromhex(text.strip())
+
+
+def seal(cipher: AESGCM, value: bytes, about: bytes) -> bytes:
+    """Version byte, random 96-bit nonce, AES-256-GCM. `about` says whose value it is; it opens with the same only."""
+    nonce = os.urandom(_NONCE)
+    return _VERSION + nonce + cipher.encrypt(nonce, value, _VERSION + about)
+
+
+def unseal(cipher: AESGCM, sealed: bytes, about: bytes) -> bytes:
+    """The inverse of `seal`.
+
+    Raises:
+        Damaged: The bytes were changed, belong to somebody else, or were sealed with another key.
+    """
+    if sealed[:1] == _VERSION and len(sealed) > _NONCE:
+        try:
+            return cipher.decrypt(sealed[1 : _NONCE + 1], sealed[_NONCE + 1 :], _VERSION + about)
+        except InvalidTag:
+            pass
+    raise Damaged("A sealed value does not open.", hint="It is damaged, or the master key is another one.")

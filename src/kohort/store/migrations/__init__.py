@@ -1,0 +1,1 @@
+"""Schema versions of the transactional state, in the order of their numbers."""

@@ -1,0 +1,231 @@
+"""The transactional state as its readers and writers see it: settings, batches, rejected rows, segmentations, memberships."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from kohort.errors import NotFound, WrongUsage
+from kohort.model.segmentation import Segmentation, segmentation_from_dict
+from kohort.model.source import BatchReport, RejectedRow
+from kohort.store import schema
+from kohort.store.database import Database
+from kohort.store.memberships import Memberships
+from kohort.store.sealed import Ledger, SealedTable
+
+settings = SealedTable(schema.setting)
+batches = SealedTable(schema.batch)
+rejected_rows = SealedTable(schema.rejected_row)
+segmentations = SealedTable(schema.segmentation)
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """How rejected rows are sealed and opened: they may hold identifiers in any column."""
+
+    seal: Callable[[bytes, str], bytes]
+    open: Callable[[bytes, str], bytes]
+
+
+class State(Memberships):
+    """Everything transactional but the hot events. Each call is one transaction; what returned is on disk."""
+
+    def __init__(self, database: Database, quarantine: Quarantine) -> None:
+        super().__init__(database)
+        self._database = database
+        self._quarantine = quarantine
+
+    # -- settings --------------------------------------------------------------------------------------------------
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A setting (any JSON value)."""
+        with self._database.read() as con:
+            return next((json.loads(r["value"]) for r in settings.all(con) if r["name"] == name), default)
+
+    def set(self, name: str, value: Any) -> None:
+        """Sets a setting to a JSON value."""
+        with self._database.write() as con:
+            settings.delete(con, schema.setting.c.name == name)
+            settings.insert(con, [{"name": name, "value": json.dumps(value, sort_keys=True)}])
+
+    # -- batches ---------------------------------------------------------------------------------------------------
+
+    def begin_batch(self, source: str, file: str, *, fingerprint: str = "") -> int:
+        """Announces a file and returns the number its rows will carry. `fingerprint` is a digest of its content."""
+        with self._database.write() as con:
+            number = Ledger(con).take("batch")
+            row = {"id": number, "source": source, "file": file, "fingerprint": fingerprint, "status": "running"}
+            batches.insert(con, [{**row, "started_us": _now_us()}])
+        return number
+
+    def finish_batch(self, report: BatchReport) -> None:
+        """Keeps what became of a file's rows.
+
+        Raises:
+            NotFound: The batch was never begun.
+        """
+        with self._database.write() as con:
+            text = json.dumps(asdict(report), sort_keys=True)
+            if not batches.update(con, schema.batch.c.id == report.batch, status="done", report=text):
+                raise NotFound("batch", str(report.batch))
+
+    def batches(self) -> list[BatchReport]:
+        """Reports of all finished batches, oldest first. A batch that was interrupted has none."""
+        with self._database.read() as con:
+            rows = batches.all(con, schema.batch.c.id)
+        return [_report(row["report"]) for row in rows if row["report"]]
+
+    def batch_of(self, fingerprint: str) -> BatchReport | None:
+        """The latest finished batch of a file with this content."""
+        with self._database.read() as con:
+            rows = batches.all(con, schema.batch.c.id.desc())
+        return next((_report(r["report"]) for r in rows if r["fingerprint"] == fingerprint and r["report"]), None)
+
+    # -- rejected rows ---------------------------------------------------------------------------------------------
+
+    def add_rejected(self, rows: Iterable[RejectedRow], batch: int) -> int:
+        """Keeps rows that could not be used, sealed; says how many."""
+        listed = list(rows)
+        if not listed:
+            return 0
+        with self._database.write() as con:
+            first = Ledger(con).take("rejected_row", len(listed))
+            rejected_rows.insert(con, (self._sealed(row, first + i, batch) for i, row in enumerate(listed)))
+        return len(listed)
+
+    def rejected(self, source: str | None = None, *, limit: int = 100, batch: int | None = None) -> list[RejectedRow]:
+        """The oldest kept rows that were not retried, each with its `id`."""
+        table = schema.rejected_row
+        statement = sa.select(table).where(table.c.retried_us.is_(None)).order_by(table.c.id).limit(limit)
+        if source is not None:
+            statement = statement.where(table.c.source == source)
+        if batch is not None:
+            statement = statement.where(table.c.batch == batch)
+        with self._database.read() as con:
+            rows = rejected_rows.some(con, statement)
+        return [self._opened(row) for row in rows]
+
+    def rejected_counts(self) -> dict[tuple[str, str], int]:
+        """(source, code) → rows that are kept and were not retried."""
+        table = schema.rejected_row
+        with self._database.read() as con:
+            found = con.execute(
+                sa.select(table.c.source, table.c.code, sa.func.count())
+                .where(table.c.retried_us.is_(None))
+                .group_by(table.c.source, table.c.code)
+            ).all()
+        return {(source, code): int(n) for source, code, n in found}
+
+    def drop_rejected(self, ids: Sequence[int]) -> int:
+        """Deletes kept rows; says how many there were."""
+        with self._database.write() as con:
+            return sum(rejected_rows.delete(con, schema.rejected_row.c.id.in_(part)) for part in _parts(ids))
+
+    def mark_retried(self, ids: Sequence[int]) -> int:
+        """Notes that rows were fixed and read again: they are kept but no longer listed."""
+        with self._database.write() as con:
+            return sum(
+                rejected_rows.update(con, schema.rejected_row.c.id.in_(part), retried_us=_now_us())
+                for part in _parts(ids)
+            )
+
+    def _sealed(self, row: RejectedRow, number: int, batch: int) -> dict[str, Any]:
+        raw = json.dumps(row.raw, ensure_ascii=False).encode()
+        kept = {"id": number, "batch": batch, "source": row.source, "file": row.file, "line": row.line}
+        told = {"code": row.code, "reason": row.reason, "field": row.column}
+        return {**kept, **told, "raw": self._quarantine.seal(raw, _place(number, row.source, row.file, row.line))}
+
+    def _opened(self, row: sa.RowMapping) -> RejectedRow:
+        place = _place(row["id"], row["source"], row["file"], row["line"])
+        raw = json.loads(self._quarantine.open(row["raw"], place))
+        told = {"code": row["code"], "reason": row["reason"], "column": row["field"]}
+        return RejectedRow(source=row["source"], file=row["file"], line=row["line"], **told, raw=raw, id=row["id"])
+
+    # -- segmentations ---------------------------------------------------------------------------------------------
+
+    def save_segmentation(self, segmentation: Segmentation, *, name: str = "", adopted: bool = False) -> int:
+        """Keeps a found or adopted segmentation and returns its version: 1, 2, … for each name ("" = found only)."""
+        if adopted and not name:
+            raise WrongUsage("An adopted segmentation needs a name.")
+        with self._database.write() as con:
+            version = 1 + max((r["version"] for r in segmentations.all(con) if r["name"] == name), default=0)
+            row = {"key": Ledger(con).take("segmentation"), "id": segmentation.id, "name": name, "version": version}
+            facts = {"as_of": segmentation.as_of, "k": segmentation.k, "adopted": adopted, "created_us": _now_us()}
+            document = json.dumps(segmentation.as_dict(), sort_keys=True, allow_nan=False)
+            segmentations.insert(con, [{**row, **facts, "document": document}])
+        return version
+
+    def segmentation(
+        self,
+        name: str | None = None,
+        *,
+        version: int | None = None,
+        id: str | None = None,  # noqa: A002
+    ) -> Segmentation | None:
+        """A kept segmentation: the newest version of a name or of an id; without both the newest adopted one, else the
+        newest found. None where there is none."""
+        with self._database.read() as con:
+            rows = segmentations.all(con, schema.segmentation.c.key)
+        fits = [
+            row
+            for row in rows
+            if (name is None or row["name"] == name)
+            and (version is None or row["version"] == version)
+            and (id is None or row["id"] == id)
+        ]
+        chosen = [row for row in fits if row["adopted"]] or fits
+        return segmentation_from_dict(json.loads(chosen[-1]["document"])) if chosen else None
+
+    def segmentations(self) -> list[dict[str, Any]]:
+        """All kept segmentations, oldest first: id, name, version, as_of (ISO), k, adopted, created_us."""
+        with self._database.read() as con:
+            rows = segmentations.all(con, schema.segmentation.c.key)
+        names = ("id", "name", "version", "as_of", "k", "adopted", "created_us")
+        return [{name: row[name] for name in names} for row in rows]
+
+    def drop_segmentation(self, id: str, *, name: str = "") -> int:  # noqa: A002
+        """Deletes a kept segmentation; says how many versions there were."""
+        table = schema.segmentation
+        with self._database.write() as con:
+            return segmentations.delete(con, table.c.id == id, table.c.name == name)
+
+    # -- checking --------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Reads everything and opens everything sealed.
+
+        Raises:
+            Damaged: Something does not check out.
+        """
+        self.get("")
+        self.batches()
+        self.segmentation()
+        self.check_memberships()
+        with self._database.read() as con:
+            rows = rejected_rows.all(con)
+        for row in rows:
+            self._opened(row)
+
+
+def _report(text: str) -> BatchReport:
+    found = json.loads(text)
+    return BatchReport(**{**found, "notes": tuple(found["notes"])})
+
+
+def _place(number: int, source: str, file: str, line: int) -> str:
+    return f"{number}|{source}|{file}|{line}"
+
+
+def _parts(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000

@@ -1,0 +1,120 @@
+"""One workspace's store: event log, transactional state, vault and artefacts, behind one write lock."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kohort.errors import Damaged, KohortError, WrongUsage
+from kohort.store.artefacts import Artefacts
+from kohort.store.database import Database
+from kohort.store.keys import MasterKey, master_key
+from kohort.store.lock import WriteLock
+from kohort.store.log import EventLog
+from kohort.store.state import Quarantine, State
+from kohort.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that does not check out: where, and one sentence."""
+
+    place: str
+    text: str
+
+
+class Store:
+    """Opened by `kohort.store.open_store`. Use it in a `with` block, or call `close`."""
+
+    def __init__(self, root: Path, database: Database, vault: Vault, lock: WriteLock) -> None:
+        self.root = root
+        self.vault = vault
+        self.artefacts = Artefacts(root)
+        self.state = State(database, Quarantine(vault.quarantine, vault.release))
+        self._database = database
+        self._lock = lock
+        buckets, seed = self.state.get("buckets"), self.state.get("hash_seed")
+        if not isinstance(buckets, int) or not isinstance(seed, str):
+            raise Damaged("The state does not say how the event log is laid out.", hint="Restore state.db.")
+        self.log = EventLog(root, database, lock, buckets=buckets, seed=int(seed, 16))
+
+    def write_lock(self) -> AbstractContextManager[None]:
+        """Other writers wait, and get `Busy` when it takes too long; readers never wait."""
+        return self._lock()
+
+    def verify(self) -> list[Problem]:
+        """Reads everything there is and compares it with its digests; an empty list is a clean bill of health.
+
+        Takes about as long as reading the whole workspace once.
+        """
+        found = [Problem("state", line) for line in _tried(self._database.check)]
+        found += [Problem("state", line) for line in _tried(self.state.check)]
+        found += [Problem("vault", line) for line in _tried(self.vault.check)]
+        found += [Problem("events", line) for line in _tried(self.log.check)]
+        for kind in self.artefacts.kinds():
+            for id_ in self.artefacts.ids(kind):
+                found += [
+                    Problem(f"models/{kind}/{id_}", t) for t in _tried(lambda k=kind, i=id_: self.artefacts.load(k, i))
+                ]
+        return found
+
+    def close(self) -> None:
+        self._database.close()
+        self.vault.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def create(root: Path, *, buckets: int) -> Store:
+    """See `kohort.store.create_store`."""
+    if buckets < 1:
+        raise WrongUsage("A workspace needs at least one customer bucket.")
+    root.mkdir(parents=True, exist_ok=True)
+    lock = WriteLock(root / ".lock")
+    with lock():
+        if (root / "state.db").exists():
+            raise WrongUsage("There is a store in this folder already.", hint="Open it instead.")
+        for folder in ("events", "models", "ids"):
+            (root / folder).mkdir(exist_ok=True)
+        vault = Vault(root / "vault.db", master_key(root, create=True), create=not (root / "vault.db").exists())
+        database = Database(root / "state.db")
+        database.prepare()
+        state = State(database, Quarantine(vault.quarantine, vault.release))
+        state.set("buckets", buckets)
+        state.set("hash_seed", secrets.token_hex(8))
+        return Store(root, database, vault, lock)
+
+
+def open_(root: Path) -> Store:
+    """See `kohort.store.open_store`."""
+    if not (root / "state.db").exists():
+        raise Damaged("The workspace has no state.db.", hint="Restore it from a backup, or create the workspace again.")
+    lock = WriteLock(root / ".lock")
+    database = Database(root / "state.db")
+    if database.outdated():
+        with lock():
+            database.prepare()
+    vault = Vault(root / "vault.db", master_key(root, create=False))
+    return Store(root, database, vault, lock)
+
+
+def _tried(check: object) -> list[str]:
+    """What a check says: lines it returns, or the error it raises."""
+    try:
+        found = check()  # type: ignore[operator]
+    except KohortError as error:
+        return [error.message]
+    return found if isinstance(found, list) else []
+
+
+__all__ = ["MasterKey", "Problem", "Store", "create", "open_"]
