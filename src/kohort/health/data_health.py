@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 LATEST = 2**62
 """An instant after every event."""
 
-DUPLICATE_ACTIONS = {
-    "skip": "Marked and left out of purchases and revenue.",
-    "keep": "Marked; counted as they stand.",
-}
-
 
 def report(
     store: Store,
@@ -42,7 +37,7 @@ def report(
         store: An open store; nothing is written.
         zone: The workspace's time zone, for the days that are shown.
         currency: ISO 4217 of the workspace; money is in its major units.
-        controls: How the workspace treats what it finds, as in `kohort.yaml`.
+        controls: Product code → kind of line, as set in `kohort.yaml`.
         as_of: Later events are not looked at; None = up to the newest.
         progress: Told how far it is.
 
@@ -129,13 +124,13 @@ def _findings(
     moment: int | None,
 ) -> tuple[Finding, ...]:
     money = say.Money(minor_digits(currency))
-    action = DUPLICATE_ACTIONS.get(controls.get("duplicate_lines", "keep"), DUPLICATE_ACTIONS["keep"])
     return say.ordered(
         [
             *say.anonymous(facts, money),
             *say.returns(facts, returned, money),
             *say.line_kinds(facts, money),
-            *say.duplicates(facts, money, batches, action),
+            *say.duplicates(facts, money, batches),
+            *say.controls_set(controls),
             *say.rejected(batches, rejected),
             *say.currencies(facts, currency, money),
             *say.outliers(facts, money),
@@ -202,7 +197,7 @@ def _coverage(facts: Facts, currency: str) -> tuple[dict[str, Any], ...]:
             continue
         month = months.setdefault(cell["month"], {"month": cell["month"], "events": 0, "customers": 0, "revenue": 0})
         month["events"] += cell["n"]
-        if cell["line_kind"] == "goods":
+        if cell["line_kind"] == "goods" and not cell["duplicate"]:
             month["revenue"] += cell["a"]
     for name, month in months.items():
         month["customers"] = facts.month_customers.get(name, 0)

@@ -16,6 +16,9 @@ ABSURD_QUANTITY = 500  # times the product's typical quantity
 ABSURD_PRICE = 20  # times the product's typical price, or one part in so many of it
 TYPICAL_NEEDS_LINES = 10  # below that a product has no "typical"
 
+GOODS = "event = 'order_line' AND line_kind = 'goods' AND NOT coalesce(duplicate_line, false)"
+"""What counts as bought or returned: lines of goods, repeated lines of one order left out."""
+
 Row = dict[str, Any]
 
 
@@ -70,6 +73,10 @@ class Facts:
                 total += Count(cell["n"], cell["a"])
         return total
 
+    def goods(self, **where: object) -> Count:
+        """The same among the lines of GOODS."""
+        return self.count(event="order_line", line_kind="goods", duplicate=False, **where)
+
 
 # Months since year 0: a number per row is twice as fast as a text.
 _MONTH = "12 * year(DATE '1970-01-01' + local_day) + month(DATE '1970-01-01' + local_day) - 1"
@@ -88,7 +95,7 @@ SELECT count(*) AS "all", count(*) FILTER (bought > 0) AS complete, count(*) FIL
        count(*) FILTER (last_day < {day} - {stale}) AS quiet
 FROM (SELECT customer, max(local_day) AS last_day,
              count(*) FILTER (event <> 'identify') AS events,
-             count(*) FILTER (line_kind = 'goods' AND quantity > 0 AND amount > 0) AS bought
+             count(*) FILTER ({goods} AND quantity > 0 AND amount > 0) AS bought
       FROM seen WHERE customer IS NOT NULL GROUP BY customer)
 """
 
@@ -106,14 +113,14 @@ FROM (SELECT product, product_name, count(*) AS n FROM seen
 GROUP BY product ORDER BY lines DESC, product
 """
 
-_REPEATS = """
+_REPEATS = f"""
 SELECT CAST(coalesce(sum(n - 1), 0) AS BIGINT) AS n, CAST(coalesce(sum(a), 0) AS BIGINT) AS a
 FROM (SELECT count(*) AS n, sum(amount) AS a FROM seen
-      WHERE event = 'order_line' AND line_kind = 'goods' AND quantity > 0 AND customer IS NOT NULL
+      WHERE {GOODS} AND quantity > 0 AND customer IS NOT NULL
       GROUP BY customer, product, local_day HAVING min(order_id) <> max(order_id))
 """
 
-_BOUGHT = "event = 'order_line' AND line_kind = 'goods' AND quantity > 0 AND amount > 0"
+_BOUGHT = f"{GOODS} AND quantity > 0 AND amount > 0"
 _ABSURD = f"""
 WITH lines AS (SELECT product, order_id, event_id, ts, quantity, amount, amount / quantity::DOUBLE AS price
                FROM seen WHERE {_BOUGHT}),
@@ -142,10 +149,10 @@ FROM seen WHERE line_kind <> 'goods' GROUP BY line_kind
 """
 
 SAMPLED = {
-    "anonymous": "customer IS NULL AND line_kind = 'goods'",
+    "anonymous": f"customer IS NULL AND {GOODS}",
     "duplicate_lines": "duplicate_line",
-    "free_goods": "line_kind = 'goods' AND quantity > 0 AND amount = 0",
-    "negative_price": "line_kind = 'goods' AND quantity > 0 AND amount < 0",
+    "free_goods": f"{GOODS} AND quantity > 0 AND amount = 0",
+    "negative_price": f"{GOODS} AND quantity > 0 AND amount < 0",
     "converted": "fx_day IS NOT NULL",
     "currency_unknown": "event = 'order_line' AND amount IS NULL",
     "future": f"ts > received_at + {DAY_US}",
@@ -167,7 +174,7 @@ def gather(con: Any, *, as_of: int, day: int, columns: Sequence[str]) -> Facts:
     con.execute(f"CREATE OR REPLACE TEMP VIEW seen AS SELECT * FROM events WHERE ts <= {int(as_of)}")
     cells = [{**r, "month": month_text(r["month"])} for r in _rows(con, _CELLS)]
     absurd = _rows(con, _ABSURD)
-    (customers,) = _rows(con, _CUSTOMERS.format(stale=STALE_DAYS, day=int(day)))
+    (customers,) = _rows(con, _CUSTOMERS.format(stale=STALE_DAYS, goods=GOODS, day=int(day)))
     (repeats,) = _rows(con, _REPEATS)
     products = _rows(con, _NAMES)
     return Facts(

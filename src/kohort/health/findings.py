@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -66,8 +66,8 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def anonymous(facts: Facts, money: Money) -> Iterator[Finding]:
-    goods = facts.count(event="order_line", line_kind="goods")
-    nobody = facts.count(event="order_line", line_kind="goods", anonymous=True)
+    goods = facts.goods()
+    nobody = facts.goods(anonymous=True)
     if nobody.rows:
         share = nobody.amount / goods.amount if goods.amount > 0 else nobody.rows / goods.rows
         yield Finding(
@@ -125,7 +125,7 @@ def returns(facts: Facts, found: ReturnFacts, money: Money) -> Iterator[Finding]
             "Matched; purchase and return cancel out in the revenue.",
             sample=money.sample(found.cancelled_sample),
         )
-    nobody = facts.count(event="order_line", line_kind="goods", anonymous=True, direction=-1)
+    nobody = facts.goods(anonymous=True, direction=-1)
     if nobody.rows:
         yield Finding(
             "returns_anonymous",
@@ -152,7 +152,7 @@ def line_kinds(facts: Facts, money: Money) -> Iterator[Finding]:
             )
 
 
-def duplicates(facts: Facts, money: Money, batches: Sequence[BatchReport], duplicate_action: str) -> Iterator[Finding]:
+def duplicates(facts: Facts, money: Money, batches: Sequence[BatchReport]) -> Iterator[Finding]:
     lines = facts.count(duplicate=True)
     if lines.rows:
         yield Finding(
@@ -161,7 +161,7 @@ def duplicates(facts: Facts, money: Money, batches: Sequence[BatchReport], dupli
             lines.rows,
             money.major(lines.amount),
             f"{lines.rows:,} lines repeat another line of the same order in every detail.",
-            duplicate_action,
+            "Kept and marked; left out of purchases and revenue.",
             sample=money.sample(facts.samples.get("duplicate_lines", ())),
         )
     if facts.repeats.rows:
@@ -240,6 +240,19 @@ def currencies(facts: Facts, currency: str, money: Money) -> Iterator[Finding]:
         )
 
 
+def controls_set(controls: Mapping[str, str]) -> Iterator[Finding]:
+    if controls:
+        yield Finding(
+            "controls_set",
+            "info",
+            0,
+            None,
+            f"What {len(controls):,} product codes stand for is set in kohort.yaml.",
+            "Your settings go before our own table.",
+            sample=tuple({"product": code, "is": kind} for code, kind in sorted(controls.items())[:5]),
+        )
+
+
 def outliers(facts: Facts, money: Money) -> Iterator[Finding]:
     words = {
         "absurd_quantity": f"more than {ABSURD_QUANTITY} times the usual quantity of their product",
@@ -257,7 +270,7 @@ def outliers(facts: Facts, money: Money) -> Iterator[Finding]:
                 "Kept as delivered. Please check the sample.",
                 sample=money.sample(facts.samples.get(code, ())),
             )
-    free = facts.count(line_kind="goods", direction=1, money_sign=0, unknown_amount=False)
+    free = facts.goods(direction=1, money_sign=0, unknown_amount=False)
     if free.rows:
         yield Finding(
             "free_goods",
@@ -268,7 +281,7 @@ def outliers(facts: Facts, money: Money) -> Iterator[Finding]:
             "Kept; they add nothing to the revenue.",
             sample=money.sample(facts.samples.get("free_goods", ())),
         )
-    negative = facts.count(line_kind="goods", direction=1, money_sign=-1)
+    negative = facts.goods(direction=1, money_sign=-1)
     if negative.rows:
         yield Finding(
             "negative_price",

@@ -14,7 +14,7 @@ from math import gcd
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kohort.health.facts import SAMPLE_ROWS, Count, Row
+from kohort.health.facts import GOODS, SAMPLE_ROWS, Count, Row
 from kohort.model.clock import DAY_US
 
 if TYPE_CHECKING:
@@ -73,12 +73,11 @@ class _Purchase:
 
 
 # Only lines of a customer and product that have a return at all: about a tenth of a shop's lines.
-_LINES = """
+_LINES = f"""
 WITH lines AS (
   SELECT customer, product, event_id, ts, quantity, amount
   FROM events
-  WHERE event = 'order_line' AND line_kind = 'goods' AND customer IS NOT NULL AND product IS NOT NULL
-    AND quantity <> 0 AND ts <= {as_of}
+  WHERE {GOODS} AND customer IS NOT NULL AND product IS NOT NULL AND quantity <> 0 AND ts <= {{as_of}}
 )
 SELECT customer, product, event_id, ts, quantity, amount
 FROM lines SEMI JOIN (SELECT DISTINCT customer, product FROM lines WHERE quantity < 0) USING (customer, product)
@@ -91,7 +90,8 @@ def match_returns(con: Any, *, as_of: int) -> pa.Table:
 
     Of the purchases at or before the return, those at exactly the same unit price come first, and among them (and
     then among the rest) the latest; equal instants are taken in descending order of `event_id`. A return may give
-    back parts of several purchases. What exceeds everything bought stays unmatched.
+    back parts of several purchases. What exceeds everything bought stays unmatched. Repeated lines of one order count
+    neither as bought nor as returned, as everywhere else.
 
     Args:
         con: A connection with the relation `events`.
@@ -119,9 +119,9 @@ def match_returns(con: Any, *, as_of: int) -> pa.Table:
     return pa.table({name: pa.array(c, t) for (name, t), c in zip(types, columns, strict=True)})
 
 
-_RETURNS = """
+_RETURNS = f"""
 SELECT event_id, order_id AS "order", product, product_name AS name, quantity, amount, ts FROM events
-WHERE event = 'order_line' AND line_kind = 'goods' AND customer IS NOT NULL AND quantity < 0 AND ts <= {as_of}
+WHERE {GOODS} AND customer IS NOT NULL AND quantity < 0 AND ts <= {{as_of}}
 """
 
 

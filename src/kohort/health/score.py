@@ -69,9 +69,9 @@ def _customers(facts: Facts) -> Part:
 
 
 def _known(facts: Facts) -> Part:
-    goods = facts.count(event="order_line", line_kind="goods", money_sign=1)
+    goods = facts.goods(money_sign=1)
     if goods.amount > 0:
-        known = facts.count(event="order_line", line_kind="goods", money_sign=1, anonymous=False).amount / goods.amount
+        known = facts.goods(money_sign=1, anonymous=False).amount / goods.amount
         return "known", 25, known, f"{percent(known)} of the revenue belongs to a known customer."
     everything = facts.count().rows
     known = facts.count(anonymous=False).rows / everything if everything else 0.0
