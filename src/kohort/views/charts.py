@@ -7,6 +7,7 @@ sentence says what the drawing shows to those who cannot see it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kohort.model.segmentation import Candidate, Difference, Estimate, Segment
@@ -32,28 +33,34 @@ __all__ = [
 MOST_BANDS = 12  # more ribbons than this cannot be told apart
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One ribbon: a segment, or the smaller ones joined."""
+
+    name: str
+    letter: str
+    colour: str
+    size: int
+    left: float  # share of customers
+    right: float  # share of revenue, 0 where unknown
+    revenue: float | None
+
+
 def share_flow(segments: Sequence[Segment], currency: str) -> Chart:
     """Share of customers on the left, share of revenue on the right, one ribbon per segment.
 
-    Segments without known revenue are drawn with none. From the 13th on they are joined into one band.
+    Segments without known revenue end in a hairline and "–". From the 13th on they are joined into one band.
     """
     bands = _bands(segments)
-    first = max(bands, key=lambda b: b["right"], default=None)
+    first = max(bands, key=lambda b: b.right, default=None)
     sentence = (
-        f"{first['name']}: {EN.percent(first['left'])} of customers, {EN.percent(first['right'])} of revenue. "
+        f"{first.name}: {EN.percent(first.left)} of customers, {_worth(first)} of revenue. "
         "Values for every segment are in the table below."
         if first
         else "No segments."
     )
     rows = tuple(
-        (
-            b["name"],
-            EN.number(b["size"]),
-            EN.percent(b["left"]),
-            EN.short_money(b["revenue"], currency),
-            EN.percent(b["right"]) if b["known"] else UNKNOWN,
-        )
-        for b in bands
+        (b.name, EN.number(b.size), EN.percent(b.left), EN.short_money(b.revenue, currency), _worth(b)) for b in bands
     )
     return Chart(
         sentence,
@@ -61,48 +68,54 @@ def share_flow(segments: Sequence[Segment], currency: str) -> Chart:
         _flow(bands, sentence, currency, narrow=True),
         ("Segment", "Customers", "Share", "Revenue", "Share"),
         rows,
-        tuple((b["letter"], b["colour"], b["name"]) for b in bands),
+        tuple((b.letter, b.colour, b.name) for b in bands),
     )
 
 
-def _bands(segments: Sequence[Segment]) -> list[dict[str, Any]]:
+def _worth(band: Band) -> str:
+    return UNKNOWN if band.revenue is None else EN.percent(band.right)
+
+
+def _bands(segments: Sequence[Segment]) -> list[Band]:
     bands = [
-        {
-            "name": s.name,
-            "letter": words.letter(i),
-            "colour": words.colour(i),
-            "size": s.size,
-            "left": s.share,
-            "right": max(s.revenue_share or 0.0, 0.0),
-            "revenue": s.revenue,
-            "known": s.revenue_share is not None,
-        }
+        Band(
+            s.name,
+            words.letter(i),
+            words.colour(i),
+            s.size,
+            s.share,
+            max(s.revenue_share or 0.0, 0.0),
+            None if s.revenue_share is None else s.revenue,
+        )
         for i, s in enumerate(segments)
     ]
     if len(bands) <= MOST_BANDS:
         return bands
-    rest = bands[MOST_BANDS - 1 :]
-    joined: dict[str, Any] = {
-        "name": f"{len(rest)} smaller groups",
-        "letter": "+",
-        "colour": "c-n",
-        "known": any(b["known"] for b in rest),
-        "revenue": sum(b["revenue"] or 0.0 for b in rest),
-    }
-    return [*bands[: MOST_BANDS - 1], joined | {k: sum(b[k] for b in rest) for k in ("size", "left", "right")}]
+    kept, rest = bands[: MOST_BANDS - 1], bands[MOST_BANDS - 1 :]
+    known = [b.revenue for b in rest if b.revenue is not None]
+    joined = Band(
+        f"{len(rest)} more groups",
+        "+",
+        "c-n",
+        sum(b.size for b in rest),
+        sum(b.left for b in rest),
+        sum(b.right for b in rest),
+        sum(known) if known else None,
+    )
+    return [*kept, joined]
 
 
-def _flow(bands: list[dict[str, Any]], sentence: str, currency: str, *, narrow: bool) -> str:
+def _flow(bands: Sequence[Band], sentence: str, currency: str, *, narrow: bool) -> str:
     """Two stacks of blocks joined by ribbons; heights are shares of the same scale."""
     height, top, gap, block = 330.0, 24.0, 5.0, 10.0
-    names = max((len(b["name"]) for b in bands), default=0)
+    names = max((len(b.name) for b in bands), default=0)
     width, x0, x1 = (350.0, 46.0, 288.0) if narrow else (660.0, min(60 + names * CHAR_WIDTH, 230), 548.0)
     room = height - top - 2 - gap * (len(bands) - 1)
-    left, right = _stack(bands, "left", room, top, gap), _stack(bands, "right", room, top, gap)
+    left, right = (_stack(shares, room, top, gap) for shares in ([b.left for b in bands], [b.right for b in bands]))
     middle = (x0 + block + x1) / 2
     parts = []
     for b, (a0, a1), (b0, b1) in zip(bands, left, right, strict=True):
-        c, xa, m = b["colour"], n(x0 + block), n(middle)
+        c, xa, m = b.colour, n(x0 + block), n(middle)
         parts.append(
             f'<path class="ribbon {c}" d="M{xa} {n(a0)}C{m} {n(a0)} {m} {n(b0)} {n(x1)} {n(b0)}V{n(b1)}'
             f'C{m} {n(b1)} {m} {n(a1)} {xa} {n(a1)}Z"/>'
@@ -112,23 +125,22 @@ def _flow(bands: list[dict[str, Any]], sentence: str, currency: str, *, narrow: 
     left_y = spread([(a + b) / 2 + 4 for a, b in left], 14, top + 4, height + 4)
     right_y = spread([(a + b) / 2 + 4 for a, b in right], 14, top + 4, height + 4)
     for b, ly, ry in zip(bands, left_y, right_y, strict=True):
-        name = b["letter"] if narrow else fit(b["name"], x0 - 50)
-        share = f'<tspan class="t-strong">{EN.percent(b["left"])}</tspan>'
+        name = b.letter if narrow else fit(b.name, x0 - 50)
+        share = f'<tspan class="t-strong">{EN.percent(b.left)}</tspan>'
         parts.append(f'<text x="{n(x0 - 9)}" y="{n(ly)}" text-anchor="end">{text(name)} {share}</text>')
-        amount = "" if narrow else f" · {text(EN.short_money(b['revenue'], currency))}"
-        worth = EN.percent(b["right"]) if b["known"] else UNKNOWN
-        parts.append(f'<text x="{n(x1 + 19)}" y="{n(ry)}"><tspan class="t-strong">{worth}</tspan>{amount}</text>')
+        amount = "" if narrow or b.revenue is None else f" · {text(EN.short_money(b.revenue, currency))}"
+        parts.append(f'<text x="{n(x1 + 19)}" y="{n(ry)}"><tspan class="t-strong">{_worth(b)}</tspan>{amount}</text>')
     heads = ("Customers", "Revenue") if narrow else ("Share of customers", "Share of revenue")
     parts.append(f'<text class="t-muted" x="{n(x0 + block)}" y="12" text-anchor="end">{heads[0]}</text>')
     parts.append(f'<text class="t-muted" x="{n(x1)}" y="12">{heads[1]}</text>')
     return picture(width, height + 6, sentence, parts)
 
 
-def _stack(bands: list[dict[str, Any]], side: str, room: float, top: float, gap: float) -> list[tuple[float, float]]:
-    total = sum(b[side] for b in bands) or 1.0
+def _stack(shares: Sequence[float], room: float, top: float, gap: float) -> list[tuple[float, float]]:
+    total = sum(shares) or 1.0
     out, y = [], top
-    for b in bands:
-        size = max(room * b[side] / total, 1.0)  # a share too small to see is still there
+    for share in shares:
+        size = max(room * share / total, 1.0)  # a share too small to see is still there
         out.append((y, y + size))
         y += size + gap
     return out

@@ -209,13 +209,6 @@ def how_good(found: Segmentation) -> Figures:
             "It can be explained",
             f"A few short rules put {EN.in_100(best.explainability)} customers in the right group.",
         )
-    shaky = [s.name for s in found.segments if words.steadiness(s.stability).warn]
-    if shaky:
-        add(
-            False,
-            "Check by hand",
-            f"{listing(shaky)} {'comes' if len(shaky) == 1 else 'come'} out differently more often than not.",
-        )
     for text in found.warnings:
         add(False, "Keep in mind", text)
     return rows
@@ -241,21 +234,44 @@ def _figure(value: object) -> str:
     return str(value)
 
 
-def completeness(health: HealthReport) -> Figures:
-    """Columns by how full they are, emptiest first; full ones are not worth a line beyond the first six."""
-    rows: Figures = []
-    for source in health.sources:
-        for column, share in source.completeness.items():
-            empty = EN.percent(1 - share)
-            rows.append(
-                {
-                    "label": words.label_of(column),
-                    "share": share,
-                    "note": "always filled" if share == 1 else f"{empty} of rows lack it",
-                    "tone": "c-good" if share >= 0.95 else "c-warn" if share >= 0.5 else "c-bad",
-                }
-            )
-    return sorted(rows, key=lambda r: r["share"])[:6]
+def parts(health: HealthReport) -> Figures:
+    """What the figure of 0 to 100 is made of; without parts, how full the columns are, emptiest first."""
+    if health.score_parts:
+        return [
+            {
+                "label": PART_LABELS.get(p["code"], words.label_of(p["code"])),
+                "share": p["points"] / p["of"] if p["of"] else 0.0,
+                "figure": f"{p['points']} of {p['of']}",
+                "note": p["text"],
+                "tone": _tone(p["points"] / p["of"] if p["of"] else 1.0, 0.8),
+            }
+            for p in health.score_parts
+        ]
+    columns = [(c, share) for s in health.sources for c, share in s.completeness.items()]
+    return [
+        {
+            "label": words.label_of(column),
+            "share": share,
+            "figure": EN.percent(share),
+            "note": "always filled" if share == 1 else f"{EN.percent(1 - share)} of rows lack it",
+            "tone": _tone(share, 0.95),
+        }
+        for column, share in sorted(columns, key=lambda x: x[1])[:6]
+    ]
+
+
+PART_LABELS = {
+    "customers": "Enough customers",
+    "known": "Customers are known",
+    "complete": "Complete",
+    "usable": "Usable",
+    "history": "Long enough",
+    "plausible": "Makes sense",
+}
+
+
+def _tone(share: float, good: float) -> str:
+    return "c-good" if share >= good else "c-warn" if share >= 0.5 else "c-bad"
 
 
 def coverage_title(health: HealthReport) -> str:

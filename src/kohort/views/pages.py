@@ -111,7 +111,7 @@ def overview(shell: Shell, found: Segmentation, summary: Summary, health: Health
         flow_title=findings.flow_title(found),
         total=sum(s.revenue or 0.0 for s in found.segments),
         chosen=findings.chosen(found),
-        cautions=[t for t in (words.gate_words(found), *found.warnings) if t],
+        cautions=found.warnings,
         moves=moves,
         moves_since=since,
         months=charts.monthly(months, "Revenue", "money", summary.get("currency", ""), partial=True),
@@ -128,18 +128,12 @@ def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue") -> str
         "growth": lambda s: -(words.trend_words(s)[0] or 0),
     }
     rows = sorted(found.segments, key=keys[sort])
-    return _page("segments.html", shell, "segments", found, rows=rows, sort=sort, sorts=SORTS, nothing="")
+    return _page("segments.html", shell, "segments", found, rows=rows, sort=sort, sorts=SORTS)
 
 
 def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
     """One segment: words, differences, customers to check, place on the map, rule and steadiness."""
-    people = [(kind, row) for kind in ("typical", "edge", "odd") for row in getattr(which, kind)]
-    counts = [
-        f"{words.count_word(len(getattr(which, kind)))} {text}".lower()
-        for kind, text in (("typical", "typical"), ("edge", "on the edge"), ("odd", "odd"))
-        if getattr(which, kind)
-    ]
-    spoken = ", ".join(counts)
+    shown = people(found, which)
     used = [f.label[0].lower() + f.label[1:] for f in found.features if f.used]
     return _page(
         "segment.html",
@@ -152,9 +146,9 @@ def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
         kpis=findings.segment_figures(which, found.currency),
         tab="summary",
         used=findings.listing(used) or "all columns",
-        people=people,
-        people_text=f"{spoken[0].upper()}{spoken[1:]}." if spoken else "",
-        columns=_people_columns(found, [row for _, row in people]),
+        people=shown["rows"],
+        people_text=shown["text"],
+        columns=shown["columns"],
         trend_title=findings.trend_title(which),
         micro=[m for m in found.micro if m.parent == which.id],
     )
@@ -184,6 +178,21 @@ def customers(shell: Shell, found: Segmentation, which: Segment, page: Mapping[s
     )
 
 
+def people(found: Segmentation, which: Segment) -> dict[str, Any]:
+    """Customers of a segment to check by hand: `rows` of (kind, row), `columns`, and a `text` that counts them."""
+    kinds = (("typical", "typical"), ("edge", "on the edge"), ("odd", "odd"))
+    rows = [(kind, row) for kind, _ in kinds for row in getattr(which, kind)]
+    counts = [
+        f"{words.count_word(len(getattr(which, kind))).lower()} {text}" for kind, text in kinds if getattr(which, kind)
+    ]
+    text = ", ".join(counts)
+    return {
+        "rows": rows,
+        "columns": _people_columns(found, [row for _, row in rows]),
+        "text": f"{text[0].upper()}{text[1:]}." if text else "",
+    }
+
+
 def _people_columns(found: Segmentation, rows: Sequence[Mapping[str, Any]]) -> list[FeatureInfo]:
     """Columns of the table of people: what the rows carry, with the labels and units other parts use."""
     labels = {f.feature: f.label for f in found.features}
@@ -194,7 +203,7 @@ def _people_columns(found: Segmentation, rows: Sequence[Mapping[str, Any]]) -> l
             units[d.feature] = d.unit
     seen: list[str] = []
     for row in rows:
-        seen += [k for k in row if k not in {"customer", "other", "reason", *seen}]
+        seen += [k for k in row if k not in {"customer", "other", "why", *seen}]
     return [
         FeatureInfo(name, words.label_of(name, labels), unit=words.unit_of(name, units))  # type: ignore[arg-type]
         for name in seen[:MOST_COLUMNS]
@@ -213,25 +222,29 @@ def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> s
         if found.map_method == "pca" and kept is not None
         else "A flat picture of many facts: near neighbours are kept near, far distances mean little."
     )
-    drawing = charts.customer_map(found.map, found.segments, highlight=highlight)
+    drawing = charts.customer_map(found.map, found.segments, highlight=highlight, axes=found.map_axes)
     return _page("map.html", shell, "map", found, map=drawing, highlight=highlight, lead=lead, how=how)
+
+
+def choice(found: Segmentation) -> str:
+    """Which grouping came out best, in one sentence; empty where none was measured."""
+    picked = findings.chosen(found)
+    if picked is None or picked.stability is None:
+        return ""
+    return (
+        f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups came out best: "
+        f"{words.holds(picked.stability)} customers stay in their group when we check again."
+    )
 
 
 def discover(shell: Shell, found: Segmentation) -> str:
     """How the segments were chosen: ways compared, number of groups, evidence."""
-    picked = findings.chosen(found)
-    choice = (
-        f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups came out best: "
-        f"{words.holds(picked.stability)} customers stay in their group when we check again."
-        if picked and picked.stability
-        else ""
-    )
     return _page(
         "discover.html",
         shell,
         "discover",
         found,
-        choice=choice,
+        choice=choice(found),
         way=words.ALGORITHMS[found.algorithm][0],
         methods=findings.methods(found),
         steps=findings.steps(found),
@@ -243,15 +256,14 @@ def discover(shell: Shell, found: Segmentation) -> str:
 
 def data_health(shell: Shell, health: HealthReport) -> str:
     """What the data is like and what was done to it."""
-    rank = {"problem": 0, "warning": 1, "info": 2}
     return _page(
         "health.html",
         shell,
         "health",
         health=health,
         verdict=words.HEALTH[health.verdict],
-        complete=findings.completeness(health),
-        findings=sorted(health.findings, key=lambda x: (rank[x.severity], -x.rows)),
+        complete=findings.parts(health),
+        findings=health.findings,
         coverage=charts.monthly(
             [(m["month"], m.get("events")) for m in health.coverage], "Rows", "count", partial=True
         ),

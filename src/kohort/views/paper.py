@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ STATIC = Path(str(resources.files("kohort.views").joinpath("static")))
 TEMPLATES = Path(str(resources.files("kohort.views").joinpath("templates")))
 
 
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?")
+
+
 @functools.cache
 def environment() -> Environment:
     """Templates of this package. Customer data is hostile: autoescape is on for every file, whatever its ending."""
@@ -26,7 +31,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(f=EN, words=words, charts=charts, plain=plain)
+    env.globals.update(f=EN, words=words, charts=charts, plain=plain, keys=keys)
     env.filters["positive"] = lambda value: max(value or 0.0, 0.0)
     return env
 
@@ -34,6 +39,11 @@ def environment() -> Environment:
 def render(template: str, **values: Any) -> str:
     """A template with its values, as HTML."""
     return environment().get_template(template).render(**values)
+
+
+def keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Every key of some rows, in the order met: rows may lack what they do not know."""
+    return list(dict.fromkeys(k for row in rows for k in row))
 
 
 def plain(value: object) -> str:
@@ -45,4 +55,6 @@ def plain(value: object) -> str:
     if isinstance(value, int | float):
         return EN.number(value, 0 if float(value).is_integer() else 2)
     text = str(value)
+    if INSTANT.fullmatch(text):
+        return EN.date_of(text)
     return text if len(text) <= 60 else text[:59] + "…"

@@ -14,13 +14,16 @@ from kohort.views.svg import CHAR_WIDTH, Chart, fit, n, picture, text
 MOST_POINTS = 5_000  # about 90 kB of path; a page stays quick
 
 
-def customer_map(points: Sequence[MapPoint], segments: Sequence[Segment], *, highlight: str = "") -> Chart:
+def customer_map(
+    points: Sequence[MapPoint], segments: Sequence[Segment], *, highlight: str = "", axes: Sequence[str] = ()
+) -> Chart:
     """Sampled customers as dots, near each other when they behave alike, coloured and labelled by segment.
 
     Args:
         points: At most `MOST_POINTS` are drawn, spread evenly over the list.
         segments: In the order of their letters.
         highlight: Id of one segment; the others are dimmed.
+        axes: What it means to stand further right and further up; empty where places mean nothing by themselves.
     """
     if not points:
         return Chart("No map was made.", "")
@@ -38,8 +41,8 @@ def customer_map(points: Sequence[MapPoint], segments: Sequence[Segment], *, hig
         rows.append(("Left out", EN.number(counts[""]), EN.percent(counts[""] / len(shown))))
     return Chart(
         sentence,
-        _scatter(shown, segments, sentence, size=(700.0, 470.0), highlight=highlight),
-        _scatter(shown, segments, sentence, size=(350.0, 350.0), highlight=highlight),
+        _scatter(shown, segments, sentence, size=(700.0, 470.0), highlight=highlight, axes=axes),
+        _scatter(shown, segments, sentence, size=(350.0, 350.0), highlight=highlight, axes=axes),
         ("Segment", "Dots on the map", "Share"),
         tuple(rows),
         tuple((words.letter(i), words.colour(i), s.name) for i, s in enumerate(segments)),
@@ -53,10 +56,12 @@ def _scatter(
     *,
     size: tuple[float, float],
     highlight: str,
+    axes: Sequence[str],
 ) -> str:
     width, height = size
     narrow = width < 400
-    project = _projection(points, width, height)
+    head, foot = (20.0, 26.0) if len(axes) == 2 else (0.0, 0.0)
+    project = _projection(points, width, (head, height - foot))
     places: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for p in points:
         places[p.segment].append(project(p))
@@ -75,7 +80,9 @@ def _scatter(
     return picture(width, height, sentence, parts)
 
 
-def _projection(points: Sequence[MapPoint], width: float, height: float) -> Callable[[MapPoint], tuple[float, float]]:
+def _projection(
+    points: Sequence[MapPoint], width: float, between: tuple[float, float]
+) -> Callable[[MapPoint], tuple[float, float]]:
     """Map units → pixels. A few far-out customers would squeeze all others into a corner, so the outermost half per
     cent on each side is drawn at the edge."""
 
@@ -87,10 +94,11 @@ def _projection(points: Sequence[MapPoint], width: float, height: float) -> Call
 
     (x0, x1), (y0, y1) = edges([p.x for p in points]), edges([p.y for p in points])
     margin = 14.0
+    high, low = between
 
     def project(p: MapPoint) -> tuple[float, float]:
         x, y = min(max((p.x - x0) / (x1 - x0), 0.0), 1.0), min(max((p.y - y0) / (y1 - y0), 0.0), 1.0)
-        return margin + x * (width - 2 * margin), height - margin - y * (height - 2 * margin)
+        return margin + x * (width - 2 * margin), low - margin - y * (low - high - 2 * margin)
 
     return project
 

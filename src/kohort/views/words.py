@@ -225,23 +225,6 @@ def best_of(found: Segmentation, algorithm: Algorithm) -> Candidate | None:
     return max(mine, key=lambda c: (c.chosen, c.score if c.score is not None else -1.0), default=None)
 
 
-def gate_words(found: Segmentation) -> str:
-    """What the number of customers allows us to say; empty where there are plenty."""
-    match found.evidence_gate:
-        case "enough":
-            return ""
-        case "limited":
-            return (
-                f"{plural(found.customers, 'customer')} are enough for broad groups, not for fine ones. "
-                "From 10,000 on, finer groups become reliable."
-            )
-        case _:
-            return (
-                f"{plural(found.customers, 'customer')} are few. Read these groups as a first sketch: "
-                "they become reliable from about 1,000 customers on."
-            )
-
-
 def trend_words(segment: Segment) -> tuple[int | None, str]:
     """Change in size over the last step of the trend, and since when: (11, "since 11 Nov")."""
     if len(segment.trend) < 2:

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kohort.errors import KohortError, NotEnough, NotFound, WrongUsage
 from kohort.model.health import HealthReport
@@ -39,9 +41,10 @@ log = logging.getLogger("kohort.web")
 class Source(Protocol):
     """What the pages need of a workspace: documents that are already stored."""
 
-    name: str
-    is_demo: bool
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_demo(self) -> bool: ...
     def summary(self) -> dict[str, Any]: ...
     def health(self, refresh: bool = False) -> HealthReport: ...
     def segmentation(self, name: str | None = None) -> Segmentation | None: ...
@@ -54,29 +57,40 @@ def create(source: Source | None = None) -> FastAPI:
     Args:
         source: The workspace; None = the folder named by the environment variable `KOHORT_WORKSPACE`.
     """
-    if source is None:
-        from kohort.workspace import open as open_workspace
-
-        source = open_workspace(os.environ.get(WORKSPACE_VARIABLE, "."))
+    source = source or _from_environment()
     app = FastAPI(title="Kohort", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.source = source
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    _protect(app)
+    app.add_middleware(Protected)
     _pages(app, source)
     _machines(app, source)
     _problems(app, source)
     return app
 
 
-def _protect(app: FastAPI) -> None:
-    @app.middleware("http")
-    async def headers(request: Request, call_next: Any) -> Response:
-        response: Response = await call_next(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if not request.url.path.startswith("/static/"):
-            response.headers.setdefault("Cache-Control", "no-store")
-        return response
+def _from_environment() -> Source:
+    from kohort.workspace.workspace import Workspace
+
+    return Workspace.open(os.environ.get(WORKSPACE_VARIABLE, "."))
+
+
+class Protected:
+    """Security headers on every answer, added where answers leave, so that none is forgotten."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                if not scope["path"].startswith("/static/"):
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self.app(scope, receive, guarded if scope["type"] == "http" else send)
 
 
 class Documents:
@@ -122,7 +136,7 @@ def _pages(app: FastAPI, source: Source) -> None:
     def overview() -> Response:
         d = Documents(source)
         if d.found is None or not d.found.segments:
-            return d.start("overview") if d.found is None else HTMLResponse(pages.discover(d.shell, d.found))
+            return d.start("overview") if d.found is None else HTMLResponse(pages.segments(d.shell, d.found))
         return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health))
 
     @app.get("/segments", response_class=HTMLResponse)
@@ -194,7 +208,9 @@ def _problems(app: FastAPI, source: Source) -> None:
     """Errors in plain words. A reader never sees a trace; the log does, without values."""
 
     def page(title: str, text: str, hint: str, status: int) -> HTMLResponse:
-        return HTMLResponse(pages.problem(pages.Shell(source.name, source.is_demo), title, text, hint), status)
+        shell = pages.Shell(source.name, source.is_demo)
+        # An unexpected error is answered outside the middleware, so the headers are given here as well.
+        return HTMLResponse(pages.problem(shell, title, text, hint), status, headers=HEADERS)
 
     @app.exception_handler(HTTPException)
     async def missing(request: Request, error: HTTPException) -> Response:

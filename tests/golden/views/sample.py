@@ -36,6 +36,7 @@ def health_report() -> HealthReport:
             "sources": tuple(SourceHealth(**s) for s in d["sources"]),
             "findings": tuple(Finding(**{**f, "sample": tuple(f["sample"])}) for f in d["findings"]),
             "coverage": tuple(d["coverage"]),
+            "score_parts": tuple(d["score_parts"]),
         }
     )
 

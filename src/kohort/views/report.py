@@ -1,0 +1,85 @@
+"""The report: one self-contained HTML file that a shop owner understands and can print."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from kohort.model.health import HealthReport
+from kohort.model.segmentation import Segmentation
+from kohort.views import charts, findings, pages, words
+from kohort.views.paper import STATIC, render
+
+GLOSSARY = (
+    ("Segment", "A group of customers who behave alike, found in the data or cut from a continuous range."),
+    ("Typical customer", "The one in the middle: half of all customers have more, half have less."),
+    ("Holds when re-checked", "We repeat the grouping on reshuffled copies and count who lands in the same group."),
+    (
+        "Steady, shaky",
+        "Steady groups come out again nearly every time. Check shaky ones by hand before acting on them.",
+    ),
+    ("On the edge", "A customer who sits almost as close to another group."),
+    ("Odd", "A customer who is unlike the others in the group."),
+    ("Left out", "Customers who fit no group; forcing them into one would blur it."),
+    ("Revenue", "What was sold, less what came back. Postage, fees and corrections are told apart."),
+)
+
+
+def render_report(
+    segmentation: Segmentation,
+    *,
+    summary: Mapping[str, Any] | None = None,
+    health: HealthReport | None = None,
+    name: str = "",
+    version: str = "",
+) -> str:
+    """The whole report as HTML text.
+
+    Args:
+        segmentation: What was found.
+        summary: Key figures as `Workspace.summary` gives them; None or {} = left out (a plain table has none).
+        health: The data-health report; None = left out.
+        name: Whose customers these are.
+        version: Of Kohort, for the last line.
+
+    Returns:
+        One HTML document with its styles inside, without script and without any outside address. It carries a policy
+        that forbids both, so that hostile names in the data stay text.
+    """
+    picked = findings.chosen(segmentation)
+    best = ""
+    if picked and picked.stability:
+        best = (
+            f"{words.holds(picked.stability)} customers stay in the same segment when we repeat the grouping on "
+            "reshuffled copies of the data."
+        )
+    ranked = sorted(segmentation.segments, key=lambda s: -(s.revenue_share if s.revenue_share is not None else s.share))
+    return render(
+        "report.html",
+        found=segmentation,
+        name=name or segmentation.name or "Your customers",
+        version=version,
+        summary=summary or {},
+        health=health,
+        styles=styles(),
+        verdict=words.VERDICT[segmentation.structure.verdict],
+        position=pages.positions(segmentation),
+        names=pages.names(segmentation),
+        top=ranked[:3],
+        kpis=findings.key_figures(summary or {}),
+        best=best,
+        choice=pages.choice(segmentation),
+        flow_title=findings.flow_title(segmentation),
+        trend_title=findings.trend_title,
+        people={s.id: pages.people(segmentation, s) for s in segmentation.segments},
+        comparison=charts.comparison(segmentation.candidates),
+        evidence=findings.evidence(segmentation),
+        glossary=GLOSSARY,
+    )
+
+
+@functools.cache
+def styles() -> str:
+    """The style sheets of the pages, plus what paper needs."""
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("charts.css", "style.css", "report.css"))
