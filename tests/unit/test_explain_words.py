@@ -9,7 +9,6 @@ import pytest
 from kohort.discovery.explain import explain, with_trend
 from kohort.discovery.explain.columns import with_idea
 from kohort.discovery.explain.rules import human
-from kohort.discovery.explain.sentences import structure
 from kohort.discovery.grouping import Grouping
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.segmentation import Segment, Structure, TrendPoint
@@ -216,14 +215,6 @@ def test_ideas_are_inferred_only_where_a_name_leaves_no_doubt(name: str, idea: s
 @pytest.mark.parametrize(("value", "spread", "near"), [(1, 10, 1), (61.3, 500, 60), (0.0004, 1, 0.0004), (987, 1, 987)])
 def test_thresholds_are_near_what_they_round(value: float, spread: float, near: float) -> None:
     assert human(value, spread) == pytest.approx(near, rel=0.05)
-
-
-def test_a_continuum_is_never_called_natural_groups() -> None:
-    text = structure("spectrum", 5, asked=False)
-    assert "convenient cuts" in text
-    assert "natural" not in text
-    assert "no groups" in structure("none", 4, asked=True)
-    assert "You asked for 4" in structure("none", 4, asked=True)
 
 
 def test_trend_is_filled_by_id(shop: tuple[FeatureTable, np.ndarray, dict[int, Segment]]) -> None:

@@ -135,13 +135,12 @@ def describe(
             seed=seed,
         )
     outliers = int((grouping.labels < 0).sum()) if grouping.k else 0
-    text = sentences.structure(verdict, grouping.k, asked=asked)
     segmentation = Segmentation(
         id=_identity(table, grouping, seed),
         algorithm=grouping.algorithm,
         k=grouping.k,
         customers=len(table),
-        structure=replace(grouping.structure, text=text),
+        structure=grouping.structure,
         candidates=grouping.candidates,
         segments=explained.segments,
         outliers=outliers,
@@ -196,7 +195,9 @@ def _without_groups(grouping: Grouping) -> Grouping:
 
 def _warnings(table: FeatureTable, grouping: Grouping, explained: Explained, outliers: int) -> tuple[str, ...]:
     segments = explained.segments
-    found = [sentences.gate(grouping.gate, len(table)), *grouping.warnings]
+    found = list(grouping.warnings)
+    if grouping.gate == "insufficient":
+        found.append(sentences.RULES_FIRST)
     if table.value is None and segments:
         found.append(sentences.NO_VALUE)
     if outliers:
@@ -207,9 +208,7 @@ def _warnings(table: FeatureTable, grouping: Grouping, explained: Explained, out
     vague = [s.name for s in segments if _rule_quality(s) < HINT]
     if vague:
         found.append(sentences.hard_to_rule(vague))
-    if explained.micro:
-        found.append(sentences.SLICES)
-    return tuple(dict.fromkeys(w for w in found if w))
+    return tuple(found)
 
 
 def _rule_quality(segment: Segment) -> float:

@@ -234,41 +234,9 @@ def why_odd(info: FeatureInfo, value: float | str | bool | None, typical: float 
     return f"{capital_first(plain_label(info))} {here}, {usual} is typical here"
 
 
-# -- Structure and evidence ---------------------------------------------------------------------------------------
+# -- Warnings ------------------------------------------------------------------------------------------------------
 
-
-def structure(verdict: str, k: int, *, asked: bool) -> str:
-    """The finding about structure. A continuum is never sold as natural groups."""
-    if verdict == "separate":
-        return (
-            f"There are real gaps between these {k} groups: they stand apart more clearly than one continuous "
-            "crowd of customers would."
-        )
-    if verdict == "spectrum":
-        return (
-            f"Customers form a continuum without gaps. These {k} segments are convenient cuts of it that hold when "
-            "re-checked; customers near a border could as well be next door."
-        )
-    if asked and k:
-        return (
-            f"We found no groups that hold when re-checked. You asked for {k} segments, so here they are, but "
-            "another sample of customers would give other ones. Tiers by value are the safer choice."
-        )
-    return "We found no groups that hold when re-checked, so we propose none. Tiers by value serve you better."
-
-
-def gate(level: str, count: int) -> str:
-    """What the number of customers allows; empty where it is enough."""
-    if level == "insufficient":
-        return (
-            f"{customers(count)}: under 1,000 customers rules serve you better than discovered segments. "
-            "Treat these as ideas to check by hand."
-        )
-    if level == "limited":
-        return (
-            f"{customers(count)}: enough for a first look. From 10,000 customers on, small segments become dependable."
-        )
-    return ""
+RULES_FIRST = "Under 1,000 customers rules serve you better than discovered segments: you can say who you mean."
 
 
 def left_out(count: int, total: int) -> str:
@@ -276,7 +244,7 @@ def left_out(count: int, total: int) -> str:
 
 
 def shaky(segments: Sequence[str]) -> str:
-    return f"Shaky, check by hand: {listed(segments)}. Fewer than 60 in 100 customers stay when re-checked."
+    return f"Shaky, check by hand: {listed(segments)}."
 
 
 def hard_to_rule(segments: Sequence[str]) -> str:
@@ -285,10 +253,8 @@ def hard_to_rule(segments: Sequence[str]) -> str:
 
 NO_VALUE = "Revenue per customer is not known, so segments are ordered by size."
 
-SLICES = (
-    "Micro-segments are slices of a continuum inside their segment, not natural groups. Look at how well each one "
-    "holds when re-checked before you use it."
-)
+
+# -- Slices --------------------------------------------------------------------------------------------------------
 
 
 def slice_name(parent: str, phrase: str) -> str:
