@@ -34,7 +34,7 @@ HOME = {
     "currency_converter": {"ingest"},
     "phonenumbers": {"ingest"},
     "sklearn": {"discovery"},
-    "scipy": {"discovery"},
+    "scipy": {"discovery", "segments"},
     "openTSNE": {"discovery"},
     "jinja2": {"views"},
     "click": {"cli"},
