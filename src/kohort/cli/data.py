@@ -12,7 +12,7 @@ from kohort.cli.root import app
 from kohort.errors import NeedsAnswer
 
 if TYPE_CHECKING:
-    from kohort.model.source import SourceMapping
+    from kohort.model.source import SourceKind, SourceMapping
     from kohort.workspace.workspace import Workspace
 
 KINDS = ("events", "orders", "customers")
@@ -45,7 +45,7 @@ def init(door: Door, *, folder: str | None, name: str | None, timezone: str, cur
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--as", "kind", type=click.Choice(KINDS), help="What a row is, where the file does not make it plain.")
 @click.option("--map", "map_file", metavar="FILE", help="A mapping to read the files with (as in kohort.yaml).")
-def ingest(door: Door, *, paths: tuple[str, ...], kind: str | None, map_file: str | None) -> Result:
+def ingest(door: Door, *, paths: tuple[str, ...], kind: SourceKind | None, map_file: str | None) -> Result:
     """Read files, folders or patterns: CSV, Excel, JSON lines, Parquet.
 
     Reading the same rows again adds nothing. Rows that cannot be used are kept; see `kohort rejected list`.
@@ -66,8 +66,8 @@ def health(door: Door, *, refresh: bool) -> Result:
     """Check the data: is it enough for segments, what is missing, doubled or odd, and what was done about it."""
     from kohort.cli.pages import data_health
 
-    with door.open() as ws, door.progress():
-        report = ws.health(refresh=refresh)
+    with door.open() as ws, door.progress() as progress:
+        report = ws.health(refresh=refresh, progress=progress)
     return Result(report.as_dict(), lambda screen: data_health(screen, report))
 
 
@@ -151,17 +151,18 @@ def retry(door: Door, *, file: str | None) -> Result:
     """Read the rejected rows again: as they are, or corrected in FILE (from `kohort rejected export`)."""
     from kohort.cli.pages import ingested
 
-    with door.open() as ws:
-        report = ws.retry_rejected(file)
+    with door.open() as ws, door.progress() as progress:
+        report = ws.retry_rejected(file, progress=progress)
     return Result(report.as_dict(), lambda screen: ingested(screen, report))
 
 
-def _mapping(door: Door, ws: Workspace, paths: tuple[str, ...], kind: str | None) -> SourceMapping | None:
+def _mapping(door: Door, ws: Workspace, paths: tuple[str, ...], kind: SourceKind | None) -> SourceMapping | None:
     """The mapping we propose where none is stored that fits; shown before anything is read."""
     from kohort.cli.pages import mapping_proposed
 
-    if not hasattr(ws, "stored_mapping") or ws.stored_mapping(paths, kind=kind) is not None:
-        return None
+    stored = ws.stored_mapping(paths, kind=kind)
+    if stored is not None:
+        return stored
     try:
         proposal = ws.propose(paths, kind=kind)
     except NeedsAnswer as error:

@@ -12,6 +12,7 @@ from kohort.cli.door import Door, Result, command
 from kohort.cli.options import PORT, GroupCount
 from kohort.cli.root import app
 from kohort.errors import WrongUsage
+from kohort.model.serving import SERVE_HOST, SERVE_PORT
 
 if TYPE_CHECKING:
     from kohort.model.feature import FeatureTable
@@ -60,7 +61,7 @@ def discover(
 @command(app, "demo", short_help="Segments of a real shop, from raw files, in one go.")
 @click.option("--dir", "folder", default="demo-shop", show_default=True, help="Folder to make the workspace in.")
 @click.option("--no-serve", is_flag=True, help="Stop after the segments; do not start the pages.")
-@click.option("--port", type=PORT, default=8765, show_default=True, help="Port of the pages.")
+@click.option("--port", type=PORT, default=SERVE_PORT, show_default=True, help="Port of the pages.")
 def demo(door: Door, *, folder: str, no_serve: bool, port: int) -> Result:
     """Two years of a real online gift shop, messy as delivered: read, checked, grouped, explained, shown.
 
@@ -80,7 +81,7 @@ def demo(door: Door, *, folder: str, no_serve: bool, port: int) -> Result:
         "workspace": folder,
         "segmentation": found.as_dict(),
     }
-    after = None if no_serve else lambda: serve(Path(folder), host="127.0.0.1", port=port)
+    after = None if no_serve else lambda: serve(Path(folder), host=SERVE_HOST, port=port)
     return Result(data, lambda screen: demo_done(screen, data, found), then=after)
 
 

@@ -11,6 +11,7 @@ from kohort.cli.door import Door, Result, command
 from kohort.cli.options import PORT
 from kohort.cli.root import app
 from kohort.errors import NotEnough, NotFound
+from kohort.model.serving import SERVE_HOST, SERVE_PORT
 
 if TYPE_CHECKING:
     from kohort.model.segmentation import Segmentation
@@ -111,8 +112,8 @@ def report(door: Door, *, out: str) -> Result:
 
 
 @command(app, "serve", short_help="Show the pages in a browser.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=PORT, default=8765, show_default=True, help="Port; 0 = any free one.")
+@click.option("--host", default=SERVE_HOST, show_default=True, help="Address to listen on.")
+@click.option("--port", type=PORT, default=SERVE_PORT, show_default=True, help="Port; 0 = any free one.")
 def serve(door: Door, *, host: str, port: int) -> Result:
     """Serve the pages of the workspace, on this machine only unless told otherwise, until Ctrl-C."""
     from kohort.cli.serving import serve as start

@@ -10,7 +10,7 @@ PORT = click.IntRange(0, 65_535)
 MOST_GROUPS = 100
 
 
-class GroupCount(click.ParamType):
+class GroupCount(click.ParamType):  # type: ignore[type-arg]
     """A number of groups, or `auto` (None)."""
 
     name = "auto|N"

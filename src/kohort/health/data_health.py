@@ -16,7 +16,7 @@ from kohort.model.progress import Progress, silent
 from kohort.model.source import BatchReport, RejectedRow
 
 if TYPE_CHECKING:
-    from kohort.store import Store
+    from kohort.store.store import Store
 
 LATEST = 2**62
 """An instant after every event."""

@@ -1,18 +1,62 @@
-"""placeholder"""
+"""The doctor: is this installation in order, and is this workspace? Every failed check says what to do."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from kohort.model.health import Severity
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kohort.errors import KohortError
+from kohort.health.checks import Case, Check, examine
+from kohort.health.in_workspace import WORKSPACE
+from kohort.health.installation import INSTALLATION
+
+if TYPE_CHECKING:
+    from kohort.definitions.workspace_file import WorkspaceConfig
+    from kohort.store.store import Store
+
+__all__ = ["Check", "run_checks"]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    code: str
-    ok: bool
-    severity: Severity
-    text: str
-    fix: str = ""
+def run_checks(root: str | Path, store: Store | None = None, *, now: int | None = None) -> list[Check]:
+    """Look at everything; nothing is changed.
+
+    Args:
+        root: The workspace folder, which may be broken or missing.
+        store: Its open store; None = open it here if that works.
+        now: Microseconds UTC; None = the clock.
+
+    Returns:
+        Checks of the installation, then of the workspace. What does not apply is left out.
+    """
+    folder = Path(root)
+    moment = time.time_ns() // 1_000 if now is None else now
+    if store is not None:
+        return _all(Case(folder, moment, _config(folder), store))
+    opened = _open(folder)
+    if opened is None:
+        return _all(Case(folder, moment, _config(folder)))
+    with opened:
+        return _all(Case(folder, moment, _config(folder), opened))
 
 
-def run_checks(root, store=None):
-    return []
+def _all(case: Case) -> list[Check]:
+    return [*examine(INSTALLATION, case), *examine(WORKSPACE, case)]
+
+
+def _config(root: Path) -> WorkspaceConfig | None:
+    from kohort.definitions.workspace_file import load
+
+    try:
+        return load(root / "kohort.yaml")
+    except KohortError:
+        return None
+
+
+def _open(root: Path) -> Store | None:
+    from kohort.store import open_store
+
+    try:
+        return open_store(root)
+    except KohortError:
+        return None
