@@ -239,7 +239,7 @@ INSTALLATION = (
         "no_default_secret",
         "problem",
         "The master key is not a pattern.",
-        "Make a new one with: python -c 'import secrets; print(secrets.token_hex(32))', and read all files again with it.",
+        "Make one: python -c 'import secrets; print(secrets.token_hex(32))'. Then read all files again with it.",
         no_default_secret,
     ),
     Examination(
