@@ -9,7 +9,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 .PHONY: demo test check ci bench docs screenshots setup setup-demo chromium clean
 
 demo: setup-demo  ## segments of a real shop, then the pages on http://127.0.0.1:8765
-	$(UV) run --frozen --no-dev kohort demo $(ARGS)
+	$(UV) run --frozen --no-sync kohort demo $(ARGS)
 
 test: setup chromium  ## every test a laptop can run; what is skipped says why
 	$(RUN) pytest -q tests src --doctest-modules
@@ -30,10 +30,12 @@ docs: setup  ## tables and screenshots in docs/, made anew
 	$(RUN) python scripts/make_docs.py
 
 setup: $(UV)
-	$(UV) sync --frozen --quiet --extra map $(SYNC_ARGS)
+	$(UV) sync --frozen --quiet --compile-bytecode --extra map $(SYNC_ARGS)
+	@$(UV_PROJECT_ENVIRONMENT)/bin/python -m compileall -q src
 
 setup-demo: $(UV)
-	$(UV) sync --frozen --quiet --no-dev --inexact
+	$(UV) sync --frozen --quiet --compile-bytecode --no-dev --inexact
+	@$(UV_PROJECT_ENVIRONMENT)/bin/python -m compileall -q src
 
 .tools/bin/uv:
 	$(PYTHON) -m venv .tools
