@@ -82,8 +82,8 @@ def shrink(path: Path) -> None:
     for colours in (256, 128, 64):
         if path.stat().st_size < LARGEST:
             return
-        # Octree keeps small patches of colour, such as a segment's key; the default melts them into the greys.
-        few = full.quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        # Maximum coverage keeps small patches of colour, such as the key of a segment; the default greys them.
+        few = full.quantize(colours, method=Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
         few.save(path, optimize=True)
 
 

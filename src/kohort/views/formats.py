@@ -138,7 +138,8 @@ class Formats:
         assert amount is not None
         size = abs(amount)
         for threshold, divisor, ending in self.short:
-            if size >= threshold * 0.9995:
+            # 999,600 rounds to a thousand thousands, and nobody says that.
+            if size >= (threshold * 0.9995 if threshold >= 1e6 else threshold):
                 scaled = size / divisor
                 digits = 0 if threshold < 1e6 else 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
                 figure = self.number(scaled, digits) + ending

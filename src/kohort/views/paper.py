@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -32,6 +33,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.globals.update(f=EN, words=words, charts=charts, plain=plain, keys=keys)
+    env.filters["address"] = lambda value: quote(str(value), safe="")  # one part of an address, slashes included
     env.filters["positive"] = lambda value: max(value or 0.0, 0.0)
     return env
 

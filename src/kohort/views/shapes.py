@@ -77,6 +77,14 @@ def _scatter(
         if s.id in places and (not highlight or s.id == highlight):
             label = words.letter(i) if narrow else fit(s.name, 180)
             parts.append(_label(places[s.id], label, words.colour(i), taken, size))
+    if len(axes) == 2:
+        room = width - 30
+        parts.append(
+            f'<path class="axis" d="M8 {n(height - 20)}H{n(width - 8)}"/>'
+            f'<text class="t-muted t-s" x="8" y="12">↑ {text(fit(axes[1], room))}</text>'
+            f'<text class="t-muted t-s" x="{n(width - 8)}" y="{n(height - 5)}" text-anchor="end">'
+            f"{text(fit(axes[0], room))} →</text>"
+        )
     return picture(width, height, sentence, parts)
 
 

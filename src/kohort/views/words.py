@@ -139,7 +139,7 @@ def part_of(share: float) -> str:
     """A share of money, as said aloud: "more than half", "nearly three quarters", "9%".
 
     Example:
-        >>> part_of(0.55), part_of(0.71), part_of(0.5), part_of(0.09), part_of(0.33)
+        >>> part_of(0.55), part_of(0.73), part_of(0.5), part_of(0.09), part_of(0.33)
         ('more than half', 'nearly three quarters', 'half', '9%', 'a third')
     """
     for mark, word in PARTS:
@@ -148,7 +148,7 @@ def part_of(share: float) -> str:
             return word
         if 0 < gap < 0.075 and mark == 0.5:
             return f"more than {word}"
-        if -0.05 < gap < 0:
+        if -0.03 < gap < 0:
             return f"nearly {word}"
         if 0 < gap < 0.035:
             return f"just over {word}"

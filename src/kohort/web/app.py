@@ -7,6 +7,7 @@ import os
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
@@ -58,7 +59,7 @@ def create(source: Source | None = None) -> FastAPI:
         source: The workspace; None = the folder named by the environment variable `KOHORT_WORKSPACE`.
     """
     source = source or _from_environment()
-    app = FastAPI(title="Kohort", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Kohort", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.source = source
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Protected)
@@ -218,8 +219,8 @@ def _problems(app: FastAPI, source: Source) -> None:
             return page("This page is not here", "The address may be old, or a letter went missing.", "", 404)
         return page("That did not work", "The page cannot do this.", "", error.status_code)
 
-    @app.exception_handler(422)
-    async def odd_address(request: Request, error: Exception) -> Response:
+    @app.exception_handler(RequestValidationError)
+    async def odd_address(request: Request, error: RequestValidationError) -> Response:
         return page("This address is not right", "Something in the address is not a number or a name we know.", "", 422)
 
     @app.exception_handler(KohortError)

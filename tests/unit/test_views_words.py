@@ -1,0 +1,118 @@
+"""Plain words say what the figures mean, and no page speaks the language of methods."""
+
+import re
+import runpy
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from kohort.model.segmentation import Algorithm, Estimate, Verdict
+from kohort.views import pages, words
+from kohort.views.report import render_report
+
+SAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "views" / "sample.py"))
+JARGON = re.compile(
+    r"\b(clusters?|centroids?|silhouette|k-?means|kmeans|hdbscan|dbscan|outliers?|p-values?|AI|features?|scores?|"
+    r"bootstrap|jaccard|gaussian|mixture|hierarchical|dendrogram|churn|percentile|standard deviation|pca|null model)\b",
+    re.IGNORECASE,
+)
+
+
+class Visible(HTMLParser):
+    """Text a reader sees, without what is folded for data people."""
+
+    def __init__(self):
+        super().__init__()
+        self.text, self.folded, self.hidden, self.depth = [], False, 0, 0
+
+    def handle_starttag(self, tag, attrs):
+        self.hidden += tag in {"style", "script"}
+        self.depth += tag == "details"
+
+    def handle_endtag(self, tag):
+        self.hidden -= tag in {"style", "script"}
+        if tag == "details":
+            self.depth, self.folded = self.depth - 1, False
+
+    def handle_data(self, data):
+        self.folded = self.folded or (self.depth > 0 and data.strip() == "For data people")
+        if not self.hidden and not self.folded:
+            self.text.append(data)
+
+
+def everything():
+    ws = SAMPLE["SampleWorkspace"]()
+    found, health, summary = ws.found, ws.health(), ws.summary()
+    shell = pages.Shell(ws.name, True, summary["as_of"], len(found.segments), health.score)
+    return {
+        "overview": pages.overview(shell, found, summary, health),
+        "segments": pages.segments(shell, found),
+        "segment": pages.segment(shell, found, found.segments[0]),
+        "customers": pages.customers(shell, found, found.segments[0], ws.members_page("s1")),
+        "map": pages.customer_map(shell, found, highlight="s2"),
+        "discover": pages.discover(shell, found),
+        "health": pages.data_health(shell, health),
+        "start": pages.start(shell, "overview", has_data=False),
+        "report": render_report(found, summary=summary, health=health, name=ws.name),
+    }
+
+
+@pytest.mark.parametrize(("name", "page"), everything().items(), ids=lambda x: x if len(x) < 20 else "")
+def test_no_page_speaks_the_language_of_methods(name, page):
+    reader = Visible()
+    reader.feed(page)
+    met = JARGON.findall(" ".join(reader.text))
+    assert not met, f"{name} says {met}"
+
+
+def test_the_reader_of_jargon_can_fail_and_skips_what_is_folded():
+    reader = Visible()
+    reader.feed("<p>a centroid</p><details><summary>For data people</summary>silhouette</details><p>fine</p>")
+    assert JARGON.findall(" ".join(reader.text)) == ["centroid"]
+
+
+def test_every_way_and_verdict_has_words():
+    assert set(words.ALGORITHMS) == set(get_args(Algorithm))
+    for table in (words.VERDICT, words.VERDICT_MEANING, words.VERDICT_ADVICE):
+        assert set(table) == set(get_args(Verdict))
+
+
+def test_steadiness_follows_the_usual_borders():
+    def word(value):
+        return words.steadiness(Estimate(value, 0.0, 1.0)).word
+
+    assert word(0.85) == "Very steady"
+    assert word(0.75) == "Steady"
+    assert word(0.6) == "Fairly steady"
+    assert word(0.59) == "Shaky, check by hand"
+    assert words.steadiness(Estimate(0.59, 0, 1)).warn
+    assert not words.steadiness(None).warn
+
+
+def test_letters_go_on_after_z_and_colours_turn_grey():
+    assert [words.letter(i) for i in (0, 25, 26, 27, 51, 52)] == ["A", "Z", "AA", "AB", "AZ", "BA"]
+    assert words.colour(7) == "c-h"
+    assert words.colour(8) == words.colour(99) == "c-n"
+
+
+@pytest.mark.parametrize("percent", range(1, 101))
+def test_shares_said_aloud_are_near_the_truth(percent):
+    share = percent / 100
+    said = words.one_in(share)
+    numbers = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+    if said == "nearly all customers":
+        assert share >= 0.95
+    elif said.startswith("one customer in "):
+        n = said.removeprefix("one customer in ")
+        n = numbers.get(n) or {"eleven": 11, "twelve": 12}.get(n) or int(n)
+        assert abs(1 / n - share) < 0.05
+    else:
+        assert abs(numbers[said.split()[0]] / 10 - share) <= 0.051
+
+
+def test_the_headline_is_a_finding():
+    found = SAMPLE["SampleWorkspace"]().found
+    assert words.headline(found) == "One customer in six brings in 71% of revenue"
+    assert words.headline(SAMPLE["SampleWorkspace"]().change(segments=()).found).startswith("No grouping")
