@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from kohort.model.clock import iso
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
 from kohort.model.segmentation import Segment, Segmentation
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SHAKY = 0.6
 """Bootstrap Jaccard below which a segment should not be trusted without a look (Hennig 2008)."""
@@ -43,6 +47,14 @@ class Discovery:
     grouping: Grouping
     segment_of: tuple[str, ...] = ()
     micro_of: tuple[str, ...] = ()
+
+    def segment_ids(self) -> pa.Array:
+        """Segment id of each row of the table, null where it is left out. Group numbers are in no particular order."""
+        import pyarrow as pa
+
+        labels = np.asarray(self.grouping.labels)
+        indices = pa.array(np.maximum(labels, 0).astype(np.int32), mask=labels < 0)
+        return pa.DictionaryArray.from_arrays(indices, pa.array([*self.segment_of, ""], pa.string())).cast(pa.string())
 
 
 def discover(

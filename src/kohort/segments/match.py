@@ -1,4 +1,4 @@
-"""Which new group continues which adopted segment, so that ids and names keep their meaning when groups are found again."""
+"""Which new group continues which adopted segment, so that ids and names keep their meaning."""
 
 from __future__ import annotations
 

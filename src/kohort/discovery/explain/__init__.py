@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kohort.discovery.explain import names
-from kohort.discovery.explain.columns import columns
+from kohort.discovery.explain.columns import columns, with_value
 from kohort.discovery.explain.facts import arrange, facts
 from kohort.discovery.explain.figures import figures, revenue_of, short_rules, total_revenue
 from kohort.discovery.explain.micro import explain_micro
@@ -53,7 +53,7 @@ def explain(table: FeatureTable, grouping: Grouping, *, seed: int = 0) -> Explai
         return Explained((), ())
     cols = columns(table)
     groups = arrange(grouping.labels, grouping.k, seed=seed)
-    all_facts = facts(cols, groups)
+    all_facts = facts(with_value(cols, table), groups)
     sizes = [len(groups.rows(g)) for g in range(groups.k)]
     revenue = revenue_of(table.value, groups)
     order = sorted(range(groups.k), key=lambda g: (-(revenue[g] or 0.0) if revenue else 0.0, -sizes[g], g))

@@ -34,12 +34,14 @@ class Column:
         values: float64 with NaN for missing, flags as 0 and 1; texts as int32 level numbers with −1 for missing.
         levels: The texts behind the level numbers; empty for numbers and flags.
         whole: All known values are whole numbers.
+        beside: Known beside the features (revenue): it may lend words, but is no feature of the table.
     """
 
     info: FeatureInfo
     values: np.ndarray
     levels: tuple[str, ...] = ()
     whole: bool = False
+    beside: bool = False
 
     def take(self, rows: np.ndarray) -> Column:
         """The same column for some rows only."""
@@ -78,6 +80,14 @@ def with_idea(info: FeatureInfo) -> FeatureInfo:
 def columns(table: FeatureTable) -> tuple[Column, ...]:
     """Every feature of the table as a `Column`, in order."""
     return tuple(_column(with_idea(info), table.data.column(i)) for i, info in enumerate(table.features))
+
+
+def with_value(columns: tuple[Column, ...], table: FeatureTable) -> tuple[Column, ...]:
+    """The columns and, where it is known, revenue over all time: features of value may look at a few months only."""
+    if table.value is None:
+        return columns
+    info = FeatureInfo("net_revenue", "Net revenue", unit="money", idea="value")
+    return (*columns, Column(info, np.asarray(table.value, dtype=np.float64), beside=True))
 
 
 def _column(info: FeatureInfo, array: object) -> Column:

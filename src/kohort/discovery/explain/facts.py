@@ -231,7 +231,9 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
 
 def telling(group: Sequence[Fact], *, at_least: float = 0.2) -> list[Fact]:
     """Facts that tell the group apart, strongest first; equal strength keeps the order of the table."""
-    strong = [f for f in group if abs(f.effect) >= at_least and not _same(f.value, f.average, f.share)]
+    strong = [
+        f for f in group if not f.column.beside and abs(f.effect) >= at_least and not _same(f.value, f.average, f.share)
+    ]
     return sorted(strong, key=lambda f: -abs(f.effect))
 
 

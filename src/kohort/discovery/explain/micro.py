@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kohort.discovery.explain import names, sentences
-from kohort.discovery.explain.columns import Column
+from kohort.discovery.explain.columns import Column, with_value
 from kohort.discovery.explain.facts import Groups, arrange, facts
 from kohort.discovery.explain.figures import figures, revenue_of, short_rules, total_revenue
 from kohort.discovery.grouping import Grouping
@@ -64,8 +64,9 @@ def _slices(
     local[list(mine)] = np.arange(len(mine))
     inner = grouping.micro_labels[rows]
     within = arrange(np.where(inner >= 0, local[np.maximum(inner, 0)], -1), len(mine))
-    cols = [c.take(rows) for c in columns]
-    per_slice = facts(cols, within)
+    cols = tuple(c.take(rows) for c in columns)
+    spoken = tuple(c.take(rows) for c in with_value(tuple(columns), table))
+    per_slice = facts(spoken, within)
     sizes = [len(within.rows(i)) for i in range(len(mine))]
     value = None if table.value is None else table.value[rows]
     revenue = revenue_of(value, within)

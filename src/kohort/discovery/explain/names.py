@@ -8,6 +8,7 @@ and together say the most.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -71,7 +72,7 @@ TEMPLATES: tuple[tuple[str, tuple[Claim, ...], float], ...] = (
     ("Slow reorderers", ("slow",), 0.0),
     ("Broad-range buyers", ("broad",), 0.0),
     ("Narrow-range buyers", ("narrow",), 0.0),
-    ("Frequent returners", ("returning",), 0.2),
+    ("Many returns", ("returning",), 0.2),
 )
 
 _SIDES: Mapping[Claim, tuple[Idea, int]] = {
@@ -233,13 +234,19 @@ _COMPARED: Mapping[tuple[Idea, int], str] = {
 
 
 def _side_words(fact: Fact, words: tuple[str, str]) -> str:
-    """ "high income"; hours are later or earlier, people younger or older."""
-    above = fact.side > 0
-    if fact.column.info.unit == "hour":
+    """ "high income"; hours are later or earlier, people younger or older, shares of orders more or fewer orders."""
+    above, info = fact.side > 0, fact.column.info
+    if info.unit == "hour":
         return f"{'later' if above else 'earlier'} {_short(fact)}"
     if _short(fact) in ("age", "customer age"):
         return "older" if above else "younger"
+    part = _SHARE_OF.match(info.label)
+    if part and info.unit == "share":
+        return f"{'more' if above else 'fewer'} {part[1]}"
     return f"{words[0] if above else words[1]} {_short(fact)}"
+
+
+_SHARE_OF = re.compile(r"share of (?:the )?(\w+(?: \w+){0,3})$", re.IGNORECASE)
 
 
 def _short(fact: Fact) -> str:

@@ -129,7 +129,7 @@ def _odd(space: Space, mine: np.ndarray, point: int) -> bool:
 def _why_odd(row: int, columns: Sequence[Column], facts: Sequence[Fact], currency: str) -> str:
     """The feature in which this customer is least like the others of the group."""
     best, strangeness = 0, -1.0
-    for i, (column, fact) in enumerate(zip(columns, facts, strict=True)):
+    for i, (column, fact) in enumerate(zip(columns, facts, strict=False)):
         value = column.at(row)
         if column.info.type != "number" or not isinstance(fact.value, float):
             continue
