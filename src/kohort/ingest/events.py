@@ -27,7 +27,7 @@ _PART = "chr(31)"
 
 @dataclass(slots=True)
 class Occurrences:
-    """How often each line was seen earlier in the file: digests sorted, with their counts. 16 bytes per different line."""
+    """How often each line was seen earlier in the file: digests sorted, with counts. 16 bytes per different line."""
 
     digests: np.ndarray
     counts: np.ndarray

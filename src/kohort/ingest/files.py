@@ -1,8 +1,8 @@
 """From what a person names (files, folders, patterns, archives) to the files that are read, and nothing else.
 
-A plain path may point anywhere the person may read. What Kohort finds by itself (in a folder, by a pattern, in an archive)
-must lie inside what was named: symbolic links and `..` that lead out are refused, and so is everything that is not a
-regular file.
+A plain path may point anywhere the person may read. What Kohort finds by itself (in a folder, by a pattern, in an
+archive) must lie inside what was named: symbolic links and `..` that lead out are refused, and so is everything that is
+not a regular file.
 """
 
 from __future__ import annotations

@@ -173,9 +173,10 @@ def _conflicting(
 def raw_row(table: pa.Table, row: int) -> dict[str, str]:
     """A row as its file wrote it: column → text, without the empty ones."""
     values = ((name, table.column(name)[row].as_py()) for name in table.column_names)
-    return {name: v if isinstance(v, str) else _text(v) for name, v in values if v is not None}
+    return {name: v if isinstance(v, str) else as_text(v) for name, v in values if v is not None}
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A typed value as a file would write it."""
     isoformat = getattr(value, "isoformat", None)
     return str(isoformat()) if isoformat else str(value)

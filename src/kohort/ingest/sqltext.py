@@ -1,4 +1,8 @@
-"""SQL expressions that turn one column of a file into text, an exact number, a flag or a time. No names, no values others: columns are `c0`, `c1`, …, and everything else comes from the constants here or from a checked pattern."""
+"""SQL expressions that turn one column of a file into text, an exact number, a flag or a time.
+
+Columns are called `c0`, `c1`, … and hold clean text: trimmed, null where missing. Nothing of a file's names or values
+becomes SQL text; the rest comes from the constants here or from a checked pattern.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,8 @@ def text(column: str, kind: str) -> str:
         case "float":
             # 17850.0 is the number 17850 written by a tool that has no missing whole numbers.
             whole = f"{column} = trunc({column}) AND abs({column}) < 1e18"
-            return f"CASE WHEN isnan({column}) THEN NULL WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
+            plain = f"CASE WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
+            return f"CASE WHEN NOT isnan({column}) THEN {plain} END"
         case "time" | "instant":
             zone = "Z" if kind == "instant" else ""
             return f"strftime({column}, '%Y-%m-%dT%H:%M:%S{zone}')"
