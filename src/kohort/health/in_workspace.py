@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,32 +42,23 @@ def definitions_compile(case: Case) -> str | None:
 
 
 def folder_private(case: Case) -> str | None:
+    """A closed folder keeps all below it closed."""
     if not case.root.is_dir():
         return None
-    open_to = [p.name for p in (case.root, *_private(case.root)) if p.exists() and p.stat().st_mode & stat.S_IRWXO]
-    return f"Every user of this machine can read {', '.join(open_to)}." if open_to and _reachable(case.root) else ""
+    return "Every user of this machine can look into the workspace." if case.root.stat().st_mode & stat.S_IRWXO else ""
 
 
-def _private(root: Path) -> tuple[Path, ...]:
-    return (root / "state.db", root / "vault.db", root / "events")
-
-
-def _reachable(root: Path) -> bool:
-    """Whether other users get as far as this folder: a closed one keeps all below it closed."""
-    return bool(root.stat().st_mode & stat.S_IXOTH)
-
-
-def folder_writable(case: Case) -> str | None:
+def folder_writable(case: Case, access: Callable[[Path, int], bool] = os.access) -> str | None:
     if not case.root.is_dir():
         return None
-    return "" if os.access(case.root, os.W_OK | os.X_OK) else "This user may not write into the workspace."
+    return "" if access(case.root, os.W_OK | os.X_OK) else "This user may not write into the workspace."
 
 
-def disk_space(case: Case) -> str | None:
+def disk_space(case: Case, least: int = GIGABYTE) -> str | None:
     if not case.root.is_dir():
         return None
     free = shutil.disk_usage(case.root).free
-    return f"Only {free / GIGABYTE:.1f} GB are free on the disk of the workspace." if free < GIGABYTE else ""
+    return f"Only {free / GIGABYTE:.1f} GB are free on the disk of the workspace." if free < least else ""
 
 
 def leftovers(case: Case) -> str | None:
@@ -167,6 +159,11 @@ def state_durable(case: Case) -> str | None:
             journal = con.exec_driver_sql("PRAGMA journal_mode").scalar()
     finally:
         database.close()
+    return unsafe_settings(full, erase, journal)
+
+
+def unsafe_settings(full: object, erase: object, journal: object) -> str:
+    """What is wrong with `synchronous`, `secure_delete` and `journal_mode` of a connection."""
     wrong = [
         text
         for text, bad in (
@@ -198,12 +195,12 @@ def delta_readable(case: Case) -> str | None:
     return wrong[0] if wrong else ""
 
 
-def hot_log(case: Case) -> str | None:
+def hot_log(case: Case, most: int = HOT_ROWS) -> str | None:
     if case.store is None:
         return None
     hot = case.store.log.snapshot().hot
     rows = 0 if hot is None else hot.num_rows
-    return f"{rows:,} events wait to be moved into the event files." if rows > HOT_ROWS else ""
+    return f"{rows:,} events wait to be moved into the event files." if rows > most else ""
 
 
 def unfinished(case: Case) -> str | None:
@@ -292,7 +289,7 @@ WORKSPACE = (
         "folder_private",
         "warning",
         "Only this user can read the workspace.",
-        "Run: chmod -R o-rwx on the folder",
+        "Run: chmod o-rwx on the folder",
         folder_private,
     ),
     Examination(

@@ -8,10 +8,11 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from importlib import metadata, util
 from pathlib import Path
+from typing import Any
 
 from kohort.health.checks import Case, Examination
 from kohort.model.clock import moment
@@ -72,10 +73,11 @@ def threads(_case: Case) -> str:
     return f"KOHORT_THREADS is {wanted}, but this machine has {cores} cores." if wanted > cores else ""
 
 
-def engine_locked(_case: Case) -> str:
+def engine_locked(_case: Case, connect: Callable[..., Any] | None = None) -> str:
     """A locked-down DuckDB must refuse a file it was not given."""
-    from kohort.engines.duck import connect
+    from kohort.engines import duck
 
+    connect = connect or duck.connect
     with tempfile.TemporaryDirectory() as folder, connect(folders=[]) as con:
         outside = Path(folder) / "outside.csv"
         outside.write_text("a\n1\n", encoding="utf-8")
@@ -88,10 +90,14 @@ def engine_locked(_case: Case) -> str:
     return ""
 
 
-def time_zones(_case: Case) -> str:
-    from zoneinfo import ZoneInfo
+def time_zones(_case: Case, zone: str = "Europe/London") -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-    return "" if ZoneInfo("Europe/London").key else "Time zones are missing."
+    try:
+        ZoneInfo(zone)
+    except ZoneInfoNotFoundError:
+        return f"The time zone {zone} is not known here."
+    return ""
 
 
 def clock(case: Case) -> str:
@@ -99,8 +105,8 @@ def clock(case: Case) -> str:
     return "" if _EARLIEST <= now < _LATEST else f"The clock of this machine says {now:%d %B %Y}."
 
 
-def temp_folder(_case: Case) -> str:
-    folder = tempfile.gettempdir()
+def temp_folder(_case: Case, folder: str | None = None) -> str:
+    folder = folder or tempfile.gettempdir()
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"kohort")
     free = shutil.disk_usage(folder).free
@@ -117,11 +123,11 @@ def memory(_case: Case, meminfo: Path = Path("/proc/meminfo")) -> str | None:
     return f"Only {free / GIGABYTE:.1f} GB of memory are free." if free < GIGABYTE else ""
 
 
-def open_files(_case: Case) -> str | None:
+def open_files(_case: Case, fewest: int = 256) -> str | None:
     import resource
 
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return f"Only {soft} files may be open at once." if 0 <= soft < 256 else ""
+    return f"Only {soft} files may be open at once." if 0 <= soft < fewest else ""
 
 
 def debug_off(_case: Case) -> str:
@@ -186,18 +192,22 @@ def _some(lines: Iterator[bytes]) -> Iterator[bytes]:
     yield from (kept[0], kept[-1])
 
 
-def spark_extra(_case: Case) -> str:
-    return "" if util.find_spec("pyspark") else "Spark is not installed. Only needed beyond what one machine can do."
+def spark_extra(_case: Case, find: Callable[[str], object] = util.find_spec) -> str:
+    return "" if find("pyspark") else "Spark is not installed. Only needed beyond what one machine can do."
 
 
-def map_extra(_case: Case) -> str:
-    return "" if util.find_spec("openTSNE") else "The t-SNE map is not installed. The usual map works without."
+def map_extra(_case: Case, find: Callable[[str], object] = util.find_spec) -> str:
+    return "" if find("openTSNE") else "The t-SNE map is not installed. The usual map works without."
 
 
-def java(_case: Case) -> str | None:
-    if not util.find_spec("pyspark"):
+def java(
+    _case: Case,
+    find: Callable[[str], object] = util.find_spec,
+    which: Callable[[str], str | None] = shutil.which,
+) -> str | None:
+    if not find("pyspark"):
         return None
-    return "" if shutil.which("java") else "Spark is installed, but Java is not."
+    return "" if which("java") else "Spark is installed, but Java is not."
 
 
 INSTALLATION = (
