@@ -1,4 +1,4 @@
-"""The base of the event log: Parquet files in `bucket=<n>/` folders, readable by DuckDB, Spark and every Delta reader."""
+"""The base of the event log: Parquet files in `bucket=<n>/` folders, for DuckDB, Spark and every Delta reader."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_files(events: Path, table: pa.Table) -> list[BaseFile]:
     order = pc.sort_indices(table, sort_keys=[("bucket", "ascending"), *SORTED_BY])
     buckets = np.asarray(table.column("bucket").combine_chunks().take(order))
     edges = np.flatnonzero(np.diff(buckets)) + 1
-    plain = table.drop_columns(["bucket"]).combine_chunks()
+    plain = table.drop_columns(["bucket"])
     found = []
     for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(buckets)], strict=True):
         if end > start:
@@ -133,8 +133,8 @@ def as_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
 class DeltaMirror:
     """The Delta log of the events folder: a published copy of what the state says the base consists of.
 
-    The state decides (one transaction moves hot rows into the base); the Delta log follows, for every other reader. It is
-    made equal by comparing both lists of files, so publishing twice, after a crash or over a damaged log ends the same way.
+    The state decides (one transaction moves hot rows into the base); the Delta log follows, for every other reader.
+    It is made equal by comparing both lists of files, so publishing twice or after a crash ends the same way.
     """
 
     APP = "kohort"

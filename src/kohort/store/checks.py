@@ -23,7 +23,7 @@ _KEEP = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=WORD)
 
 def mix(state: np.ndarray, word: np.ndarray) -> np.ndarray:
     """Folds one 64-bit word per row into one 64-bit state per row; every input bit reaches every output bit."""
-    mixed = (state ^ word) * _FIRST
+    mixed: np.ndarray = (state ^ word) * _FIRST
     mixed ^= mixed >> _SHIFT
     mixed *= _SECOND
     mixed ^= mixed >> _SHIFT

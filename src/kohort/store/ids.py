@@ -1,9 +1,9 @@
 """The id index: which events are stored already, answered without reading events.
 
-An entry is two 64-bit digests: of the event id, and of what the event says (ts, event, customer, amount, quantity). Same
-id and same content = the same event again; same id, other content = a conflict. Entries lie in sorted runs: one small run
-per append to the hot log, and memory-mapped files for the base, which are merged as they grow, so that looking up n ids
-costs about n·log(N) and memory stays flat. The index is derived: it can be rebuilt from the events at any time.
+An entry is two 64-bit digests: of the event id, and of what the event says (ts, event, customer, amount, quantity).
+Same id and same content = the same event again; same id, other content = a conflict. Entries lie in sorted runs: one
+small run per append to the hot log, and memory-mapped files for the base, merged as they grow, so that looking
+up n ids costs about n·log(N) and memory stays flat. The index is derived: it can be rebuilt from the events.
 """
 
 from __future__ import annotations
@@ -61,11 +61,9 @@ class Entries:
 
     @classmethod
     def of(cls, table: pa.Table, seed: int) -> Entries:
-        """From combined columns `event_id` and CONTENT; `seed` is the workspace's own."""
-        columns = {name: table.column(name).combine_chunks() for name in ("event_id", *CONTENT)}
-        return cls(
-            text_digest(columns["event_id"], seed), row_digest([columns[name] for name in CONTENT], seed ^ 0x5EED)
-        )
+        """From the columns `event_id` and CONTENT, each one chunk; `seed` is the workspace's own."""
+        ids, *contents = (table.column(name).chunk(0) for name in ("event_id", *CONTENT))
+        return cls(text_digest(ids, seed), row_digest(contents, seed ^ 0x5EED))
 
     def take(self, rows: np.ndarray) -> Entries:
         return Entries(self.ids[rows], self.contents[rows])
@@ -103,13 +101,11 @@ def merged(runs: Sequence[Run]) -> Iterator[Run]:
     """One sorted run out of several, in pieces of about `_MERGE_ROWS` entries."""
     starts = [0] * len(runs)
     while any(start < len(run) for start, run in zip(starts, runs, strict=True)):
-        ends = []
         fences = [
             run.ids[s + _MERGE_ROWS - 1] for s, run in zip(starts, runs, strict=True) if s + _MERGE_ROWS < len(run)
         ]
-        for start, run in zip(starts, runs, strict=True):
-            ends.append(int(np.searchsorted(run.ids, min(fences), side="right")) if fences else len(run))
-        pieces = [(r, s, e) for r, s, e in zip(runs, starts, ends, strict=True)]
+        ends = [int(np.searchsorted(run.ids, min(fences), side="right")) if fences else len(run) for run in runs]
+        pieces = list(zip(runs, starts, ends, strict=True))
         ids = np.concatenate([r.ids[s:e] for r, s, e in pieces])
         contents = np.concatenate([r.contents[s:e] for r, s, e in pieces])
         order = np.argsort(ids, kind="stable")  # timsort: joining sorted pieces is linear

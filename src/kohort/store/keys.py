@@ -35,7 +35,7 @@ class MasterKey:
 
 def master_key(root: Path, *, create: bool) -> MasterKey:
     """The master key of a workspace: KOHORT_MASTER_KEY (64 hex digits), else the file KOHORT_MASTER_KEY_FILE, else
-    `keys/master.key` in the workspace, which is made on creation. A key beside the data protects less: the doctor says so.
+    `keys/master.key` in the workspace, made on creation. A key beside the data protects less: the doctor says so.
 
     Raises:
         WrongUsage: The key given is not one, or its file can be read by other users.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from kohort.store import base, hot, schema
 from kohort.store.base import BaseFile, DeltaMirror
 from kohort.store.database import Database
 from kohort.store.files import Verified, flush_folder, sha256_of, write_whole
-from kohort.store.ids import CONTENT, Entries, Run, crowded, look_up, merged, new_name
+from kohort.store.ids import Entries, Run, crowded, look_up, merged, new_name
 from kohort.store.lock import WriteLock
 from kohort.store.sealed import Ledger, SealedTable
 
@@ -137,13 +138,13 @@ class EventLog:
         """Stores the rows whose event id is new. The rest is counted, or handed back where it disagrees.
 
         Args:
-            table: Columns of the event schema in any order, without `bucket` (it follows from the customer) and `batch`;
-                nullable columns may be missing. Rows in any order; of rows with one event id the first counts.
+            table: Columns of the event schema in any order; `bucket` (it follows from the customer) and `batch` are set
+                here, nullable columns may be missing. Rows in any order; of rows with one event id the first counts.
             batch: Number of the ingest batch, from `State.begin_batch`.
 
         Returns:
-            Counts, and the conflicting rows with the columns of the event schema. On return everything is on disk. After
-            an interruption the same call can be repeated: it finds what was stored.
+            Counts, and the conflicting rows with the columns of the event schema. On return everything is on disk.
+            After an interruption the same call can be repeated: it finds what was stored.
 
         Raises:
             WrongUsage: A column is unknown, has another type, or lacks a required value.
@@ -184,7 +185,7 @@ class EventLog:
             table = pa.concat_tables([base.as_schema(chunk, full) for chunk in chunks])
             joined = Run(np.concatenate([r.ids for r in runs]), np.concatenate([r.contents for r in runs]))
             self._into_base(table, Entries(joined.ids, joined.contents).run(), compacted=last)
-            return table.num_rows
+            return int(table.num_rows)
 
     def optimise(self) -> int:
         """Merges small files, bucket by bucket, and says how many files went. `vacuum` deletes them later."""
@@ -282,12 +283,12 @@ class EventLog:
         arrays = []
         for field in full:
             if field.name == "bucket":
-                arrays.append(_buckets(table.column("customer").combine_chunks(), self.buckets))
+                arrays.append(_buckets(_one_chunk(table.column("customer"), pa.int64()), self.buckets))
             elif field.name == "batch":
                 arrays.append(pa.array(np.full(n, batch, dtype=np.int64)))
             elif field.name in table.column_names:
                 try:
-                    arrays.append(table.column(field.name).cast(field.type).combine_chunks())
+                    arrays.append(_one_chunk(table.column(field.name), field.type))
                 except pa.ArrowInvalid as error:
                     raise WrongUsage(f"Column {field.name!r} does not hold {field.type}.") from error
             else:
@@ -367,6 +368,12 @@ class EventLog:
         Ledger(con).add("log", 1, 0)
 
 
+def _one_chunk(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.Array:
+    """The column as one array of a type; nothing is copied where nothing changes."""
+    cast = column if column.type == wanted else column.cast(wanted)
+    return cast.chunk(0) if cast.num_chunks == 1 else cast.combine_chunks()
+
+
 def _buckets(customers: pa.Array, buckets: int) -> pa.Array:
     numbers = np.asarray(pc.fill_null(customers, 0)).astype(np.int64)
     inside = np.where(np.asarray(pc.is_null(customers)), ANONYMOUS_BUCKET, numbers % buckets)
@@ -374,7 +381,7 @@ def _buckets(customers: pa.Array, buckets: int) -> pa.Array:
 
 
 def _join_runs(path: Path, runs: Sequence[Run]) -> None:
-    """Writes one run file out of several with flat memory: all ids come first in the file, so contents are kept aside."""
+    """Writes one run file out of several with flat memory: ids come first in it, so contents are kept aside."""
     aside = path.with_suffix(".contents.tmp")
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as ids, aside.open("wb+") as contents:
@@ -385,11 +392,6 @@ def _join_runs(path: Path, runs: Sequence[Run]) -> None:
         while block := contents.read(1 << 22):
             ids.write(block)
         ids.flush()
-        import os
-
         os.fsync(ids.fileno())
     aside.unlink()
     temporary.replace(path)
-
-
-_ = CONTENT

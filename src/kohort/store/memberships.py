@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kohort.errors import Damaged, NotFound, WrongUsage
-from kohort.store import schema
+from kohort.store import bulk, schema
 from kohort.store.checks import row_digest
 from kohort.store.database import Database
 from kohort.store.sealed import Ledger, SealedTable, signed
@@ -31,7 +31,6 @@ MEMBERS = pa.schema(
     ]
 )
 _STORED = ("customer", "since", "until", "version", "segment", "confidence", "reason")
-_PART = 50_000
 _SEED = 0xC0407
 
 runs = SealedTable(schema.membership_run)
@@ -62,7 +61,8 @@ class Memberships:
             name: Name of the segmentation.
             version: Version of its definition.
             as_of: Instant, not before the latest run; the latest moment can be replaced.
-            rows: `customer` (int64, each once), `segment` (text), `confidence` (0 to 1 or null), `reason` (text or null).
+            rows: `customer` (int64, each once), `segment` (text), `confidence` (0 to 1, or null), `reason`
+                (text or null).
 
         Raises:
             WrongUsage: A customer appears twice, or `as_of` lies before the latest run.
@@ -103,7 +103,7 @@ class Memberships:
         return table.select(MEMBERS.names).sort_by("customer").combine_chunks()
 
     def history(self, name: str, customer: int) -> list[dict[str, Any]]:
-        """One customer's memberships, oldest first: segment, since, until (None = still), version, confidence, reason."""
+        """One customer's memberships, oldest first: since, until (None = still), version, segment, confidence, …"""
         with self._db.read() as con:
             latest = self._latest(con, name)
             if latest is None:
@@ -116,7 +116,8 @@ class Memberships:
             ).all()
             found = _arrow([tuple(row)[1:-1] for row in rows])
             _compare(found, latest["population"], [row.digest for row in rows])
-        return found.drop_columns(["customer"]).to_pylist()
+        rows_: list[dict[str, Any]] = found.drop_columns(["customer"]).to_pylist()
+        return rows_
 
     def membership_runs(self, name: str) -> list[dict[str, Any]]:
         """All runs of a segmentation, oldest first: version, as_of, entered, left, moved, stayed."""
@@ -187,45 +188,35 @@ class Memberships:
         }
         table = pa.table(columns)
         digests = _digests(table, population)
-        for rows in _parts(table, digests):
-            con.execute(sa.insert(schema.membership), [{**row, "population": population} for row in rows])
-        total = int(digests.view(np.int64).sum(dtype=np.int64))
-        Ledger(con).add(_name(population, current=True), n, total)
-        Ledger(con).add(_name(population, current=False), n, total)
+        statement = sa.insert(schema.membership).values(
+            {**{name: sa.bindparam(f"b_{name}") for name in (*_STORED, "digest")}, "population": population}
+        )
+        for part in _parts(table, digests, (*_STORED, "digest")):
+            bulk.execute(con, statement, part)
+        _count(con, population, n, _sum(digests), current=True)
+        _count(con, population, n, _sum(digests), current=False)
 
     def _delete(self, con: Connection, population: int, gone: pa.Table) -> None:
-        table = schema.membership
-        statement = sa.delete(table).where(
-            table.c.population == population,
-            table.c.customer == sa.bindparam("b_customer"),
-            table.c.since == sa.bindparam("b_since"),
-        )
         digests = _digests(gone, population)
-        for rows in _parts(gone.select(["customer", "since"]), digests):
-            con.execute(statement, [{"b_customer": r["customer"], "b_since": r["since"]} for r in rows])
-        total = int(digests.view(np.int64).sum(dtype=np.int64))
-        Ledger(con).add(_name(population, current=True), -gone.num_rows, -total)
-        Ledger(con).add(_name(population, current=False), -gone.num_rows, -total)
+        statement = sa.delete(schema.membership).where(*_place(population))
+        for part in _parts(gone, digests, ("customer", "since")):
+            bulk.execute(con, statement, part)
+        _count(con, population, -gone.num_rows, -_sum(digests), current=True)
+        _count(con, population, -gone.num_rows, -_sum(digests), current=False)
 
     def _change(self, con: Connection, population: int, old: pa.Table, new: pa.Table, *, current: bool) -> None:
         """Rewrites rows in place. `current` = they are still members afterwards."""
-        table = schema.membership
         changing = ("until", "confidence", "reason", "digest")
         statement = (
-            sa.update(table)
-            .where(
-                table.c.population == population,
-                table.c.customer == sa.bindparam("b_customer"),
-                table.c.since == sa.bindparam("b_since"),
-            )
+            sa.update(schema.membership)
+            .where(*_place(population))
             .values({name: sa.bindparam(f"b_{name}") for name in changing})
         )
         before, after = _digests(old, population), _digests(new, population)
-        for rows in _parts(new, after):
-            con.execute(statement, [{f"b_{name}": r[name] for name in ("customer", "since", *changing)} for r in rows])
-        had, has = (int(d.view(np.int64).sum(dtype=np.int64)) for d in (before, after))
-        Ledger(con).add(_name(population, current=False), 0, has - had)
-        Ledger(con).add(_name(population, current=True), 0 if current else -old.num_rows, has * current - had)
+        for part in _parts(new, after, ("customer", "since", *changing)):
+            bulk.execute(con, statement, part)
+        _count(con, population, 0, _sum(after) - _sum(before), current=False)
+        _count(con, population, 0 if current else -old.num_rows, _sum(after) * current - _sum(before), current=True)
 
     def _rows(self, con: Connection, population: int, *, current: bool) -> pa.Table:
         """Stored rows, compared with their digests and the ledger."""
@@ -235,13 +226,12 @@ class Memberships:
         )
         if current:
             statement = statement.where(table.c.until.is_(None))
-        pieces, digests = [], []
-        for part in con.execute(statement).partitions(_PART):
-            pieces.append(_arrow([tuple(row)[:-1] for row in part]))
-            digests += [row[-1] for row in part]
-        found = pa.concat_tables(pieces) if pieces else _arrow([])
-        total = _compare(found, population, digests)
-        if Ledger(con).get(_name(population, current=current)) != (found.num_rows, total):
+        pieces, total = [_arrow([])], 0
+        for part in bulk.fetch(con, statement):
+            pieces.append(_arrow(part))
+            total += _compare(pieces[-1], population, [row[-1] for row in part])
+        found = pa.concat_tables(pieces).combine_chunks()
+        if Ledger(con).get(_name(population, current=current)) != (found.num_rows, signed(total)):
             raise _damaged()
         return found
 
@@ -269,14 +259,12 @@ def _equal(old: pa.Table, new: pa.Table, left: np.ndarray, right: np.ndarray, na
     return np.asarray(same)
 
 
-def _arrow(rows: list[tuple[Any, ...]]) -> pa.Table:
-    """Rows in the order of _STORED as a table; a value of the wrong kind can only be damage."""
+def _arrow(rows: Sequence[Any]) -> pa.Table:
+    """Rows that begin with _STORED as a table; a value of the wrong kind can only be damage."""
     types = {"segment": pa.string(), "reason": pa.string(), "confidence": pa.float64()}
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_STORED)
+    columns = list(zip(*rows, strict=True))[: len(_STORED)] if rows else [()] * len(_STORED)
     try:
-        return pa.table(
-            {n: pa.array(c, types.get(n, pa.int64())) for n, c in zip(_STORED, columns, strict=True)},
-        )
+        return pa.table({n: pa.array(c, types.get(n, pa.int64())) for n, c in zip(_STORED, columns, strict=True)})
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise _damaged() from error
 
@@ -300,12 +288,29 @@ def _compare(table: pa.Table, population: int, digests: list[int]) -> int:
     return signed(int(found.sum(dtype=np.int64)))
 
 
-def _parts(table: pa.Table, digests: np.ndarray) -> Iterator[list[dict[str, Any]]]:
-    """Rows as dictionaries with their digests, in parts that keep memory flat."""
-    with_digest = table.append_column("digest", pa.array(digests.view(np.int64)))
-    for batch in with_digest.to_batches(max_chunksize=_PART):
-        if batch.num_rows:
-            yield batch.to_pylist()
+def _parts(table: pa.Table, digests: np.ndarray, names: tuple[str, ...]) -> Iterator[dict[str, list[Any]]]:
+    """Columns as lists, named like the parameters `b_…` of a statement, in parts that keep memory flat."""
+    full = table.append_column("digest", pa.array(digests.view(np.int64))).select(names)
+    for start in range(0, full.num_rows, bulk.ROWS):
+        part = full.slice(start, bulk.ROWS)
+        yield {f"b_{name}": part.column(name).to_pylist() for name in names}
+
+
+def _place(population: int) -> tuple[sa.ColumnElement[bool], ...]:
+    table = schema.membership
+    return (
+        table.c.population == population,
+        table.c.customer == sa.bindparam("b_customer"),
+        table.c.since == sa.bindparam("b_since"),
+    )
+
+
+def _count(con: Connection, population: int, rows: int, total: int, *, current: bool) -> None:
+    Ledger(con).add(_name(population, current=current), rows, total)
+
+
+def _sum(digests: np.ndarray) -> int:
+    return int(digests.view(np.int64).sum(dtype=np.int64))
 
 
 def _damaged() -> Damaged:

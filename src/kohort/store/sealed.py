@@ -60,9 +60,9 @@ class SealedTable:
     def __init__(self, table: sa.Table) -> None:
         self.table = table
         self._columns = [c.name for c in table.columns if c.name != "digest"]
-        self._key = [c for c in table.primary_key.columns]
+        self._key = list(table.primary_key.columns)
 
-    def digest(self, row: Mapping[str, Any]) -> int:
+    def digest(self, row: Mapping[str, Any] | sa.RowMapping) -> int:
         hashed = hashlib.blake2b(self.table.name.encode(), digest_size=8)
         for name in self._columns:
             value = row[name]
@@ -110,7 +110,7 @@ class SealedTable:
         return rows
 
     def some(self, con: Connection, statement: sa.Select[Any]) -> Sequence[sa.RowMapping]:
-        """Rows of a `select` of the whole table's columns; each is checked, and so is the number of rows in the table."""
+        """Rows of a `select` of all columns; each is checked, and so is the number of rows in the table."""
         if con.execute(sa.select(sa.func.count()).select_from(self.table)).scalar() != self.count(con):
             raise self._damaged()
         return self._checked(con.execute(statement).mappings().all())

@@ -1,4 +1,4 @@
-"""The transactional state as its readers and writers see it: settings, batches, rejected rows, segmentations, memberships."""
+"""The transactional state as others see it: settings, batches, rejected rows, segmentations, memberships."""
 
 from __future__ import annotations
 

@@ -10,19 +10,23 @@ import hmac
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kohort.errors import Busy, Damaged, KohortError, NotFound, WrongUsage
 from kohort.model.source import IDENTITY_KINDS
-from kohort.store.checks import WORD, mix
+from kohort.store.checks import WORD, mix, text_digest
 from kohort.store.keys import MasterKey, seal, unseal
 from kohort.store.mark import Mark
 from kohort.store.sealed import signed
+
+T = TypeVar("T")
 
 SCHEMA = 1
 REF = "ref"
@@ -50,7 +54,9 @@ CREATE TABLE ledger (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, total INTEGER
 INSERT INTO ledger VALUES ('generation', 0, 0), ('person', 0, 0), ('identity', 0, 0);
 """
 _LOOKUP_BYTES = 16
+_PERSON = "lookup, customer, wrapped, ref, digest"
 _FEW = 1_000
+_ROWS = 50_000
 _CHUNK = 500
 """Values per statement: far below the limit of bound variables of every SQLite."""
 
@@ -93,20 +99,21 @@ class Vault:
         Raises:
             WrongUsage: A number is an empty text.
         """
-        texts = list(dict.fromkeys(refs))
-        if not all(texts):
+        places: dict[str, int] = {}
+        rows = np.fromiter((places.setdefault(ref, len(places)) for ref in refs), dtype=np.int64, count=len(refs))
+        if "" in places:
             raise WrongUsage("A customer number may not be empty.")
-        lookups = [self._hmac(text.encode()) for text in texts]
+        texts = list(places)
+        key = self._lookup_key
+        lookups = [hmac.digest(key, text.encode(), "sha256")[:_LOOKUP_BYTES] for text in texts]
         with self._translated():
             found = self._known(lookups)
-            if missing := [i for i, lookup in enumerate(lookups) if lookup not in found]:
+            if not found.all():
                 with self._transaction():
-                    again = self._known([lookups[i] for i in missing])  # another process may have been faster
-                    found |= again
-                    new = [(lookups[i], texts[i]) for i in missing if lookups[i] not in again]
-                    found |= self._create_people(new)
-        by_text = {text: found[lookup] for text, lookup in zip(texts, lookups, strict=True)}
-        return np.fromiter((by_text[ref] for ref in refs), dtype=np.int64, count=len(refs))
+                    found = self._load().find(lookups)  # another process may have been faster
+                    missing = np.flatnonzero(found == 0)
+                    found[missing] = self._create_people([lookups[i] for i in missing], [texts[i] for i in missing])
+        return found[rows]
 
     def refs(self, keys: Sequence[int] | np.ndarray) -> list[str | None]:
         """The company's own customer numbers of pseudonyms, in their order; None for unknown or forgotten ones."""
@@ -141,17 +148,31 @@ class Vault:
             return 0
         people = {key for key, _ in entries}
         with self._translated(), self._transaction():
-            ciphers = {c: self._person(c, wrapped) for c, wrapped in self._rows("customer, wrapped", people)}
-            if len(ciphers) < len(people):
-                raise NotFound("customer", "(pseudonym)")
-            known = {(c, bytes(lookup)) for c, k, lookup in self._identities(people) if k == kind}
-            rows = []
+            known = self._sealed_already(kind, people)
+            new = {customer: [] for customer, _ in entries.keys() - known}  # type: dict[int, list[tuple[bytes, str]]]
             for (customer, lookup), value in entries.items():
                 if (customer, lookup) not in known:
-                    sealed = seal(ciphers[customer], value.encode(), _about(customer, kind))
-                    rows.append((customer, kind, lookup, sealed, _identity_digest(customer, kind, lookup, sealed)))
-            self._con.executemany("INSERT INTO identity VALUES (?, ?, ?, ?, ?)", rows)
-            self._ledger("identity", len(rows), sum(row[-1] for row in rows))
+                    new[customer].append((lookup, value))
+            seen, rows, stored = 0, [], 0
+            for customer, wrapped in self._rows("customer, wrapped", people):
+                seen += 1
+                if customer in new:
+                    cipher, about = self._person(customer, wrapped), _about(customer, kind)
+                    rows += [(customer, kind, lk, seal(cipher, value.encode(), about)) for lk, value in new[customer]]
+                if len(rows) >= _ROWS:
+                    stored += self._insert_identities(rows)
+                    rows = []
+            if seen < len(people):
+                raise NotFound("customer", "(pseudonym)")
+            return stored + self._insert_identities(rows)
+
+    def _insert_identities(self, rows: Sequence[tuple[int, str, bytes, bytes]]) -> int:
+        digests = _identity_digests(rows)
+        self._con.executemany(
+            "INSERT INTO identity VALUES (?, ?, ?, ?, ?)",
+            ((*row, digest) for row, digest in zip(rows, digests.tolist(), strict=True)),
+        )
+        self._ledger("identity", len(rows), int(digests.sum(dtype=np.int64)))
         return len(rows)
 
     def find(self, kind: str, value: str) -> int | None:
@@ -240,84 +261,84 @@ class Vault:
         """Compares the sealed identifiers' rows with their digests and their ledger line."""
         with self._translated(), self._reading():
             rows = self._con.execute("SELECT customer, kind, lookup, sealed, digest FROM identity").fetchall()
-            _check_identities(rows)
-            self._check_ledger("identity", len(rows), sum(row[-1] for row in rows))
+            digests = _check_identities(rows)
+            self._check_ledger("identity", len(rows), int(digests.sum(dtype=np.int64)))
         self._identities_checked = True
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _known(self, lookups: Sequence[bytes]) -> dict[bytes, int]:
-        """Lookup → pseudonym of those that exist. A miss is believed only when the whole table has been checked."""
-        if self._people is None and len(lookups) <= _FEW:
-            found = {}
-            for start in range(0, len(lookups), _CHUNK):
-                some = lookups[start : start + _CHUNK]
-                marks = ",".join("?" * len(some))
-                rows = self._con.execute(
-                    f"SELECT lookup, customer, wrapped, ref, digest FROM person WHERE lookup IN ({marks})", some
-                ).fetchall()
-                _check_people(rows)
-                found |= {row[0]: row[1] for row in rows}
-            if len(found) == len(lookups):
-                return found
-        return self._load().find(lookups)
+    def _known(self, lookups: Sequence[bytes]) -> np.ndarray:
+        """Pseudonyms, 0 = nobody. A miss is believed only when the whole table has been checked."""
+        if self._people is not None or len(lookups) > _FEW:
+            return self._load().find(lookups)
+        rows: list[tuple[bytes, int, bytes, bytes, int]] = []
+        for some in _chunks(lookups):
+            marks = ",".join("?" * len(some))
+            rows += self._con.execute(f"SELECT {_PERSON} FROM person WHERE lookup IN ({marks})", some)
+        found = _People.of(_check_people(rows), -1).find(lookups)
+        return found if found.all() else self._load().find(lookups)
 
     def _load(self) -> _People:
         """All lookups and pseudonyms, checked, and kept until another process or we change the vault."""
-        if self._con.in_transaction:
-            return self._load_now()
         with self._reading():
-            return self._load_now()
+            generation = self._generation()
+            if self._people is None or self._people.generation != generation:
+                cursor = self._con.execute(f"SELECT {_PERSON} FROM person")
+                pieces, total = [], 0
+                while rows := cursor.fetchmany(_ROWS):
+                    pieces.append(_check_people(rows))
+                    total += int(pieces[-1][2].sum(dtype=np.int64))
+                people = (
+                    _People.of(tuple(np.concatenate(x) for x in zip(*pieces, strict=True)), generation)
+                    if pieces
+                    else _People.of(_check_people([]), generation)
+                )
+                self._check_ledger("person", len(people.customers), total)
+                self._people = people
+            return self._people
 
-    def _load_now(self) -> _People:
-        generation = self._generation()
-        if self._people is None or self._people.generation != generation:
-            rows = self._con.execute("SELECT lookup, customer, wrapped, ref, digest FROM person").fetchall()
-            _check_people(rows)
-            self._check_ledger("person", len(rows), sum(row[-1] for row in rows))
-            self._people = _People.of([row[0] for row in rows], [row[1] for row in rows], generation)
-        return self._people
+    def _create_people(self, lookups: Sequence[bytes], texts: Sequence[str]) -> np.ndarray:
+        """Inserts persons with random pseudonyms and keys, inside the caller's transaction; returns the pseudonyms."""
+        customers = self._load().free_keys(len(texts))
+        order = sorted(range(len(texts)), key=lookups.__getitem__)  # appending pages beats splitting them
+        for some in _chunks(order, _ROWS):
+            rows, secrets_ = [], os.urandom(32 * len(some))
+            for n, i in enumerate(some):
+                key, customer = secrets_[32 * n : 32 * n + 32], int(customers[i])
+                wrapped = seal(self._master, key, _about(customer, "key"))
+                rows.append(
+                    (lookups[i], customer, wrapped, seal(AESGCM(key), texts[i].encode(), _about(customer, REF)))
+                )
+            digests = _people_digests(rows)
+            self._con.executemany(
+                "INSERT INTO person VALUES (?, ?, ?, ?, ?)",
+                ((*row, digest) for row, digest in zip(rows, digests.tolist(), strict=True)),
+            )
+            self._ledger("person", len(rows), int(digests.sum(dtype=np.int64)))
+        return customers
 
-    def _create_people(self, new: Sequence[tuple[bytes, str]]) -> dict[bytes, int]:
-        """Inserts persons with random pseudonyms and keys, inside the caller's transaction."""
-        if not new:
-            return {}
-        new = sorted(new)  # in the order of the primary key: appending pages beats splitting them
-        customers = self._load_now().free_keys(len(new))
-        secret = os.urandom(32 * len(new))
-        rows = []
-        for i, ((lookup, text), customer) in enumerate(zip(new, customers.tolist(), strict=True)):
-            key = secret[32 * i : 32 * i + 32]
-            wrapped = seal(self._master, key, _about(customer, "key"))
-            rows.append((lookup, customer, wrapped, seal(AESGCM(key), text.encode(), _about(customer, REF))))
-        digests = _people_digests(rows).tolist()
-        self._con.executemany(
-            "INSERT INTO person VALUES (?, ?, ?, ?, ?)", ((*row, d) for row, d in zip(rows, digests, strict=True))
-        )
-        self._ledger("person", len(rows), sum(digests))
-        return {lookup: customer for (lookup, _), customer in zip(new, customers.tolist(), strict=True)}
-
-    def _rows(self, columns: str, customers: set[int] | None) -> Iterator[tuple[int, ...]]:
-        """Columns of persons: of some by their pseudonym, of all or many by one scan."""
+    def _rows(self, columns: str, customers: set[int] | None) -> Iterator[tuple[Any, ...]]:
+        """Columns of persons, `customer` first: of some by their pseudonym, of all or many by one scan."""
         if customers is None or len(customers) > _FEW * 20:
             for row in self._con.execute(f"SELECT {columns} FROM person"):
                 if customers is None or row[0] in customers:
                     yield row
             return
-        wanted = sorted(customers)
-        for start in range(0, len(wanted), _CHUNK):
-            some = wanted[start : start + _CHUNK]
+        for some in _chunks(sorted(customers)):
             marks = ",".join("?" * len(some))
             yield from self._con.execute(f"SELECT {columns} FROM person WHERE customer IN ({marks})", some)
 
-    def _identities(self, customers: set[int]) -> Iterator[tuple[int, str, bytes]]:
-        wanted = sorted(customers)
-        for start in range(0, len(wanted), _CHUNK):
-            some = wanted[start : start + _CHUNK]
+    def _sealed_already(self, kind: str, customers: set[int]) -> set[tuple[int, bytes]]:
+        """(customer, lookup) of the identifiers of one kind that are kept."""
+        found: set[tuple[int, bytes]] = set()
+        for some in _chunks(sorted(customers)):
             marks = ",".join("?" * len(some))
-            yield from self._con.execute(
-                f"SELECT customer, kind, lookup FROM identity WHERE customer IN ({marks})", some
+            found.update(
+                self._con.execute(
+                    f"SELECT customer, lookup FROM identity WHERE customer IN ({marks}) AND kind = ?", (*some, kind)
+                )
             )
+        return found
 
     def _person(self, customer: int, wrapped: bytes) -> AESGCM:
         return AESGCM(unseal(self._master, wrapped, _about(customer, "key")))
@@ -380,6 +401,10 @@ class Vault:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
+        """One moment of the vault; inside a transaction it is the transaction's."""
+        if self._con.in_transaction:
+            yield
+            return
         self._con.execute("BEGIN")
         try:
             yield
@@ -416,27 +441,31 @@ class Vault:
 
 
 class _People:
-    """Lookup → pseudonym in three sorted arrays: 24 bytes a person."""
+    """Lookup → pseudonym in sorted arrays: 24 bytes a person."""
 
-    def __init__(self, high: np.ndarray, low: np.ndarray, customers: np.ndarray, generation: int) -> None:
-        self.high, self.low, self.customers, self.generation = high, low, customers, generation
+    def __init__(self, words: np.ndarray, customers: np.ndarray, generation: int) -> None:
+        order = np.argsort(words[:, 0], kind="stable")
+        self._first, self._second = words[order, 0], words[order, 1]
+        self.customers = customers[order]
+        self.generation = generation
 
     @classmethod
-    def of(cls, lookups: Sequence[bytes], customers: Sequence[int], generation: int) -> _People:
-        words = _words(lookups)
-        order = np.argsort(words[:, 0], kind="stable")
-        return cls(words[order, 0], words[order, 1], np.array(customers, dtype=np.int64)[order], generation)
+    def of(cls, checked: tuple[np.ndarray, ...], generation: int) -> _People:
+        return cls(checked[0], checked[1], generation)
 
-    def find(self, lookups: Sequence[bytes]) -> dict[bytes, int]:
+    def find(self, lookups: Sequence[bytes]) -> np.ndarray:
+        """Pseudonyms in the order of the lookups, 0 = nobody."""
         words = _words(lookups)
-        at = np.searchsorted(self.high, words[:, 0])
-        found = {}
-        for i, place in enumerate(at.tolist()):
-            while place < len(self.high) and self.high[place] == words[i, 0]:
-                if self.low[place] == words[i, 1]:
-                    found[lookups[i]] = int(self.customers[place])
-                    break
-                place += 1  # noqa: PLW2901 — two lookups with equal first halves: once in the life of the universe
+        found = np.zeros(len(words), dtype=np.int64)
+        at = np.searchsorted(self._first, words[:, 0])
+        live = np.flatnonzero(at < len(self._first))
+        # One step, but for lookups whose first halves are equal.
+        while len(live := live[self._first[at[live]] == words[live, 0]]):
+            hit = self._second[at[live]] == words[live, 1]
+            found[live[hit]] = self.customers[at[live[hit]]]
+            live = live[~hit]
+            at[live] += 1
+            live = live[at[live] < len(self._first)]
         return found
 
     def free_keys(self, n: int) -> np.ndarray:
@@ -471,34 +500,40 @@ def _words(lookups: Sequence[bytes]) -> np.ndarray:
     return np.frombuffer(b"".join(lookups), dtype=WORD).reshape(-1, 2)
 
 
-def _people_digests(rows: Sequence[tuple[bytes, int, bytes, bytes]]) -> np.ndarray:
-    return _digests([lookup + wrapped + ref for lookup, _, wrapped, ref in rows], [row[1] for row in rows])
+def _chunks(values: Sequence[T], size: int = _CHUNK) -> Iterator[Sequence[T]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def _people_digests(rows: Sequence[tuple[Any, ...]]) -> np.ndarray:
+    return _digests([row[0] + row[2] + row[3] for row in rows], [row[1] for row in rows])
+
+
+def _identity_digests(rows: Sequence[tuple[Any, ...]]) -> np.ndarray:
+    return _digests([row[1].encode() + row[2] + row[3] for row in rows], [row[0] for row in rows])
 
 
 def _digests(bodies: Sequence[bytes], numbers: Sequence[int]) -> np.ndarray:
     """int64 digest per row over bytes and one number."""
-    import pyarrow as pa
-
-    from kohort.store.checks import text_digest
-
     words = np.array(numbers, dtype=np.int64).view(WORD)
     return mix(text_digest(pa.array(bodies, pa.binary()), SCHEMA), words).view(np.int64)
 
 
-def _check_people(rows: Sequence[tuple[bytes, int, bytes, bytes, int]]) -> None:
-    _compare([row[0] + row[2] + row[3] for row in rows], rows, 1)
+def _check_people(rows: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lookups as words, pseudonyms and digests of checked rows."""
+    digests = _compare(rows, _people_digests)
+    return _words([row[0] for row in rows]), np.array([row[1] for row in rows], dtype=np.int64), digests
 
 
-def _check_identities(rows: Sequence[tuple[int, str, bytes, bytes, int]]) -> None:
-    _compare([row[1].encode() + row[2] + row[3] for row in rows], rows, 0)
+def _check_identities(rows: Sequence[tuple[Any, ...]]) -> np.ndarray:
+    return _compare(rows, _identity_digests)
 
 
-def _identity_digest(customer: int, kind: str, lookup: bytes, sealed: bytes) -> int:
-    return int(_digests([kind.encode() + lookup + sealed], [customer])[0])
-
-
-def _compare(bodies: Sequence[bytes], rows: Sequence[tuple[object, ...]], number: int) -> None:
-    if rows:
-        found = np.array([row[-1] for row in rows], dtype=np.int64)
-        if not np.array_equal(_digests(bodies, [row[number] for row in rows]), found):  # type: ignore[misc]
-            raise Damaged("The vault does not check out.", hint="Restore vault.db from a backup.")
+def _compare(rows: Sequence[tuple[Any, ...]], digests: Callable[[Sequence[tuple[Any, ...]]], np.ndarray]) -> np.ndarray:
+    """The rows' digests, after comparing them; a value of the wrong kind can only be damage."""
+    try:
+        expected, found = digests(rows), np.array([row[-1] for row in rows], dtype=np.int64)
+    except (TypeError, ValueError, OverflowError, AttributeError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise Damaged("The vault does not check out.", hint="Restore vault.db from a backup.") from error
+    if not np.array_equal(expected, found):
+        raise Damaged("The vault does not check out.", hint="Restore vault.db from a backup.")
+    return found
