@@ -21,6 +21,7 @@ from operator import and_, or_
 from typing import Any, Literal
 
 import ibis
+from ibis.config import Config
 
 from kohort.compile.conditions import Scope, column_value, condition_value
 from kohort.compile.windows import bounds, fixed_length
@@ -38,7 +39,6 @@ from kohort.definitions.features import (
     Share,
     check,
 )
-from kohort.errors import MissingExtra
 from kohort.model.clock import DAY_US, SECOND_US
 from kohort.model.event import FIXED_COLUMNS, ColumnType
 from kohort.model.feature import FeatureInfo
@@ -107,13 +107,14 @@ def to_sql(expr: Any, dialect: Literal["duckdb", "spark"] = "duckdb") -> str:
     """The text of a compiled expression (or of a `Compiled`) in the language of one engine."""
     if isinstance(expr, Compiled):
         expr = expr.expr
-    if dialect == "duckdb":
-        return str(ibis.to_sql(expr, dialect="duckdb"))
-    try:
-        ibis.pyspark  # noqa: B018 - registers the options that Spark's SQL is written with
-    except (AttributeError, ImportError) as error:
-        raise MissingExtra("spark", "Writing SQL for Spark") from error
-    return str(ibis.to_sql(expr, dialect="pyspark"))
+    if dialect == "spark" and ibis.options.pyspark is None:
+        # Set by ibis when its Spark backend connects; we only want the text and connect ourselves.
+        ibis.options.pyspark = _SparkOptions()
+    return str(ibis.to_sql(expr, dialect="pyspark" if dialect == "spark" else "duckdb"))
+
+
+class _SparkOptions(Config):  # type: ignore[misc]
+    treat_nan_as_null: bool = False
 
 
 def _events(declared: Mapping[str, ColumnType]) -> Any:
@@ -343,8 +344,13 @@ def _partial(table: Any, function: str, value: str, flag: str) -> Any:
     """One plain aggregate over the rows of a table where the flag is true."""
     where = table[flag] if flag else None
     if function == "count":
-        return table.count(where=where)
+        return _count(table, where)
     return _summary(table[value], function, where)
+
+
+def _count(table: Any, where: Any) -> Any:
+    """How many rows; zero also where the condition is unknown for all of them (Spark would say null)."""
+    return table.count() if where is None else ibis.coalesce(table.count(where=where), 0)
 
 
 def _summary(value: Any, function: str, where: Any = None) -> Any:
@@ -367,7 +373,7 @@ def _level_partials(rows: Any, key: str, needs: Mapping[tuple[str, str], str]) -
     partials: dict[str, Any] = {}
     for function, flag in needs:
         where = rows[flag] if flag else None
-        partials[f"n_{key}{flag}"] = rows.count(where=where)
+        partials[f"n_{key}{flag}"] = _count(rows, where)
         if function in ("earliest", "latest") or function.startswith("gap_"):
             partials[f"first_{key}{flag}"] = rows.ts.min(where=where)
         if function == "mode":
@@ -383,7 +389,7 @@ def _level_values(level: Any, key: str, needs: Mapping[tuple[str, str], str]) ->
         chosen = level[key].notnull() & (n > 0)
         match function:
             case "distinct":
-                values[name] = level.count(where=chosen)
+                values[name] = _count(level, chosen)
             case "total":
                 values[name] = n.sum(where=chosen)
             case "n_log_n":
@@ -429,7 +435,7 @@ def _sequence_stage(flagged: Any, first: str, then: str, within: int, name: str)
     a, b = (flagged[f] if f else ibis.literal(True) for f in (first, then))
     rows = flagged.filter(a | b)
     starts, ends = (rows[f] if f else ibis.literal(True) for f in (first, then))
-    instants = rows.group_by("customer", "ts").agg(starts=rows.count(where=starts), ends=rows.count(where=ends))
+    instants = rows.group_by("customer", "ts").agg(starts=_count(rows, starts), ends=_count(rows, ends))
     end_ts = (instants.ends > 0).ifelse(instants.ts, ibis.null("int64"))
     following = ibis.window(group_by=instants.customer, order_by=instants.ts, rows=(1, None))
     seen = instants.mutate(next_ts=end_ts.min().over(following))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def features(
         RefusedDefinition: A definition does not fit the columns of the log.
         BadInput: A sum leaves 64 bits.
     """
-    wanted = [*definitions] + ([_renamed(value)] if value else [])
+    wanted = [*definitions, *([named_value(value)] if value else [])]
     compiled = compile_features(
         wanted, as_of=as_of, zone=zone, currency=currency, columns=snapshot.columns, customers=customers
     )
@@ -182,9 +183,8 @@ def _events_per_bucket(snapshot: Snapshot) -> dict[int, int]:
     return counts
 
 
-def _renamed(value: FeatureDefinition) -> FeatureDefinition:
-    from dataclasses import replace
-
+def named_value(value: FeatureDefinition) -> FeatureDefinition:
+    """The value's definition under a name that no feature can have."""
     return replace(value, name=_VALUE)
 
 
