@@ -28,7 +28,14 @@ from kohort.discovery.density import Landscape, joining_line, modes, saddles, va
 from kohort.discovery.stability import DOUBTFUL, jaccard_table, mean_estimate
 from kohort.model.segmentation import Algorithm, Candidate
 
-SEPARATE_WEIGHTS = {"gap": 0.55, "stability": 0.20, "separation": 0.10, "explainability": 0.10, "value": 0.05}
+SEPARATE_WEIGHTS = {
+    "gap": 0.55,
+    "stability": 0.15,
+    "separation": 0.10,
+    "explainability": 0.05,
+    "value": 0.05,
+    "detail": 0.10,
+}
 SPECTRUM_WEIGHTS = {"stability": 0.30, "separation": 0.15, "explainability": 0.15, "value": 0.15, "detail": 0.25}
 DENSE_SHARES = (0.01, 0.025, 0.06)
 """Smallest dense groups that HDBSCAN is asked for, as shares of the sample."""
@@ -106,14 +113,13 @@ def _propose_dense(X: np.ndarray, ks: Sequence[int]) -> list[Tried]:
     return list(seen.values())
 
 
-def recheck(X: np.ndarray, tried: Sequence[Tried], *, resamples: int, rows: int, seed: int) -> None:
+def recheck(X: np.ndarray, tried: Sequence[Tried], *, resamples: int, mixture_rows: int, seed: int) -> None:
     """Bootstrap Jaccard of all groupings; one resample serves all of them. Earlier resamples are kept."""
     rng = np.random.default_rng(seed)
-    size = min(rows, len(X))
     new: list[list[np.ndarray]] = [[] for _ in tried]
     for _ in range(resamples):
-        B = X[rng.integers(0, len(X), size)]
-        again = _refits(B, tried, int(rng.integers(2**31)))
+        B = X[rng.integers(0, len(X), len(X))]
+        again = _refits(B, tried, mixture_rows, int(rng.integers(2**31)))
         for i, t in enumerate(tried):
             model = again.get((t.model.algorithm, t.model.k, t.setting))
             other = model.label(X)[0] if model is not None else np.full(len(X), -1)
@@ -122,13 +128,13 @@ def recheck(X: np.ndarray, tried: Sequence[Tried], *, resamples: int, rows: int,
         t.jaccard = np.array(J) if t.jaccard is None else np.vstack([t.jaccard, J])
 
 
-def _refits(B: np.ndarray, tried: Sequence[Tried], seed: int) -> dict[tuple[str, int, int], Model]:
+def _refits(B: np.ndarray, tried: Sequence[Tried], mixture_rows: int, seed: int) -> dict[tuple[str, int, int], Model]:
     wanted = {(t.model.algorithm, t.model.k, t.setting) for t in tried}
     found: dict[tuple[str, int, int], Model] = {}
     for k in sorted({k for a, k, _ in wanted if a in ("kmeans", "mixture")}):
         model = found["kmeans", k, 0] = fit_kmeans(B, k, seed=seed, starts=2)
         if ("mixture", k, 0) in wanted:
-            found["mixture", k, 0] = fit_mixture(B[:1_000], model.label(B[:1_000])[0], rounds=12)
+            found["mixture", k, 0] = fit_mixture(B[:mixture_rows], model.label(B[:mixture_rows])[0], rounds=12)
     cuts = sorted({k for a, k, _ in wanted if a == "hierarchical"})
     if cuts:
         tree = ward_tree(B[:1_500])
@@ -136,8 +142,8 @@ def _refits(B: np.ndarray, tried: Sequence[Tried], seed: int) -> dict[tuple[str,
     for a, k, setting in sorted(wanted):
         if a == "hdbscan":
             # A resample holds each row e^-1 times not at all: ties are taken once, so that copies are no density.
-            unique = np.unique(B, axis=0)
-            dense = fit_dense(unique, max(5, round(setting * len(unique) / DENSE_ROWS)))
+            unique = B[np.sort(np.unique(B, axis=0, return_index=True)[1])]
+            dense = fit_dense(unique, max(5, round(0.8 * setting * len(unique[:DENSE_ROWS]) / min(len(B), DENSE_ROWS))))
             if dense is not None:
                 found[a, k, setting] = dense
     return found
@@ -207,10 +213,10 @@ def measure_gap(t: Tried, X: np.ndarray, land: Landscape, basins: np.ndarray, ev
     along = valleys_between(X, t.labels)
     for pair in shallow.keys() | along.keys():
         line, evidence = along.get(pair, (0.0, 0.0))
-        deep = max(line * min(1.0, evidence / 1.5) ** 2, shallow.get(pair, 0.0 if pair in along else 1.0))
+        deep = max(line * min(1.0, evidence / 1.5) ** 2, shallow.get(pair, 1.0))
         for g in pair:
             depth[g] = min(depth[g], deep)
-    hidden = np.array([_hidden(X[t.labels == g], evidence_bar) for g in range(k)])
+    hidden = np.array([_hidden(X, np.flatnonzero(t.labels == g), land, evidence_bar) for g in range(k)])
     for g, many in enumerate(_modes_inside(t.labels, basins, k)):
         hidden[g] = max(hidden[g], 1 - 1 / many if many > 1 else 0.0)
     counts = np.bincount(t.labels[t.labels >= 0], minlength=k)
@@ -218,17 +224,25 @@ def measure_gap(t: Tried, X: np.ndarray, land: Landscape, basins: np.ndarray, ev
     t.gap = float(np.mean(depth * (1 - hidden)) * (1 - t.left_out))
 
 
-def _hidden(Y: np.ndarray, evidence_bar: float) -> float:
-    """Depth of a gap that splits one group in two, 0 where there is none to speak of."""
-    if len(Y) < 30:
+def _hidden(X: np.ndarray, rows: np.ndarray, land: Landscape, evidence_bar: float) -> float:
+    """Depth of a gap that splits one group in two, 0 where there is none to speak of.
+
+    The gap must show both along a line and in the landscape: a ring is hollow, and still hangs together.
+    """
+    if len(rows) < 30:
         return 0.0
+    Y = X[rows]
     halves = fit_kmeans(Y, 2, seed=0, starts=1).label(Y)[0]
     if min(np.sum(halves == 0), np.sum(halves == 1)) < 10:
         return 0.0
     A, B = Y[halves == 0], Y[halves == 1]
     line = joining_line(A, B)
     depth, evidence = valley(A @ line, B @ line)
-    return depth if evidence > evidence_bar else 0.0
+    if evidence <= evidence_bar:
+        return 0.0
+    sides = np.full(len(X), -1)
+    sides[rows] = halves
+    return min(depth, saddles(land, sides).get((0, 1), 1.0))
 
 
 def _modes_inside(labels: np.ndarray, basins: np.ndarray, k: int) -> list[int]:

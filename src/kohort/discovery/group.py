@@ -8,18 +8,18 @@ from typing import Literal
 
 import numpy as np
 
-from kohort.discovery.algorithms import FAMILIES, Model, fit_kmeans, lloyd
+from kohort.discovery.algorithms import FAMILIES, MIXTURE_ROWS, Model, fit_kmeans, lloyd
 from kohort.discovery.assign import GroupAssigner, with_micro
-from kohort.discovery.choose import Tried, measure, measure_gap, propose, recheck, score
+from kohort.discovery.choose import Tried, explained, measure, measure_gap, propose, recheck, score
 from kohort.discovery.columns import row_sample
 from kohort.discovery.density import landscape, modes
 from kohort.discovery.grouping import Grouping
 from kohort.discovery.micro import WARNING as MICRO_WARNING
 from kohort.discovery.micro import find_micro
-from kohort.discovery.null import fine_grained
+from kohort.discovery.null import fine_grained, peaks_apart
 from kohort.discovery.prepare import Preparation, fit_preparation
-from kohort.discovery.stability import estimates, steady
-from kohort.discovery.structure import TEST_ROWS, Gaps, measure_gaps
+from kohort.discovery.stability import DOUBTFUL, estimates, steady
+from kohort.discovery.structure import Gaps, measure_gaps
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
@@ -36,6 +36,9 @@ KS = range(2, 13)
 RESAMPLES, LAST_RESAMPLES = 6, 20
 APART = 0.5
 """Mean depth of the valleys around the groups from which they count as separate."""
+
+DEEP = 2.3
+"""A mode hidden inside a group counts where the saddle to it has less than a tenth of the density (e^-2.3)."""
 
 Choice = Literal["auto", "kmeans", "hierarchical", "hdbscan", "mixture"]
 
@@ -113,7 +116,18 @@ def _group(
     preparation, uses = fit_preparation(table, seed=seed)
     sample = _sample(table, preparation, seed)
     gaps, tried = _compare(sample, preparation, families, k, seed, progress)
-    best, verdict = _decide(sample, tried, gaps, k, seed, progress)
+    best, verdict = _decide(sample, tried, gaps, k, seed)
+    if best is not None and verdict == "separate" and (narrow := _focused(sample, preparation, best)) is not None:
+        again = _compare(narrow[0], narrow[1], families, k, seed, progress)
+        better, its_verdict = _decide(narrow[0], again[1], again[0], k, seed)
+        if better is not None and its_verdict == "separate" and (better.gap or 0) >= (best.gap or 0) - 0.05:
+            uses = tuple(
+                replace(u, used=False, treatment="left out", reason="does not tell the groups apart")
+                if u.feature in narrow[2]
+                else u
+                for u in uses
+            )
+            (sample, preparation, _), (gaps, tried), best = narrow, again, better
     progress("labelling everybody", 0, None)
     if best is None:
         return _one_group(table, preparation, uses, sample, tried, gaps)
@@ -139,43 +153,53 @@ def _compare(
     """The structure test and every grouping with all its figures."""
     present = [i for i, c in enumerate(preparation.columns) if c.kind != "absent"]
     present = present or list(range(len(preparation.columns)))
-    X, missing = sample.X[:TEST_ROWS][:, present], sample.missing[:TEST_ROWS][:, present]
     progress("testing for structure", 0, None)
-    gaps = measure_gaps(X, missing, seed=seed)
+    gaps = measure_gaps(sample.X[:, present], sample.missing[:, present], seed=seed)
     progress("comparing groupings", 0, None)
     tried = propose(sample.X, [k] if k is not None else list(KS), families, seed)
     for t in tried:
         measure(t, sample.X, sample.value)
     progress("re-checking", 0, None)
-    recheck(sample.X, tried, resamples=RESAMPLES, rows=len(sample.X), seed=seed + 1)
+    recheck(sample.X, tried, resamples=RESAMPLES, mixture_rows=1_000, seed=seed + 1)
     if gaps.found:
-        fine = fine_grained(X, missing, np.random.default_rng(seed))
+        fine = fine_grained(sample.X[:, present], sample.missing[:, present], np.random.default_rng(seed))
         land = landscape(fine)
-        _, basins = modes(land, max(12, round(0.005 * len(fine))), gaps.bar)
+        _, basins = modes(land, max(10, round(0.003 * len(fine))), max(gaps.bar, DEEP))
         for t in tried:
-            everybody, t.labels = t.labels, t.labels[: len(fine)]
             measure_gap(t, fine, land, basins if gaps.by_prominence else basins * 0, gaps.valley[3])
-            t.labels = everybody
     return gaps, tried
 
 
-def _decide(
-    sample: Sample, tried: list[Tried], gaps: Gaps, k: int | None, seed: int, progress: Progress
-) -> tuple[Tried | None, Verdict]:
+def _focused(sample: Sample, preparation: Preparation, best: Tried) -> tuple[Sample, Preparation, set[str]] | None:
+    """Without the features that have nothing to do with the groups, as these blur the others; None where there are none.
+
+    A feature stays if it differs between the groups or has more than one peak itself.
+    """
+    relevance = column_relevance(sample.X, best.labels)
+    keep = [i for i, r in enumerate(relevance.tolist()) if r >= 0.05 or peaks_apart(sample.X[:, i])]
+    names = {preparation.used[i] for i in keep}
+    keep = [i for i, name in enumerate(preparation.used) if name in names]
+    if len(keep) in (0, len(preparation.used)):
+        return None
+    narrow = Sample(sample.rows, sample.X[:, keep], sample.missing[:, keep], sample.value)
+    return narrow, preparation.keep(keep), set(preparation.used) - names
+
+
+def _decide(sample: Sample, tried: list[Tried], gaps: Gaps, k: int | None, seed: int) -> tuple[Tried | None, Verdict]:
     """The grouping to keep, if any, and the honest verdict."""
     n = len(sample.X)
     if gaps.found:
         best = score(tried, gaps=True, least_share=max(0.004, 8 / n))
         if best is not None and (best.gap or 0.0) >= APART:
-            recheck(sample.X, [best], resamples=LAST_RESAMPLES - RESAMPLES, rows=n, seed=seed + 2)
-            if best.jaccard is not None and best.jaccard.mean() >= 0.7:
+            recheck(sample.X, [best], resamples=LAST_RESAMPLES - RESAMPLES, mixture_rows=MIXTURE_ROWS, seed=seed + 2)
+            if best.jaccard is not None and best.jaccard.mean() >= DOUBTFUL:
                 return best, "separate"
         for t in tried:
             t.note = "" if not t.note.startswith("only") else t.note
     while (best := score(tried, gaps=False, least_share=max(0.03, 10 / n))) is not None:
         assert best.jaccard is not None
         if len(best.jaccard) < LAST_RESAMPLES:
-            recheck(sample.X, [best], resamples=LAST_RESAMPLES - RESAMPLES, rows=n, seed=seed + 2)
+            recheck(sample.X, [best], resamples=LAST_RESAMPLES - RESAMPLES, mixture_rows=MIXTURE_ROWS, seed=seed + 2)
         if steady(estimates(best.jaccard)):
             return best, "spectrum"
         best.note = "its groups change when re-checked"
@@ -359,15 +383,7 @@ def _warnings(customers: int, verdict: Verdict, stability: Sequence[Estimate | N
 def _with_relevance(
     uses: Sequence[FeatureUse], preparation: Preparation, X: np.ndarray, labels: np.ndarray
 ) -> tuple[FeatureUse, ...]:
-    """Relevance = share of a feature's variance that lies between the groups (the highest of its columns)."""
-    inside = labels >= 0
-    Y, L = X[inside].astype(float), labels[inside]
-    counts = np.bincount(L)
-    member = np.zeros((len(counts), len(L)))
-    member[L, np.arange(len(L))] = 1.0
-    means = member @ Y / np.maximum(counts, 1)[:, None]
-    between = (counts[:, None] * (means - Y.mean(axis=0)) ** 2).sum(axis=0)
-    share = between / np.maximum(((Y - Y.mean(axis=0)) ** 2).sum(axis=0), 1e-12)
+    share = column_relevance(X, labels)
     relevance: dict[str, float] = {}
     for name, r in zip(preparation.used, share.tolist(), strict=True):
         relevance[name] = max(relevance.get(name, 0.0), min(1.0, r))
@@ -380,6 +396,13 @@ def _with_relevance(
         reason = use.reason or ("hardly differs between the groups" if r < 0.02 else "")
         out.append(replace(use, relevance=round(r, 4), reason=reason))
     return tuple(out)
+
+
+def column_relevance(X: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Share of each prepared column's variance that lies between the groups, 0 to 1."""
+    inside = labels >= 0
+    Y, L = X[inside].astype(float), labels[inside]
+    return np.array([explained(Y[:, [i]], L, int(L.max()) + 1) for i in range(Y.shape[1])])
 
 
 def _tree(X: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> tuple[tuple[int, int, float, int], ...]:

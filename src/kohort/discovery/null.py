@@ -117,6 +117,13 @@ def single_peaked(x: np.ndarray) -> np.ndarray:
     return np.interp((np.arange(len(x)) + 0.5) / len(x) * mass[-1], mass, edges)
 
 
+def peaks_apart(x: np.ndarray) -> bool:
+    """True where one feature alone has more than a single peak: a Kolmogorov distance no chance explains."""
+    y = np.sort(_spread(np.asarray(x, dtype=float), np.random.default_rng(0)))
+    away = np.searchsorted(single_peaked(y), y, side="right") / len(y) - np.arange(1, len(y) + 1) / len(y)
+    return bool(np.abs(away).max() * np.sqrt(len(y)) > 1.2)
+
+
 def single_peak(counts: np.ndarray) -> np.ndarray:
     """The closest sequence (least squares) that rises to one place and falls after it."""
     best, least = counts, np.inf

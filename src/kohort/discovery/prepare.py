@@ -235,30 +235,35 @@ def choose_logarithm(seen: np.ndarray) -> tuple[float, float, str]:
     if here < 1.0:
         return 0.0, 0.0, "as is"
     best, least = (0.0, 0.0, "as is"), 0.7 * here
-    negative = float(np.mean(seen < 0))
-    low = float(np.quantile(seen, 0.001))
-    shifts = (
-        [(0.0, "logarithm")]
-        if negative < 0.05
-        else [(float(np.median(seen)), "logarithm of the distance to the middle")]
-    )
-    if low > 0:
-        shifts.append((low, "logarithm above the smallest"))
-    for shift, words in shifts:
+    for shift, scales, words in _logarithms(seen):
         size = np.abs(seen - shift)
         size = size[size > 0]
-        if len(size) == 0:
-            continue
-        for scale in np.quantile(size, (0.02, 0.25, 0.5)):
-            weight = tail_weight(unskew(seen, shift, float(scale))) if scale > 0 else np.inf
+        for scale in np.quantile(size, scales) if len(size) else ():
+            weight = tail_weight(unskew(seen, shift, float(scale)))
             if weight < least - 0.02:  # between equals the first, plainest form stays
                 best, least = (shift, float(scale), words), weight
     return best
 
 
+def _logarithms(seen: np.ndarray) -> list[tuple[float, tuple[float, ...], str]]:
+    """(shift, quantiles of the distance from it to scale by, words).
+
+    With values on both sides of the shift the scale must be wide: the logarithm of small distances would open a gap
+    around the shift that the data do not have.
+    """
+    negative = float(np.mean(seen < 0))
+    if negative >= 0.05:
+        return [(float(np.median(seen)), (0.5, 0.75), "logarithm of the distance to the middle")]
+    if negative > 0:
+        return [(0.0, (0.25, 0.5), "logarithm")]
+    low = float(np.quantile(seen, 0.001))
+    above = [(low, (0.02, 0.25, 0.5), "logarithm above the smallest")] if low > 0 else []
+    return [(0.0, (0.02, 0.25, 0.5), "logarithm"), *above]
+
+
 def tail_weight(x: np.ndarray) -> float:
-    """How far from even tails: |skewness| plus a third of the excess kurtosis beyond 3, winsorised at 0.5 %."""
-    low, high = np.quantile(x, (0.005, 0.995))
+    """How far from even tails: |skewness| plus a third of the excess kurtosis beyond 3, winsorised at 1.5 %: a small group far away is no tail."""
+    low, high = np.quantile(x, (0.015, 0.985))
     z = np.clip(x, low, high)
     sd = np.std(z)
     if sd <= 1e-12 * max(1.0, float(np.abs(z).max())):
