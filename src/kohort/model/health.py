@@ -64,3 +64,16 @@ class HealthReport:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def health_from_dict(data: dict[str, Any]) -> HealthReport:
+    """The inverse of `HealthReport.as_dict`, from JSON too."""
+    return HealthReport(
+        **{
+            **data,
+            "sources": tuple(SourceHealth(**s) for s in data["sources"]),
+            "findings": tuple(Finding(**{**f, "sample": tuple(f["sample"])}) for f in data["findings"]),
+            "coverage": tuple(data["coverage"]),
+            "score_parts": tuple(data["score_parts"]),
+        }
+    )
