@@ -23,7 +23,7 @@ _FRACTIONS = {
 
 
 def number(value: float | None) -> str:
-    """A plain number: whole from 100 on, else at most three digits.
+    """A plain number: whole from 20 on, else at most three digits.
 
     Example:
         >>> number(1234.5), number(12.34), number(0.05), number(3.0), number(-2.5)
@@ -33,7 +33,7 @@ def number(value: float | None) -> str:
         return UNKNOWN
     if value < 0:
         return "−" + number(-value)
-    if value >= 100:
+    if value >= 20:
         return f"{value:,.0f}"
     digits = 1 if value >= 10 else 2
     text = f"{value:.{digits}f}" if value >= 0.01 or value == 0 else f"{value:.1g}"

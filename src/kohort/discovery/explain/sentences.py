@@ -187,13 +187,12 @@ def at_least(info: FeatureInfo, bound: float, currency: str) -> str:
 
 
 def below(info: FeatureInfo, bound: float, currency: str, *, inclusive: bool) -> str:
-    word = "at most" if inclusive else "under"
     found = _SINCE_LAST.match(info.label)
     if found:
-        if bound <= 1 and not inclusive:
-            return f"{found[1].lower()} {found[2]} less than {days(bound)} ago"
         return f"{found[1].lower()} {found[2]} {'at most' if inclusive else 'less than'} {days(bound)} ago"
-    return f"{plain_label(info)} {word} {amount(info, bound, currency)}"
+    if inclusive and bound == 0 and info.unit in ("orders", "items", "events", "count"):
+        return f"no {plain_label(info)}"
+    return f"{plain_label(info)} {'at most' if inclusive else 'under'} {amount(info, bound, currency)}"
 
 
 def between(info: FeatureInfo, low: float, high: float, currency: str, *, inclusive: bool) -> str:

@@ -1,0 +1,107 @@
+"""Plain tables as people have them: ids stay what they are, numbers are recognised, mistakes get one clear sentence."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kohort.discovery.discover import read_table
+from kohort.errors import BadInput, KohortError, NotFound, UnreadableFile
+
+
+def written(folder: Path, text: str | bytes, name: str = "t.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_first_column_is_the_id_and_stays_text(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "no,Annual Income (k$),vip,city\n007,15.5,true,Aarhus\n08,,false,\n"))
+    assert table.ids.to_pylist() == ["007", "08"]
+    assert [(f.name, f.label, f.type) for f in table.features] == [
+        ("annual_income_k", "Annual Income (k$)", "number"),
+        ("vip", "Vip", "flag"),
+        ("city", "City", "text"),
+    ]
+    assert table.data["annual_income_k"].to_pylist() == [15.5, None]
+    assert table.data["city"].to_pylist() == ["Aarhus", None]
+    assert (table.as_of, table.value, table.currency) == (None, None, "")
+
+
+def test_another_column_can_be_the_id(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "age,who\n30,a\n40,b\n"), id="who")
+    assert table.ids.to_pylist() == ["a", "b"]
+    assert [f.name for f in table.features] == ["age"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id;age;spend\na;30;1,5\nb;40;2,25\n",
+        "id\tage\tspend\na\t30\t1.5\nb\t40\t2.25\n",
+        "\ufeffid,age,spend\r\na,30,1.5\r\nb,40,2.25\r\n",
+        'id|age|spend\n"a"|30|1.5\n"b"|40|2.25\n',
+    ],
+)
+def test_separators_and_decimal_commas_are_recognised(tmp_path: Path, text: str) -> None:
+    table = read_table(written(tmp_path, text))
+    assert table.data["spend"].to_pylist() == [1.5, 2.25]
+    assert table.data["age"].to_pylist() == [30.0, 40.0]
+
+
+def test_dates_become_days_before_the_latest(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "id,joined\na,2024-01-01\nb,2024-01-31\n"))
+    assert table.data["joined"].to_pylist() == [30.0, 0.0]
+    assert table.features[0].unit == "days"
+
+
+def test_infinity_and_nan_are_unknown(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "id,x\na,inf\nb,1\nc,NaN\n"))
+    assert table.data["x"].to_pylist() == [None, 1.0, None]
+
+
+def test_ideas_are_taken_from_clear_names(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "id,recency_days,frequency,monetary,spending_score\n1,2,3,4,5\n2,3,4,5,6\n"))
+    assert [f.idea for f in table.features] == ["recency", "frequency", "value", "other"]
+
+
+def test_parquet_keeps_the_type_of_ids(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"key": [1, 2], "x": [0.5, None], "list": [[1], [2]]}), path)
+    table = read_table(path)
+    assert table.ids.to_pylist() == [1, 2]
+    assert [f.name for f in table.features] == ["x"]
+
+
+def test_latin_letters_are_read(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "id,by\n1,Århus\n2,Ærø\n".encode("latin-1")))
+    assert table.data["by"].to_pylist() == ["Århus", "Ærø"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", UnreadableFile),
+        ("id,x\n", UnreadableFile),
+        ("id\n1\n", BadInput),
+        ("id,x,x\n1,2,3\n", BadInput),
+        ("id,x\n1,2\n1,3\n", BadInput),
+        ("id,x\n1,2\n,3\n", BadInput),
+        ("id,x\n1,2\n2,3,4\n", UnreadableFile),
+        (b"\0\1\2\3", UnreadableFile),
+        (b"PAR1 this is not parquet", UnreadableFile),
+    ],
+)
+def test_tables_that_cannot_be_used_say_why(tmp_path: Path, text: str | bytes, error: type[KohortError]) -> None:
+    with pytest.raises(error) as caught:
+        read_table(written(tmp_path, text))
+    assert "t.csv" in caught.value.message
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_missing_files_and_columns_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile):
+        read_table(tmp_path / "none.csv")
+    with pytest.raises(NotFound, match="key"):
+        read_table(written(tmp_path, "id,x\n1,2\n"), id="key")
