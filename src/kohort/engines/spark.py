@@ -72,7 +72,7 @@ def register_events(spark: SparkSession, snapshot: Snapshot) -> None:
     if files:
         # An explicit schema reads a column that an older file lacks as null.
         parts.append(spark.read.schema(_spark_schema(arrow)).parquet(*sorted(files)))
-    if snapshot.hot is not None and snapshot.hot.num_rows or not parts:
+    if not files or (snapshot.hot is not None and snapshot.hot.num_rows):
         hot = snapshot.hot if snapshot.hot is not None else arrow.empty_table()
         have = set(hot.column_names)
         columns = [hot.column(f.name).cast(f.type) if f.name in have else pa.nulls(len(hot), f.type) for f in arrow]

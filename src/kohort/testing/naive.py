@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from kohort.definitions.columns import MONEY, Column, vocabulary
@@ -218,13 +219,13 @@ class _Customer:
                 assert isinstance(below, float)
                 return above / below
 
-    def aggregate(self, measure: Aggregate, events: list[Event]) -> Answer:
+    def aggregate(self, measure: Aggregate, events: list[Event]) -> Answer:  # noqa: PLR0911 - one per kind
         if measure.kind == "count":
             return float(len(events))
         if measure.kind in ("recency", "tenure"):
             return self.days_since(events[-1 if measure.kind == "recency" else 0].ts) if events else None
         column = self.known[measure.column]
-        found = [(e, v) for e in events if (v := self.value(e, measure.column)) is not None]
+        found: list[tuple[Event, Scalar]] = [(e, v) for e in events if (v := self.value(e, measure.column)) is not None]
         values = [v for _, v in found]
         match measure.kind:
             case "count_distinct":
@@ -261,7 +262,7 @@ class _Customer:
                 if isinstance(order, str):
                     firsts.setdefault(order, e.ts)
             unit, moments = DAY, sorted(firsts.values())
-        gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(moments)]
         if measure.statistic == "std" and unit == DAY:
             gaps, unit = [g // 1_000_000 for g in gaps], 86_400  # the spread counts whole seconds
         return numeric(measure.statistic, gaps, unit)
