@@ -24,11 +24,11 @@ class Client:
     def __init__(self, source) -> None:
         self.app = create(source)
 
-    def request(self, method: str, path: str) -> httpx.Response:
+    def request(self, method: str, path: str, *, server: str = "kohort", host: str | None = None) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://kohort") as client:
-                return await client.request(method, path)
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{server}") as client:
+                return await client.request(method, path, headers={"Host": host} if host else {})
 
         return asyncio.run(ask())
 
@@ -101,6 +101,19 @@ def test_odd_addresses_are_refused_or_harmless(client, cursor):
     answer = client.get(f"/segments/s1/customers?cursor={cursor}")
     assert answer.status_code in {200, 422}
     assert "Kohort" in answer.text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "@evil.example", ""])
+def test_a_foreign_name_pointed_at_this_machine_gets_nothing(client, host):
+    answer = client.request("GET", "/segments", server="127.0.0.1", host=host or "x")
+    assert answer.status_code == 421
+    assert "Trade regulars" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "LOCALHOST"])
+def test_this_machines_own_names_are_answered(client, host):
+    assert client.request("GET", "/segments", server="127.0.0.1", host=host).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +21,8 @@ from kohort.views import pages
 from kohort.views.paper import STATIC
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
+HOSTS_VARIABLE = "KOHORT_HOSTS"
+LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 PAGE_SIZE = 50
 
 HEADERS = {
@@ -76,7 +78,11 @@ def _from_environment() -> Source:
 
 
 class Protected:
-    """Security headers on every answer, added where answers leave, so that none is forgotten."""
+    """Security headers on every answer, added where answers leave, so that none is forgotten.
+
+    A server on this machine alone answers only to this machine's own names: otherwise a foreign web page could point
+    its own name here and read customer data through the visitor's browser. `KOHORT_HOSTS` adds names, for a proxy.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -91,7 +97,22 @@ class Protected:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
-        await self.app(scope, receive, guarded if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif _knows(scope):
+            await self.app(scope, receive, guarded)
+        else:
+            refusal = PlainTextResponse("This name does not lead here. Open http://127.0.0.1 instead.", 421)
+            await refusal(scope, receive, guarded)
+
+
+def _knows(scope: Scope) -> bool:
+    """Whether the name a visitor used is one of ours. Servers open to a network answer to every name."""
+    server = (scope.get("server") or ("",))[0] or ""
+    if server not in LOCAL_NAMES:
+        return True
+    asked = URL(f"//{Headers(scope=scope).get('host', '')}").hostname or ""
+    return asked in LOCAL_NAMES | {h.strip() for h in os.environ.get(HOSTS_VARIABLE, "").split(",") if h.strip()}
 
 
 class Documents:
