@@ -12,13 +12,16 @@ from kohort.model.snapshot import Snapshot
 _DAYS = """
 SELECT local_day AS day, customer IS NULL AS anonymous, customer, CAST(sum(amount) AS BIGINT) AS amount
 FROM events
-WHERE ts <= ? AND event = 'order_line' AND line_kind = 'goods' AND NOT coalesce(duplicate_line, false) AND amount IS NOT NULL
+WHERE ts <= ? AND event = 'order_line' AND line_kind = 'goods' AND NOT coalesce(duplicate_line, false)
+  AND amount IS NOT NULL
 GROUP BY ALL
 """
 
 _FIGURES = """
 WITH day_sales AS ({days}),
-first_day AS (SELECT customer, min(day) AS first FROM day_sales WHERE customer IS NOT NULL AND amount > 0 GROUP BY customer)
+first_day AS (
+  SELECT customer, min(day) AS first FROM day_sales WHERE customer IS NOT NULL AND amount > 0 GROUP BY customer
+)
 SELECT
   coalesce(sum(amount) FILTER (WHERE day > $last - 30), 0),
   coalesce(sum(amount) FILTER (WHERE day <= $last - 30 AND day > $last - 60), 0),
@@ -89,3 +92,13 @@ def summary(snapshot: Snapshot, *, as_of: int, currency: str) -> dict[str, Any]:
 def trend_moments(as_of: int, *, months: int = 6) -> list[int]:
     """Instants 30 days apart that end at `as_of`, oldest first."""
     return [as_of - 30 * DAY_US * back for back in range(months - 1, -1, -1)]
+
+
+def last_instant(snapshot: Snapshot) -> int | None:
+    """When the last thing happened, µs UTC; what was merely learned counts where nothing ever happened."""
+    from kohort.engines.duck import connect, folders_of, register_events
+
+    with connect(folders=folders_of(snapshot)) as con:
+        register_events(con, snapshot)
+        row = con.execute("SELECT max(ts) FILTER (WHERE event <> 'identify'), max(ts) FROM events").fetchone()
+    return None if row is None else row[0] if row[0] is not None else row[1]

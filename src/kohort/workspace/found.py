@@ -1,0 +1,234 @@
+"""From everybody's features to a result that is kept: groups, words, their course over the past half year."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kohort.errors import NotEnough
+from kohort.model.clock import DAY_US, iso
+from kohort.model.feature import FeatureInfo, FeatureTable
+from kohort.model.progress import Progress, silent
+from kohort.model.segmentation import Segmentation, TrendPoint
+from kohort.workspace.people import with_company_numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from kohort.discovery.discover import Discovery
+    from kohort.segments import Movement
+    from kohort.workspace.workspace import Workspace
+
+TREND_DAYS = (180, 120, 60)
+"""How long before `as_of` the sizes of the segments are looked at again."""
+
+KIND = "found"
+_ASSIGNER, _PEOPLE = "assigner.bin", "people.parquet"
+_GROUP, _SURE = "_group", "_confidence"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What `Workspace.discover` found.
+
+    Attributes:
+        segmentation: Everything said about it, with the company's own customer numbers.
+        as_found: The same with pseudonyms, as it is stored.
+        table: The features it was found on, ids are pseudonyms.
+        groups: Group number of each row, −1 = left out; `confidence` of each row.
+        segment_of: Segment id of each group number.
+        assigner: The bytes that place later customers.
+    """
+
+    workspace: Workspace
+    as_found: Segmentation
+    table: FeatureTable
+    groups: np.ndarray
+    confidence: np.ndarray
+    segment_of: tuple[str, ...]
+    assigner: bytes
+
+    @property
+    def segmentation(self) -> Segmentation:
+        return with_company_numbers(self.as_found, self.workspace.store.vault)
+
+    def adopt(self, name: str) -> Movement:
+        """Keep it under a name: a versioned definition with everybody's membership. See `kohort.segments.adopt`."""
+        from kohort.discovery.assign import assigner_from_bytes
+        from kohort.segments import adopt
+
+        ws = self.workspace
+        ws.pin_definitions()
+        movement = adopt(
+            ws.store,
+            name,
+            self.as_found,
+            self.table,
+            groups=self.groups,
+            confidence=self.confidence,
+            segment_of=self.segment_of,
+            assigner=self.assigner,
+            load=assigner_from_bytes,
+            data_version=ws.store.log.snapshot().version,
+        )
+        adopted = ws.store.state.segmentation(name)
+        assert adopted is not None
+        keep_people(ws, name, self.table)
+        return movement
+
+
+def find(
+    ws: Workspace, *, as_of: int | str | None, labels: str | None, progress: Progress = silent, **how: Any
+) -> Found:
+    """Find, explain, look back over the past half year, and keep the result as the latest found."""
+    from kohort.discovery.discover import discover
+    from kohort.discovery.explain import with_trend
+
+    table = ws.pseudonymous_features(as_of, progress=progress)
+    if not len(table):
+        raise NotEnough("There are no customers to group yet.", hint="Bring data in with: kohort ingest YOUR-FILES")
+    result = discover(table, labels=labels, threads=ws.threads, progress=progress, **how)
+    grouping = result.grouping
+    points: dict[str, list[TrendPoint]] = {}
+    if result.segmentation.segments:
+        points = _trend(ws, table, result, progress)
+    found = Found(
+        ws,
+        with_trend(result.segmentation, points),
+        table,
+        grouping.labels,
+        grouping.confidence,
+        result.segment_of,
+        grouping.assigner.to_bytes(),
+    )
+    _keep(ws, found)
+    return found
+
+
+def latest(ws: Workspace) -> Found:
+    """The result of the last `discover`, in this process or another.
+
+    Raises:
+        NotEnough: Nothing was found yet.
+    """
+    import pyarrow.parquet as pq
+
+    kept = ws.store.state.get("found")
+    if kept is None:
+        raise NotEnough("Nothing was found yet.", hint="Run: kohort discover")
+    files, manifest = ws.store.artefacts.load(KIND, kept["artefact"])
+    segmentation = ws.store.state.segmentation("", id=kept["segmentation"])
+    assert segmentation is not None
+    whole = pq.read_table(io.BytesIO(files[_PEOPLE]))
+    infos = tuple(FeatureInfo(**f) for f in manifest["features"])
+    value = whole.column("_value").to_numpy() if "_value" in whole.column_names else None
+    table = FeatureTable(
+        whole.column("_customer").combine_chunks(),
+        whole.select([f.name for f in infos]),
+        infos,
+        manifest["as_of"],
+        value,
+        segmentation.currency,
+    )
+    groups, sure = whole.column(_GROUP).to_numpy(), whole.column(_SURE).to_numpy()
+    return Found(ws, segmentation, table, groups, sure, tuple(manifest["segment_of"]), files[_ASSIGNER])
+
+
+def keep_people(ws: Workspace, name: str, table: FeatureTable) -> None:
+    """Keep the features of an adopted segmentation's members as of their last run, for the pages that list them."""
+    ws.store.state.set(f"people.{name}", _save_people(ws, table, {}, {}, {}))
+
+
+def people(ws: Workspace, name: str) -> tuple[pa.Table, tuple[FeatureInfo, ...]]:
+    """`_customer` and the features of everybody at the last run of a name; "" = as last found, with `_segment`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    artefact = ws.store.state.get("found")["artefact"] if not name else ws.store.state.get(f"people.{name}")
+    files, manifest = ws.store.artefacts.load(KIND, artefact)
+    table = pq.read_table(io.BytesIO(files[_PEOPLE]))
+    infos = tuple(FeatureInfo(**f) for f in manifest["features"])
+    if not name:
+        ids = [*manifest["segment_of"], ""]
+        table = table.append_column("_segment", pa.array([ids[g] for g in table.column(_GROUP).to_pylist()]))
+    return table, infos
+
+
+def _trend(ws: Workspace, table: FeatureTable, result: Discovery, progress: Progress) -> dict[str, list[TrendPoint]]:
+    """Sizes and 12-month revenue of each segment at past moments, by the same definition, and at `as_of` as found."""
+    assert table.as_of is not None
+    points: dict[str, list[TrendPoint]] = {s: [] for s in result.segment_of}
+    for number, days in enumerate(TREND_DAYS):
+        progress("Looking back half a year", number, len(TREND_DAYS))
+        then = ws.pseudonymous_features(table.as_of - days * DAY_US)
+        if len(then):
+            _count(points, then, result.grouping.assigner.assign(then)[0], result.segment_of)
+    progress("Looking back half a year", len(TREND_DAYS), len(TREND_DAYS))
+    _count(points, table, result.grouping.labels, result.segment_of)
+    return points
+
+
+def _count(
+    points: Mapping[str, list[TrendPoint]], table: FeatureTable, groups: np.ndarray, segment_of: tuple[str, ...]
+) -> None:
+    import numpy as np
+
+    assert table.as_of is not None
+    sizes = np.bincount(groups[groups >= 0], minlength=len(segment_of))
+    revenue: Iterable[float | None] = [None] * len(segment_of)
+    if table.value is not None:
+        money = np.nan_to_num(table.value[groups >= 0])
+        revenue = np.bincount(groups[groups >= 0], weights=money, minlength=len(segment_of)).tolist()
+    for segment, size, amount in zip(segment_of, sizes.tolist(), revenue, strict=True):
+        points[segment].append(TrendPoint(iso(table.as_of)[:10], size, amount))
+
+
+def _keep(ws: Workspace, found: Found) -> None:
+    import numpy as np
+
+    columns: dict[str, Any] = {_GROUP: found.groups.astype(np.int32), _SURE: found.confidence.astype(np.float32)}
+    with ws.store.write_lock():
+        before = ws.store.state.get("found")
+        artefact = _save_people(
+            ws, found.table, columns, {_ASSIGNER: found.assigner}, {"segment_of": list(found.segment_of)}
+        )
+        ws.store.state.drop_segmentation(found.as_found.id)
+        ws.store.state.save_segmentation(found.as_found)
+        ws.store.state.set("found", {"artefact": artefact, "segmentation": found.as_found.id})
+        if before is not None and before["artefact"] != artefact:
+            ws.store.artefacts.delete(KIND, before["artefact"])
+            if before["segmentation"] != found.as_found.id:
+                ws.store.state.drop_segmentation(before["segmentation"])
+
+
+def _save_people(
+    ws: Workspace, table: FeatureTable, columns: dict[str, Any], files: dict[str, bytes], manifest: dict[str, Any]
+) -> str:
+    """Store everybody's features with what belongs to them; returns the artefact's id, a digest of the content."""
+    import hashlib
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    whole = pa.table({"_customer": table.ids, **dict(zip(table.data.column_names, table.data.columns, strict=True))})
+    if table.value is not None:
+        columns = {**columns, "_value": table.value}
+    for name, values in columns.items():
+        whole = whole.append_column(name, pa.array(values))
+    sink = io.BytesIO()
+    pq.write_table(whole, sink, compression="zstd")
+    body = sink.getvalue()
+    identity = hashlib.sha256(body)
+    for data in files.values():
+        identity.update(data)
+    artefact = identity.hexdigest()[:24]
+    ws.store.artefacts.save(
+        KIND,
+        artefact,
+        {**files, _PEOPLE: body},
+        {**manifest, "as_of": table.as_of, "features": [f.as_dict() for f in table.features]},
+    )
+    return artefact

@@ -1,0 +1,47 @@
+"""From pseudonyms to the company's own customer numbers, at the moment something is shown or handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from kohort.model.segmentation import Segment, Segmentation
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kohort.store.vault import Vault
+
+
+def short_code(key: int) -> str:
+    """What stands for a customer whose only number is itself an identifier, or who was forgotten.
+
+    Example:
+        >>> short_code(4660)
+        'c-00000000001234'
+    """
+    return f"c-{key:014x}"
+
+
+def company_numbers(vault: Vault, keys: Sequence[int] | np.ndarray) -> list[str]:
+    """The company's own customer number of each pseudonym, in order; a short code where there is none to show."""
+    return [ref if ref is not None else short_code(int(key)) for key, ref in zip(keys, vault.refs(keys), strict=True)]
+
+
+def with_company_numbers(found: Segmentation, vault: Vault) -> Segmentation:
+    """The same segmentation with company numbers in place of the pseudonyms of its example customers."""
+    keys = sorted({int(row["customer"]) for s in (*found.segments, *found.micro) for row in _examples(s)})
+    names = dict(zip(keys, company_numbers(vault, keys), strict=True))
+
+    def named(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+        return tuple({**row, "customer": names[int(row["customer"])]} for row in rows)
+
+    def segment(s: Segment) -> Segment:
+        return replace(s, typical=named(s.typical), edge=named(s.edge), odd=named(s.odd))
+
+    return replace(found, segments=tuple(map(segment, found.segments)), micro=tuple(map(segment, found.micro)))
+
+
+def _examples(segment: Segment) -> tuple[dict[str, Any], ...]:
+    return (*segment.typical, *segment.edge, *segment.odd)

@@ -1,0 +1,453 @@
+"""The workspace: one company's folder, and the verbs that every door calls."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kohort.errors import NotEnough, NoWorkspace, WrongUsage
+from kohort.model.clock import parse_instant
+from kohort.model.feature import FeatureTable
+from kohort.model.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kohort.definitions.defaults import DataProfile
+    from kohort.definitions.features import FeatureDefinition
+    from kohort.definitions.workspace_file import WorkspaceConfig
+    from kohort.health.doctor import Check
+    from kohort.ingest import Proposal
+    from kohort.model.health import HealthReport
+    from kohort.model.segmentation import Segmentation
+    from kohort.model.source import IngestReport, RejectedRow, SourceKind, SourceMapping
+    from kohort.segments import Movement
+    from kohort.store.store import Store
+    from kohort.workspace.found import Found
+
+CONFIG_FILE = "kohort.yaml"
+DEMO_MARK = ".kohort-demo"
+
+
+class Workspace:
+    """One company's customers: files in, segments out. Open it with `kohort.open`, make one with `kohort.create`.
+
+    Every verb is short wiring; the work is in the rooms below. A workspace is a context manager; any number of
+    processes may have it open, and writers take turns.
+    """
+
+    def __init__(self, root: Path, config: WorkspaceConfig, store: Store) -> None:
+        self.root = root
+        self.config = config
+        self.store = store
+
+    @classmethod
+    def open(cls, path: str | Path = ".") -> Workspace:
+        """Open the workspace in a folder. See `kohort.open`."""
+        root = Path(path)
+        if not (root / CONFIG_FILE).is_file():
+            raise NoWorkspace(f"There is no workspace in {str(path)!r}.", hint=f"Make one with: kohort init -w {path}")
+        from kohort.definitions.workspace_file import load
+        from kohort.store import open_store
+
+        return cls(root, load(root / CONFIG_FILE), open_store(root))
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        timezone: str = "UTC",
+        currency: str = "EUR",
+        business: str = "auto",
+    ) -> Workspace:
+        """Make a new workspace in a folder that holds none yet. See `kohort.create`."""
+        from kohort.definitions.workspace_file import WorkspaceConfig, parse, save, write
+        from kohort.store import create_store
+
+        root = Path(path)
+        if (root / CONFIG_FILE).exists():
+            raise WrongUsage(f"{str(path)!r} already holds a workspace.", hint="Open it, or choose another folder.")
+        wanted = WorkspaceConfig(
+            name=name or root.resolve().name, timezone=timezone, currency=currency, business=business
+        )
+        config = parse(write(wanted))  # the same checks as for a file that a person wrote, before anything is made
+        store = create_store(root, buckets=config.buckets)
+        save(config, root / CONFIG_FILE)
+        return cls(root, config, store)
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        self.store.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """What the business is called."""
+        return self.config.name
+
+    @property
+    def zone(self) -> str:
+        """IANA name of the time zone of days and hours."""
+        return self.config.timezone
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217 code that money is reported in."""
+        return self.config.currency
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this is the demo shop."""
+        return (self.root / DEMO_MARK).exists()
+
+    # -- data in ---------------------------------------------------------------------------------------------------
+
+    def propose(self, paths: Sequence[str | Path], *, kind: SourceKind | None = None) -> Proposal:
+        """How these files would be read, with examples to look at; nothing is stored.
+
+        Raises:
+            NeedsAnswer: The files allow more than one reading.
+        """
+        from kohort.ingest import propose
+
+        return propose(paths, kind=kind, zone=self.zone, currency=self.currency)
+
+    def stored_mapping(self, paths: Sequence[str | Path], *, kind: SourceKind | None = None) -> SourceMapping | None:
+        """The mapping of `kohort.yaml` that these files fit, if there is one."""
+        from kohort.ingest import fits
+
+        fitting = (m for m in self.config.sources if kind in {None, m.kind} and fits(paths, m))
+        return next(fitting, None)
+
+    def confirm(self, mapping: SourceMapping) -> None:
+        """Keep a mapping in `kohort.yaml`, in place of an earlier one of that name."""
+        others = tuple(m for m in self.config.sources if m.name != mapping.name)
+        self._write_config(replace(self.config, sources=(*others, mapping)))
+
+    def ingest(
+        self,
+        *paths: str | Path,
+        kind: SourceKind | None = None,
+        mapping: SourceMapping | None = None,
+        progress: Progress = silent,
+    ) -> IngestReport:
+        """Read files into the event log: each row is stored, known already, or rejected and kept with its reason.
+
+        Args:
+            paths: Files, folders, patterns.
+            kind: What a row is, where the file does not make it plain.
+            mapping: How to read them; else the fitting one of `kohort.yaml`, else a proposal that leaves no question.
+            progress: Told the rows read.
+
+        Raises:
+            NeedsAnswer: The files allow more than one reading.
+        """
+        from kohort.ingest import ingest_files
+
+        chosen = mapping or self.stored_mapping(paths, kind=kind) or self.propose(paths, kind=kind).mapping
+        if chosen not in self.config.sources:
+            self.confirm(chosen)
+        return ingest_files(
+            paths,
+            chosen,
+            store=self.store,
+            zone=self.zone,
+            currency=self.currency,
+            controls=self.config.controls,
+            now=time.time_ns() // 1_000,
+            progress=progress,
+        )
+
+    def rejected(self, limit: int = 100) -> list[RejectedRow]:
+        """Rows that could not be used, oldest first."""
+        return self.store.state.rejected(limit=limit)
+
+    def export_rejected(self, path: str | Path) -> int:
+        """Write all rejected rows to a CSV to fix and bring back; says how many."""
+        from kohort.ingest import export_rejected
+
+        return export_rejected(path, store=self.store)
+
+    def retry_rejected(self, path: str | Path | None = None, *, progress: Progress = silent) -> IngestReport:
+        """Read rejected rows again, from a fixed CSV or as they were; those that succeed leave the list."""
+        from kohort.ingest import retry_rejected
+
+        return retry_rejected(
+            path,
+            mappings={m.name: m for m in self.config.sources},
+            store=self.store,
+            zone=self.zone,
+            currency=self.currency,
+            controls=self.config.controls,
+            now=time.time_ns() // 1_000,
+            progress=progress,
+        )
+
+    # -- looking at it ---------------------------------------------------------------------------------------------
+
+    def health(self, refresh: bool = False, *, progress: Progress = silent) -> HealthReport:
+        """Whether the data is good enough, what is odd in it, and what was done about it.
+
+        The report is kept until the data or the definitions change; `refresh` looks again anyway.
+        """
+        from kohort.health import report
+        from kohort.model.health import health_from_dict
+
+        def look() -> dict[str, Any]:
+            return report(
+                self.store, zone=self.zone, currency=self.currency, controls=self.config.controls, progress=progress
+            ).as_dict()
+
+        return health_from_dict(self._kept("health", look, refresh=refresh))
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of the overview; see `kohort.workspace.summary`."""
+        from kohort.workspace.summary import summary
+
+        def look() -> dict[str, Any]:
+            return summary(self.store.log.snapshot(), as_of=self.as_of(), currency=self.currency)
+
+        return {**self._kept("summary", look), "demo": self.is_demo}
+
+    def doctor(self) -> list[Check]:
+        """Whether the installation and this workspace are in order; each problem with what to do."""
+        from kohort.health.doctor import run_checks
+
+        return run_checks(self.root, self.store)
+
+    def as_of(self, text: str | None = None) -> int:
+        """An instant from what a person typed; the instant of the last event when nothing is typed.
+
+        Raises:
+            NotEnough: There are no events yet.
+        """
+        if text is not None:
+            return parse_instant(text, zone=self.zone)
+        from kohort.workspace.summary import last_instant
+
+        last = self._kept("last_instant", lambda: last_instant(self.store.log.snapshot()))
+        if last is None:
+            raise NotEnough("There is no data yet.", hint="Bring some in with: kohort ingest YOUR-FILES")
+        return int(last)
+
+    def features(self, as_of: int | str | None = None, *, progress: Progress = silent) -> FeatureTable:
+        """Every customer as they were at one moment; ids are the company's own customer numbers.
+
+        Args:
+            as_of: Microseconds UTC, or what a person types; the last event when not given.
+        """
+        import pyarrow as pa
+
+        from kohort.workspace.people import company_numbers
+
+        table = self.pseudonymous_features(as_of, progress=progress)
+        return replace(table, ids=pa.array(company_numbers(self.store.vault, table.ids.to_numpy()), pa.string()))
+
+    def pseudonymous_features(
+        self,
+        as_of: int | str | None = None,
+        *,
+        definitions: Sequence[FeatureDefinition] | None = None,
+        progress: Progress = silent,
+    ) -> FeatureTable:
+        """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's."""
+        from kohort.definitions.defaults import value_definition
+        from kohort.engines.evaluate import features
+
+        contents = self._profile()
+        return features(
+            self.store.log.snapshot(),
+            definitions if definitions is not None else self._definitions(contents),
+            as_of=as_of if isinstance(as_of, int) else self.as_of(as_of),
+            zone=self.zone,
+            currency=self.currency,
+            value=value_definition(contents),
+            progress=progress,
+        )
+
+    def _definitions(self, contents: DataProfile) -> tuple[FeatureDefinition, ...]:
+        """The definitions of `kohort.yaml`, or a good default set for what the data contains."""
+        from kohort.definitions.defaults import default_features
+
+        return self.config.features or default_features(contents, self.config.business)[1]
+
+    # -- segments --------------------------------------------------------------------------------------------------
+
+    def discover(
+        self,
+        *,
+        algorithm: str = "auto",
+        k: int | None = None,
+        micro: bool = False,
+        seed: int = 0,
+        as_of: int | str | None = None,
+        labels: str | None = None,
+        map_method: str = "pca",
+        progress: Progress = silent,
+    ) -> Found:
+        """Find groups of customers that behave alike, explain them, and keep the result until something is adopted.
+
+        See `kohort.discover` for the arguments; `labels` names a text feature that holds the company's own groups.
+        """
+        from kohort.workspace.found import find
+
+        return find(
+            self,
+            algorithm=algorithm,
+            k=k,
+            micro=micro,
+            seed=seed,
+            as_of=as_of,
+            labels=labels,
+            map_method=map_method,
+            progress=progress,
+        )
+
+    def segmentation(self, name: str | None = None) -> Segmentation | None:
+        """The adopted segmentation of that name; without a name the newest adopted one, else the latest found."""
+        from kohort.workspace.people import with_company_numbers
+
+        kept = self.store.state.segmentation(name)
+        return with_company_numbers(kept, self.store.vault) if kept else None
+
+    def segmentations(self) -> list[dict[str, Any]]:
+        """What was found and adopted, oldest first: id, name, version, as_of, k, adopted."""
+        return self.store.state.segmentations()
+
+    def adopt(self, name: str, *, progress: Progress = silent) -> dict[str, Any]:
+        """Keep the latest result of `discover` under a name; says its version, size, and who moved.
+
+        Raises:
+            NotEnough: Nothing was found yet, or it has no segments.
+        """
+        from kohort.workspace.found import latest
+
+        progress("Adopting", 0, 1)
+        movement = latest(self).adopt(name)
+        progress("Adopting", 1, 1)
+        found = self.segmentation(name)
+        assert found is not None
+        return {
+            "name": name,
+            "version": movement.version,
+            "customers": found.customers,
+            "segments": len(found.segments),
+            "movement": movement.as_dict(),
+        }
+
+    def run(self, name: str, as_of: int | str | None = None, *, progress: Progress = silent) -> Movement:
+        """Place everybody again with the adopted definition, on the data as it is now; says who moved.
+
+        Raises:
+            NotFound: Nothing is adopted under this name.
+        """
+        from kohort.discovery.assign import assigner_from_bytes
+        from kohort.segments import adopted, run
+        from kohort.workspace.found import keep_people
+
+        adopted(self.store, name)
+        table = self.pseudonymous_features(as_of, progress=progress)
+        movement = run(self.store, name, table, load=assigner_from_bytes)
+        keep_people(self, name, table)
+        return movement
+
+    def rename(self, name: str, segment: str, title: str) -> None:
+        """Give a segment (its id or its name) a name of your own; it survives finding the groups again."""
+        from kohort.segments import adopted, rename
+
+        titles = adopted(self.store, name).titles
+        by_title = {title.lower(): id_ for id_, title in titles.items()}
+        rename(self.store, name, segment if segment in titles else by_title.get(segment.lower(), segment), title)
+
+    def members(self, name: str, as_of: int | str | None = None) -> pa.Table:
+        """Who is in which segment: customer_id, segment, since (ISO, UTC), confidence, reason.
+
+        Args:
+            name: An adopted segmentation, or the name of one of its segments.
+            as_of: A moment; as the latest run left them when not given. Moments before the first run are answered with
+                the adopted definition on the data as it was then; `since` is missing there.
+
+        Raises:
+            NotFound: No segmentation or segment has this name.
+        """
+        from kohort.workspace.members import members
+
+        return members(self, name, None if as_of is None else as_of if isinstance(as_of, int) else self.as_of(as_of))
+
+    def members_page(self, segment_id: str, cursor: int = 0, limit: int = 50) -> dict[str, Any]:
+        """Some members of a segment with their features, the surest first: `rows`, `next` cursor, `columns`."""
+        from kohort.workspace.members import members_page
+
+        return members_page(self, segment_id, cursor, limit)
+
+    def report(self, path: str | Path = "report.html", *, name: str | None = None) -> Path:
+        """Write the self-contained HTML report of a segmentation (see `segmentation` for the default).
+
+        Raises:
+            NotEnough: Nothing was found yet.
+        """
+        from kohort.views.report import render_report
+
+        found = self.segmentation(name)
+        if found is None:
+            raise NotEnough("Nothing was found yet.", hint="Run: kohort discover")
+        text = render_report(found, summary=self.summary(), health=self.health(), name=self.name)
+        place = Path(path)
+        place.write_text(text, encoding="utf-8")
+        return place
+
+    def pin_definitions(self) -> None:
+        """Write the default features that are in use into `kohort.yaml`, so that they are seen, edited and kept."""
+        if not self.config.features:
+            self._write_config(replace(self.config, features=self._definitions(self._profile())))
+
+    @property
+    def threads(self) -> int:
+        """The one thread setting, KOHORT_THREADS, 1 when unset."""
+        from kohort.engines.duck import threads_setting
+
+        return threads_setting()
+
+    def _profile(self) -> DataProfile:
+        from kohort.definitions.defaults import DataProfile
+        from kohort.engines.evaluate import profile
+
+        return DataProfile(**self._kept("profile", lambda: asdict(profile(self.store.log.snapshot()))))
+
+    # -- kept answers ----------------------------------------------------------------------------------------------
+
+    def _kept(self, name: str, look: Any, *, refresh: bool = False) -> Any:
+        """The kept answer to a question, or a new one where the data or the definitions have changed since."""
+        from kohort.definitions.workspace_file import write
+
+        stamp = f"{self.store.log.snapshot().version}|{hash_text(write(self.config))}"
+        kept = self.store.state.get(f"kept.{name}")
+        if kept is not None and kept["stamp"] == stamp and not refresh:
+            return kept["answer"]
+        answer = look()
+        with self.store.write_lock():
+            self.store.state.set(f"kept.{name}", {"stamp": stamp, "answer": answer})
+        return answer
+
+    def _write_config(self, config: WorkspaceConfig) -> None:
+        from kohort.definitions.workspace_file import save
+
+        with self.store.write_lock():
+            save(config, self.root / CONFIG_FILE)
+        self.config = config
+
+
+def hash_text(text: str) -> str:
+    """A short digest, to see whether a text has changed."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
