@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kohort.store.files import flush_folder, write_whole
+from kohort.store.files import flush_file, flush_folder
 
 SORTED_BY = (("customer", "ascending"), ("ts", "ascending"), ("event_id", "ascending"))
 _ROW_GROUP = 131_072
@@ -45,17 +45,30 @@ def write_files(events: Path, table: pa.Table) -> list[BaseFile]:
     """
     order = pc.sort_indices(table, sort_keys=[("bucket", "ascending"), *SORTED_BY])
     buckets = np.asarray(table.column("bucket").combine_chunks().take(order))
-    edges = np.flatnonzero(np.diff(buckets)) + 1
-    plain = table.drop_columns(["bucket"])
-    found = []
-    for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(buckets)], strict=True):
-        if end > start:
-            found.append(write_sorted(events, int(buckets[start]), plain.take(order.slice(start, end - start))))
+    edges = [0, *(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(buckets)]
+    plain = table.drop_columns(["bucket"]).combine_chunks().to_batches()[0]
+    found: list[BaseFile] = []
+    while len(found) < len(edges) - 1:
+        # Rows of several buckets are put in order at once: half the cost of bucket by bucket, and memory stays flat.
+        first = edges[len(found)]
+        last = next((edge for edge in edges if edge >= first + _ROW_GROUP), edges[-1])
+        some = pa.Table.from_batches([plain.take(order.slice(first, last - first))])
+        for start, end in pairwise(edge for edge in edges if first <= edge <= last):
+            found.append(write_sorted(events, int(buckets[start]), some.slice(start - first, end - start)))
+    flush(events, found)
     return found
 
 
+def flush(events: Path, files: Sequence[BaseFile]) -> None:
+    """Makes new files and their names survive a power cut. All at once, after writing: a fraction of the time."""
+    for file in files:
+        flush_file(events / file.path)
+    for folder in {(events / file.path).parent for file in files} | {events}:
+        flush_folder(folder)
+
+
 def write_sorted(events: Path, bucket: int, table: pa.Table) -> BaseFile:
-    """Writes one file of events without `bucket`, sorted by SORTED_BY."""
+    """Writes one file of events without `bucket`, sorted by SORTED_BY. The caller flushes it."""
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -64,19 +77,15 @@ def write_sorted(events: Path, bucket: int, table: pa.Table) -> BaseFile:
         compression_level=1,
         row_group_size=_ROW_GROUP,
         use_dictionary=[n for n in table.column_names if n in _FEW_VALUES or n[:2] in {"p_", "t_"}],
-        write_statistics=True,
-        write_page_checksum=True,
+        write_statistics=["customer", "ts"],
         store_schema=False,
         sorting_columns=[pq.SortingColumn(table.column_names.index(name)) for name, _ in SORTED_BY],
     )
     data = memoryview(sink.getvalue())
     folder = events / f"bucket={bucket}"
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        flush_folder(events)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"part-{secrets.token_hex(12)}.parquet"
-    write_whole(path, data)
-    flush_folder(folder)
+    path.write_bytes(data)
     return BaseFile(
         path=f"{folder.name}/{path.name}",
         bucket=bucket,
@@ -113,10 +122,12 @@ def merge_files(events: Path, files: Sequence[BaseFile], schema: pa.Schema, *, r
     tables = [as_schema(pq.ParquetFile(events / file.path).read(), schema) for file in files]
     table = pa.concat_tables(tables)
     table = table.take(pc.sort_indices(table, sort_keys=list(SORTED_BY)))
-    return [
-        write_sorted(events, files[0].bucket, table.slice(start, rows_per_file).combine_chunks())
+    found = [
+        write_sorted(events, files[0].bucket, table.slice(start, rows_per_file))
         for start in range(0, table.num_rows, rows_per_file)
     ]
+    flush(events, found)
+    return found
 
 
 def as_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -147,13 +158,20 @@ class DeltaMirror:
         from deltalake import CommitProperties
         from deltalake.transaction import AddAction, RemoveAction, Transaction
 
-        table = self._open(schema)
-        known = _adds(table)
+        try:
+            table = self._open(schema)
+            known = _adds(table)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            # Nothing but the history of versions is lost: the state knows every file.
+            self.rebuild()
+            table, known = self._open(schema), {}
         now = int(time.time() * 1000)
         live = {file.path: file for file in files}
         new, gone = [f for p, f in live.items() if p not in known], sorted(known.keys() - live.keys())
         # Rows that only move into other files are no news to a reader who follows changes.
-        news = sum(f.rows for f in new) != sum(known[p][1] for p in gone)
+        news = sum(f.rows for f in new) != sum(known[p]["num_records"] for p in gone)
         adds = [AddAction(f.path, f.bytes, {"bucket": str(f.bucket)}, now, news, f.stats) for f in new]
         removes = [RemoveAction(p, news, now) for p in gone]
         if adds or removes:
@@ -166,19 +184,29 @@ class DeltaMirror:
             )
             self._flush()
 
-    def differences(self, files: Sequence[BaseFile]) -> list[str]:
+    def differences(self, files: Sequence[BaseFile], schema: pa.Schema, version: int) -> list[str]:
         """What a reader of the Delta log would see differently, in plain sentences."""
         from deltalake import DeltaTable
+        from deltalake import Schema as DeltaSchema
 
         if not files and not (self.events / "_delta_log").exists():
             return []
         try:
-            found = _adds(DeltaTable(str(self.events)))
-        except Exception as error:  # the reader's own errors have no common base
+            table = DeltaTable(str(self.events))
+            found, fields = _adds(table), {(f.name, str(f.type)) for f in table.schema().fields}
+            published = table.transaction_version(self.APP)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
             return [f"The Delta log cannot be read ({type(error).__name__})."]
-        expected = {f.path: (f.bytes, f.rows) for f in files}
+        expected = {f.path: _expected(f) for f in files}
         wrong = sorted(p for p in expected.keys() | found.keys() if expected.get(p) != found.get(p))
-        return [f"The Delta log does not agree about {p}." for p in wrong]
+        said = [f"The Delta log does not agree about {p}." for p in wrong]
+        if fields != {(f.name, str(f.type)) for f in DeltaSchema.from_arrow(schema).fields}:
+            said.append("The Delta log does not agree about the columns.")
+        if files and (published is None or published > version):
+            said.append("The Delta log does not agree about the version.")
+        return said
 
     def rebuild(self) -> None:
         """Forgets the Delta log; the next `publish` writes it anew. History of versions is lost, rows are not."""
@@ -204,20 +232,20 @@ class DeltaMirror:
         """The library does not flush its log to disk; we do, so that a power cut does not undo a publication."""
         log = self.events / "_delta_log"
         for path in sorted(log.glob("*.json"))[-2:]:
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
+            flush_file(path)
         flush_folder(log)
 
 
-def _adds(table: Any) -> dict[str, tuple[int, int]]:
-    """Path → (bytes, rows) of the files of a Delta table."""
-    actions: Mapping[str, Any] = pa.table(table.get_add_actions(flatten=True))
-    return {
-        path: (size, rows)
-        for path, size, rows in zip(
-            actions["path"].to_pylist(),
-            actions["size_bytes"].to_pylist(),
-            actions["num_records"].to_pylist(),
-            strict=True,
-        )
-    }
+def _adds(table: Any) -> dict[str, dict[str, Any]]:
+    """Path → what a Delta table says about each of its files; a figure it does not know is left out."""
+    rows = pa.table(table.get_add_actions(flatten=True)).drop_columns(["modification_time"]).to_pylist()
+    return {row["path"]: {name: value for name, value in row.items() if value is not None} for row in rows}
+
+
+def _expected(file: BaseFile) -> dict[str, Any]:
+    """What a Delta table must say about a file."""
+    stats = json.loads(file.stats)
+    found = {"path": file.path, "size_bytes": file.bytes, "partition.bucket": file.bucket, "num_records": file.rows}
+    for kind, name in (("min", "minValues"), ("max", "maxValues"), ("null_count", "nullCount")):
+        found |= {f"{kind}.{column}": value for column, value in stats[name].items()}
+    return found

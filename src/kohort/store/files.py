@@ -17,6 +17,15 @@ def flush_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def flush_file(path: Path) -> None:
+    """Makes the content of a file survive a power cut."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def write_whole(path: Path, *parts: bytes | memoryview, mode: int = 0o644) -> None:
     """Writes a file through a temporary name, flushed: nobody ever sees half of it. The caller flushes the folder."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

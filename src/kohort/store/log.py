@@ -190,13 +190,13 @@ class EventLog:
     def optimise(self) -> int:
         """Merges small files, bucket by bucket, and says how many files went. `vacuum` deletes them later."""
         with self._lock():
-            with self._database.read() as con:
-                files, columns = self._live(con), self._declared(con)
-            small: dict[int, list[BaseFile]] = {}
-            for file in files:
-                if file.rows < FILE_ROWS // 2:
-                    small.setdefault(file.bucket, []).append(file)
-            return sum(self._merge(group, columns) for group in small.values() if len(group) > 1)
+            return self._merge_small(more_than=1)
+
+    def republish(self) -> None:
+        """Writes the Delta log anew from the state, for when `check` says that it is damaged. Its old versions end."""
+        with self._lock():
+            self._mirror.rebuild()
+            self._publish()
 
     def vacuum(self, *, older_than_seconds: float = READER_SECONDS) -> int:
         """Deletes files that no snapshot younger than this needs, and leftovers of interrupted work; says how many."""
@@ -208,7 +208,7 @@ class EventLog:
             gone = [p for p, removed in known.items() if removed is not None and removed <= limit_us]
             stray = [
                 path
-                for path in [*self.events.glob("bucket=*/*"), *self.events.glob("bucket=*/.*.tmp")]
+                for path in self.events.glob("bucket=*/*")
                 if path.relative_to(self.events).as_posix() not in known and path.stat().st_mtime * 1e6 <= limit_us
             ]
             stray += [path for path in self.ids.glob("*") if path.name not in runs]
@@ -223,13 +223,13 @@ class EventLog:
     def check(self) -> list[str]:
         """What does not check out, in plain sentences: every file, every row group, the id index, the Delta log."""
         self.snapshot()
-        with self._database.read() as con:
-            files, runs = self._live(con), self._runs(con)
-            hot_rows = self._hot.rows(con)
+        with self._lock(), self._database.read() as con:
+            files, columns, runs = self._live(con), self._declared(con), self._runs(con)
+            hot_rows, version = self._hot.rows(con), Ledger(con).get("log")[0]
         found = []
         if sum(len(run) for run in runs) != sum(file.rows for file in files) + hot_rows:
             found.append("The id index does not know every event.")
-        return [*found, *self._mirror.differences(files)]
+        return [*found, *self._mirror.differences(files, event_schema(columns), version)]
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -317,6 +317,8 @@ class EventLog:
         for row in joined:
             (self.ids / row["path"]).unlink(missing_ok=True)
         self._publish()
+        if self._merge_small(more_than=SMALL_FILES):
+            self.vacuum()
 
     def _write_run(self, runs: Sequence[Run]) -> dict[str, object]:
         self.ids.mkdir(exist_ok=True)
@@ -329,12 +331,24 @@ class EventLog:
         return {"path": path.name, "rows": path.stat().st_size // 16, "sha256": sha256_of(path)}
 
     def _publish(self) -> None:
-        """Brings the Delta log up to the state, and merges a bucket's small files when there are too many."""
+        """Brings the Delta log up to the state."""
         with self._database.read() as con:
             files, columns = self._live(con), self._declared(con)
             version = Ledger(con).get("log")[0]
         if files:
             self._mirror.publish(files, event_schema(columns), version)
+
+    def _merge_small(self, *, more_than: int) -> int:
+        with self._database.read() as con:
+            files, columns = self._live(con), self._declared(con)
+        small: dict[int, list[BaseFile]] = {}
+        for file in files:
+            if file.rows < FILE_ROWS // 2:
+                small.setdefault(file.bucket, []).append(file)
+        gone = sum(self._merge(group, columns) for group in small.values() if len(group) > more_than)
+        if gone:
+            self._publish()
+        return gone
 
     def _merge(self, group: list[BaseFile], columns: dict[str, ColumnType]) -> int:
         full = event_schema(columns)
@@ -345,7 +359,6 @@ class EventLog:
             for file in group:
                 base_files.update(con, schema.base_file.c.path == file.path, removed_us=now_us)
             self._changed(con)
-        self._publish()
         return len(group)
 
     def _live(self, con: Connection) -> list[BaseFile]:

@@ -109,6 +109,9 @@ class Memberships:
             if latest is None:
                 return []
             table = schema.membership
+            of_all = sa.select(sa.func.count()).where(table.c.population == latest["population"])
+            if con.execute(of_all).scalar() != Ledger(con).get(_name(latest["population"], current=False))[0]:
+                raise _damaged()
             rows = con.execute(
                 sa.select(table)
                 .where(table.c.population == latest["population"], table.c.customer == customer)

@@ -36,7 +36,11 @@ class Ledger:
     def get(self, name: str) -> tuple[int, int]:
         """(rows, total); (0, 0) where nothing was ever entered."""
         found = self._con.execute(sa.select(ledger.c.rows, ledger.c.total).where(ledger.c.name == name)).first()
-        return (int(found[0]), int(found[1])) if found else (0, 0)
+        if found is None:
+            return (0, 0)
+        if not isinstance(found[0], int) or not isinstance(found[1], int):
+            raise Damaged("The ledger of the state does not check out.", hint="Restore state.db from a backup.")
+        return (found[0], found[1])
 
     def add(self, name: str, rows: int, total: int) -> None:
         had_rows, had_total = self.get(name)

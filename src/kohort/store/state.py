@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -114,14 +115,9 @@ class State(Memberships):
 
     def rejected_counts(self) -> dict[tuple[str, str], int]:
         """(source, code) → rows that are kept and were not retried."""
-        table = schema.rejected_row
         with self._database.read() as con:
-            found = con.execute(
-                sa.select(table.c.source, table.c.code, sa.func.count())
-                .where(table.c.retried_us.is_(None))
-                .group_by(table.c.source, table.c.code)
-            ).all()
-        return {(source, code): int(n) for source, code, n in found}
+            rows = rejected_rows.all(con)
+        return dict(Counter((row["source"], row["code"]) for row in rows if row["retried_us"] is None))
 
     def drop_rejected(self, ids: Sequence[int]) -> int:
         """Deletes kept rows; says how many there were."""

@@ -124,6 +124,8 @@ class Vault:
                 if customer not in found:
                     cipher = self._person(customer, wrapped)
                     found[customer] = unseal(cipher, ref, _about(customer, REF)).decode()
+            if missing := [key for key in wanted if key not in found]:
+                self._surely_unknown(missing)
         return [found.get(key) for key in wanted]
 
     # -- identifiers -----------------------------------------------------------------------------------------------
@@ -163,6 +165,7 @@ class Vault:
                     stored += self._insert_identities(rows)
                     rows = []
             if seen < len(people):
+                self._surely_unknown(sorted(people - {c for c, _ in self._rows("customer, wrapped", people)}))
                 raise NotFound("customer", "(pseudonym)")
             return stored + self._insert_identities(rows)
 
@@ -198,10 +201,13 @@ class Vault:
         with self._translated():
             person = list(self._rows("customer, wrapped, ref", {int(key)}))
             if not person:
+                self._surely_unknown([int(key)])
                 raise NotFound("customer", "(pseudonym)")
             customer, wrapped, ref = person[0]
             cipher = self._person(customer, wrapped)
             found = {REF: [unseal(cipher, ref, _about(customer, REF)).decode()]}
+            if not self._identities_checked:
+                self.check_identities()
             rows = self._con.execute(
                 "SELECT customer, kind, lookup, sealed, digest FROM identity WHERE customer = ?", (customer,)
             ).fetchall()
@@ -277,6 +283,11 @@ class Vault:
             rows += self._con.execute(f"SELECT {_PERSON} FROM person WHERE lookup IN ({marks})", some)
         found = _People.of(_check_people(rows), -1).find(lookups)
         return found if found.all() else self._load().find(lookups)
+
+    def _surely_unknown(self, customers: Sequence[int]) -> None:
+        """That nobody has these pseudonyms is believed only when the whole table has been checked."""
+        if np.isin(np.array(customers, dtype=np.int64), self._load().customers).any():
+            raise self._damaged()
 
     def _load(self) -> _People:
         """All lookups and pseudonyms, checked, and kept until another process or we change the vault."""
@@ -384,12 +395,14 @@ class Vault:
 
     def _generation(self) -> int:
         row = self._con.execute("SELECT rows FROM ledger WHERE name = 'generation'").fetchone()
-        if row is None:
+        if row is None or not isinstance(row[0], int):
             raise self._damaged()
-        return int(row[0])
+        return row[0]
 
     def _ledger(self, name: str, rows: int, total: int) -> None:
         had = self._con.execute("SELECT rows, total FROM ledger WHERE name = ?", (name,)).fetchone()
+        if had is None or not all(isinstance(value, int) for value in had):
+            raise self._damaged()
         self._con.execute(
             "UPDATE ledger SET rows = ?, total = ? WHERE name = ?", (had[0] + rows, signed(had[1] + total), name)
         )
