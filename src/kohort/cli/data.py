@@ -50,11 +50,10 @@ def ingest(door: Door, *, paths: tuple[str, ...], kind: SourceKind | None, map_f
 
     Reading the same rows again adds nothing. Rows that cannot be used are kept; see `kohort rejected list`.
     """
-    from kohort.cli.mapping import read_mapping
     from kohort.cli.pages import ingested
 
     with door.open() as ws:
-        mapping = read_mapping(map_file) if map_file else _mapping(door, ws, paths, kind)
+        mapping = _mapping(door, ws, paths, kind, map_file)
         with door.progress() as progress:
             report = ws.ingest(*paths, kind=kind, mapping=mapping, progress=progress)
     return Result(report.as_dict(), lambda screen: ingested(screen, report))
@@ -156,21 +155,28 @@ def retry(door: Door, *, file: str | None) -> Result:
     return Result(report.as_dict(), lambda screen: ingested(screen, report))
 
 
-def _mapping(door: Door, ws: Workspace, paths: tuple[str, ...], kind: SourceKind | None) -> SourceMapping | None:
-    """The mapping we propose where none is stored that fits; shown before anything is read."""
+def _mapping(
+    door: Door, ws: Workspace, paths: tuple[str, ...], kind: SourceKind | None, map_file: str | None
+) -> SourceMapping:
+    """How to read the files: as told, as stored, or as we propose, which is shown before anything is read."""
+    from kohort.cli.mapping import read_map_file
     from kohort.cli.pages import mapping_proposed
+    from kohort.ingest import propose
 
-    stored = ws.stored_mapping(paths, kind=kind)
+    told = read_map_file(map_file) if map_file else {}
+    if not isinstance(told, dict):
+        return told
+    stored = None if told else ws.stored_mapping(paths, kind=kind)
     if stored is not None:
         return stored
+    taken = [m.name for m in ws.config.sources]
     try:
-        proposal = ws.propose(paths, kind=kind)
+        proposal = propose(paths, kind=kind, zone=ws.zone, currency=ws.currency, answers=told, taken=taken)
     except NeedsAnswer as error:
-        hint = "Answer with --as, with a mapping file (--map FILE), or in kohort.yaml under `sources`."
-        raise NeedsAnswer(error.message, error.questions, hint=error.hint or hint) from error
+        hint = "Write the answers into a file and give it with --map. What a row is can also be said with --as."
+        raise NeedsAnswer(error.message, error.questions, hint=hint) from error
     if not door.as_json:
         mapping_proposed(door.notes, proposal)
-    ws.confirm(proposal.mapping)
     return proposal.mapping
 
 

@@ -193,13 +193,17 @@ def print_json(data: dict[str, Any]) -> None:
 
 
 def clean(text: str) -> str:
-    """Text without control characters: file names and data must not steer the terminal.
+    """Text without control characters and half characters: file names and data must not steer the terminal.
 
     Example:
         >>> clean("a\\x1b[31mb")
         'a�[31mb'
     """
-    return "".join("\ufffd" if (c < " " and c not in "\n\t") or "\x7f" <= c <= "\x9f" else c for c in text)
+    return "".join("\ufffd" if _harmful(c) else c for c in text)
+
+
+def _harmful(c: str) -> bool:
+    return (c < " " and c not in "\n\t") or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff"
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,10 @@ from kohort.errors import WrongUsage
 from kohort.model.serving import SERVE_HOST, SERVE_PORT
 
 if TYPE_CHECKING:
-    from kohort.model.feature import FeatureTable
+    from collections.abc import Sequence
+
+    import numpy as np
+
     from kohort.model.segmentation import Segmentation
 
 ALGORITHMS = ("auto", "kmeans", "hierarchical", "hdbscan", "mixture")
@@ -88,7 +91,9 @@ def demo(door: Door, *, folder: str, no_serve: bool, port: int) -> Result:
 def _discover_workspace(
     door: Door, *, adopt: str | None, as_of: str | None, out: str | None, id_column: None, **how: Any
 ) -> Segmentation:
-    from kohort.cli.files import write_table
+    import pyarrow as pa
+
+    from kohort.workspace.people import company_numbers
 
     with door.open() as ws:
         moment = None if as_of is None else ws.as_of(as_of)
@@ -99,7 +104,9 @@ def _discover_workspace(
         if out and out.lower().endswith(".json"):
             _write_json(out, found.segmentation)
         elif out:
-            write_table(found.members(), out)
+            ids = pa.array(company_numbers(ws.store.vault, found.table.ids.to_numpy()), pa.string())
+            labels = _labels(found.segmentation, found.groups, found.segment_of)
+            _write_people(door, out, {"customer_id": ids, "segment": labels, "confidence": found.confidence})
         segmentation: Segmentation = found.segmentation
         return segmentation
 
@@ -126,25 +133,28 @@ def _discover_table(
     if out and out.lower().endswith(".json"):
         _write_json(out, found.segmentation)
     elif out:
-        _write_labels(out, table, found, id_column or _first_column(file))
+        labels = _labels(found.segmentation, found.grouping.labels, found.segment_of)
+        name = id_column or "id"
+        _write_people(door, out, {name: table.ids, "segment": labels, "confidence": found.grouping.confidence})
     segmentation: Segmentation = found.segmentation
     return segmentation
 
 
-def _write_labels(out: str, table: FeatureTable, found: Any, id_name: str) -> None:
-    """Who is in which segment: id, segment (empty = left out) and confidence."""
+def _labels(found: Segmentation, groups: np.ndarray, segment_of: Sequence[str]) -> list[str | None]:
+    """Name of each customer's segment; None = left out."""
+    titles = {s.id: s.name for s in found.segments}
+    names = [titles.get(s, s) for s in segment_of]
+    return [names[g] if 0 <= g < len(names) else None for g in groups.tolist()]
+
+
+def _write_people(door: Door, out: str, columns: dict[str, Any]) -> None:
     import pyarrow as pa
 
-    from kohort.cli.files import write_table
+    from kohort.cli.files import say_formulas, write_table
 
-    ids = [s.id for s in found.segmentation.segments]
-    labels = [ids[i] if 0 <= i < len(ids) else None for i in found.grouping.labels.tolist()]
-    columns = [table.ids, pa.array(labels, pa.string()), pa.array(found.grouping.confidence)]
-    write_table(pa.table(columns, names=[id_name, "segment", "confidence"]), out)
-
-
-def _first_column(_file: str) -> str:
-    return "id"
+    if columns["segment"].count(None) == len(columns["segment"]):
+        columns["segment"] = pa.nulls(len(columns["segment"]), pa.string())
+    say_formulas(door.note, write_table(pa.table(columns), out))
 
 
 def _write_json(out: str, found: Segmentation) -> None:

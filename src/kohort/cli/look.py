@@ -52,7 +52,7 @@ def adopt(door: Door, *, name: str) -> Result:
 
     with door.open() as ws, door.progress() as progress:
         found = ws.adopt(name, progress=progress)
-    return Result(found, lambda screen: adopted(screen, name, found))
+    return Result(found, lambda screen: adopted(screen, found))
 
 
 @command(segments, "run", short_help="Assign everybody again on newer data; who moved?")
@@ -62,8 +62,8 @@ def run(door: Door, *, name: str, as_of: str | None) -> Result:
     """Assign everybody on later data. Segments keep their names and meaning; the result says who moved."""
     from kohort.cli.pages import moved
 
-    with door.open() as ws:
-        movement = ws.run(name, as_of=None if as_of is None else ws.as_of(as_of))
+    with door.open() as ws, door.progress() as progress:
+        movement = ws.run(name, as_of=None if as_of is None else ws.as_of(as_of), progress=progress)
     return Result(movement.as_dict(), lambda screen: moved(screen, movement))
 
 

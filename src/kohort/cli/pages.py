@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from kohort.cli.screen import Screen, bar
 from kohort.views.formats import EN
-from kohort.views.words import HEALTH, SEVERITY, VERDICT, steadiness
+from kohort.views.words import HEALTH, SEVERITY, VERDICT, plural, steadiness
 
 if TYPE_CHECKING:
     from kohort.health.doctor import Check
     from kohort.model.feature import FeatureTable
-    from kohort.model.health import Finding, HealthReport
+    from kohort.model.health import Finding, HealthReport, Severity
     from kohort.model.segmentation import Segment, Segmentation
     from kohort.model.source import IngestReport
+    from kohort.segments.movement import Movement
 
 SAMPLES_SHOWN = 2
+FAILED: dict[Severity, str] = {"problem": "Needs a fix", "warning": "Worth a look", "info": "Good to know"}
 FILES_SHOWN = 15
+MOVES_SHOWN = 10
 
 
 def workspace_made(screen: Screen, found: Mapping[str, str]) -> None:
@@ -30,13 +33,7 @@ def mapping_proposed(screen: Screen, proposal: Any) -> None:
     """The mapping we are about to use, with values of the file beside it."""
     mapping = proposal.mapping
     screen.line(f"Read as {mapping.kind}, under the name {mapping.name}:", "bold")
-    roles = {column: role.replace("_", " ") for role, column in mapping.columns.items()}
-    used = list(roles.items())
-    used += [(c, f"kept as {kind}") for c, kind in mapping.properties.items()]
-    used += [(c, f"sealed ({kind})") for c, kind in mapping.identities.items()]
-    used += [(c, f"left out: {reason}") for c, reason in mapping.ignored.items()]
-    sealed = set(mapping.identities)
-    rows = [(c, meaning, "" if c in sealed else _examples(proposal.examples, c)) for c, meaning in used]
+    rows = [(str(e["column"]), str(e["use"]), _examples(e["examples"])) for e in proposal.examples]
     screen.table([("column", "left"), ("used as", "left"), ("for example", "left")], rows)
     for note in proposal.notes:
         screen.line(f"  {note}")
@@ -197,7 +194,9 @@ def _segments(screen: Screen, found: Segmentation) -> None:
 
 def _tiers(screen: Screen, alternatives: Mapping[str, Any]) -> None:
     tiers = alternatives.get("tiers") or []
-    screen.line("Instead, customers by what they spend:")
+    if alternatives.get("text"):
+        screen.line(str(alternatives["text"]))
+    screen.line("Instead, customers by what they bring in:")
     screen.table(
         [("tier", "left"), ("customers", "right"), ("share of revenue", "left")],
         [
@@ -238,22 +237,29 @@ def segmentation_list(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None
     )
 
 
-def adopted(screen: Screen, found: Segmentation) -> None:
-    screen.line(f"{found.name} is adopted: {len(found.segments)} segments, {EN.number(found.customers)} customers.")
+def adopted(screen: Screen, found: Mapping[str, Any]) -> None:
+    screen.line(
+        f"{found['name']} is adopted (version {found['version']}): {plural(found['segments'], 'segment')}, "
+        f"{plural(found['customers'], 'customer')}.",
+        "bold",
+    )
 
 
-def moved(screen: Screen, movement: Mapping[str, Any]) -> None:
+def moved(screen: Screen, movement: Movement) -> None:
     """Who moved between two moments, the largest moves first."""
-    screen.line(str(movement.get("text") or "Everybody was assigned again."), "bold")
-    moves = movement.get("moves") or []
-    if moves:
+    titles = {s.segment: s.name for s in movement.segments}
+    screen.line(movement.text or "Everybody was assigned again.", "bold")
+    changed = [f for f in movement.flows if f.source != f.target]
+    if changed:
         screen.table(
             [("from", "left"), ("to", "left"), ("customers", "right")],
             [
-                (str(m.get("from") or "new"), str(m.get("to") or "left out"), EN.number(m.get("customers")))
-                for m in moves
+                (titles.get(f.source, f.source) or "–", titles.get(f.target, f.target) or "–", EN.number(f.customers))
+                for f in changed[:MOVES_SHOWN]
             ],
         )
+    for segment in movement.segments:
+        screen.line(segment.text)
 
 
 def member_counts(screen: Screen, data: Mapping[str, Any]) -> None:
@@ -272,7 +278,7 @@ def checks_done(screen: Screen, checks: Sequence[Check]) -> None:
     """Failed checks first, each with what to do; then how many are in order."""
     for check in checks:
         if not check.ok:
-            word, _ = SEVERITY[check.severity]
+            word = FAILED[check.severity]
             screen.line(f"{word}: {check.text}", "bold" if check.severity == "problem" else "")
             screen.line(f"  {check.fix}")
     good = sum(c.ok for c in checks)
@@ -288,9 +294,9 @@ def demo_done(screen: Screen, data: Mapping[str, Any], found: Segmentation) -> N
     )
 
 
-def _examples(rows: Sequence[Mapping[str, Any]], column: str) -> str:
-    values = dict.fromkeys(str(r[column]) for r in rows if r.get(column) not in (None, ""))
-    return ", ".join(v if len(v) <= 30 else v[:29] + "…" for v in list(values)[:3])
+def _examples(values: Sequence[Any]) -> str:
+    texts = dict.fromkeys(str(v) for v in values if v not in (None, ""))
+    return ", ".join(v if len(v) <= 30 else v[:29] + "…" for v in list(texts)[:3])
 
 
 def _cell(value: Any) -> str:

@@ -44,11 +44,10 @@ class Screen:
             table.add_column(Text(name), justify=align, overflow="fold")
         for row in rows:
             table.add_row(*(Text(clean(cell)) for cell in row))
-        self._console.print(Padding(table, (0, 0, 0, indent)))
+        self._console.print(Padding(table, (0, 0, 0, indent), expand=False))
 
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Names and values, one pair per line."""
-        from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
 
@@ -57,7 +56,7 @@ class Screen:
         table.add_column(overflow="fold")
         for name, value in pairs:
             table.add_row(Text(clean(name)), Text(clean(value)))
-        self._console.print(Padding(table, (0, 0, 0, 0)))
+        self._console.print(table)
 
 
 def bar(share: float | None, cells: int = BAR_CELLS) -> str:

@@ -1,0 +1,68 @@
+"""Whatever is typed after `kohort`, it ends with 0, 1, 2 or 3 and a sentence: never a traceback, never a surprise."""
+
+import json
+import random
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from kohort.cli.app import app
+
+# `serve` and `demo` start long work where they succeed; they have their own tests.
+WORDS = (
+    "init ingest health features discover segments members report rejected doctor list show adopt run rename export "
+    "retry --json --help -w --workspace --as --map --as-of --out --table --id --algorithm --k --micro --seed --adopt "
+    "--limit --values --refresh --name --timezone --currency --business --version -h --no-such -x --"
+).split()
+VALUES = (
+    "orders.csv table.csv broken.parquet empty.csv folder shop missing.csv *.csv out.csv out.parquet out.json out.html "
+    "auto kmeans mixture 2 3 0 -1 99999999999999999999 1e5 NaN events orders customers 2011-12-09 2011-13-45 "
+    "9999-12-31 0001-01-01 Europe/London Mars/Base GBP gbp € Main s1 id visits no_such_column = + - @ "
+).split() + ["", " ", "a b", "\udce4", "\x1b[31m", "'; DROP TABLE x; --", "x" * 5_000, "日本", "{}", "%s", "..."]
+
+
+def argument_lists(seed, n):
+    rng = random.Random(seed)
+    for _ in range(n):
+        size = rng.randint(0, 7)
+        yield [rng.choice(WORDS) if rng.random() < 0.55 else rng.choice(VALUES) for _ in range(size)]
+
+
+@pytest.fixture
+def somewhere(tmp_path, monkeypatch):
+    """A folder with good, broken and empty files to stumble over."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("KOHORT_DEBUG", raising=False)
+    rows = "\n".join(f"{i},{i % 7},{i % 3}" for i in range(40))
+    (tmp_path / "table.csv").write_text(f"id,visits,orders\n{rows}\n")
+    (tmp_path / "orders.csv").write_text(
+        "order,customer,date,product,quantity,price\n1,7,2024-01-02,a,2,1.50\n2,8,2024-01-03,b,1,2.50\n"
+    )
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and nothing more")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "folder").mkdir()
+
+
+def check(seed, n):
+    for arguments in argument_lists(seed, n):
+        told = CliRunner().invoke(app, arguments)
+        where = f"kohort {arguments!r}\n{told.output[-2000:]}"
+        assert told.exit_code in {0, 1, 2, 3}, where
+        assert told.exception is None or isinstance(told.exception, SystemExit), where
+        assert "Traceback" not in told.output, where
+        assert not re.search(r"^unexpected: |\"unexpected\"", told.output, re.MULTILINE), where
+        asked = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        if "--json" in asked and not {"--help", "-h", "--version"} & set(arguments):
+            assert isinstance(json.loads(told.stdout), dict), where
+
+
+def test_random_arguments(somewhere):
+    check(1, 150)
+
+
+@pytest.mark.ci
+def test_many_random_arguments(somewhere):
+    for seed in range(2, 42):
+        check(seed, 50)
