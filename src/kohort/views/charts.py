@@ -358,7 +358,7 @@ def _lines(shown: Sequence[Candidate], sentence: str, width: float) -> str:
         ends.append((points[-1][1], points[-1][0], way, words.colour(i)))
     ends.sort()
     for (_, x, way, css), y in zip(ends, spread([e[0] for e in ends], 16, top, bottom), strict=True):
-        name = fit(words.ALGORITHMS[way][0], width - right - 12)
+        name = words.ALGORITHMS[way][0] if width > 400 else words.ALGORITHMS[way][0].split()[0]
         parts.append(
             f'<path class="lead {css}" d="M{n(x + 5)} {n(_end_y(ends, way))}L{n(right + 2)} {n(y)}"/>'
             f'<text class="t-s" x="{n(right + 8)}" y="{n(y + 4)}">{text(name)}</text>'

@@ -8,7 +8,7 @@ from typing import Any
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Candidate, Segment, Segmentation
 from kohort.views import charts, words
-from kohort.views.formats import EN
+from kohort.views.formats import EN, UNKNOWN
 
 Figures = list[dict[str, Any]]
 
@@ -158,7 +158,8 @@ def methods(found: Segmentation) -> Figures:
             ),
             ("Easy to explain", words.easy(best.explainability), ""),
         ]
-        rows.append({"name": name, "text": best.note or text, "chosen": best.chosen, "figures": figures})
+        note = "" if best.chosen else words.sentence(best.note)
+        rows.append({"name": name, "text": text, "note": note, "chosen": best.chosen, "figures": figures})
     return rows
 
 
@@ -209,9 +210,15 @@ def how_good(found: Segmentation) -> Figures:
             "It can be explained",
             f"A few short rules put {EN.in_100(best.explainability)} customers in the right group.",
         )
-    for text in found.warnings:
-        add(False, "Keep in mind", text)
+    if found.warnings:
+        add(False, "Keep in mind", " ".join(found.warnings))
     return rows
+
+
+def slices(found: Segmentation) -> list[tuple[Segment, list[Segment]]]:
+    """Finer slices by the segment they are cut from, in the order of the segments."""
+    groups = [(s, [m for m in found.micro if m.parent == s.id]) for s in found.segments]
+    return [(parent, group) for parent, group in groups if group]
 
 
 def evidence(found: Segmentation) -> list[tuple[str, str]]:
@@ -225,6 +232,8 @@ def evidence(found: Segmentation) -> list[tuple[str, str]]:
 
 
 def _figure(value: object) -> str:
+    if value is None:
+        return UNKNOWN
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):

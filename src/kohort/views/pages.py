@@ -128,7 +128,9 @@ def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue") -> str
         "growth": lambda s: -(words.trend_words(s)[0] or 0),
     }
     rows = sorted(found.segments, key=keys[sort])
-    return _page("segments.html", shell, "segments", found, rows=rows, sort=sort, sorts=SORTS)
+    return _page(
+        "segments.html", shell, "segments", found, rows=rows, sort=sort, sorts=SORTS, slices=findings.slices(found)
+    )
 
 
 def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
@@ -227,13 +229,14 @@ def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> s
 
 
 def choice(found: Segmentation) -> str:
-    """Which grouping came out best, in one sentence; empty where none was measured."""
+    """Which grouping came out best and on what grounds; empty where none was measured."""
     picked = findings.chosen(found)
     if picked is None or picked.stability is None:
         return ""
     return (
-        f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups came out best: "
-        f"{words.holds(picked.stability)} customers stay in their group when we check again."
+        f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups came out best when everything is weighed: "
+        "how well groups hold when re-checked, how clearly they differ, their sizes, what they say about money and how "
+        f"easily they are explained. {words.holds(picked.stability)} customers stay in their group when we check again."
     )
 
 

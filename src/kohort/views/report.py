@@ -75,6 +75,7 @@ def render_report(
         people={s.id: pages.people(segmentation, s) for s in segmentation.segments},
         comparison=charts.comparison(segmentation.candidates),
         evidence=findings.evidence(segmentation),
+        slices=findings.slices(segmentation),
         glossary=GLOSSARY,
     )
 

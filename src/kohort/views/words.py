@@ -261,3 +261,14 @@ def unit_of(name: str, units: dict[str, str] | None = None) -> str:
     if name.endswith("_share"):
         return "share"
     return "money" if name in {"spend", "order_value", "revenue", "value", "price", "amount"} else "number"
+
+
+def slice_name(piece: Segment, parent: Segment) -> str:
+    """Name of a finer slice where its segment is named beside it: without repeating that."""
+    name = piece.name.removeprefix(parent.name).lstrip(" ·:-")
+    return name[:1].upper() + name[1:] if name else piece.name
+
+
+def sentence(note: str) -> str:
+    """A note as the end of a sentence: with a full stop, once."""
+    return note if not note or note.endswith((".", "!", "?")) else f"{note}."
