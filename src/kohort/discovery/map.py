@@ -129,8 +129,10 @@ def _axes(table: FeatureTable, grouping: Grouping, directions: np.ndarray) -> tu
             if weights[column] < AXIS_SHARE * weights.max() or len(parts) == 3:
                 break
             info = by_name.get(name)
+            if info is None or info.type == "text" or name in told:
+                continue
             sense = _sense(table, grouping, int(column)) * np.sign(directions[column, axis])
-            if info is None or info.type == "text" or not sense or name in told:
+            if not sense:
                 continue
             told.add(name)
             parts.append(axis_words(info, higher=sense > 0))

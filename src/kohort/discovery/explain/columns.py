@@ -25,6 +25,10 @@ _IDEAS: tuple[tuple[str, Idea, Unit], ...] = (
 )
 
 
+GOOGOL = 1e100
+"""No quantity of a customer is beyond this; such a number is taken for missing, as infinity is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One feature's values in the order of the table.
@@ -102,6 +106,9 @@ def _column(info: FeatureInfo, array: object) -> Column:
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int32)
         return Column(info, codes, tuple(str(level) for level in encoded.dictionary.to_pylist()))
     values = numbers(array)
+    absurd = np.abs(values) > GOOGOL
+    if absurd.any():
+        values = np.where(absurd, np.nan, values)
     known = values[~np.isnan(values)]
     whole = info.type == "number" and info.unit not in ("money", "share") and bool((known == np.floor(known)).all())
     return Column(info, values, whole=whole)

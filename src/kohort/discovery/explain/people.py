@@ -16,6 +16,9 @@ from kohort.model.feature import FeatureTable
 SHOWN = 4
 EDGES = 3
 ODD = 2
+BORDER = 0.12
+"""On the edge: own and other middle are about equally far, within this share of both distances together."""
+
 
 Row = dict[str, Any]
 
@@ -93,12 +96,12 @@ def people(
     typical = list(by_distance[:SHOWN])
     odd = [p for p in by_distance[::-1] if _odd(space, mine, p) and p not in typical][:ODD]
     limit = float(np.quantile(space.own[mine], 0.95))
-    ratio = np.abs(np.log(np.maximum(space.own[mine], 1e-9) / np.maximum(space.nearest_other[mine], 1e-9)))
+    halfway = _halfway(space.own[mine], space.nearest_other[mine])
     taken = {*typical, *odd}
     between = [
         p
-        for p, r in sorted(zip(mine.tolist(), ratio.tolist(), strict=True), key=lambda pair: (pair[1], pair[0]))
-        if r < 0.25 and space.own[p] <= limit and p not in taken
+        for p, r in sorted(zip(mine.tolist(), halfway.tolist(), strict=True), key=lambda pair: (pair[1], pair[0]))
+        if r < BORDER and space.own[p] <= limit and p not in taken
     ][:EDGES]
 
     def row(point: int, **extra: str) -> Row:
@@ -120,6 +123,13 @@ def people(
     )
 
 
+def _halfway(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """0 = just between two middles, 1 = at one of them or far from any other."""
+    far = ~np.isfinite(other)
+    together = np.where(far, 1.0, np.maximum(own + other, 1e-9))
+    return np.where(far, 1.0, np.abs(np.where(far, 0.0, other) - own) / together)
+
+
 def _odd(space: Space, mine: np.ndarray, point: int) -> bool:
     """Farther out than the group's spread allows for: beyond the upper quartile by three quartile distances."""
     low, high = np.quantile(space.own[mine], [0.25, 0.75])
@@ -135,7 +145,7 @@ def _why_odd(row: int, columns: Sequence[Column], facts: Sequence[Fact], currenc
             continue
         if value is None or not isinstance(value, (int, float)):
             continue
-        scale = max(abs(fact.value), float(np.nanstd(column.values[:10_000])) * 0.5, 1e-9)
+        scale = max(abs(fact.value), 0.5 * _spread(column), 1e-9)
         here = abs(float(value) - fact.value) / scale
         if here > strangeness:
             best, strangeness = i, here
@@ -143,3 +153,10 @@ def _why_odd(row: int, columns: Sequence[Column], facts: Sequence[Fact], currenc
         return ""
     value = columns[best].at(row)
     return sentences.why_odd(columns[best].info, value, facts[best].value, currency)
+
+
+def _spread(column: Column) -> float:
+    """Width of the middle half of a column, from its first ten thousand values."""
+    known = column.values[:10_000]
+    known = known[~np.isnan(known)]
+    return float(np.subtract(*np.percentile(known, [75, 25]))) if len(known) else 0.0

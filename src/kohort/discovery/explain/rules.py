@@ -25,6 +25,8 @@ LEVELS = 8
 PRICE = 0.015
 """F-measure that one more condition must add: a shorter rule is worth a little precision."""
 
+_NOTHING = 1e-100
+
 PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*_[a-z0-9_]*")
 """Names with an underscore are no words of SQL; anything else is quoted."""
 
@@ -71,11 +73,11 @@ def human(value: float, spread: float) -> float:
         >>> human(61.3, 500), human(0.0437, 1), human(1234, 9000), human(7.3, 20), human(37.13, 0.5)
         (60.0, 0.045, 1200.0, 7.5, 37.15)
     """
-    if value == 0 or not math.isfinite(value):
+    if abs(value) < _NOTHING or not math.isfinite(value):
         return 0.0
     power = 10.0 ** math.floor(math.log10(abs(value)))
     step = power * (0.5 if abs(value) / power >= 2 else 0.1)
-    if spread > 0:
+    if spread > _NOTHING:
         step = min(step, _round_step(spread / 8))
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return round(round(value / step) * step, decimals)
