@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kohort.health import findings as say
-from kohort.health.facts import Facts, Row, gather
+from kohort.health.facts import Facts, Row, gather, look_at
 from kohort.health.returns import ReturnFacts, return_facts
 from kohort.health.score import judge, score_parts
 from kohort.model.clock import DAY_US, iso
@@ -79,9 +79,10 @@ def report_on(
     moment = as_of if as_of is not None else newest if newest is not None else LATEST
     # Traits of a table without dates are known since ever; those learned after the newest event count as well.
     horizon = as_of if as_of is not None else LATEST
-    facts = gather(con, as_of=horizon, day=min(moment, LATEST) // DAY_US, columns=columns)
+    look_at(con, as_of=horizon)
+    facts = gather(con, day=min(moment, LATEST) // DAY_US, columns=columns)
     progress("Looking at the data", 1, 3)
-    returned = return_facts(con, as_of=horizon)
+    returned = return_facts(con)
     progress("Looking at the data", 2, 3)
     sources = _sources(facts, batches)
     verdict, text = judge(facts)

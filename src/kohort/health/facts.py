@@ -82,12 +82,12 @@ class Facts:
 _MONTH = "12 * year(DATE '1970-01-01' + local_day) + month(DATE '1970-01-01' + local_day) - 1"
 
 _CELLS = f"""
-SELECT batch, event, line_kind, customer IS NULL AS anonymous, coalesce(duplicate_line, false) AS duplicate,
-       coalesce(sign(quantity), 0) AS direction, coalesce(sign(amount), 0) AS money_sign, currency,
-       fx_day IS NOT NULL AS converted, amount IS NULL AS unknown_amount, ts > received_at + {DAY_US} AS future,
+SELECT batch, event, line_kind, customer IS NULL AS anonymous, duplicate_line AS duplicate,
+       coalesce(sign(quantity), 0) AS direction, coalesce(sign(amount), 0) AS money_sign, currency, converted,
+       amount IS NULL AS unknown_amount, future,
        {_MONTH} AS month,
        count(*) AS n, CAST(coalesce(sum(amount), 0) AS BIGINT) AS a
-FROM seen GROUP BY ALL
+FROM core GROUP BY ALL
 """
 
 _CUSTOMERS = """
@@ -96,12 +96,12 @@ SELECT count(*) AS "all", count(*) FILTER (bought > 0) AS complete, count(*) FIL
 FROM (SELECT customer, max(local_day) AS last_day,
              count(*) FILTER (event <> 'identify') AS events,
              count(*) FILTER ({goods} AND quantity > 0 AND amount > 0) AS bought
-      FROM seen WHERE customer IS NOT NULL GROUP BY customer)
+      FROM core WHERE customer IS NOT NULL GROUP BY customer)
 """
 
 _MONTHS = f"""
 SELECT {_MONTH} AS month, count(DISTINCT customer) AS customers
-FROM seen WHERE event <> 'identify' GROUP BY 1 ORDER BY 1
+FROM core WHERE event <> 'identify' GROUP BY 1 ORDER BY 1
 """
 
 _NAMES = """
@@ -115,15 +115,15 @@ GROUP BY product ORDER BY lines DESC, product
 
 _REPEATS = f"""
 SELECT CAST(coalesce(sum(n - 1), 0) AS BIGINT) AS n, CAST(coalesce(sum(a), 0) AS BIGINT) AS a
-FROM (SELECT count(*) AS n, sum(amount) AS a FROM seen
+FROM (SELECT count(*) AS n, sum(amount) AS a FROM core
       WHERE {GOODS} AND quantity > 0 AND customer IS NOT NULL
       GROUP BY customer, product, local_day HAVING min(order_id) <> max(order_id))
 """
 
 _BOUGHT = f"{GOODS} AND quantity > 0 AND amount > 0"
 _ABSURD = f"""
-WITH lines AS (SELECT product, order_id, event_id, ts, quantity, amount, amount / quantity::DOUBLE AS price
-               FROM seen WHERE {_BOUGHT}),
+WITH lines AS (SELECT product, order_id, ts, quantity, amount, amount / quantity::DOUBLE AS price
+               FROM core WHERE {_BOUGHT}),
      typical AS (SELECT product, median(quantity) AS quantity, median(price) AS price FROM lines
                  GROUP BY product HAVING count(*) >= {TYPICAL_NEEDS_LINES}),
      odd AS (SELECT CASE WHEN l.quantity > {ABSURD_QUANTITY} * t.quantity THEN 'absurd_quantity'
@@ -132,20 +132,20 @@ WITH lines AS (SELECT product, order_id, event_id, ts, quantity, amount, amount 
              FROM lines l JOIN typical t USING (product))
 SELECT code, count(*) AS n, CAST(sum(amount) AS BIGINT) AS a,
        max_by({{'order': order_id, 'product': product, 'quantity': quantity, 'amount': amount, 'ts': ts}},
-              (CASE WHEN code = 'absurd_price' THEN price ELSE amount END, event_id), {SAMPLE_ROWS}) AS sample
+              (CASE WHEN code = 'absurd_price' THEN price ELSE amount END, order_id, ts), {SAMPLE_ROWS}) AS sample
 FROM odd WHERE code IS NOT NULL GROUP BY code
 """
 
-# The most expensive rows first: a sample is for finding mistakes that matter. Goods show their name; on other lines it
-# is free text ("adjustment by …") that can name a person.
+# The most expensive rows first: a sample is for finding mistakes that matter. No names of products: on lines that are
+# not goods they are free text ("adjustment by …") that can name a person.
 _SAMPLE = """
-SELECT order_id AS "order", product, CASE WHEN line_kind = 'goods' THEN product_name END AS name, quantity, amount, ts
-FROM seen WHERE {condition} ORDER BY abs(amount) DESC NULLS LAST, event_id LIMIT {rows}
+SELECT order_id AS "order", product, quantity, amount, ts
+FROM core WHERE {condition} ORDER BY abs(amount) DESC NULLS LAST, order_id, product, ts LIMIT {rows}
 """
 _KIND_SAMPLES = f"""
 SELECT line_kind, max_by({{'order': order_id, 'product': product, 'quantity': quantity, 'amount': amount, 'ts': ts}},
-                         (coalesce(abs(amount), -1), event_id), {SAMPLE_ROWS}) AS sample
-FROM seen WHERE line_kind <> 'goods' GROUP BY line_kind
+                         (coalesce(abs(amount), -1), order_id, product, ts), {SAMPLE_ROWS}) AS sample
+FROM core WHERE line_kind <> 'goods' GROUP BY line_kind
 """
 
 SAMPLED = {
@@ -153,39 +153,59 @@ SAMPLED = {
     "duplicate_lines": "duplicate_line",
     "free_goods": f"{GOODS} AND quantity > 0 AND amount = 0",
     "negative_price": f"{GOODS} AND quantity > 0 AND amount < 0",
-    "converted": "fx_day IS NOT NULL",
+    "converted": "converted",
     "currency_unknown": "event = 'order_line' AND amount IS NULL",
-    "future": f"ts > received_at + {DAY_US}",
+    "future": "future",
 }
 """Finding → the rows a sample is taken from."""
 
+IN_MEMORY = 4_000_000
+"""Events of which `core` takes half a gigabyte."""
+
+_CORE = f"""
+SELECT batch, event, customer, ts, local_day, order_id, product, line_kind, quantity, amount, currency,
+       coalesce(duplicate_line, false) AS duplicate_line, fx_day IS NOT NULL AS converted,
+       ts > received_at + {DAY_US} AS future
+FROM seen
+"""
 _FILLABLE = ("customer", "order_id", "product", "product_name", "category", "quantity", "amount")
 
 
-def gather(con: Any, *, as_of: int, day: int, columns: Sequence[str]) -> Facts:
-    """Count everything in the relation `events` up to `as_of`.
+def look_at(con: Any, *, as_of: int) -> None:
+    """Create `seen`, the events up to `as_of`, and `core`, the columns of it that most questions are about.
+
+    Up to IN_MEMORY events `core` is a table: a log of many small files is then decoded once and not for every question.
+    """
+    con.execute(f"CREATE TEMP VIEW seen AS SELECT * FROM events WHERE ts <= {int(as_of)}")
+    events = con.execute("SELECT count(*) FROM events").fetchone()[0]
+    kind = "TABLE" if events <= IN_MEMORY else "VIEW"
+    con.execute(f"CREATE TEMP {kind} core AS {_CORE}")
+
+
+def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
+    """Count everything in the relations `seen` and `core`.
 
     Args:
-        con: A connection with the relation `events`.
-        as_of: Later events are not looked at.
+        con: A connection on which `look_at` was called.
         day: The day from which a customer's silence is counted, in days since 1970.
         columns: Declared columns beyond the fixed ones (`p_…`, `t_…`).
     """
-    con.execute(f"CREATE OR REPLACE TEMP VIEW seen AS SELECT * FROM events WHERE ts <= {int(as_of)}")
     cells = [{**r, "month": month_text(r["month"])} for r in _rows(con, _CELLS)]
     absurd = _rows(con, _ABSURD)
     (customers,) = _rows(con, _CUSTOMERS.format(stale=STALE_DAYS, goods=GOODS, day=int(day)))
     (repeats,) = _rows(con, _REPEATS)
     products = _rows(con, _NAMES)
+    filled = _rows(con, _filled(columns))
+    texts = ["category", *(c for c in columns if c[:2] in ("p_", "t_"))]
     return Facts(
         cells=tuple(cells),
-        filled=tuple(_rows(con, _filled(columns))),
+        filled=tuple(filled),
         customers=customers,
         month_customers={month_text(r["month"]): r["customers"] for r in _rows(con, _MONTHS)},
-        days=tuple(r["local_day"] for r in _rows(con, "SELECT DISTINCT local_day FROM seen ORDER BY 1")),
+        days=tuple(r["local_day"] for r in _rows(con, "SELECT DISTINCT local_day FROM core ORDER BY 1")),
         products={r["product"]: r["lines"] for r in products},
         names=tuple(r for r in products if r["names"] > 1),
-        texts=_texts(con, ["category", *(c for c in columns if c[:2] in ("p_", "t_"))]),
+        texts=_texts(con, [c for c in texts if any(row[c] for row in filled)]),
         absurd={r["code"]: Count(r["n"], r["a"]) for r in absurd},
         repeats=Count(repeats["n"], repeats["a"]),
         samples={r["code"]: tuple(r["sample"]) for r in absurd} | _samples(con, cells),

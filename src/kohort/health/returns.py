@@ -76,11 +76,11 @@ class _Purchase:
 _LINES = f"""
 WITH lines AS (
   SELECT customer, product, event_id, ts, quantity, amount
-  FROM events
+  FROM {{relation}}
   WHERE {GOODS} AND customer IS NOT NULL AND product IS NOT NULL AND quantity <> 0 AND ts <= {{as_of}}
 )
 SELECT customer, product, event_id, ts, quantity, amount
-FROM lines SEMI JOIN (SELECT DISTINCT customer, product FROM lines WHERE quantity < 0) USING (customer, product)
+FROM lines SEMI JOIN (SELECT customer, product FROM {{marked}} WHERE {GOODS} AND quantity < 0) USING (customer, product)
 ORDER BY customer, product, ts, quantity < 0, event_id
 """
 
@@ -103,7 +103,7 @@ def match_returns(con: Any, *, as_of: int) -> pa.Table:
     """
     import pyarrow as pa
 
-    matches = match_lines(_lines(con, as_of))
+    matches = match_lines(_lines(con, "events", "events", as_of))
     types = [
         ("return_id", pa.string()),
         ("purchase_id", pa.string()),
@@ -120,23 +120,23 @@ def match_returns(con: Any, *, as_of: int) -> pa.Table:
 
 
 _RETURNS = f"""
-SELECT event_id, order_id AS "order", product, product_name AS name, quantity, amount, ts FROM events
-WHERE {GOODS} AND customer IS NOT NULL AND quantity < 0 AND ts <= {{as_of}}
+SELECT event_id, order_id AS "order", product, quantity, amount, ts FROM seen
+WHERE {GOODS} AND customer IS NOT NULL AND quantity < 0
 """
 
 
-def return_facts(con: Any, *, as_of: int) -> ReturnFacts:
-    """Rows and money of matched, unmatched and quickly cancelled lines, with the most expensive of each.
+def return_facts(con: Any) -> ReturnFacts:
+    """Rows and money of matched, unmatched and quickly cancelled lines in `seen`, with the most expensive of each.
 
     In Python, not by a join in DuckDB: showing it a table made here would import pandas.
     """
-    matches = list(match_lines(_lines(con, as_of)))
+    matches = list(match_lines(_lines(con, "seen", "core")))
     given: dict[str, Count] = defaultdict(Count)
     for m in matches:
         given[m.return_id] += Count(m.quantity, m.amount or 0)
     quick = [m for m in matches if m.returned_at - m.bought_at <= DAY_US]
     unmatched, rest = Count(), []
-    for batch in con.execute(_RETURNS.format(as_of=int(as_of))).to_arrow_reader(BATCH_ROWS):
+    for batch in con.execute(_RETURNS).to_arrow_reader(BATCH_ROWS):
         for row in batch.to_pylist():
             back = given.get(row.pop("event_id"), Count())
             if back.rows < -row["quantity"]:
@@ -173,8 +173,10 @@ def match_lines(lines: Iterable[Line]) -> Iterator[Match]:
         yield from _match_group(group)
 
 
-def _lines(con: Any, as_of: int) -> Iterator[Line]:
-    reader = con.execute(_LINES.format(as_of=int(as_of))).to_arrow_reader(BATCH_ROWS)
+def _lines(con: Any, relation: str, marked: str, as_of: int = 2**62) -> Iterator[Line]:
+    """Lines to match out of `relation`; `marked` holds the same events and says which products came back."""
+    sql = _LINES.format(relation=relation, marked=marked, as_of=int(as_of))
+    reader = con.execute(sql).to_arrow_reader(BATCH_ROWS)
     for batch in reader:
         yield from map(Line._make, zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
