@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
@@ -26,13 +27,6 @@ from kohort.store.ids import Entries, Run, crowded, look_up, merged, new_name
 from kohort.store.lock import WriteLock
 from kohort.store.sealed import Ledger, SealedTable
 
-HOT_APPEND_ROWS = 50_000
-"""Appends of fewer rows go to the hot log; larger ones are worth files of their own."""
-HOT_ROWS = 200_000
-"""With more rows than that the hot log is moved into the base."""
-SMALL_FILES = 12
-"""With more small files than that in one bucket they are merged."""
-FILE_ROWS = 1_000_000
 READER_SECONDS = 3_600
 """How long a replaced file stays for readers that still use an older snapshot."""
 
@@ -63,7 +57,18 @@ class EventLog:
 
     Which files and which hot rows make up the log is decided in the state database alone, in one transaction; the Delta
     log in the events folder is published after it. So a process may end at any point: what was confirmed is there once.
+
+    Attributes:
+        hot_append_rows: Appends of fewer rows go to the hot log; larger ones are worth files of their own.
+        hot_rows: With more rows than that the hot log is moved into the base.
+        small_files: With more small files than that in one bucket they are merged.
+        file_rows: Rows of a merged file; a file of less than half of it is small.
     """
+
+    hot_append_rows = 50_000
+    hot_rows = 200_000
+    small_files = 12
+    file_rows = 1_000_000
 
     def __init__(self, root: Path, database: Database, lock: WriteLock, *, buckets: int, seed: int) -> None:
         self.events = root / "events"
@@ -150,7 +155,7 @@ class EventLog:
             WrongUsage: A column is unknown, has another type, or lacks a required value.
             Busy: Another process has been writing for too long.
         """
-        with self._lock():
+        with self._writing():
             with self._database.read() as con:
                 columns = self._declared(con)
                 runs = self._runs(con)
@@ -161,25 +166,24 @@ class EventLog:
                 new, new_run = table, entries.run()
             else:
                 new, new_run = table.filter(pa.array(fresh)), entries.take(np.flatnonzero(fresh)).run()
-            if new.num_rows >= HOT_APPEND_ROWS:
+            if new.num_rows >= self.hot_append_rows:
                 self._into_base(new, new_run)
             elif new.num_rows:
                 with self._database.write() as con:
                     waiting = self._hot.append(con, new, new_run)
                     self._changed(con)
-                if waiting > HOT_ROWS:
+                if waiting > self.hot_rows:
                     self.compact()
             conflicts = table.filter(pa.array(conflict))
             return Appended(new.num_rows, len(fresh) - new.num_rows - conflicts.num_rows, conflicts)
 
     def compact(self) -> int:
         """Moves the hot rows into the base and says how many there were. Readers see every row once at any moment."""
-        with self._lock():
+        with self._writing():
             with self._database.read() as con:
                 columns = self._declared(con)
                 chunks, runs, last = self._hot.tables(con), self._hot.runs(con), self._hot.last(con)
             if not chunks:
-                self._publish()
                 return 0
             full = event_schema(columns)
             table = pa.concat_tables([base.as_schema(chunk, full) for chunk in chunks])
@@ -189,7 +193,7 @@ class EventLog:
 
     def optimise(self) -> int:
         """Merges small files, bucket by bucket, and says how many files went. `vacuum` deletes them later."""
-        with self._lock():
+        with self._writing():
             return self._merge_small(more_than=1)
 
     def republish(self) -> None:
@@ -313,11 +317,11 @@ class EventLog:
             id_runs.insert(con, [{**stored_run, "position": kept[-1]["position"] + 1 if kept else 0}])
             if compacted is not None:
                 self._hot.delete(con, compacted)
-            self._changed(con)
+            self._changed(con, base_too=True)
         for row in joined:
             (self.ids / row["path"]).unlink(missing_ok=True)
         self._publish()
-        if self._merge_small(more_than=SMALL_FILES):
+        if self._merge_small(more_than=self.small_files):
             self.vacuum()
 
     def _write_run(self, runs: Sequence[Run]) -> dict[str, object]:
@@ -330,20 +334,32 @@ class EventLog:
         flush_folder(self.ids)
         return {"path": path.name, "rows": path.stat().st_size // 16, "sha256": sha256_of(path)}
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The write lock; an earlier writer's interrupted publication is finished first."""
+        with self._lock():
+            with self._database.read() as con:
+                behind = Ledger(con).get("published") != Ledger(con).get("base")
+            if behind:
+                self._publish()
+            yield
+
     def _publish(self) -> None:
-        """Brings the Delta log up to the state."""
+        """Brings the Delta log up to the state, and notes in the state that it is."""
         with self._database.read() as con:
             files, columns = self._live(con), self._declared(con)
-            version = Ledger(con).get("log")[0]
+            version, base_version = Ledger(con).get("log")[0], Ledger(con).get("base")[0]
         if files:
             self._mirror.publish(files, event_schema(columns), version)
+        with self._database.write() as con:
+            Ledger(con).put("published", base_version, 0)
 
     def _merge_small(self, *, more_than: int) -> int:
         with self._database.read() as con:
             files, columns = self._live(con), self._declared(con)
         small: dict[int, list[BaseFile]] = {}
         for file in files:
-            if file.rows < FILE_ROWS // 2:
+            if file.rows < self.file_rows // 2:
                 small.setdefault(file.bucket, []).append(file)
         gone = sum(self._merge(group, columns) for group in small.values() if len(group) > more_than)
         if gone:
@@ -352,13 +368,13 @@ class EventLog:
 
     def _merge(self, group: list[BaseFile], columns: dict[str, ColumnType]) -> int:
         full = event_schema(columns)
-        new = base.merge_files(self.events, group, full.remove(0), rows_per_file=FILE_ROWS)
+        new = base.merge_files(self.events, group, full.remove(0), rows_per_file=self.file_rows)
         now_us = int(time.time() * 1e6)
         with self._database.write() as con:
             base_files.insert(con, [asdict(file) for file in new])
             for file in group:
                 base_files.update(con, schema.base_file.c.path == file.path, removed_us=now_us)
-            self._changed(con)
+            self._changed(con, base_too=True)
         return len(group)
 
     def _live(self, con: Connection) -> list[BaseFile]:
@@ -377,8 +393,10 @@ class EventLog:
     def _declared(self, con: Connection) -> dict[str, ColumnType]:
         return {row["name"]: row["type"] for row in declared.all(con, schema.declared_column.c.name)}
 
-    def _changed(self, con: Connection) -> None:
+    def _changed(self, con: Connection, *, base_too: bool = False) -> None:
         Ledger(con).add("log", 1, 0)
+        if base_too:
+            Ledger(con).add("base", 1, 0)
 
 
 def _one_chunk(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.Array:

@@ -1,0 +1,206 @@
+"""A laboratory for crashes: jobs on a store run in processes of their own, which can be killed at any moment.
+
+`python conftest.py` is the process that forks a child per job: all is imported, so that a job starts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+
+def events(first: int, n: int):
+    """Events `first` … `first + n - 1` of an endless list; the same number is always the same event."""
+    import pyarrow as pa
+
+    numbers = range(first, first + n)
+    draw = [random.Random(i) for i in numbers]
+    return pa.table(
+        {
+            "event_id": pa.array([f"event-{i}" for i in numbers]),
+            "customer": pa.array([None if r.random() < 0.2 else r.randrange(1, 40) << 50 for r in draw], pa.int64()),
+            "event": pa.array(["order_line"] * n),
+            "ts": pa.array([r.randrange(10**15) for r in draw]),
+            "amount": pa.array([r.randrange(-(10**6), 10**6) for r in draw]),
+            "quantity": pa.array([1_000] * n),
+            "product_name": pa.array([f"Thing {r.randrange(20)}" for r in draw]),
+            "received_at": pa.array([1] * n),
+            "local_day": pa.array([0] * n, pa.int32()),
+            "local_hour": pa.array([0] * n, pa.int32()),
+        }
+    )
+
+
+def contents(store):
+    """Every stored event as one table in a fixed order, hot or not."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from kohort.model.event import event_schema
+
+    shot = store.log.snapshot()
+    names = [n for n in event_schema(shot.columns).names if n != "bucket"]
+    tables = [pq.read_table(path, partitioning=None).select(names) for fs in shot.files.values() for path in fs]
+    tables += [shot.hot.select(names)] if shot.hot is not None else []
+    empty = event_schema(shot.columns).empty_table().select(names)
+    return pa.concat_tables(
+        [
+            empty.cast(pa.schema([(n, empty.schema.field(n).type) for n in names])),
+            *[t.cast(pa.schema([(n, empty.schema.field(n).type) for n in names])) for t in tables],
+        ]
+    ).sort_by([("event_id", "ascending"), ("ts", "ascending")])
+
+
+def dump(store) -> str:
+    """SHA-256 of the log's logical content: equal dumps hold equal rows."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    table = contents(store).combine_chunks()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+class Lab:
+    """Runs jobs in children of a helper process and kills them."""
+
+    def __init__(self) -> None:
+        self._helper = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def run(self, job: dict, *, kill_after: int | None = None, delay_ms: float = 0.0) -> tuple[list[int], bool]:
+        """Runs a job. With `kill_after` it is killed so many acknowledgements later, plus a delay.
+
+        Returns:
+            What was acknowledged, and whether the job ended by itself and well.
+        """
+        self._helper.stdin.write(json.dumps(job) + "\n")
+        self._helper.stdin.flush()
+        pid, acks = 0, []
+        while True:
+            if kill_after is not None and pid and len(acks) >= kill_after:
+                select.select([], [], [], delay_ms / 1000)
+                os.kill(pid, signal.SIGKILL)
+                kill_after = None
+            said = json.loads(self._helper.stdout.readline())
+            pid = said.get("pid", pid)
+            if "ack" in said:
+                acks.append(said["ack"])
+            if "ended" in said:
+                return acks, said["ended"] == 0
+
+    def close(self) -> None:
+        self._helper.stdin.close()
+        self._helper.wait(timeout=30)
+        self._helper.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    found = Lab()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def logical():
+    """(events, contents, dump) for tests."""
+    return events, contents, dump
+
+
+def say(**what: object) -> None:
+    os.write(1, (json.dumps(what) + "\n").encode())
+
+
+def small_log(kind: str, store):
+    """The store's log with small limits, so that few rows reach every path; some kinds die or cheat on purpose."""
+    from kohort.store.log import EventLog
+
+    class Small(EventLog):
+        hot_append_rows, hot_rows, small_files = 300, 500, 2
+
+    class DiesBeforeTransaction(Small):
+        def _write_run(self, runs):
+            super()._write_run(runs)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    class DiesBeforePublishing(Small):
+        def _publish(self):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    class DiesAfterPublishing(Small):
+        def _publish(self):
+            super()._publish()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    class DiesBeforeVacuum(Small):
+        def vacuum(self, **options):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    class KeepsHotRows(Small):
+        """Sabotage: the move into the base and the deletion of the hot rows are not one step."""
+
+        def _into_base(self, table, run, *, compacted=None):
+            super()._into_base(table, run)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    class ForgetsIds(Small):
+        """Sabotage: nothing is recognised as known."""
+
+        def _judge(self, table, entries, runs):
+            import numpy as np
+
+            return np.ones(table.num_rows, bool), np.zeros(table.num_rows, bool)
+
+    return locals()[kind](store.root, store._database, store._lock, buckets=store.log.buckets, seed=store.log._seed)
+
+
+def work(job: dict) -> None:
+    from kohort.store import open_store
+
+    with open_store(job["root"]) as store:
+        log = small_log(job.get("log", "Small"), store)
+        for number, first, n in job.get("appends", ()):
+            log.append(events(first, n), batch=number)
+            say(ack=number)
+        if job.get("compact"):
+            log.compact()
+        if job.get("optimise"):
+            log.optimise()
+            log.vacuum(older_than_seconds=-1)
+
+
+def main() -> None:
+    import deltalake  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+
+    import kohort.store.store  # noqa: F401
+
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                work(json.loads(line))
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        say(pid=pid)
+        say(ended=os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    main()
