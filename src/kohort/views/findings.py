@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from kohort.model.health import HealthReport
@@ -26,7 +27,7 @@ def chosen(found: Segmentation) -> Candidate | None:
 def key_figures(summary: Mapping[str, Any]) -> Figures:
     """The four figures of the overview. A figure that is not known is left out, not shown as nought."""
     money = summary.get("currency", "")
-    weekly = summary.get("weekly") or []
+    weekly = whole_weeks(summary)
     rows: Figures = []
 
     def line(key: str, sentence: str) -> Any:
@@ -46,12 +47,31 @@ def key_figures(summary: Mapping[str, Any]) -> Figures:
         change = (now, summary.get("active_30d_before"))
         add("Active customers, 30 days", EN.number(now), "", line("customers", "Active customers per week"), change)
     if (share := summary.get("returning_share")) is not None:
-        note = "past 30 days, known customers"
+        note = "of known customers, past 12 months"
         add("Revenue from returning customers", EN.percent(share), note, charts.bar(share, "c-accent"))
     if (share := summary.get("anonymous_share")) is not None:
-        note = "counted, but in no segment"
+        note = "past 12 months; in no segment"
         add("Revenue without a customer number", EN.percent(share), note, charts.bar(share, "c-accent"))
     return rows
+
+
+def whole_weeks(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Weeks without the first and, before its Sunday, the last one: half a week looks like a slump and is none."""
+    weeks = list(summary.get("weekly") or [])[1:]
+    today = _day(summary.get("as_of"))
+    if weeks and today is not None and today < date.fromisoformat(weeks[-1]["week"]) + timedelta(days=6):
+        weeks.pop()
+    return weeks
+
+
+def month_is_open(as_of: str | None) -> bool:
+    """Whether the month of an instant goes on after it."""
+    today = _day(as_of)
+    return today is not None and (today + timedelta(days=1)).month == today.month
+
+
+def _day(instant: str | None) -> date | None:
+    return datetime.fromisoformat(instant).date() if instant else None
 
 
 def segment_figures(s: Segment, currency: str) -> Figures:

@@ -19,7 +19,7 @@ from kohort.views.paper import render
 Summary = Mapping[str, Any]
 
 SORTS = (("revenue", "Revenue"), ("customers", "Customers"), ("growth", "Growth"))
-MOST_COLUMNS = 5
+MOST_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,13 @@ def overview(shell: Shell, found: Segmentation, summary: Summary, health: Health
         cautions=found.warnings,
         moves=moves,
         moves_since=since,
-        months=charts.monthly(months, "Revenue", "money", summary.get("currency", ""), partial=True),
+        months=charts.monthly(
+            months,
+            "Revenue",
+            "money",
+            summary.get("currency", ""),
+            partial=findings.month_is_open(summary.get("as_of")),
+        ),
         month_title=findings.month_title(months, summary.get("currency", "")),
     )
 
@@ -175,7 +181,7 @@ def customers(shell: Shell, found: Segmentation, which: Segment, page: Mapping[s
         tab="customers",
         page=page,
         page_title=title,
-        page_columns=list(page.get("columns", ()))[:MOST_COLUMNS],
+        page_columns=_columns(found, which, {c.name: c for c in page.get("columns", ())}),
         cursor=cursor,
     )
 
@@ -190,26 +196,31 @@ def people(found: Segmentation, which: Segment) -> dict[str, Any]:
     text = ", ".join(counts)
     return {
         "rows": rows,
-        "columns": _people_columns(found, [row for _, row in rows]),
+        "columns": _columns(found, which, _info(found, [row for _, row in rows])),
         "text": f"{text[0].upper()}{text[1:]}." if text else "",
     }
 
 
-def _people_columns(found: Segmentation, rows: Sequence[Mapping[str, Any]]) -> list[FeatureInfo]:
-    """Columns of the table of people: what the rows carry, with the labels and units other parts use."""
+def _columns(found: Segmentation, which: Segment, known: Mapping[str, FeatureInfo]) -> list[FeatureInfo]:
+    """The few columns worth showing of a segment's customers: first what sets the segment apart."""
+    order = [d.feature for d in which.different] + [f.feature for f in found.features] + list(known)
+    return [known[name] for name in dict.fromkeys(order) if name in known][:MOST_COLUMNS]
+
+
+def _info(found: Segmentation, rows: Sequence[Mapping[str, Any]]) -> dict[str, FeatureInfo]:
+    """What the keys of some customers' rows mean, as far as the segmentation tells: labels and units used elsewhere."""
     labels = {f.feature: f.label for f in found.features}
     units: dict[str, str] = {}
     for s in found.segments:
         for d in s.different:
             labels.setdefault(d.feature, d.label)
             units[d.feature] = d.unit
-    seen: list[str] = []
-    for row in rows:
-        seen += [k for k in row if k not in {"customer", "other", "why", *seen}]
-    return [
-        FeatureInfo(name, words.label_of(name, labels), unit=words.unit_of(name, units))  # type: ignore[arg-type]
-        for name in seen[:MOST_COLUMNS]
-    ]
+    return {
+        name: FeatureInfo(name, words.label_of(name, labels), unit=words.unit_of(name, units))  # type: ignore[arg-type]
+        for row in rows
+        for name in row
+        if name not in {"customer", "other", "why"}
+    }
 
 
 def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> str:
@@ -266,9 +277,13 @@ def data_health(shell: Shell, health: HealthReport) -> str:
         health=health,
         verdict=words.HEALTH[health.verdict],
         complete=findings.parts(health),
-        findings=health.findings,
+        open_findings=[x for x in health.findings if x.severity != "info"],
+        handled=[x for x in health.findings if x.severity == "info"],
         coverage=charts.monthly(
-            [(m["month"], m.get("events")) for m in health.coverage], "Rows", "count", partial=True
+            [(m["month"], m.get("events")) for m in health.coverage],
+            "Rows",
+            "count",
+            partial=findings.month_is_open(health.as_of),
         ),
         coverage_title=findings.coverage_title(health),
     )

@@ -233,6 +233,12 @@ def trend_words(segment: Segment) -> tuple[int | None, str]:
     return now.size - before.size, f"since {EN.date_of(before.at, year=False)}"
 
 
+UNIT_HINTS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("share", frozenset({"share"})),
+    ("days", frozenset({"days", "day"})),
+    ("money", frozenset({"revenue", "spend", "price", "value", "amount"})),
+)
+
 FIELD_LABELS = {
     "customer": "Customer",
     "customer_id": "Customer",
@@ -256,11 +262,11 @@ def unit_of(name: str, units: dict[str, str] | None = None) -> str:
     """Unit of a column that carries none: from the features shown elsewhere, else from its name."""
     if units and name in units:
         return units[name]
-    if name.endswith("_days"):
-        return "days"
-    if name.endswith("_share"):
-        return "share"
-    return "money" if name in {"spend", "order_value", "revenue", "value", "price", "amount"} else "number"
+    parts = set(name.split("_"))
+    for unit, hints in UNIT_HINTS:
+        if parts & hints:
+            return unit
+    return "number"
 
 
 def slice_name(piece: Segment, parent: Segment) -> str:
