@@ -114,8 +114,10 @@ def write_log(folder: Path, events: int) -> None:
                 hash(i, customer, 3) % 100 = 0 AS duplicate_line, q AS quantity,
                 q * (100 + hash(customer, i, 4) % 5000)::BIGINT // 1000 AS amount, NULL::BIGINT AS amount_source,
                 'GBP' AS currency, NULL::INTEGER AS fx_day, 1::BIGINT AS batch
-              FROM (SELECT *, hash(customer, i, 1) % 4000 AS p, (CASE WHEN hash(customer, i, 5) % 50 = 0 THEN -1 ELSE 1 END)
-                * (1 + hash(customer, i, 6) % 12)::BIGINT * 1000 AS q FROM ({lines}))
+              FROM (SELECT *, hash(customer, i, 1) % 4000 AS p,
+                (CASE WHEN hash(customer, i, 5) % 50 = 0 THEN -1 ELSE 1 END)
+                  * (1 + hash(customer, i, 6) % 12)::BIGINT * 1000 AS q
+                FROM ({lines}))
               ORDER BY customer, ts, event_id)
             TO '{target / "part-0.parquet"}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)""")
     con.close()

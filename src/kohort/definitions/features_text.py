@@ -106,6 +106,9 @@ class _Reader:
         path, data = (*self.path, name), self.data[name]
         if not (name.isidentifier() and name.isascii()) or name.startswith("_") or len(name) > 60:
             self.mistake(path, f"{name!r} is not a usable name.", "Use letters, digits and _ (at most 60).")
+        twin = next((other for other in self.data if other.lower() == name.lower()), name)
+        if twin != name:
+            self.mistake(path, f"{name!r} and {twin!r} differ by large and small letters only.")
         measure = self.named(name)
         if not isinstance(data, dict):
             return None

@@ -6,7 +6,7 @@ import os
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path as FilePath
 from typing import Any, get_args
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
@@ -156,12 +156,14 @@ def parse(text: str) -> WorkspaceConfig:
 
 def _zone(document: Document, data: dict[str, Any]) -> str:
     zone = _text(document, data, ("timezone",), "UTC")
-    zones = available_timezones()
-    if zone not in zones:
-        near = nearest(zone, zones)
-        document.mistake(
-            ("timezone",), f"{zone!r} is not a time zone.", near if "mean" in near else "Write Europe/London."
-        )
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        # Listing all zones reads the disk: only for the hint.
+        near = nearest(zone, available_timezones())
+        hint = near if near.startswith("Did") else "Write for example Europe/London."
+        document.mistake(("timezone",), f"{zone!r} is not a time zone.", hint)
+        return "UTC"
     return zone
 
 
@@ -203,8 +205,10 @@ def _source(document: Document, name: str, data: Any, path: Path) -> SourceMappi
         if role not in ROLES[kind]:
             document.mistake((*path, "columns", role), f"{role!r} is not a role.", nearest(role, ROLES[kind]))
     properties = _text_map(document, data.get("properties"), (*path, "properties"))
-    for column in properties:
-        _choice(document, properties, (*path, "properties", column), get_args(ColumnType), "text")
+    types: dict[str, ColumnType] = {
+        column: _choice(document, properties, (*path, "properties", column), get_args(ColumnType), "text")
+        for column in properties
+    }
     identities = _text_map(document, data.get("identities"), (*path, "identities"))
     for column in identities:
         _choice(document, identities, (*path, "identities", column), IDENTITY_KINDS, "email")
@@ -215,7 +219,7 @@ def _source(document: Document, name: str, data: Any, path: Path) -> SourceMappi
         name=name,
         kind=kind,
         columns=columns,
-        properties=properties,  # type: ignore[arg-type]
+        properties=types,
         identities=identities,
         ignored=_text_map(document, data.get("ignored"), (*path, "ignored")),
         time_format=_text(document, data, (*path, "time_format"), ""),

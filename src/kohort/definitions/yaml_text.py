@@ -13,6 +13,7 @@ from kohort.errors import RefusedDefinition
 
 LARGEST = 256 * 1024
 _DEEPEST = 20
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 Path = tuple[str | int, ...]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -155,6 +156,9 @@ def _refuse_mark(document: Document, event: Any, message: str) -> None:
 
 def _value(node: Any, path: Path, document: Document) -> Any:
     document.places[path] = Place(node.start_mark.index, node.end_mark.index, node.start_mark.line + 1)
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTIONS:
+        document.mistake(path, f"The tag {node.tag!r} cannot be used here.")
+        return None
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, i), document) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
