@@ -9,6 +9,7 @@ import pytest
 from kohort.discovery.explain import explain, with_trend
 from kohort.discovery.explain.columns import with_idea
 from kohort.discovery.explain.rules import human
+from kohort.discovery.explain.sql import quoted
 from kohort.discovery.grouping import Grouping
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.segmentation import Segment, Structure, TrendPoint
@@ -261,3 +262,12 @@ def test_micro_segments_are_named_as_slices_of_their_segment() -> None:
         "Slipping away · larger orders",
         "Slipping away · in the middle",  # three in five: they are what is typical, and nothing is claimed of them
     }
+
+
+def test_every_keyword_of_duckdb_is_quoted() -> None:
+    import duckdb
+
+    words = duckdb.sql("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'").fetchall()
+    assert len(words) > 50
+    assert all(quoted(word) == f'"{word}"' for (word,) in words)
+    assert quoted("orders") == "orders"

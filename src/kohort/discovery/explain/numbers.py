@@ -135,5 +135,5 @@ def times(value: float, average: float) -> str:
         return f"{ratio:,.0f} times" if ratio >= 9.95 else f"{ratio:.1f}".removesuffix(".0") + " times"
     if ratio > 0.6:
         return ""
-    part = round(1 / ratio)
+    part = round(1 / ratio) if ratio > 0.01 else 0
     return _FRACTIONS.get(part, "a fraction")

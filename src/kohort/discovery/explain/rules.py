@@ -7,7 +7,6 @@ looks at the F-measure (both who is met wrongly and who is missed count) and kee
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ import numpy as np
 from kohort.discovery.explain import sentences
 from kohort.discovery.explain.columns import Column
 from kohort.discovery.explain.numbers import amount
+from kohort.discovery.explain.sql import quoted
 from kohort.model.segmentation import Rule
 
 MAX_CONDITIONS = 3
@@ -26,9 +26,6 @@ PRICE = 0.015
 """F-measure that one more condition must add: a shorter rule is worth a little precision."""
 
 _NOTHING = 1e-100
-
-PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*_[a-z0-9_]*")
-"""Names with an underscore are no words of SQL; anything else is quoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,16 +344,6 @@ def _sql_one(c: Condition, column: Column) -> str:
             return f"{name} {'=' if c.kind == 'is' else '<>'} '{level}'"
         case _:
             return f"{name} IS NULL"
-
-
-def quoted(name: str) -> str:
-    """A feature's name as SQL: in quotes unless it can be no word of SQL.
-
-    Example:
-        >>> quoted("recency_days"), quoted("order"), quoted("Bought?")
-        ('recency_days', '"order"', '"Bought?"')
-    """
-    return name if PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def _literal(bound: float) -> str:
