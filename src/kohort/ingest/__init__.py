@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kohort.ingest.propose import Proposal, fits, propose
+    from kohort.ingest.proposal import Proposal, fits, propose
     from kohort.ingest.rejected import export_rejected, rejected_rows, retry_rejected
     from kohort.ingest.run import ingest_files
 
@@ -24,9 +24,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Proposal": "kohort.ingest.propose",
-    "fits": "kohort.ingest.propose",
-    "propose": "kohort.ingest.propose",
+    "Proposal": "kohort.ingest.proposal",
+    "fits": "kohort.ingest.proposal",
+    "propose": "kohort.ingest.proposal",
     "ingest_files": "kohort.ingest.run",
     "export_rejected": "kohort.ingest.rejected",
     "rejected_rows": "kohort.ingest.rejected",

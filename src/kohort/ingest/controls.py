@@ -10,9 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kohort.errors import BadInput
 from kohort.model.event import LINE_KINDS
+
+
+@lru_cache(maxsize=None)
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +38,10 @@ class Rule:
     both: bool = False
 
     def applies(self, code: str, name: str) -> bool:
-        by_code = bool(self.code) and re.fullmatch(self.code, code) is not None
-        by_name = bool(self.name) and re.fullmatch(self.name, name) is not None
-        return by_code and (by_name or not name) if self.both else by_code or by_name
+        by_code = bool(self.code) and _pattern(self.code).fullmatch(code) is not None
+        if self.both:
+            return by_code and (not name or _pattern(self.name).fullmatch(name) is not None)
+        return by_code or (bool(self.name) and _pattern(self.name).fullmatch(name) is not None)
 
 
 # A description is matched whole: a "carriage clock", a "delivery van" or a "discount card holder" is goods.
@@ -115,7 +122,7 @@ def line_kind(code: str | None, name: str | None, overrides: Mapping[str, str] |
         >>> line_kind("POST", "POSTAGE"), line_kind("22077", "CARRIAGE CLOCK"), line_kind("M", None)
         ('postage', 'goods', 'manual')
     """
-    if overrides and code in overrides:
+    if overrides and code is not None and code in overrides:
         return overrides[code]
     upper, lower = (code or "").strip().upper(), (tidy(name) or "").lower()
     return next((rule.kind for rule in RULES if rule.applies(upper, lower)), "goods")

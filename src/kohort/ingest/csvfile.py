@@ -271,7 +271,7 @@ class FastBlocks:
     def __init__(self, layout: Layout, encoding: str) -> None:
         self._layout, self._encoding = layout, encoding
         d, q = re.escape(layout.format.delimiter.encode()), re.escape((layout.format.quote or '"').encode())
-        # A quotation mark with text on both sides, and one that closes and opens again ("").
+        # A quotation mark with text on both sides (once those that are written twice are taken out).
         self._odd_quote = re.compile(rb"[^%b\r\n]%b[^%b\r\n]" % (d, q, d))
         self._quote = (layout.format.quote or '"').encode()
 
@@ -319,7 +319,9 @@ class FastBlocks:
 
     def _plain_quotes(self, block: bytes, ends: np.ndarray) -> bool:
         marks = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == self._quote[0])
-        return not (np.searchsorted(marks, ends) % 2).any() and self._odd_quote.search(block) is None
+        if (np.searchsorted(marks, ends) % 2).any():
+            return False
+        return self._odd_quote.search(block.replace(self._quote * 2, b"")) is None
 
     def _blank_row(self, table: pa.Table) -> bool:
         """A row of separators only is no record for the exact way."""

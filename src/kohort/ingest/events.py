@@ -58,6 +58,7 @@ class EventMaker:
 
     Attributes:
         zone, currency: The workspace's.
+        judged: (code, description) → kind of line, whether it reads like a note; shared by the files of one call.
         notes: What happened to how many rows without rejecting them: {"no_rate: XYZ": 3}.
     """
 
@@ -72,6 +73,7 @@ class EventMaker:
         overrides: Mapping[str, str],
         now: int,
         rates: Rates,
+        judged: dict[tuple[str | None, str | None], tuple[str, bool]],
     ) -> None:
         self.mapping = mapping
         self.zone, self.currency = zone, currency
@@ -79,7 +81,7 @@ class EventMaker:
         self._con, self._vault, self._rates = con, vault, rates
         self._overrides, self._now = overrides, now
         self._seen = Occurrences.none()
-        self._kinds: dict[tuple[str | None, str | None], tuple[str, bool]] = {}
+        self._kinds = judged
 
     def instants(self, typed: pa.Table) -> tuple[pa.Table, pa.Array]:
         """The table with `ts`, and the codes with those of unbelievable times added."""
@@ -119,7 +121,7 @@ class EventMaker:
 
     def _customers(self, typed: pa.Table) -> pa.Array:
         """Pseudonyms; null where the source names no customer."""
-        coded = typed.column("ref").combine_chunks().dictionary_encode()
+        coded = _column(typed, "ref").dictionary_encode()
         if not len(coded.dictionary):
             return pa.nulls(len(coded), pa.int64())
         keys = pa.array(self._vault.customers(coded.dictionary.to_pylist()), pa.int64())
@@ -137,15 +139,13 @@ class EventMaker:
         if self.mapping.kind == "events" and "event" in self.mapping.columns:
             return typed.column("event")
         fixed = {"orders": ORDER_LINE, "customers": IDENTIFY}.get(self.mapping.kind)
-        return pa.array([fixed or self.mapping.event or self.mapping.name]).take(
-            pa.array(np.zeros(len(typed), np.int8))
-        )
+        return _constant(fixed or self.mapping.event or self.mapping.name, len(typed))
 
     def _things(self, typed: pa.Table) -> dict[str, Any]:
         """Order, product and category, and for order lines what kind of line each is."""
-        columns: dict[str, Any] = {"order_id": typed.column("order_id"), "category": typed.column("category")}
-        codes = typed.column("product").combine_chunks().dictionary_encode()
-        names = typed.column("product_name").combine_chunks().dictionary_encode()
+        columns: dict[str, Any] = {n: typed.column(n) for n in ("order_id", "category") if n in typed.column_names}
+        codes = _column(typed, "product").dictionary_encode()
+        names = _column(typed, "product_name").dictionary_encode()
         columns["product"] = codes.dictionary.take(codes.indices)
         tidied = pa.array([controls.tidy(n) for n in names.dictionary.to_pylist()], pa.string())
         columns["product_name"] = tidied.take(names.indices)
@@ -162,11 +162,11 @@ class EventMaker:
         kinds = np.array([LINE_KINDS.index(kind) for kind, _ in judged], dtype=np.int8)[at]
         note = np.array([is_note for _, is_note in judged], dtype=bool)[at]
         free = np.asarray(pc.fill_null(pc.equal(typed.column("amount"), 0), False))
-        nobody = np.asarray(pc.is_null(typed.column("ref")))
+        nobody = np.asarray(pc.is_null(_column(typed, "ref")))
         goods = LINE_KINDS.index("goods")
         kinds[note & free & nobody & (kinds == goods)] = LINE_KINDS.index("stock_note")
         found = pa.array(LINE_KINDS).take(pa.array(kinds))
-        stated = typed.column("line_kind")
+        stated = _column(typed, "line_kind")
         return found if stated.null_count == len(stated) else pc.coalesce(pc.utf8_lower(stated), found)
 
     def _judge(self, code: str | None, name: str | None) -> tuple[str, bool]:
@@ -182,14 +182,18 @@ class EventMaker:
         source = typed.column("amount").combine_chunks()
         if source.null_count == len(source):
             return {}
-        currency = typed.column("currency").combine_chunks()
+        if "currency" in typed.column_names:
+            currency = typed.column("currency").combine_chunks()
+        else:
+            currency = _constant(self.mapping.currency or self.currency, len(source))
         stated = pc.if_else(pc.is_valid(source), currency, pa.scalar(None, pa.string()))
         columns = {"amount": source, "amount_source": source, "currency": stated}
         foreign = pc.and_(pc.not_equal(currency, self.currency), pc.is_valid(source))
         rows = np.flatnonzero(np.asarray(pc.fill_null(foreign, False)))
         if not len(rows):
             return columns
-        amount, fx_day = source.to_pylist(), [None] * len(source)
+        amount: list[int | None] = source.to_pylist()
+        fx_day: list[int | None] = [None] * len(source)
         for row, code in zip(rows.tolist(), currency.take(pa.array(rows)).to_pylist(), strict=True):
             found = self._rates.rate(code, self.currency, int(day[row]))
             if found is None:
@@ -211,15 +215,13 @@ class EventMaker:
         parts = {n: columns[n] for n in said if columns.get(n) is not None}
         self._con.register("said", pa.table(parts))
         joined = f" || {_PART} || ".join(f"""COALESCE("{n}"::VARCHAR, '')""" if n in parts else "''" for n in said)
-        text = self._con.execute(
-            f"SELECT {joined} AS said, hash({joined})::UBIGINT AS digest FROM said"
-        ).to_arrow_table()
         # A customers table tells a state: the same row twice says nothing more. Lines and events can really repeat.
-        nth = np.ones(len(text), dtype=np.int64)
+        nth = np.ones(len(columns["ts"]), dtype=np.int64)
         if self.mapping.kind != "customers":
-            nth = self._seen.number(np.asarray(text.column("digest")))
-        self._con.register("said", pa.table({"said": text.column("said"), "nth": nth}))
-        ids = self._con.execute(f"SELECT left(sha256(said || {_PART} || nth), 32) AS id FROM said").to_arrow_table()
+            digests = self._con.execute(f"SELECT hash({joined})::UBIGINT AS digest FROM said").to_arrow_table()
+            nth = self._seen.number(np.asarray(digests.column("digest")))
+        self._con.register("said", pa.table({**parts, "nth": nth}))
+        ids = self._con.execute(f"SELECT left(sha256({joined} || {_PART} || nth), 32) AS id FROM said").to_arrow_table()
         self._con.unregister("said")
         columns["event_id"] = ids.column("id")
         if orders:
@@ -228,3 +230,12 @@ class EventMaker:
             if not numbered:
                 # Without order numbers every line is an order of its own.
                 columns["order_id"] = pc.binary_join_element_wise("line", ids.column("id"), "-")
+
+
+def _column(typed: pa.Table, name: str) -> pa.Array:
+    """A text column as one array; nulls where the source has none."""
+    return typed.column(name).combine_chunks() if name in typed.column_names else pa.nulls(len(typed), pa.string())
+
+
+def _constant(value: str, rows: int) -> pa.Array:
+    return pa.array([value]).take(pa.array(np.zeros(rows, np.int8)))

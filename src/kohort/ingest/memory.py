@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,6 +86,7 @@ class MemoryState:
     reports: list[BatchReport] = field(default_factory=list)
     waiting: dict[int, RejectedRow] = field(default_factory=dict)
     begun: int = 0
+    added: int = 0
 
     def begin_batch(self, source: str, file: str) -> int:
         self.begun += 1
@@ -94,11 +95,18 @@ class MemoryState:
     def finish_batch(self, report: BatchReport) -> None:
         self.reports.append(report)
 
-    def add_rejected(self, rows: Iterable[RejectedRow], batch: int) -> None:
-        known = {(r.source, r.file, r.line) for r in self.waiting.values()}
-        for row in rows:
-            if (row.source, row.file, row.line) not in known:
-                self.waiting[len(self.waiting) + 1] = row
+    def add_rejected(self, rows: Iterable[RejectedRow], batch: int) -> int:
+        listed = list(rows)
+        for row in listed:
+            self.added += 1
+            self.waiting[self.added] = replace(row, id=self.added)
+        return len(listed)
+
+    def rejected(self, source: str | None = None, *, limit: int = 100) -> list[RejectedRow]:
+        return [row for row in self.waiting.values() if source in (None, row.source)][:limit]
+
+    def mark_retried(self, ids: Sequence[int]) -> int:
+        return sum(self.waiting.pop(i, None) is not None for i in ids)
 
 
 @dataclass(slots=True)

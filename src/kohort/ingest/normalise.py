@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from kohort.errors import BadInput
 from kohort.ingest import sqltext as sql
 from kohort.ingest.chunk import Chunk, Column, Reader
 from kohort.ingest.limits import MAX_NUMBER, MAX_TEXT_CHARS, MAX_UNIT
-from kohort.model.event import NUMBER_SCALE, QUANTITY_SCALE, ColumnType, property_column, trait_column
+from kohort.model.event import LINE_KINDS, NUMBER_SCALE, QUANTITY_SCALE, ColumnType, property_column, trait_column
 from kohort.model.money import NO_DECIMALS, THREE_DECIMALS, minor_digits
 from kohort.model.source import ROLES, SourceMapping, stored_name
 
@@ -26,7 +26,7 @@ class Normaliser:
     The result of `typed` has one row per row of the chunk, in order:
         ref (customer as the company writes it), wall_us (int64 µs on the wall, or UTC where `zoned`), zoned,
         order_id, product, product_name, category, event, event_id, line_kind, quantity (thousandths),
-        amount (minor units of `currency`), currency, the properties or traits in stored units, the identities
+        amount (minor units of `currency`), currency (those that the source has), the properties or traits in stored units, the identities
         as `i0`, `i1`, …, and `code` with `bad_column`: why the row cannot be used, null where it can.
 
     Raises:
@@ -75,16 +75,33 @@ class Normaliser:
         import pyarrow as pa
 
         have = set(chunk.table.column_names)
-        arrays = [
-            self._clean(n, chunk.table.column(n)) if n in have else pa.nulls(len(chunk.lines), pa.string())
-            for n in self.wanted
-        ]
-        con.register("raw", pa.table(arrays, names=list(self._place.values())))
+        raw = {
+            place: self._clean(n, chunk.table.column(n)) if n in have else pa.nulls(len(chunk.lines), pa.string())
+            for n, place in self._place.items()
+        }
+        con.register("raw", pa.table(raw))
         if self._whole_refs is None:
             self._whole_refs = self._are_whole_refs(con)
-        table: pa.Table = con.execute(self._statement()).to_arrow_table()
+        through = self._through()
+        table: pa.Table = con.execute(self._statement(through)).to_arrow_table()
         con.unregister("raw")
-        return table
+        for name, place in through.items():
+            table = table.append_column(name, raw[place])
+        return self._told(table)
+
+    def _through(self) -> dict[str, str]:
+        """Columns of the result that are clean text as it is: they need not pass through the engine."""
+        found = {role: self._place[self.mapping.columns[role]] for role in _TEXT_ROLES if self._has(role)}
+        if self._has("customer") and self._ref() == self._role("customer")[0]:
+            found["ref"] = self._role("customer")[0]
+        found |= {
+            self._declared(n): self._place[n]
+            for n, t in self.mapping.properties.items()
+            if t == "text" and n in self._place
+        }
+        found |= {f"i{i}": self._place[name] for i, name in enumerate(self.mapping.identities)}
+        text = {self._place[n] for n in self._place if self._kinds.get(n, "text") == "text"}
+        return {name: place for name, place in found.items() if place in text}
 
     def _clean(self, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         return clean(column) if self._kinds.get(name, "text") == "text" else column
@@ -108,20 +125,26 @@ class Normaliser:
     def _has(self, role: str) -> bool:
         return role in self.mapping.columns
 
-    def _statement(self) -> str:
+    def _statement(self, through: Container[str]) -> str:
         inner = {**self._base(), **self._money(), **self._extras()}
-        checks = self._checks()
-        code = " ".join(f"WHEN {test} THEN '{code}'" for test, code, _ in checks)
-        bad = " ".join(f"WHEN {test} THEN {_literal(column)}" for test, _, column in checks)
-        outer = [n for n in inner if not n.startswith("_")]
+        tests = " ".join(f"WHEN {test} THEN {i}" for i, (test, _, _) in enumerate(self._checks()))
+        outer = [n for n in inner if not n.startswith("_") and n not in through]
         chosen = ", ".join(f"{expression} AS {name}" for name, expression in inner.items())
-        return (
-            f"SELECT {', '.join(outer)}, CASE {code} ELSE NULL::VARCHAR END AS code, "
-            f"CASE {bad} ELSE NULL::VARCHAR END AS bad_column FROM (SELECT *, {chosen} FROM raw)"
-        )
+        wrong = f"CASE {tests} END::INTEGER" if tests else "NULL::INTEGER"
+        return f"SELECT {', '.join([*outer, wrong])} AS wrong FROM (SELECT *, {chosen} FROM raw)"
+
+    def _told(self, table: pa.Table) -> pa.Table:
+        """`code` and `bad_column` in place of the number of the check that failed."""
+        import pyarrow as pa
+
+        checks = self._checks()
+        wrong = table.column("wrong")
+        codes, columns = (pa.array([check[i] for check in checks], pa.string()) for i in (1, 2))
+        table = table.drop_columns(["wrong"])
+        return table.append_column("code", codes.take(wrong)).append_column("bad_column", columns.take(wrong))
 
     def _base(self) -> dict[str, str]:
-        texts = {role: sql.text(*self._role(role)) if self._has(role) else "NULL::VARCHAR" for role in _TEXT_ROLES}
+        texts = {role: sql.text(*self._role(role)) for role in _TEXT_ROLES if self._has(role)}
         place, kind = self._role("time")
         columns = {"ref": self._ref(), **texts}
         if self._has("time"):
@@ -142,7 +165,9 @@ class Normaliser:
         return rf"regexp_replace({ref}, '^([+-]?\d+)\.0*$', '\1')" if self._whole_refs else ref
 
     def _money(self) -> dict[str, str]:
-        columns = {"currency": f"COALESCE(upper({sql.text(*self._role('currency'))}), {_literal(self._currency)})"}
+        columns = {}
+        if self._has("currency"):
+            columns["currency"] = f"COALESCE(upper({sql.text(*self._role('currency'))}), {_literal(self._currency)})"
         quantity = "NULL::BIGINT"
         if self._has("quantity"):
             columns["_count"] = sql.number(*self._role("quantity"), decimal=self._decimal, type_="DECIMAL(18,3)")
@@ -218,6 +243,9 @@ class Normaliser:
         for role in required[self.mapping.kind]:
             if self._has(role):
                 checks.append((missing(role), f"missing_{role}", columns[role]))
+        if self._has("line_kind"):
+            known = _literals(LINE_KINDS)
+            checks.append((f"lower(line_kind) NOT IN ({known})", "unknown_line_kind", columns["line_kind"]))
         checks += self._money_checks()
         texts = [self._place[columns[r]] for r in columns if self._kinds.get(columns[r], "text") == "text"]
         texts += [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import numpy as np
 from kohort.ingest import controls as rules
 from kohort.ingest.chunk import Chunk, Reader
 from kohort.ingest.files import SourceFile, expand
+from kohort.ingest.limits import APPEND_ROWS
 from kohort.ingest.normalise import Normaliser
 from kohort.ingest.rates import Rates
 from kohort.ingest.readers import open_reader
@@ -19,7 +22,7 @@ from kohort.ingest.refusal import Refusal
 from kohort.ingest.sink import StoreSink
 from kohort.ingest.zones import known_zone
 from kohort.model.progress import Progress, silent
-from kohort.model.source import BatchReport, IngestReport, SourceMapping
+from kohort.model.source import BatchReport, IngestReport, RejectedRow, SourceMapping
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,7 +88,10 @@ class Session:
         self.overrides = rules.check_overrides(controls or {})
         self.progress = progress
         self.rates = Rates()
+        self.refused_lines: set[int] = set()
         self._con: duckdb.DuckDBPyConnection | None = None
+        self._waiting: set[bytes] | None = None
+        self._judged: dict[tuple[str | None, str | None], tuple[str, bool]] = {}
 
     def __enter__(self) -> Session:
         from kohort.engines.duck import connect
@@ -102,8 +108,8 @@ class Session:
         reader = open_reader(file, csv=self.mapping.csv, sheet=self.mapping.sheet)
         return self.rows(reader, Normaliser.of(self.mapping, reader, self.currency), file.name)
 
-    def rows(self, reader: Reader, normaliser: Normaliser, name: str) -> BatchReport:
-        """Store everything a reader gives, as one batch."""
+    def rows(self, reader: Reader, normaliser: Normaliser, name: str, *, keep: bool = True) -> BatchReport:
+        """Store everything a reader gives, as one batch. `keep`: put refused rows on the list of rejected ones."""
         from kohort.ingest.events import EventMaker
 
         assert self._con is not None
@@ -117,57 +123,138 @@ class Session:
             overrides=self.overrides,
             now=self.now,
             rates=self.rates,
+            judged=self._judged,
         )
         self.store.log.declare(normaliser.declared)
-        batch = self.store.state.begin_batch(self.mapping.name, name)
-        read = stored = duplicate = 0
-        reasons: Counter[str] = Counter()
+        work = _Batch(self, name, self.store.state.begin_batch(self.mapping.name, name), keep=keep)
         for chunk in reader.chunks(normaliser.wanted):
-            typed = normaliser.typed(self._con, chunk)
-            typed, codes = maker.instants(typed)
-            refused = [*chunk.refused, *_refused(chunk, codes, typed.column("bad_column"), self.mapping)]
+            typed, codes = maker.instants(normaliser.typed(self._con, chunk))
+            work.refuse(
+                len(codes) + len(chunk.refused), _refused(chunk, codes, typed.column("bad_column"), self.mapping)
+            )
             good = np.flatnonzero(np.asarray(codes.is_null()))
             if len(good):
-                events = maker.events(typed if len(good) == len(codes) else typed.take(good))
-                appended = self.store.log.append(events, batch=batch)
-                stored, duplicate = stored + appended.stored, duplicate + appended.duplicate
-                refused += _conflicting(chunk, good, events, appended.conflicts, self.mapping)
-            read += len(codes) + len(chunk.refused)
-            reasons.update(r.code for r in refused)
-            if refused:
-                self.store.state.add_rejected([r.row(self.mapping.name, name) for r in refused], batch)
-            self.progress(f"Reading {name}", read, reader.rows)
+                work.store(_Piece(chunk, good, maker.events(typed if len(good) == len(codes) else typed.take(good))))
+            self.progress(f"Reading {name}", work.read, reader.rows)
         notes = [*normaliser.notes, *(f"{rows:,} rows: {note}" for note, rows in sorted(maker.notes.items()))]
+        return work.finish(tuple(notes))
+
+    def keep(self, rows: Sequence[RejectedRow], batch: int) -> None:
+        """Put rows on the list of rejected ones, those that are on it already excepted: the same file came again."""
+        if not rows:
+            return
+        if self._waiting is None:
+            self._waiting = {_mark(row) for row in self.store.state.rejected(self.mapping.name, limit=_ALL)}
+        new = [row for row in rows if _mark(row) not in self._waiting]
+        self._waiting |= {_mark(row) for row in new}
+        self.store.state.add_rejected(new, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Events of one chunk, and the rows they came from."""
+
+    chunk: Chunk
+    good: np.ndarray
+    events: pa.Table
+
+
+class _Batch:
+    """The counts of one file, and its events until there are enough for the store."""
+
+    def __init__(self, session: Session, name: str, number: int, *, keep: bool) -> None:
+        self._session, self._name, self._number, self._keep = session, name, number, keep
+        self._pieces: list[_Piece] = []
+        self._stored = self._duplicate = 0
+        self._reasons: Counter[str] = Counter()
+        self.read = 0
+
+    def refuse(self, read: int, refused: Iterable[Refusal]) -> None:
+        """Count rows that were read, and keep those that cannot be used."""
+        self.read += read
+        self._refuse(list(refused))
+
+    def _refuse(self, refused: Sequence[Refusal]) -> None:
+        self._reasons.update(r.code for r in refused)
+        if self._keep:
+            self._session.keep([r.row(self._session.mapping.name, self._name) for r in refused], self._number)
+        else:
+            self._session.refused_lines |= {r.line for r in refused}
+
+    def store(self, piece: _Piece) -> None:
+        self._pieces.append(piece)
+        if sum(len(p.good) for p in self._pieces) >= APPEND_ROWS:
+            self._append()
+
+    def _append(self) -> None:
+        import pyarrow as pa
+
+        pieces, self._pieces = self._pieces, []
+        if not pieces:
+            return
+        # A column may be missing in a piece: an amount, where no row had one.
+        events = pa.concat_tables([p.events for p in pieces], promote_options="default")
+        appended = self._session.store.log.append(events, batch=self._number)
+        self._stored += appended.stored
+        self._duplicate += appended.duplicate
+        self._refuse(list(_conflicting(pieces, appended.conflicts, self._session.mapping)))
+
+    def finish(self, notes: tuple[str, ...]) -> BatchReport:
+        self._append()
+        reasons = dict(self._reasons)
+        rejected = sum(reasons.values())
         report = BatchReport(
-            self.mapping.name, name, batch, read, stored, duplicate, sum(reasons.values()), dict(reasons), tuple(notes)
+            self._session.mapping.name,
+            self._name,
+            self._number,
+            self.read,
+            self._stored,
+            self._duplicate,
+            rejected,
+            reasons,
+            notes,
         )
-        self.store.state.finish_batch(report)
+        self._session.store.state.finish_batch(report)
         return report
 
 
+_ALL = 1 << 31
+
+
+def _mark(row: RejectedRow) -> bytes:
+    """What makes a rejected row the same one again: its place, the reason, and what it says."""
+    said = repr((row.file, row.line, row.code, sorted(row.raw.items()))).encode()
+    return hashlib.blake2b(said, digest_size=16).digest()
+
+
 def _refused(chunk: Chunk, codes: pa.Array, columns: pa.ChunkedArray, mapping: SourceMapping) -> Iterator[Refusal]:
-    rows = np.flatnonzero(np.asarray(codes.is_valid()))
+    yield from chunk.refused
     time = mapping.columns.get("time", "")
-    for row in rows.tolist():
+    for row in np.flatnonzero(np.asarray(codes.is_valid())).tolist():
         code = codes[row].as_py()
         column = columns[row].as_py() or (time if "time" in code else "")
         yield Refusal(int(chunk.lines[row]), code, column, raw_row(chunk.table, row))
 
 
-def _conflicting(
-    chunk: Chunk, good: np.ndarray, events: pa.Table, conflicts: pa.Table, mapping: SourceMapping
-) -> Iterator[Refusal]:
+def _conflicting(pieces: Sequence[_Piece], conflicts: pa.Table, mapping: SourceMapping) -> Iterator[Refusal]:
     """Rows that the store handed back: their id is stored with another content."""
     if not conflicts.num_rows:
         return
     column = mapping.columns.get("event_id", "")
-    waiting = Counter(zip(*(conflicts.column(n).to_pylist() for n in ("event_id", "ts", "amount")), strict=True))
-    amounts = events.column("amount").to_pylist() if "amount" in events.column_names else [None] * len(events)
-    keys = zip(events.column("event_id").to_pylist(), events.column("ts").to_pylist(), amounts, strict=True)
-    for row, key in zip(good.tolist(), keys, strict=True):
-        if waiting[key] > 0:
-            waiting[key] -= 1
-            yield Refusal(int(chunk.lines[row]), "conflicting_id", column, raw_row(chunk.table, row))
+    waiting = Counter(_said(conflicts))
+    for piece in pieces:
+        for row, said in zip(piece.good.tolist(), _said(piece.events), strict=True):
+            if waiting[said] > 0:
+                waiting[said] -= 1
+                yield Refusal(int(piece.chunk.lines[row]), "conflicting_id", column, raw_row(piece.chunk.table, row))
+
+
+def _said(events: pa.Table) -> Iterator[tuple[object, ...]]:
+    """Per event its id and what the store compares."""
+    names = ("event_id", "ts", "event", "customer", "amount", "quantity")
+    empty = [None] * len(events)
+    columns = (events.column(n).to_pylist() if n in events.column_names else empty for n in names)
+    return zip(*columns, strict=True)
 
 
 def raw_row(table: pa.Table, row: int) -> dict[str, str]:

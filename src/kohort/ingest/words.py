@@ -86,13 +86,58 @@ _IDENTITY_WORDS = {
 }
 
 _POSTCODES = frozenset(
-    ["postcode", "zip", "zipcode", "postalcode", "postnr", "postnummer", "plz", "postleitzahl", "billingzip", "shippingzip"]
+    [
+        "postcode",
+        "zip",
+        "zipcode",
+        "postalcode",
+        "postnr",
+        "postnummer",
+        "plz",
+        "postleitzahl",
+        "billingzip",
+        "shippingzip",
+    ]
 )
 _OFFICIAL = frozenset(
-    ["ssn", "socsecid", "socialsecuritynumber", "nationalid", "bsn", "cpr", "cprnr", "cprnummer", "passport", "passportno", "iban", "creditcard", "cardnumber", "bankaccount", "rekeningnummer", "kontonummer", "steuernummer", "taxid", "personnummer", "ip", "ipaddress", "ipadres", "ipadresse"]
+    [
+        "ssn",
+        "socsecid",
+        "socialsecuritynumber",
+        "nationalid",
+        "bsn",
+        "cpr",
+        "cprnr",
+        "cprnummer",
+        "passport",
+        "passportno",
+        "iban",
+        "creditcard",
+        "cardnumber",
+        "bankaccount",
+        "rekeningnummer",
+        "kontonummer",
+        "steuernummer",
+        "taxid",
+        "personnummer",
+        "ip",
+        "ipaddress",
+        "ipadres",
+        "ipadresse",
+    ]
 )
 _BIRTH = frozenset(
-    ["dob", "dateofbirth", "birthdate", "birthday", "geboortedatum", "fodselsdato", "fodselsdag", "geburtsdatum", "geburtstag"]
+    [
+        "dob",
+        "dateofbirth",
+        "birthdate",
+        "birthday",
+        "geboortedatum",
+        "fodselsdato",
+        "fodselsdag",
+        "geburtsdatum",
+        "geburtstag",
+    ]
 )
 
 _CLEAR = {word: role for role, (clear, _) in _ROLE_WORDS.items() for word in clear.split()}

@@ -98,7 +98,7 @@ def propose(
     return Proposal(mapping, draft.examples(mapping), tuple(draft.notes))
 
 
-def fits(mapping: SourceMapping, paths: Iterable[str | Path] | str | Path) -> bool:
+def fits(paths: Iterable[str | Path] | str | Path, mapping: SourceMapping) -> bool:
     """Whether files have the columns that a mapping needs. False also where they cannot be read."""
     try:
         for file in _spread(expand(paths)):
