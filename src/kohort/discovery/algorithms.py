@@ -65,10 +65,11 @@ class Model:
 
 def squared_distances(X: np.ndarray, C: np.ndarray) -> np.ndarray:
     """(rows, centres) squared Euclidean distances, never negative."""
-    D = X @ (-2.0 * C.T).astype(X.dtype)
+    D: np.ndarray = X @ (-2.0 * C.T).astype(X.dtype)
     D += np.einsum("ij,ij->i", X, X)[:, None]
     D += np.einsum("ij,ij->i", C, C).astype(X.dtype)
-    return np.maximum(D, 0.0, out=D)
+    np.maximum(D, 0.0, out=D)
+    return D
 
 
 def _label_nearest(X: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -244,7 +245,7 @@ def _maximise(X: np.ndarray, R: np.ndarray, whole: np.ndarray, shrink: float, d:
 def principal_axes(X: np.ndarray, most: int = DENSE_AXES) -> tuple[np.ndarray, np.ndarray]:
     """(mean, axes (d, p)) of the first principal directions."""
     mean = X.mean(axis=0)
-    w, V = np.linalg.eigh(np.cov((X - mean).T.astype(float)).reshape(X.shape[1], X.shape[1]))
+    _, V = np.linalg.eigh(np.cov((X - mean).T.astype(float)).reshape(X.shape[1], X.shape[1]))
     axes = V[:, ::-1][:, : min(most, X.shape[1])]
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] < 0, -1.0, 1.0)
     return mean, axes

@@ -83,7 +83,7 @@ class GroupAssigner:
             arrays["micro"] = self.micro
         text = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
         out = io.BytesIO()
-        np.savez_compressed(out, allow_pickle=False, meta=text, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(out, allow_pickle=False, meta=text, **arrays)
         body = out.getvalue()
         return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 

@@ -24,7 +24,7 @@ from kohort.discovery.algorithms import (
     squared_distances,
     ward_tree,
 )
-from kohort.discovery.density import Landscape, joining_line, modes, saddles, valley, valleys_between
+from kohort.discovery.density import Landscape, joining_line, saddles, valley, valleys_between
 from kohort.discovery.stability import DOUBTFUL, jaccard_table, mean_estimate
 from kohort.model.segmentation import Algorithm, Candidate
 
@@ -52,6 +52,7 @@ class Tried:
         gap: How far the groups stand apart without gaps inside, 0 to 1; None where there is no gap to look for.
         detail: Share of the variance of all prepared features explained, 0 to 1.
         jaccard: (resamples, k) bootstrap Jaccard.
+        empty: A group has no customer in the sample.
     """
 
     model: Model
@@ -67,6 +68,17 @@ class Tried:
     detail: float = 0.0
     score: float | None = None
     note: str = ""
+    empty: bool = False
+
+    @property
+    def clear(self) -> float:
+        """`gap`, 0 where it was not measured."""
+        return self.gap or 0.0
+
+    @property
+    def stable(self) -> float:
+        """Mean bootstrap Jaccard, 0 where it was not measured."""
+        return 0.0 if self.jaccard is None else float(self.jaccard.mean())
 
     def candidate(self, *, chosen: bool = False) -> Candidate:
         stability = mean_estimate(self.jaccard) if self.jaccard is not None else None
@@ -97,6 +109,7 @@ def propose(X: np.ndarray, ks: Sequence[int], families: Iterable[Algorithm], see
     for t in found:
         present = len(np.unique(t.labels[t.labels >= 0]))
         if present < t.model.k:
+            t.empty = True
             t.note = f"only {present} of {t.model.k} groups have customers"
     return found
 
@@ -213,7 +226,9 @@ def measure_gap(t: Tried, X: np.ndarray, land: Landscape, basins: np.ndarray, ev
     along = valleys_between(X, t.labels)
     for pair in shallow.keys() | along.keys():
         line, evidence = along.get(pair, (0.0, 0.0))
-        deep = max(line * min(1.0, evidence / 1.5) ** 2, shallow.get(pair, 1.0))
+        # A valley that shows in the landscape alone must be deep (a saddle of 0.75 counts 0.42): thin sheets, such as
+        # customers with one order, whose first is their last, look dense beside everything that has one dimension more.
+        deep = max(line * min(1.0, evidence / 1.5) ** 2, shallow.get(pair, 1.0) ** 3)
         for g in pair:
             depth[g] = min(depth[g], deep)
     hidden = np.array([_hidden(X, np.flatnonzero(t.labels == g), land, evidence_bar) for g in range(k)])
@@ -289,6 +304,3 @@ def _why_not(t: Tried, least_share: float) -> str:
     if t.jaccard is not None and float(t.jaccard.mean()) < DOUBTFUL:
         return "its groups change when re-checked"
     return ""
-
-
-__all__ = ["Tried", "measure", "measure_gap", "modes", "propose", "recheck", "score"]

@@ -36,7 +36,7 @@ def text_levels(column: pa.ChunkedArray | pa.Array, levels: Sequence[str]) -> li
 
 def row_hashes(data: pa.Table, *, seed: int = 0) -> np.ndarray:
     """uint64 per row from its content alone: equal rows have equal hashes, in any order of rows."""
-    h = np.full(data.num_rows, np.uint64(seed % 2**63) * _MIX[0] + np.uint64(0x9E3779B97F4A7C15), dtype=np.uint64)
+    h = np.full(data.num_rows, (seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for name in sorted(data.column_names):
             h ^= _bits(data[name])
@@ -67,6 +67,6 @@ def _bits(column: Any) -> np.ndarray:
             codes = codes.combine_chunks()
         words = np.array([zlib.crc32((v or "").encode()) for v in codes.dictionary.to_pylist()] + [7], dtype=np.uint64)
         places = codes.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
-        return words[places]
+        return np.asarray(words[places])
     x = np.ascontiguousarray(values(column)) + 0.0  # −0.0 and 0.0 are one number
     return np.asarray(np.where(np.isnan(x), np.nan, x)).view(np.uint64)

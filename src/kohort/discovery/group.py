@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from kohort.discovery.algorithms import FAMILIES, MIXTURE_ROWS, Model, fit_kmeans, lloyd
 from kohort.discovery.assign import GroupAssigner, with_micro
-from kohort.discovery.choose import Tried, explained, measure, measure_gap, propose, recheck, score
+from kohort.discovery.choose import Tried, measure, measure_gap, propose, recheck, score
 from kohort.discovery.columns import row_sample
 from kohort.discovery.density import landscape, modes
+from kohort.discovery.evidence import column_relevance, gate, structure_of, tree_of, warnings_of, with_relevance
 from kohort.discovery.grouping import Grouping
 from kohort.discovery.micro import WARNING as MICRO_WARNING
 from kohort.discovery.micro import find_micro
 from kohort.discovery.null import fine_grained, peaks_apart
 from kohort.discovery.prepare import Preparation, fit_preparation
 from kohort.discovery.stability import DOUBTFUL, estimates, steady
-from kohort.discovery.structure import Gaps, measure_gaps
+from kohort.discovery.structure import NO_GAPS, Gaps, measure_gaps
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
-from kohort.model.segmentation import Algorithm, Estimate, FeatureUse, Structure, Verdict
+from kohort.model.segmentation import Algorithm, Estimate, FeatureUse, Verdict
 
 SAMPLE_ROWS = 4_000
 """Rows that families are compared on."""
@@ -40,17 +39,33 @@ APART = 0.5
 DEEP = 2.3
 """A mode hidden inside a group counts where the saddle to it has less than a tenth of the density (e^-2.3)."""
 
-Choice = Literal["auto", "kmeans", "hierarchical", "hdbscan", "mixture"]
-
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """The rows that everything is compared on, prepared."""
+class Study:
+    """One comparison of groupings on a sample of customers.
 
+    Attributes:
+        rows: Row numbers of the sample.
+        X: The sample, prepared.
+        missing: Where a prepared value stands for an absent one.
+        value: Value of the sampled customers.
+        k: The number of groups that was asked for, None = compare.
+    """
+
+    table: FeatureTable
+    preparation: Preparation
+    uses: tuple[FeatureUse, ...]
     rows: np.ndarray
     X: np.ndarray
     missing: np.ndarray
     value: np.ndarray | None
+    families: tuple[Algorithm, ...]
+    k: int | None
+    seed: int
+    gaps: Gaps = NO_GAPS
+    tried: tuple[Tried, ...] = ()
+    best: Tried | None = None
+    verdict: Verdict = "none"
 
 
 def group(
@@ -81,12 +96,34 @@ def group(
         NotEnough: Too few customers, or no feature tells them apart.
         WrongUsage: An unknown algorithm, or a `k` that cannot be.
     """
-    from threadpoolctl import threadpool_limits
+    if len(table) < LEAST_CUSTOMERS:
+        raise NotEnough(
+            f"There are {len(table)} customers; groups need at least {LEAST_CUSTOMERS}.", hint="Bring more customers."
+        )
+    if k is not None and not 2 <= k <= 100:
+        raise WrongUsage(f"The number of groups must be 2 to 100, not {k}.")
+    if k is not None and 5 * k > len(table):
+        raise NotEnough(f"{len(table)} customers are too few for {k} groups.", hint="Ask for fewer groups.")
+    return find_groups(table, algorithm, k, micro=micro, seed=seed, threads=threads, progress=progress)
+
+
+def find_groups(
+    table: FeatureTable,
+    algorithm: str,
+    k: int | None,
+    *,
+    micro: bool,
+    seed: int,
+    threads: int,
+    progress: Progress = silent,
+) -> Grouping:
+    """`group` without its least number of customers, for plain arrays; fewer than 30 rows are not tested for gaps."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     families = _families(algorithm)
-    _check_k(k, len(table), algorithm)
-    with threadpool_limits(limits=threads):
-        return _group(table, families, k, micro, seed, progress)
+    # Some BLAS kernels raise floating-point flags on lanes they then throw away; everything here is finite.
+    with threadpool_limits(limits=threads), np.errstate(all="ignore"):
+        return _group(table, families, k, micro=micro, seed=seed, progress=progress)
 
 
 def _families(algorithm: str) -> tuple[Algorithm, ...]:
@@ -98,115 +135,109 @@ def _families(algorithm: str) -> tuple[Algorithm, ...]:
     return found
 
 
-def _check_k(k: int | None, customers: int, algorithm: str) -> None:
-    if customers < LEAST_CUSTOMERS:
-        raise NotEnough(
-            f"There are {customers} customers; groups need at least {LEAST_CUSTOMERS}.", hint="Bring more customers."
-        )
-    if k is not None and not 2 <= k <= 100:
-        raise WrongUsage(f"The number of groups must be 2 to 100, not {k}.")
-    if k is not None and 5 * k > customers:
-        raise NotEnough(f"{customers} customers are too few for {k} groups.", hint="Ask for fewer groups.")
-
-
 def _group(
-    table: FeatureTable, families: Sequence[Algorithm], k: int | None, micro: bool, seed: int, progress: Progress
+    table: FeatureTable, families: tuple[Algorithm, ...], k: int | None, *, micro: bool, seed: int, progress: Progress
 ) -> Grouping:
-    progress("preparing", 0, None)
+    progress("preparing", 0, 4)
+    study = _prepared(table, families, k, seed)
+    study = _decided(_compared(study, progress))
+    if study.verdict == "separate" and (narrow := _focused(study)) is not None:
+        again = _decided(_compared(narrow, progress))
+        if again.verdict == "separate" and again.best and study.best and again.best.clear >= study.best.clear - 0.05:
+            study = again
+    progress("labelling everybody", 3, 4)
+    found = _one_group(study) if study.best is None else _finished(study, study.best)
+    if micro and found.k > 1:
+        found = _with_micro(found, study)
+    progress("labelling everybody", 4, 4)
+    return found
+
+
+def _prepared(table: FeatureTable, families: tuple[Algorithm, ...], k: int | None, seed: int) -> Study:
     preparation, uses = fit_preparation(table, seed=seed)
-    sample = _sample(table, preparation, seed)
-    gaps, tried = _compare(sample, preparation, families, k, seed, progress)
-    best, verdict = _decide(sample, tried, gaps, k, seed)
-    if best is not None and verdict == "separate" and (narrow := _focused(sample, preparation, best)) is not None:
-        again = _compare(narrow[0], narrow[1], families, k, seed, progress)
-        better, its_verdict = _decide(narrow[0], again[1], again[0], k, seed)
-        if better is not None and its_verdict == "separate" and (better.gap or 0) >= (best.gap or 0) - 0.05:
-            uses = tuple(
-                replace(u, used=False, treatment="left out", reason="does not tell the groups apart")
-                if u.feature in narrow[2]
-                else u
-                for u in uses
-            )
-            (sample, preparation, _), (gaps, tried), best = narrow, again, better
-    progress("labelling everybody", 0, None)
-    if best is None:
-        return _one_group(table, preparation, uses, sample, tried, gaps)
-    model = _last_fit(table, preparation, best, seed)
-    return _finish(table, preparation, uses, sample, tried, gaps, best, model, verdict, k, micro, seed)
-
-
-def _sample(table: FeatureTable, preparation: Preparation, seed: int) -> Sample:
     rows = row_sample(table.data, SAMPLE_ROWS, seed=seed)
     data = table.data.take(rows)
     value = None if table.value is None else np.asarray(table.value, dtype=float)[rows]
-    return Sample(rows, preparation.matrix(data), preparation.missing(data), value)
+    X, missing = preparation.matrix(data), preparation.missing(data)
+    return Study(table, preparation, uses, rows, X, missing, value, families, k, seed)
 
 
-def _compare(
-    sample: Sample,
-    preparation: Preparation,
-    families: Sequence[Algorithm],
-    k: int | None,
-    seed: int,
-    progress: Progress,
-) -> tuple[Gaps, list[Tried]]:
-    """The structure test and every grouping with all its figures."""
-    present = [i for i, c in enumerate(preparation.columns) if c.kind != "absent"]
-    present = present or list(range(len(preparation.columns)))
-    progress("testing for structure", 0, None)
-    gaps = measure_gaps(sample.X[:, present], sample.missing[:, present], seed=seed)
-    progress("comparing groupings", 0, None)
-    tried = propose(sample.X, [k] if k is not None else list(KS), families, seed)
+def _compared(study: Study, progress: Progress) -> Study:
+    """The structure test, and every grouping with all its figures."""
+    X, seed = study.X, study.seed
+    present = [i for i, c in enumerate(study.preparation.columns) if c.kind != "absent"]
+    present = present or list(range(X.shape[1]))
+    gaps = NO_GAPS
+    progress("looking for gaps", 1, 4)
+    if len(X) >= LEAST_CUSTOMERS:
+        gaps = measure_gaps(X[:, present], study.missing[:, present], seed=seed)
+    progress("comparing groupings", 2, 4)
+    tried = propose(X, [study.k] if study.k is not None else list(KS), study.families, seed)
     for t in tried:
-        measure(t, sample.X, sample.value)
-    progress("re-checking", 0, None)
-    recheck(sample.X, tried, resamples=RESAMPLES, mixture_rows=1_000, seed=seed + 1)
+        measure(t, X, study.value)
+    recheck(X, tried, resamples=RESAMPLES, mixture_rows=1_000, seed=seed + 1)
     if gaps.found:
-        fine = fine_grained(sample.X[:, present], sample.missing[:, present], np.random.default_rng(seed))
+        fine = fine_grained(X[:, present], study.missing[:, present], np.random.default_rng(seed))
         land = landscape(fine)
         _, basins = modes(land, max(10, round(0.003 * len(fine))), max(gaps.bar, DEEP))
         for t in tried:
             measure_gap(t, fine, land, basins if gaps.by_prominence else basins * 0, gaps.valley[3])
-    return gaps, tried
+    return replace(study, gaps=gaps, tried=tuple(tried))
 
 
-def _focused(sample: Sample, preparation: Preparation, best: Tried) -> tuple[Sample, Preparation, set[str]] | None:
-    """Without the features that have nothing to do with the groups, as these blur the others; None where there are none.
+def _decided(study: Study) -> Study:
+    """The grouping to keep, if any, and the honest verdict."""
+    n, tried = len(study.X), study.tried
+    if study.gaps.found:
+        best = score(tried, gaps=True, least_share=max(0.003, 8 / n))
+        if best is not None and best.clear >= APART:
+            _recheck_fully(study, best)
+            if best.stable >= DOUBTFUL:
+                return replace(study, best=best, verdict="separate")
+        for t in tried:
+            t.note = t.note if t.empty else ""
+    while (best := score(tried, gaps=False, least_share=max(0.03, 10 / n))) is not None:
+        _recheck_fully(study, best)
+        if best.jaccard is not None and steady(estimates(best.jaccard)):
+            return replace(study, best=best, verdict="spectrum")
+        best.note = "its groups change when re-checked"
+    if study.k is None:
+        return study
+    usable = [t for t in tried if not t.empty] or list(tried)
+    return replace(study, best=max(usable, key=lambda t: t.score or 0.0, default=None))
+
+
+def _recheck_fully(study: Study, t: Tried) -> None:
+    if t.jaccard is None or len(t.jaccard) < LAST_RESAMPLES:
+        more = LAST_RESAMPLES - RESAMPLES
+        recheck(study.X, [t], resamples=more, mixture_rows=MIXTURE_ROWS, seed=study.seed + 2)
+
+
+def _focused(study: Study) -> Study | None:
+    """Without the features that have nothing to do with the groups and blur the others; None where there are none.
 
     A feature stays if it differs between the groups or has more than one peak itself.
     """
-    relevance = column_relevance(sample.X, best.labels)
-    keep = [i for i, r in enumerate(relevance.tolist()) if r >= 0.05 or peaks_apart(sample.X[:, i])]
-    names = {preparation.used[i] for i in keep}
-    keep = [i for i, name in enumerate(preparation.used) if name in names]
-    if len(keep) in (0, len(preparation.used)):
+    assert study.best is not None
+    used = study.preparation.used
+    relevance = column_relevance(study.X, study.best.labels).tolist()
+    names = {used[i] for i, r in enumerate(relevance) if r >= 0.05 or peaks_apart(study.X[:, i])}
+    keep = [i for i, name in enumerate(used) if name in names]
+    if len(keep) in (0, len(used)):
         return None
-    narrow = Sample(sample.rows, sample.X[:, keep], sample.missing[:, keep], sample.value)
-    return narrow, preparation.keep(keep), set(preparation.used) - names
-
-
-def _decide(sample: Sample, tried: list[Tried], gaps: Gaps, k: int | None, seed: int) -> tuple[Tried | None, Verdict]:
-    """The grouping to keep, if any, and the honest verdict."""
-    n = len(sample.X)
-    if gaps.found:
-        best = score(tried, gaps=True, least_share=max(0.004, 8 / n))
-        if best is not None and (best.gap or 0.0) >= APART:
-            recheck(sample.X, [best], resamples=LAST_RESAMPLES - RESAMPLES, mixture_rows=MIXTURE_ROWS, seed=seed + 2)
-            if best.jaccard is not None and best.jaccard.mean() >= DOUBTFUL:
-                return best, "separate"
-        for t in tried:
-            t.note = "" if not t.note.startswith("only") else t.note
-    while (best := score(tried, gaps=False, least_share=max(0.03, 10 / n))) is not None:
-        assert best.jaccard is not None
-        if len(best.jaccard) < LAST_RESAMPLES:
-            recheck(sample.X, [best], resamples=LAST_RESAMPLES - RESAMPLES, mixture_rows=MIXTURE_ROWS, seed=seed + 2)
-        if steady(estimates(best.jaccard)):
-            return best, "spectrum"
-        best.note = "its groups change when re-checked"
-    if k is None:
-        return None, "none"
-    usable = [t for t in tried if not t.note.startswith("only")] or tried
-    return max(usable, key=lambda t: t.score or 0.0, default=None), "none"
+    uses = tuple(
+        replace(u, used=False, treatment="left out", reason="does not tell the groups apart")
+        if u.used and u.feature not in names
+        else u
+        for u in study.uses
+    )
+    return replace(
+        study,
+        preparation=study.preparation.keep(keep),
+        uses=uses,
+        X=study.X[:, keep],
+        missing=study.missing[:, keep],
+    )
 
 
 def _last_fit(table: FeatureTable, preparation: Preparation, best: Tried, seed: int) -> Model:
@@ -242,49 +273,37 @@ def _lloyd_on_all(table: FeatureTable, preparation: Preparation, centres: np.nda
     return centres
 
 
-def _finish(
-    table: FeatureTable,
-    preparation: Preparation,
-    uses: Sequence[FeatureUse],
-    sample: Sample,
-    tried: Sequence[Tried],
-    gaps: Gaps,
-    best: Tried,
-    model: Model,
-    verdict: Verdict,
-    k: int | None,
-    micro: bool,
-    seed: int,
-) -> Grouping:
-    labels, _ = GroupAssigner(preparation, model).assign(table)
+def _finished(study: Study, best: Tried) -> Grouping:
+    table, preparation = study.table, study.preparation
+    model = _last_fit(table, preparation, best, study.seed)
+    labels, confidence = GroupAssigner(preparation, model).assign(table)
     counts = np.bincount(labels[labels >= 0], minlength=model.k)
-    order = np.argsort(-counts, kind="stable").tolist()
-    assigner = GroupAssigner(preparation, model.reordered(order))
-    labels, confidence = assigner.assign(table)
+    order = np.argsort(-counts, kind="stable")  # the largest group comes first
+    place = np.append(np.argsort(order), -1).astype(np.int32)  # the last entry is the place of −1
+    labels = place[labels]
+    sampled = labels[study.rows]
     stability: tuple[Estimate | None, ...] = (None,) * model.k
     if best.jaccard is not None:
         held = estimates(best.jaccard)
-        # The last fit may have moved borders a little; each of its groups takes the figures of the one it continues.
-        overlap = _continues(best.labels, labels[sample.rows], model.k)
-        stability = tuple(held[g] for g in overlap)
-    found = Grouping(
+        # The last fit may have moved borders a little; each group takes the figures of the one it continues.
+        stability = tuple(held[g] for g in _continues(best.labels, sampled, model.k))
+    return Grouping(
         algorithm=model.algorithm,
         k=model.k,
         labels=labels,
         confidence=confidence,
-        structure=_structure(verdict, gaps, model.k, best, k is not None),
-        candidates=tuple(t.candidate(chosen=t is best) for t in tried),
+        structure=structure_of(study.verdict, study.gaps, model.k, best, asked=study.k is not None),
+        candidates=tuple(t.candidate(chosen=t is best) for t in study.tried),
         stability=stability,
-        features=_with_relevance(uses, preparation, sample.X, labels[sample.rows]),
-        sample=sample.rows,
-        prepared=sample.X,
+        features=with_relevance(study.uses, preparation, study.X, sampled),
+        sample=study.rows,
+        prepared=study.X,
         used=preparation.used,
-        assigner=assigner,
-        gate=_gate(len(table)),
-        tree=_tree(sample.X, labels[sample.rows], np.bincount(labels[labels >= 0], minlength=model.k)),
-        warnings=_warnings(len(table), verdict, stability, k),
+        assigner=GroupAssigner(preparation, model.reordered(order.tolist())),
+        gate=gate(len(table)),
+        tree=tree_of(study.X, sampled, counts[order]),
+        warnings=warnings_of(len(table), study.verdict, stability, study.k),
     )
-    return _with_micro(found, table, assigner, seed) if micro else found
 
 
 def _continues(before: np.ndarray, after: np.ndarray, k: int) -> list[int]:
@@ -297,7 +316,9 @@ def _continues(before: np.ndarray, after: np.ndarray, k: int) -> list[int]:
     return [int(j) for j in linear_sum_assignment(-both)[1]]
 
 
-def _with_micro(found: Grouping, table: FeatureTable, assigner: GroupAssigner, seed: int) -> Grouping:
+def _with_micro(found: Grouping, study: Study) -> Grouping:
+    table, seed, assigner = study.table, study.seed, found.assigner
+    assert isinstance(assigner, GroupAssigner)
     rows = row_sample(table.data, 5 * SAMPLE_ROWS, seed=seed)
     X = assigner.preparation.matrix(table.data.take(rows))
     pieces = find_micro(X, found.labels[rows], found.k, customers=len(table), seed=seed)
@@ -312,114 +333,21 @@ def _with_micro(found: Grouping, table: FeatureTable, assigner: GroupAssigner, s
     )
 
 
-def _one_group(
-    table: FeatureTable,
-    preparation: Preparation,
-    uses: Sequence[FeatureUse],
-    sample: Sample,
-    tried: Sequence[Tried],
-    gaps: Gaps,
-) -> Grouping:
+def _one_group(study: Study) -> Grouping:
+    n = len(study.table)
     return Grouping(
         algorithm="tiers",
         k=1,
-        labels=np.zeros(len(table), np.int32),
-        confidence=np.ones(len(table), np.float32),
-        structure=_structure("none", gaps, 1, None, False),
-        candidates=tuple(t.candidate() for t in tried),
+        labels=np.zeros(n, np.int32),
+        confidence=np.ones(n, np.float32),
+        structure=structure_of("none", study.gaps, 1, None, asked=False),
+        candidates=tuple(t.candidate() for t in study.tried),
         stability=(None,),
-        features=tuple(uses),
-        sample=sample.rows,
-        prepared=sample.X,
-        used=preparation.used,
-        assigner=GroupAssigner(preparation, Model("tiers", 1)),
-        gate=_gate(len(table)),
-        warnings=_warnings(len(table), "none", (), None),
+        features=study.uses,
+        sample=study.rows,
+        prepared=study.X,
+        used=study.preparation.used,
+        assigner=GroupAssigner(study.preparation, Model("tiers", 1)),
+        gate=gate(n),
+        warnings=warnings_of(n, "none", (), None),
     )
-
-
-def _structure(verdict: Verdict, gaps: Gaps, k: int, best: Tried | None, asked: bool) -> Structure:
-    evidence = gaps.evidence()
-    if best is not None:
-        evidence["gap"] = None if best.gap is None else round(best.gap, 3)
-        evidence["stability"] = None if best.jaccard is None else round(float(best.jaccard.mean()), 3)
-    match verdict:
-        case "separate":
-            text = f"The customers fall into {k} groups with gaps between them that a single population would not show."
-        case "spectrum":
-            text = (
-                "There are no clear gaps: customers form one spectrum. "
-                f"These {k} groups are convenient cuts of it, and they hold when re-checked."
-            )
-        case _ if asked:
-            text = f"The {k} groups you asked for are given, but they do not hold when re-checked."
-        case _:
-            text = "No groups hold when re-checked: customers differ gradually. Tiers by value are the honest choice."
-    return Structure(verdict, evidence, text)
-
-
-def _gate(customers: int) -> Literal["enough", "limited", "insufficient"]:
-    return "enough" if customers >= 10_000 else "limited" if customers >= 1_000 else "insufficient"
-
-
-def _warnings(customers: int, verdict: Verdict, stability: Sequence[Estimate | None], k: int | None) -> tuple[str, ...]:
-    out: list[str] = []
-    if customers < 1_000:
-        out.append(
-            f"Only {customers:,} customers: below 1,000 groups are guesses. Use them for ideas, not for decisions."
-        )
-    elif customers < 10_000:
-        out.append(
-            f"{customers:,} customers: enough for broad groups; from 10,000 on small groups become reliable as well."
-        )
-    if verdict == "none" and k is not None:
-        out.append("The groups were asked for by number; they do not hold when re-checked.")
-    weak = sum(1 for s in stability if s is not None and s.value < 0.6)
-    if weak and verdict != "none":
-        out.append(f"{weak} of the {len(stability)} groups changes much when re-checked: treat its borders with care.")
-    return tuple(out)
-
-
-def _with_relevance(
-    uses: Sequence[FeatureUse], preparation: Preparation, X: np.ndarray, labels: np.ndarray
-) -> tuple[FeatureUse, ...]:
-    share = column_relevance(X, labels)
-    relevance: dict[str, float] = {}
-    for name, r in zip(preparation.used, share.tolist(), strict=True):
-        relevance[name] = max(relevance.get(name, 0.0), min(1.0, r))
-    out = []
-    for use in uses:
-        if use.feature not in relevance:
-            out.append(use)
-            continue
-        r = relevance[use.feature]
-        reason = use.reason or ("hardly differs between the groups" if r < 0.02 else "")
-        out.append(replace(use, relevance=round(r, 4), reason=reason))
-    return tuple(out)
-
-
-def column_relevance(X: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Share of each prepared column's variance that lies between the groups, 0 to 1."""
-    inside = labels >= 0
-    Y, L = X[inside].astype(float), labels[inside]
-    return np.array([explained(Y[:, [i]], L, int(L.max()) + 1) for i in range(Y.shape[1])])
-
-
-def _tree(X: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> tuple[tuple[int, int, float, int], ...]:
-    """Ward's tree over whole groups: in which order the most alike would be merged."""
-    k = len(sizes)
-    centres = {g: X[labels == g].mean(axis=0) if np.any(labels == g) else X.mean(axis=0) for g in range(k)}
-    rows = {g: int(max(sizes[g], 1)) for g in range(k)}
-    out: list[tuple[int, int, float, int]] = []
-    while len(centres) > 1:
-        pairs = [(a, b) for a in centres for b in centres if a < b]
-        cost = {
-            (a, b): 2 * rows[a] * rows[b] / (rows[a] + rows[b]) * float(((centres[a] - centres[b]) ** 2).sum())
-            for a, b in pairs
-        }
-        a, b = min(pairs, key=lambda p: (cost[p], p))
-        new, many = k + len(out), rows[a] + rows[b]
-        centres[new] = (rows[a] * centres.pop(a) + rows[b] * centres.pop(b)) / many
-        out.append((a, b, float(np.sqrt(cost[a, b])), many))
-        rows[new] = many
-    return tuple(out)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kohort.discovery.ranks import normal_quantile, mid_ranks
+from kohort.discovery.ranks import mid_ranks, normal_quantile
 
 BINS = 40
 
@@ -62,7 +62,7 @@ def fine_grained(X: np.ndarray, missing: np.ndarray | None, rng: np.random.Gener
     """
     Y = np.array(X, dtype=np.float32)
     if missing is not None:
-        for j in np.flatnonzero(missing.any(axis=0)):
+        for j in np.flatnonzero(missing.any(axis=0)).tolist():
             _suggest(Y, X, j, missing[:, j], rng)
     for j in range(Y.shape[1]):
         Y[:, j] = _spread(Y[:, j].astype(float), rng)
@@ -114,7 +114,7 @@ def single_peaked(x: np.ndarray) -> np.ndarray:
     edges = np.linspace(x.min(), x.max(), BINS + 1)
     density = single_peak(np.histogram(x, bins=edges)[0].astype(float))
     mass = np.concatenate([[0.0], np.cumsum(density)])
-    return np.interp((np.arange(len(x)) + 0.5) / len(x) * mass[-1], mass, edges)
+    return np.asarray(np.interp((np.arange(len(x)) + 0.5) / len(x) * mass[-1], mass, edges))
 
 
 def peaks_apart(x: np.ndarray) -> bool:

@@ -35,14 +35,17 @@ SAME = 0.95
 
 MOST_LEVELS = 8
 LEVEL_DISTANCE = 1.2
-"""Distance between two levels of a text, or of a flag, in standard deviations of a number: it counts, and does not rule."""
+"""Distance between two levels of a text or a flag, in standard deviations of a number: it counts, and does not rule."""
 
 Kind = Literal["number", "flag", "level", "absent"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One prepared column: g(x) = sign(x − shift) · log(1 + |x − shift| / scale), or x where `scale` is 0; then (g − centre) / spread."""
+    """One prepared column: (g(x) − centre) / spread, clipped.
+
+    g(x) = sign(x − shift) · log(1 + |x − shift| / scale), or x where `scale` is 0.
+    """
 
     feature: str
     kind: Kind
@@ -172,13 +175,9 @@ def _plan(info: FeatureInfo, sample: pa.Table) -> _Plan:
         return _plan_text(info, sample)
     x = values(sample[info.name])
     seen = x[~np.isnan(x)]
-    if len(seen) == 0:
-        return _Plan((), "left out", "has no values")
     kinds, counts = np.unique(seen, return_counts=True)
-    if len(kinds) == 1 and len(seen) == len(x):
-        return _Plan((), "left out", "is the same for every customer")
-    if counts.max() >= 0.995 * len(x):
-        return _Plan((), "left out", f"is the same for {counts.max() / len(x):.1%} of the customers")
+    if reason := _tells_nothing(counts, len(x)):
+        return _Plan((), "left out", reason)
     absent = _absence(info, x)
     if len(kinds) == 1:  # only being there or not tells anything
         return _Plan(
@@ -194,11 +193,20 @@ def _plan(info: FeatureInfo, sample: pa.Table) -> _Plan:
     return _Plan((column, *absent), treatment + _absence_note(absent, x))
 
 
+def _tells_nothing(counts: np.ndarray, customers: int) -> str:
+    if len(counts) == 0:
+        return "has no values"
+    if counts[0] == customers:
+        return "is the same for every customer"
+    same = float(counts.max() / customers)
+    return f"is the same for {same:.1%} of the customers" if same >= 0.995 else ""
+
+
 def _plan_text(info: FeatureInfo, sample: pa.Table) -> _Plan:
     import pyarrow.compute as pc
 
     counted = pc.value_counts(sample[info.name].combine_chunks()).to_pylist()
-    known = sorted(((-c["counts"], c["values"]) for c in counted if c["values"] is not None))
+    known = sorted((-c["counts"], c["values"]) for c in counted if c["values"] is not None)
     n = sample.num_rows
     if not known:
         return _Plan((), "left out", "has no values")
@@ -262,7 +270,10 @@ def _logarithms(seen: np.ndarray) -> list[tuple[float, tuple[float, ...], str]]:
 
 
 def tail_weight(x: np.ndarray) -> float:
-    """How far from even tails: |skewness| plus a third of the excess kurtosis beyond 3, winsorised at 1.5 %: a small group far away is no tail."""
+    """How far from even tails: |skewness| plus a third of the kurtosis beyond 6.
+
+    Winsorised at 1.5 % on either side, so that a small group far away is not taken for a tail.
+    """
     low, high = np.quantile(x, (0.015, 0.985))
     z = np.clip(x, low, high)
     sd = np.std(z)

@@ -67,6 +67,10 @@ class Gaps:
         }
 
 
+NO_GAPS = Gaps((0.0,) * 4, (0.0,) * 4, 0.0, np.inf, 1)
+"""Nothing was tested: too few rows."""
+
+
 def measure_gaps(X: np.ndarray, missing: np.ndarray | None = None, *, seed: int = 0, draws: int = NULL_DRAWS) -> Gaps:
     """Both statistics of prepared rows (the first TEST_ROWS are looked at) and of as many null draws.
 

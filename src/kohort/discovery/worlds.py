@@ -101,7 +101,7 @@ def blobs(
     return np.vstack(parts)[order], truth[order]
 
 
-def _gaussian(n: int, k: int, d: int, apart: float = 6.0, noise: int = 0, outliers: float = 0.0, **more: object):  # type: ignore[no-untyped-def]
+def _gaussian(n: int, k: int, d: int, apart: float = 6.0, *, noise: int = 0, outliers: float = 0.0, **more: object):  # type: ignore[no-untyped-def]
     def build(rng: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
         X, truth = blobs(rng, n, k, d, apart, **more)  # type: ignore[arg-type]
         if noise:
@@ -148,7 +148,7 @@ def _moons(n: int, noise: float, extra: int = 0):  # type: ignore[no-untyped-def
         x = np.where(truth == 0, np.cos(angle), 1 - np.cos(angle))
         y = np.where(truth == 0, np.sin(angle), 0.5 - np.sin(angle))
         X = np.column_stack([x, y]) + noise * rng.standard_normal((n, 2))
-        return _split(np.hstack([X, 0.4 * rng.standard_normal((n, extra))])), truth
+        return _split(np.hstack([X, 0.4 * rng.standard_normal((n, extra))])), np.asarray(truth)
 
     return build
 
@@ -164,7 +164,7 @@ def _rings(n: int, radii: Sequence[float], noise: float):  # type: ignore[no-unt
 
 
 def planted() -> list[Recipe]:
-    """Worlds with groups: shapes, sizes, noise features, outliers, skew, mixed types, 2 to 8 groups, 600 to 20,000 rows."""
+    """Worlds with groups: shapes, sizes, noise, outliers, skew, mixed types, 2 to 8 groups, 600 to 20,000 rows."""
     made = [
         ("round", "2 round groups, 600 × 2", _gaussian(600, 2, 2)),
         ("round", "3 round groups, 1,000 × 4", _gaussian(1_000, 3, 4)),
@@ -246,6 +246,10 @@ def _banana(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
     return X
 
 
+def _funnel(rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((4_000, 3)) * np.exp(0.7 * rng.standard_normal((4_000, 1)))
+
+
 def structureless() -> list[Recipe]:
     """One population each: single blobs, uniform, heavy tails, correlated, discrete ties and some nastier continua."""
 
@@ -283,6 +287,6 @@ def structureless() -> list[Recipe]:
         ("continuum", "one kind of shop customers, 3,000", lambda r: _shop(r, 3_000)),
         ("continuum", "one kind of shop customers, 10,000", lambda r: _shop(r, 10_000)),
         ("continuum", "bent continuum, 3,000 × 4", lambda r: _banana(r, 3_000, 4)),
-        ("continuum", "funnel, 4,000 × 3", lambda r: r.standard_normal((4_000, 3)) * np.exp(0.7 * r.standard_normal((4_000, 1)))),
+        ("continuum", "funnel, 4,000 × 3", _funnel),
     ]  # fmt: skip
     return [Recipe(name, kind, _plain(draw), 500 + i, separate=False) for i, (kind, name, draw) in enumerate(made)]
