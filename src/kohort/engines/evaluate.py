@@ -132,9 +132,12 @@ def run(con: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     try:
         return con.execute(sql).to_arrow_table()
     except (duckdb.OutOfRangeException, duckdb.ConversionException) as error:
-        raise BadInput(
-            "A sum is too large to be exact.", code="too_large", hint="Look for absurd amounts with: kohort health"
-        ) from error
+        raise too_large() from error
+
+
+def too_large() -> BadInput:
+    """The error for sums that no engine can hold exactly."""
+    return BadInput("A sum is too large to be exact.", code="too_large", hint="Look for absurd amounts: kohort health")
 
 
 def as_table(

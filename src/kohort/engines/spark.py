@@ -12,7 +12,7 @@ import pyarrow as pa
 from kohort.compile import compile_features, to_sql
 from kohort.definitions.features import FeatureDefinition
 from kohort.engines.duck import threads_setting
-from kohort.engines.evaluate import as_table, named_value
+from kohort.engines.evaluate import as_table, named_value, too_large
 from kohort.errors import MissingExtra
 from kohort.model.event import event_schema
 from kohort.model.feature import FeatureTable
@@ -98,6 +98,7 @@ def features(
     Raises:
         MissingExtra: PySpark or Java is not installed.
         RefusedDefinition: A definition does not fit the columns of the log.
+        BadInput: A sum leaves 64 bits.
     """
     spark = spark or session()
     wanted = [*definitions, *([named_value(value)] if value else [])]
@@ -105,7 +106,12 @@ def features(
         wanted, as_of=as_of, zone=zone, currency=currency, columns=snapshot.columns, customers=customers
     )
     register_events(spark, snapshot)
-    rows = spark.sql(to_sql(compiled, "spark")).toArrow()
+    from pyspark.errors import ArithmeticException
+
+    try:
+        rows = spark.sql(to_sql(compiled, "spark")).toArrow()
+    except ArithmeticException as error:
+        raise too_large() from error
     return as_table([rows], compiled, as_of=as_of, currency=currency, with_value=value is not None)
 
 
