@@ -76,8 +76,16 @@ def test_many_segments_are_joined_rather_than_drawn_as_threads():
 
 
 def test_unknown_revenue_is_a_dash_in_the_flow():
-    unknown = [replace(s, revenue=None, revenue_share=None) for s in FOUND.segments]
-    assert {row[-1] for row in charts.share_flow(unknown, "GBP").rows} == {"–"}
+    mixed = [replace(FOUND.segments[0], revenue=None, revenue_share=None), *FOUND.segments[1:]]
+    assert [row[-1] == "–" for row in charts.share_flow(mixed, "GBP").rows] == [True, False, False, False, False]
+
+
+def test_without_any_revenue_sizes_are_drawn_instead():
+    chart = charts.share_flow([replace(s, revenue=None, revenue_share=None) for s in FOUND.segments], "")
+    widths = [float(svg.find("rect").get("width")) for svg in pieces(chart.wide)]
+    largest = max(s.share for s in FOUND.segments)
+    assert widths == pytest.approx([100 * s.share / largest for s in FOUND.segments], abs=0.06)
+    assert "revenue" not in chart.__html__().lower()
 
 
 def test_differences_point_to_the_side_of_their_sign():

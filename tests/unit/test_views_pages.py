@@ -34,7 +34,7 @@ def render_all(found: Segmentation, health: HealthReport, name: str, members: di
         "map": pages.customer_map(shell, found, highlight=first.id),
         "discover": pages.discover(shell, found),
         "health": pages.data_health(shell, health),
-        "start": pages.start(shell, "overview", has_data=True),
+        "start": pages.start(shell, "overview", customers=5000),
         "problem": pages.problem(shell, "Title", name, name),
         "report": render_report(found, summary=summary, health=health, name=name),
     }
@@ -276,7 +276,7 @@ def test_no_groups_means_an_honest_page_with_levels_of_spend():
 def test_a_plain_table_without_money_or_dates_has_pages_too():
     ws = SAMPLE["SampleWorkspace"]()
     d = json.loads(json.dumps(ws.found.as_dict()))
-    d |= {"as_of": None, "currency": "", "map_axes": [], "tree": [], "candidates": []}
+    d |= {"as_of": "1970-01-01T00:00:00Z", "currency": "", "map_axes": [], "tree": [], "candidates": []}
     for s in d["segments"]:
         s |= {
             "revenue": None,
@@ -291,11 +291,13 @@ def test_a_plain_table_without_money_or_dates_has_pages_too():
     found = segmentation_from_dict(d)
     shell = pages.Shell("x")
     for page in (
-        pages.overview(shell, found, {"as_of": None}, None),
+        pages.overview(shell, found, {"as_of": "1970-01-01T00:00:00Z", "revenue_30d": 0.0, "monthly": []}, None),
         pages.segments(shell, found),
         pages.segment(shell, found, found.segments[0]),
         pages.discover(shell, found),
         render_report(found),
     ):
         assert "None" not in page
+        assert "1970" not in page
+        assert not re.search(r"Revenue, 30 days|[£€]0\b", page)
         assert "nan" not in page.lower().replace("finance", "")

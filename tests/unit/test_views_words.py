@@ -54,7 +54,7 @@ def everything():
         "map": pages.customer_map(shell, found, highlight="s2"),
         "discover": pages.discover(shell, found),
         "health": pages.data_health(shell, health),
-        "start": pages.start(shell, "overview", has_data=False),
+        "start": pages.start(shell, "overview", customers=0),
         "report": render_report(found, summary=summary, health=health, name=ws.name),
     }
 

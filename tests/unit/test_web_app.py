@@ -158,13 +158,25 @@ def test_an_empty_workspace_says_how_to_start(path):
     assert 'aria-current="step"' in answer.text
 
 
-def test_data_without_segments_says_how_to_find_them():
+@pytest.mark.parametrize(
+    ("customers", "said", "command"),
+    [
+        (5878, "Your data is in", "kohort discover"),
+        (212, "212 customers so far", "kohort discover"),
+        (20, "Bring more orders first", "kohort ingest"),
+    ],
+)
+def test_data_without_segments_says_what_to_do_next(customers, said, command):
     class Waiting(SampleWorkspace):
         def segmentation(self, name=None):
             return None
 
-    answer = Client(Waiting()).get("/segments")
-    assert "kohort discover" in answer.text
+        def summary(self):
+            return {**super().summary(), "customers": customers}
+
+    text = Client(Waiting()).get("/segments").text
+    assert said in text
+    assert command in text
 
 
 def test_ready_counts_the_segments(client):

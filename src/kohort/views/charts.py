@@ -27,6 +27,7 @@ __all__ = [
     "monthly",
     "ring",
     "share_flow",
+    "sizes",
     "sparkline",
 ]
 
@@ -47,10 +48,12 @@ class Band:
 
 
 def share_flow(segments: Sequence[Segment], currency: str) -> Chart:
-    """Share of customers on the left, share of revenue on the right, one ribbon per segment.
+    """Share of customers on the left, share of revenue on the right, one ribbon per segment; sizes without revenue.
 
-    Segments without known revenue end in a hairline and "–". From the 13th on they are joined into one band.
+    A segment without known revenue ends in a hairline and "–". From the 13th on they are joined into one band.
     """
+    if all(s.revenue_share is None for s in segments):
+        return sizes(segments)
     bands = _bands(segments)
     first = max(bands, key=lambda b: b.right, default=None)
     sentence = (
@@ -70,6 +73,21 @@ def share_flow(segments: Sequence[Segment], currency: str) -> Chart:
         rows,
         tuple((b.letter, b.colour, b.name) for b in bands),
     )
+
+
+def sizes(segments: Sequence[Segment]) -> Chart:
+    """Share of customers in each segment, for populations whose revenue is not known."""
+    most = max((s.share for s in segments), default=1.0) or 1.0
+    drawn = [
+        f'<div class="diff-row"><span>{text(s.name)}</span>'
+        '<svg viewBox="0 0 100 22" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="fill {words.colour(i)}" x="0" y="5" width="{n(100 * s.share / most)}" height="12" rx="1.5"/>'
+        "</svg>"
+        f'<span class="v">{EN.percent(s.share)}<span class="w">{words.plural(s.size, "customer")}</span></span></div>'
+        for i, s in enumerate(segments)
+    ]
+    sentence = "; ".join(f"{s.name}: {EN.percent(s.share)}" for s in segments) or "No segments."
+    return Chart(sentence, f'<div class="diff">{"".join(drawn)}</div>')
 
 
 def _worth(band: Band) -> str:

@@ -19,6 +19,25 @@ def listing(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
+def largest(found: Segmentation) -> list[tuple[Segment, float]]:
+    """The three segments that matter most, each with the length of its bar: by revenue, else by customers."""
+    known = any(s.revenue_share is not None for s in found.segments)
+    weights = [(s, (s.revenue_share or 0.0) if known else s.share) for s in found.segments]
+    weights.sort(key=lambda x: -x[1])
+    most = max((w for _, w in weights), default=0.0) or 1.0
+    return [(s, w / most) for s, w in weights[:3]]
+
+
+def based_on(labels: Sequence[str], most: int = 5) -> str:
+    """What a grouping looked at, the telling facts first: "mostly on orders and spend, and 9 more facts"."""
+    named = [label[:1].lower() + label[1:] if label[1:2].islower() else label for label in labels]
+    if not named:
+        return "on all columns"
+    if len(named) <= most + 1:
+        return f"on {listing(named)}"
+    return f"mostly on {', '.join(named[:most])}, and on {len(named) - most} more facts"
+
+
 def chosen(found: Segmentation) -> Candidate | None:
     """The candidate that became the segments."""
     return next((c for c in found.candidates if c.chosen), None)
@@ -26,6 +45,8 @@ def chosen(found: Segmentation) -> Candidate | None:
 
 def key_figures(summary: Mapping[str, Any]) -> Figures:
     """The four figures of the overview. A figure that is not known is left out, not shown as nought."""
+    if not summary.get("monthly"):
+        return []  # nothing was ever sold here, so there is no figure of sales, not even nought
     money = summary.get("currency", "")
     weekly = whole_weeks(summary)
     rows: Figures = []
@@ -101,7 +122,7 @@ def flow_title(found: Segmentation) -> str:
     """Who brings in the money, as a sentence."""
     known = [s for s in found.segments if s.revenue_share is not None]
     if not known:
-        return f"{words.count_word(len(found.segments))} groups by size"
+        return f"{words.count_word(len(found.segments))} groups by number of customers"
     top = max(known, key=lambda s: s.revenue_share or 0.0)
     rest = len(found.segments) - 1
     if rest < 1:

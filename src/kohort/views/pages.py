@@ -20,6 +20,8 @@ Summary = Mapping[str, Any]
 
 SORTS = (("revenue", "Revenue"), ("customers", "Customers"), ("growth", "Growth"))
 MOST_COLUMNS = 4
+POSSIBLE_FROM = 30  # customers; discovery refuses fewer
+RELIABLE_FROM = 1_000  # customers; below it discovery itself calls its evidence insufficient
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,6 @@ def _page(template: str, shell: Shell, here: str, found: Segmentation | None = N
 
 def overview(shell: Shell, found: Segmentation, summary: Summary, health: HealthReport | None) -> str:
     """The first page: the main finding, key figures, who brings in the money, and how far to trust it."""
-    ranked = sorted(found.segments, key=lambda s: -(s.revenue_share if s.revenue_share is not None else s.share))
     moves, since = findings.moves(found)
     months = [(m["month"], m.get("revenue")) for m in summary.get("monthly", ())]
     return _page(
@@ -106,7 +107,7 @@ def overview(shell: Shell, found: Segmentation, summary: Summary, health: Health
         found,
         summary=summary,
         health=health,
-        top=ranked[:3],
+        top=findings.largest(found),
         kpis=findings.key_figures(summary),
         flow_title=findings.flow_title(found),
         total=sum(s.revenue or 0.0 for s in found.segments),
@@ -142,7 +143,7 @@ def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue") -> str
 def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
     """One segment: words, differences, customers to check, place on the map, rule and steadiness."""
     shown = people(found, which)
-    used = [f.label[0].lower() + f.label[1:] for f in found.features if f.used]
+    used = sorted((f for f in found.features if f.used), key=lambda f: -(f.relevance or 0.0))
     return _page(
         "segment.html",
         shell,
@@ -153,7 +154,7 @@ def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
         steady=words.steadiness(which.stability),
         kpis=findings.segment_figures(which, found.currency),
         tab="summary",
-        used=findings.listing(used) or "all columns",
+        used=findings.based_on([f.label for f in used]),
         people=shown["rows"],
         people_text=shown["text"],
         columns=shown["columns"],
@@ -289,32 +290,47 @@ def data_health(shell: Shell, health: HealthReport) -> str:
     )
 
 
-def start(shell: Shell, here: str, *, has_data: bool) -> str:
-    """A workspace without data or without segments: what to do next, in four steps."""
-    states = ("done", "done", "now", "") if has_data else ("now", "", "", "")
-    labels = ("Data", "Health check", "First segments", "Adopt them")
-    if has_data:
+def start(shell: Shell, here: str, *, customers: int) -> str:
+    """A workspace without segments: what to do next, in four steps.
+
+    Args:
+        shell: What surrounds the page.
+        here: Id of the place in the menu.
+        customers: How many are known; 0 = there is no data yet.
+    """
+    few = 0 < customers < RELIABLE_FROM
+    hopeless = customers < POSSIBLE_FROM
+    if not customers:
         values: dict[str, Any] = {
-            "heading": "Your data is in. Now find the groups in it",
-            "text": "Kohort compares several ways of grouping your customers and tells you honestly which one holds.",
-            "command": "kohort discover",
-            "art": "empty-group.svg",
+            "title": "Welcome",
+            "heading": "See your customer groups in about ten minutes",
+            "text": "Orders with a customer, a date and an amount are enough for a first result.",
+            "note": "No file at hand? Type kohort demo to look at a real shop first.",
+        }
+    elif few:
+        values = {
+            "title": "No segments yet",
+            "heading": f"{words.plural(customers, 'customer')} so far",
+            "text": f"Groups become reliable from about {EN.number(RELIABLE_FROM)} customers with an order. "
+            + ("Bring more orders first." if hopeless else "With fewer, read what we find as a sketch."),
+            "note": "",
         }
     else:
         values = {
-            "heading": "See your customer groups in about ten minutes",
-            "text": "Orders with a customer, a date and an amount are enough for a first result.",
-            "command": "kohort ingest orders.csv",
-            "art": "empty-data.svg",
+            "title": "No segments yet",
+            "heading": "Your data is in. Now find the groups in it",
+            "text": "Kohort compares several ways of grouping your customers and tells you honestly which one holds.",
+            "note": "",
         }
+    states = ("now", "", "", "") if hopeless else ("done", "done", "now", "")
     return _page(
         "start.html",
         shell,
         here,
-        title="No segments yet" if has_data else "Welcome",
         lead="Run this in the folder of the workspace, then reload this page.",
-        note="" if has_data else "No file at hand? Type kohort demo to look at a real shop first.",
-        steps=list(zip(labels, states, strict=True)),
+        command="kohort ingest orders.csv" if hopeless else "kohort discover",
+        art="empty-data.svg" if not customers else "empty-group.svg",
+        steps=list(zip(("Data", "Health check", "First segments", "Adopt them"), states, strict=True)),
         **values,
     )
 

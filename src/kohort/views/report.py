@@ -54,7 +54,6 @@ def render_report(
             f"{words.holds(picked.stability)} customers stay in the same segment when we repeat the grouping on "
             "reshuffled copies of the data."
         )
-    ranked = sorted(segmentation.segments, key=lambda s: -(s.revenue_share if s.revenue_share is not None else s.share))
     return render(
         "report.html",
         found=segmentation,
@@ -66,7 +65,7 @@ def render_report(
         verdict=words.VERDICT[segmentation.structure.verdict],
         position=pages.positions(segmentation),
         names=pages.names(segmentation),
-        top=ranked[:3],
+        top=findings.largest(segmentation),
         kpis=findings.key_figures(summary or {}),
         best=best,
         choice=pages.choice(segmentation),

@@ -167,7 +167,7 @@ def headline(found: Segmentation) -> str:
         who = one_in(top.share)
         verb = "bring" if not who.startswith(("one", "fewer")) else "brings"
         return f"{who[0].upper()}{who[1:]} {verb} in {part_of(top.revenue_share)} of revenue"
-    return f"{count_word(len(found.segments))} groups describe how your customers buy"
+    return f"{count_word(len(found.segments))} groups describe your customers"
 
 
 def rule_words(rule: Rule | None, name: str) -> str:
@@ -278,3 +278,8 @@ def slice_name(piece: Segment, parent: Segment) -> str:
 def sentence(note: str) -> str:
     """A note as the end of a sentence: with a full stop, once."""
     return note if not note or note.endswith((".", "!", "?")) else f"{note}."
+
+
+def dated(instant: str | None) -> str | None:
+    """An instant if it is a date to show: a table without dates is known "since ever", which is instant 0."""
+    return None if not instant or instant.startswith("1970-01-01") else instant

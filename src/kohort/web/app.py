@@ -135,7 +135,7 @@ class Documents:
         )
 
     def start(self, here: str) -> HTMLResponse:
-        return HTMLResponse(pages.start(self.shell, here, has_data=bool(self.summary.get("customers"))))
+        return HTMLResponse(pages.start(self.shell, here, customers=self.summary.get("customers") or 0))
 
     def segment(self, segment_id: str) -> Segment:
         known: dict[str, Segment] = {s.id: s for s in self.found.segments} if self.found else {}
