@@ -148,3 +148,6 @@ def test_figures_of_a_rule_are_those_of_its_sql(seed: int, k: int) -> None:
         assert segment.rule.fidelity == hits / met
         assert segment.rule.coverage == hits / segment.size
         assert segment.rule.text.count(" and ") + segment.rule.text.count(", ") <= 2
+        said = {float(n.replace(",", "")) for n in re.findall(r"[\d,]*\.?\d+", segment.rule.text)}
+        for bound in re.findall(r"[<>=] (\d[\d.]*)", segment.rule.expression):
+            assert float(bound) in said or float(bound) == 0, segment.rule

@@ -62,7 +62,7 @@ def explain(table: FeatureTable, grouping: Grouping, *, seed: int = 0) -> Explai
         ids[g] = f"s{place}"
     titles = [""] * groups.k
     for g, title in zip(
-        order, names.propose([names.candidates(all_facts[g]) for g in order], [sizes[g] for g in order]), strict=True
+        order, names.propose(names.candidates([all_facts[g] for g in order]), [sizes[g] for g in order]), strict=True
     ):
         titles[g] = title
     found_rules = short_rules(cols, groups, table.currency)

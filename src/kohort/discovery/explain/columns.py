@@ -15,7 +15,7 @@ _NOT_BEHAVIOUR = re.compile(r"score|index|income|rate|ratio|share|percent|limit|
 _IDEAS: tuple[tuple[str, Idea, Unit], ...] = (
     (r"^recency|days_since_(the_)?last|since_last_(order|purchase)|days_inactive", "recency", "days"),
     (r"^tenure|days_since_(the_)?first|days_as_customer|^customer_age_days", "tenure", "days"),
-    (r"days_between|_gap_days|gap_between|inter_?purchase|order_interval", "rhythm", "days"),
+    (r"days_between|(^|_)gap_days|gap_between|inter_?purchase|order_interval", "rhythm", "days"),
     (r"(avg|average|mean)_(order|basket)|basket_(value|size)|order_value|^aov$", "basket", "money"),
     (r"return|refund", "returns", "number"),
     (r"distinct|different_(products|categories)|n_categories|product_count", "breadth", "count"),

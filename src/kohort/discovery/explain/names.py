@@ -155,13 +155,29 @@ def _overdue(facts: Sequence[Fact]) -> float | None:
     return 0.8 if last.value >= max(OVERDUE * rhythm.value, QUIET_DAYS) else None
 
 
-def candidates(facts: Sequence[Fact]) -> list[Candidate]:
-    """Every name that is true of a group, the one that says most first."""
-    found = []
-    for name, claims, head_start in TEMPLATES:
-        strengths = [holds(claim, facts) for claim in claims]
-        if None not in strengths:
-            found.append(Candidate(name, head_start + sum(s for s in strengths if s is not None)))
+def candidates(per_group: Sequence[Sequence[Fact]]) -> list[list[Candidate]]:
+    """For each group every name that is true of it, the one that says most first.
+
+    A claim counts less for a group when it holds much more strongly for another one: the group that orders most is the
+    one to call frequent, though others order often too.
+    """
+    strengths = {claim: [holds(claim, facts) for facts in per_group] for claim in _CLAIMS}
+    strongest = {claim: max((s for s in found if s), default=0.0) for claim, found in strengths.items()}
+    result = []
+    for g, facts in enumerate(per_group):
+        told = {claim: s for claim in _CLAIMS if (s := strengths[claim][g]) is not None}
+        found = []
+        for name, claims, head_start in TEMPLATES:
+            if all(c in told for c in claims):
+                lead_over = [told[c] / strongest[c] for c in claims if strongest[c]]
+                weight = head_start + sum(told[c] for c in claims)
+                found.append(Candidate(name, weight * sum(lead_over) / max(len(lead_over), 1)))
+        result.append(_with_qualifiers(found, facts))
+    return result
+
+
+def _with_qualifiers(found: list[Candidate], facts: Sequence[Fact]) -> list[Candidate]:
+    """The names from templates and those from features that have no words of their own, strongest first."""
     qualifiers = _qualifiers(facts)
     found += [Candidate(capital_first(q), 0.9 * s) for q, s in qualifiers]
     found += [
@@ -174,6 +190,9 @@ def candidates(facts: Sequence[Fact]) -> list[Candidate]:
     plain = sorted(found, key=lambda c: -c.weight)
     finer = [Candidate(f"{c.name}, {q}", 0.3 * c.weight + 0.2 * s) for c in plain[:3] for q, s in qualifiers]
     return plain + [c for c in finer if not _repeats(c.name)]
+
+
+_CLAIMS = sorted({claim for _, claims, _ in TEMPLATES for claim in claims})
 
 
 def _repeats(name: str) -> bool:

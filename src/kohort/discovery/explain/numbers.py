@@ -112,6 +112,37 @@ def amount(info: FeatureInfo, value: float | str | bool | None, currency: str) -
     return _UNITS.get(info.unit, number)(value)
 
 
+def about(info: FeatureInfo, value: float | str | bool | None, currency: str) -> str:
+    """A typical value: like `amount`, amounts of money from 20 on without pence."""
+    if info.unit == "money" and isinstance(value, float) and abs(value) >= 20:
+        value = float(round(value))
+    return amount(info, value, currency)
+
+
+def exact(info: FeatureInfo, bound: float, currency: str) -> str:
+    """A threshold: every digit it has, so that the words of a rule mean what its SQL means.
+
+    Example:
+        >>> exact(FeatureInfo("x", "X"), 37.15, ""), exact(FeatureInfo("s", "S", unit="money"), 1234.5, "GBP")
+        ('37.15', '£1,234.50')
+    """
+    if info.unit == "share":
+        return f"{_digits(100 * bound)}%"
+    if info.unit == "days":
+        return f"{_digits(bound)} day{'' if bound == 1 else 's'}"
+    if info.unit == "money":
+        text = _digits(abs(bound)) if bound == int(bound) or round(bound, 2) != bound else f"{abs(bound):,.2f}"
+        symbol = _SYMBOL.get(currency)
+        return ("−" if bound < 0 else "") + (f"{symbol}{text}" if symbol else f"{text} {currency}".strip())
+    if info.unit == "hour":
+        return clock(bound)
+    return _digits(bound)
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.12g}".replace("-", "−")
+
+
 def clock(value: float) -> str:
     """An hour of the day: 19.6 → 19:36."""
     minutes = round(value * 60)

@@ -14,7 +14,6 @@ import numpy as np
 
 from kohort.discovery.explain import sentences
 from kohort.discovery.explain.columns import Column
-from kohort.discovery.explain.numbers import amount
 from kohort.discovery.explain.sql import quoted
 from kohort.model.segmentation import Rule
 
@@ -303,7 +302,7 @@ def _words(group: tuple[Condition, ...], columns: Sequence[Column], currency: st
     if len(group) == 2 and group[0].kind == "ge" and group[1].kind == "lt":
         high = group[1].bound - 1 if whole else group[1].bound
         if whole and high == group[0].bound:
-            return f"{sentences.plain_label(info)} exactly {amount(info, high, currency)}"
+            return sentences.exactly(info, high, currency)
         return sentences.between(info, group[0].bound, high, currency, inclusive=whole)
     return sentences.listed([_one(c, column, currency) for c in group])
 

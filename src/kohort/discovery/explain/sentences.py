@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from kohort.discovery.explain.facts import Fact
-from kohort.discovery.explain.numbers import amount, days, money, number, share, times
+from kohort.discovery.explain.numbers import about, days, exact, number, share, times
 from kohort.model.feature import FeatureInfo, Idea
 
 _SINCE_LAST = re.compile(r"^days since (?:the |their )?(last|latest|first) (.+)$", re.IGNORECASE)
@@ -41,6 +41,8 @@ def plain_label(info: FeatureInfo) -> str:
     Labels of several capitalised words are column titles, not names; single capital words inside stay.
     """
     label = re.sub(r"\s*[(\[].*?[)\]]", "", info.label or info.name).strip() or info.name
+    if info.unit == "days":
+        label = re.sub(r"\s+days$", "", label, flags=re.IGNORECASE)  # the unit follows with every figure
     words = label.split()
     if len(words) > 1 and all(w[:1].isupper() and w[1:].islower() for w in words if w[:1].isalpha()):
         return label.lower()
@@ -119,9 +121,9 @@ def _how_much(facts: Sequence[Fact], currency: str) -> str:
     often = lead(facts, "frequency")
     once = often is not None and often.value == 1
     if basket and isinstance(basket.value, float) and basket.column.info.unit == "money":
-        return f"{'' if once else 'usually '}for around {money(basket.value, currency)}"
+        return f"{'' if once else 'usually '}for around {about(basket.column.info, basket.value, currency)}"
     if value and isinstance(value.value, float) and value.column.info.unit == "money":
-        return f"with {plain_label(value.column.info)} of around {money(value.value, currency)}"
+        return f"with {plain_label(value.column.info)} of around {about(value.column.info, value.value, currency)}"
     return ""
 
 
@@ -146,7 +148,7 @@ def _compared(different: Sequence[Fact], currency: str) -> str:
         elif info.type == "flag":
             parts.append(f"{label} for {share(float(fact.value))} ({share(_number(fact.average))} of all)")
         else:
-            here, all_of = amount(info, fact.value, currency), amount(info, fact.average, currency)
+            here, all_of = about(info, fact.value, currency), about(info, fact.average, currency)
             parts.append(f"{label} typically {here} ({all_of} overall)")
     return f"with {listed(parts)}" if parts else ""
 
@@ -162,11 +164,11 @@ def difference(fact: Fact, currency: str) -> str:
     """How the typical member differs: "7.4 times", "half", "23 days instead of 54 days", "Germany for 92% …"."""
     info = fact.column.info
     if fact.value is None:
-        usual = amount(info, fact.average, currency)
+        usual = about(info, fact.average, currency)
         return f"{info.missing or 'mostly unknown'} for {share(1 - fact.known)}, otherwise {usual} is typical"
     if info.type == "text":
         return f"{fact.value} for {share(fact.share)} instead of {share(fact.average_share)}"
-    here, usual = amount(info, fact.value, currency), amount(info, fact.average, currency)
+    here, usual = about(info, fact.value, currency), about(info, fact.average, currency)
     if here == usual:
         return "about the same"
     plain = isinstance(fact.value, float) and isinstance(fact.average, float)
@@ -182,25 +184,28 @@ def difference(fact: Fact, currency: str) -> str:
 def at_least(info: FeatureInfo, bound: float, currency: str) -> str:
     found = _SINCE_LAST.match(info.label)
     if found:
-        return f"{found[1].lower()} {found[2]} at least {days(bound)} ago"
-    return f"{plain_label(info)} at least {amount(info, bound, currency)}"
+        return f"{found[1].lower()} {found[2]} at least {exact(info, bound, currency)} ago"
+    return f"{plain_label(info)} at least {exact(info, bound, currency)}"
 
 
 def below(info: FeatureInfo, bound: float, currency: str, *, inclusive: bool) -> str:
     found = _SINCE_LAST.match(info.label)
     if found:
-        return f"{found[1].lower()} {found[2]} {'at most' if inclusive else 'less than'} {days(bound)} ago"
+        word = "at most" if inclusive else "less than"
+        return f"{found[1].lower()} {found[2]} {word} {exact(info, bound, currency)} ago"
     if inclusive and bound == 0 and info.unit in ("orders", "items", "events", "count"):
         return f"no {plain_label(info)}"
-    return f"{plain_label(info)} {'at most' if inclusive else 'under'} {amount(info, bound, currency)}"
+    return f"{plain_label(info)} {'at most' if inclusive else 'under'} {exact(info, bound, currency)}"
 
 
 def between(info: FeatureInfo, low: float, high: float, currency: str, *, inclusive: bool) -> str:
+    bounds = f"{exact(info, low, currency)} {'to' if inclusive else 'up to'} {exact(info, high, currency)}"
     found = _SINCE_LAST.match(info.label)
-    if found:
-        return f"{found[1].lower()} {found[2]} {number(low)} to {days(high)} ago"
-    joint = "to" if inclusive else "up to"
-    return f"{plain_label(info)} from {amount(info, low, currency)} {joint} {amount(info, high, currency)}"
+    return f"{found[1].lower()} {found[2]} {bounds} ago" if found else f"{plain_label(info)} from {bounds}"
+
+
+def exactly(info: FeatureInfo, value: float, currency: str) -> str:
+    return f"{plain_label(info)} exactly {exact(info, value, currency)}"
 
 
 def is_text(info: FeatureInfo, level: str, *, negative: bool) -> str:
@@ -229,7 +234,7 @@ def why_edge(here: str, other: str) -> str:
 def why_odd(info: FeatureInfo, value: float | str | bool | None, typical: float | str | None, currency: str) -> str:
     if value is None:
         return capital_first(is_missing(info))
-    here, usual = amount(info, value, currency), amount(info, typical, currency)
+    here, usual = about(info, value, currency), about(info, typical, currency)
     return f"{capital_first(plain_label(info))} {here}, {usual} is typical here"
 
 
@@ -316,7 +321,7 @@ def split(label: str, parts: Sequence[tuple[str, float]], apart: str) -> str:
 
 
 def apart(info: FeatureInfo, one: float | str | None, other: float | str | None, currency: str) -> str:
-    return f"{plain_label(info)} {amount(info, one, currency)} against {amount(info, other, currency)}"
+    return f"{plain_label(info)} {about(info, one, currency)} against {about(info, other, currency)}"
 
 
 def merge(labels: Sequence[str], segment: str) -> str:
