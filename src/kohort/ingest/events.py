@@ -163,8 +163,7 @@ class EventMaker:
         note = np.array([is_note for _, is_note in judged], dtype=bool)[at]
         free = np.asarray(pc.fill_null(pc.equal(typed.column("amount"), 0), False))
         nobody = np.asarray(pc.is_null(_column(typed, "ref")))
-        goods = LINE_KINDS.index("goods")
-        kinds[note & free & nobody & (kinds == goods)] = LINE_KINDS.index("stock_note")
+        kinds[note & free & nobody] = LINE_KINDS.index("stock_note")
         found = pa.array(LINE_KINDS).take(pa.array(kinds))
         stated = _column(typed, "line_kind")
         return found if stated.null_count == len(stated) else pc.coalesce(pc.utf8_lower(stated), found)
@@ -172,8 +171,9 @@ class EventMaker:
     def _judge(self, code: str | None, name: str | None) -> tuple[str, bool]:
         key = (code, name)
         if key not in self._kinds:
-            # Overridden codes are what the shop says they are, also where the description reads like a note.
-            note = controls.is_note(controls.tidy(name)) and code not in self._overrides
+            # What the code says, or the shop says of it, holds also where the description reads like a note.
+            told = code in self._overrides or controls.line_kind(code, None) != "goods"
+            note = not told and controls.is_note(controls.tidy(name))
             self._kinds[key] = (controls.line_kind(code, name, self._overrides), note)
         return self._kinds[key]
 
