@@ -4,15 +4,18 @@ from itertools import count
 from statistics import stdev
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from kohort.compile import compile_features, to_sql
+from kohort.compile.conditions import fold
 from kohort.definitions.features import parse_features
+from kohort.engines.duck import connect
 from kohort.engines.evaluate import features
 from kohort.errors import RefusedDefinition
 from kohort.model.clock import DAY_US, parse_instant
 from kohort.model.event import ColumnType, Event, Scalar
-from kohort.testing.naive import evaluate
+from kohort.testing.naive import alike, evaluate
 from kohort.testing.worlds import World
 
 AS_OF = parse_instant("2024-06-30T12:00:00Z")
@@ -180,3 +183,11 @@ def test_many_features_read_the_events_once() -> None:
     )
     sql = to_sql(compile_features(parse_features(text), as_of=AS_OF))
     assert sql.count('"events"') == 1
+
+
+def test_letters_fold_alike_for_every_character() -> None:
+    characters = [chr(c) for c in range(1, 0x110000) if not 0xD800 <= c <= 0xDFFF]
+    with connect() as con:
+        con.register("given", pa.table({"x": characters}))
+        folded = con.execute("SELECT replace(lower(replace(x, 'İ', 'i')), 'ς', 'σ') AS y FROM given").to_arrow_table()
+    assert folded["y"].to_pylist() == [fold(c) for c in characters] == [alike(c) for c in characters]
