@@ -256,6 +256,8 @@ def fit_dense(X: np.ndarray, least_rows: int, *, rows: int = DENSE_ROWS) -> Mode
     from sklearn.cluster import HDBSCAN
 
     S = X[:rows]
+    if len(S) < 2 * least_rows:
+        return None
     mean, axes = principal_axes(S)
     P = np.ascontiguousarray((S - mean) @ axes)
     found = HDBSCAN(min_cluster_size=least_rows, min_samples=min(10, least_rows), copy=True).fit_predict(P)

@@ -137,7 +137,8 @@ def _shapes(algorithm: str, k: int, d: int, parts: dict[str, np.ndarray]) -> dic
 
 def _check(a: GroupAssigner) -> None:
     d, k = len(a.preparation.columns), a.model.k
-    sound = a.model.algorithm in get_args(Algorithm) and 1 <= k <= MOST_GROUPS and 1 <= d <= MOST_COLUMNS
+    sound = a.model.algorithm in get_args(Algorithm) and 1 <= k <= MOST_GROUPS and d <= MOST_COLUMNS
+    sound = sound and (d > 0 or a.model.algorithm == "tiers")
     sound = sound and all(_sound_column(c) for c in a.preparation.columns)
     if sound:
         shapes = _shapes(a.model.algorithm, k, d, a.model.arrays)

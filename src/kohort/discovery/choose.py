@@ -71,6 +71,11 @@ class Tried:
     empty: bool = False
 
     @property
+    def hopeless(self) -> bool:
+        """Nobody would choose it, so it need not be re-checked."""
+        return self.left_out > MOST_LEFT_OUT
+
+    @property
     def clear(self) -> float:
         """`gap`, 0 where it was not measured."""
         return self.gap or 0.0
@@ -147,7 +152,7 @@ def _refits(B: np.ndarray, tried: Sequence[Tried], mixture_rows: int, seed: int)
     for k in sorted({k for a, k, _ in wanted if a in ("kmeans", "mixture")}):
         model = found["kmeans", k, 0] = fit_kmeans(B, k, seed=seed, starts=2)
         if ("mixture", k, 0) in wanted:
-            found["mixture", k, 0] = fit_mixture(B[:mixture_rows], model.label(B[:mixture_rows])[0], rounds=12)
+            found["mixture", k, 0] = fit_mixture(B[:mixture_rows], model.label(B[:mixture_rows])[0], rounds=8)
     cuts = sorted({k for a, k, _ in wanted if a == "hierarchical"})
     if cuts:
         tree = ward_tree(B[:1_500])
@@ -231,11 +236,14 @@ def measure_gap(t: Tried, X: np.ndarray, land: Landscape, basins: np.ndarray, ev
         deep = max(line * min(1.0, evidence / 1.5) ** 2, shallow.get(pair, 1.0) ** 3)
         for g in pair:
             depth[g] = min(depth[g], deep)
+    counts = np.bincount(t.labels[t.labels >= 0], minlength=k)
+    depth[counts < 5] = 0.0
+    if depth.mean() < 0.3:  # nothing inside can make it better
+        t.gap = float(depth.mean() * (1 - t.left_out))
+        return
     hidden = np.array([_hidden(X, np.flatnonzero(t.labels == g), land, evidence_bar) for g in range(k)])
     for g, many in enumerate(_modes_inside(t.labels, basins, k)):
         hidden[g] = max(hidden[g], 1 - 1 / many if many > 1 else 0.0)
-    counts = np.bincount(t.labels[t.labels >= 0], minlength=k)
-    depth[counts < 5] = 0.0
     t.gap = float(np.mean(depth * (1 - hidden)) * (1 - t.left_out))
 
 

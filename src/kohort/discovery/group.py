@@ -24,7 +24,7 @@ from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
 from kohort.model.segmentation import Algorithm, Estimate, FeatureUse, Verdict
 
-SAMPLE_ROWS = 4_000
+SAMPLE_ROWS = 3_000
 """Rows that families are compared on."""
 
 FIT_ROWS = 50_000
@@ -32,8 +32,8 @@ FIT_ROWS = 50_000
 
 LEAST_CUSTOMERS = 30
 KS = range(2, 13)
-RESAMPLES, LAST_RESAMPLES = 6, 20
-APART = 0.5
+RESAMPLES, LAST_RESAMPLES = 5, 20
+APART = 0.6
 """Mean depth of the valleys around the groups from which they count as separate."""
 
 DEEP = 2.3
@@ -175,7 +175,7 @@ def _compared(study: Study, progress: Progress) -> Study:
     tried = propose(X, [study.k] if study.k is not None else list(KS), study.families, seed)
     for t in tried:
         measure(t, X, study.value)
-    recheck(X, tried, resamples=RESAMPLES, mixture_rows=1_000, seed=seed + 1)
+    recheck(X, [t for t in tried if not t.hopeless], resamples=RESAMPLES, mixture_rows=800, seed=seed + 1)
     if gaps.found:
         fine = fine_grained(X[:, present], study.missing[:, present], np.random.default_rng(seed))
         land = landscape(fine)

@@ -17,7 +17,7 @@ from kohort.discovery.algorithms import fit_kmeans
 from kohort.discovery.density import landscape, modes, valleys_between
 from kohort.discovery.null import fine_grained, fit_null
 
-TEST_ROWS = 2_000
+TEST_ROWS = 1_600
 NULL_DRAWS = 19
 CLEARLY = 4.0
 """Standard deviations of the null draws that a gap has to lie above their mean; also above every single draw."""

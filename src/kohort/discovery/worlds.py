@@ -214,7 +214,8 @@ def _plain(draw: Draw):  # type: ignore[no-untyped-def]
 
 
 def _correlated(rng: np.random.Generator, n: int, d: int, rho: float) -> np.ndarray:
-    return np.sqrt(1 - rho) * rng.standard_normal((n, d)) + np.sqrt(rho) * rng.standard_normal((n, 1))
+    own, shared = rng.standard_normal((n, d)), rng.standard_normal((n, 1))
+    return np.asarray(np.sqrt(1 - rho) * own + np.sqrt(rho) * shared)
 
 
 def _factors(rng: np.random.Generator, n: int, d: int, f: int) -> np.ndarray:
