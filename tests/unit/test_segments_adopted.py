@@ -29,7 +29,7 @@ class Cuts:
         spend = table.data["spend"].to_numpy()
         near = np.abs(spend[:, None] - np.array(self.cuts)).min(axis=1) < 5
         groups = np.array(self.numbers)[np.searchsorted(self.cuts, spend)]
-        return groups.astype(np.int32), np.where(near, 0.5, 0.9).astype(np.float32)
+        return groups.astype(np.int32), np.where(near, 0.05, 0.9).astype(np.float32)
 
     def to_bytes(self) -> bytes:
         return json.dumps([self.cuts, self.numbers]).encode()

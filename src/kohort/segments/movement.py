@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kohort.model.segmentation import Estimate
+from kohort.model.segmentation import Algorithm, Estimate
 from kohort.segments import words
 
 RESAMPLES = 1_000
@@ -56,7 +56,7 @@ class Movement:
         moved: Customers in another segment than before.
         stayed: Customers in the same segment as before.
         mobility: Share that moved of those who are in a segment at both moments; None at the first run.
-        at_border: How many of `moved` lie near a border now (confidence below `BORDER`): they may move back by chance.
+        at_border: How many of `moved` lie near a border now (see `border`): they may move back by chance.
         redefined: How many of `moved` moved only because the definition changed: the definition before would have left
             them where they were. None where the definition is the same.
         flows: From × to, every pair that occurs, largest first.
@@ -87,8 +87,16 @@ class Movement:
         return asdict(self)
 
 
-BORDER = 0.6
-"""Confidence below which a customer is near a border."""
+BORDER = 0.1
+"""Confidence below which a customer is near a border, where confidence is how much nearer the own middle is."""
+
+BORDER_PROBABILITY = 0.6
+"""The same where confidence is the probability of the segment."""
+
+
+def border(algorithm: Algorithm) -> float:
+    """Confidence below which a customer is near a border, on the scale of the algorithm."""
+    return BORDER_PROBABILITY if algorithm == "mixture" else BORDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,7 @@ def movement(
     version: int,
     at: tuple[int | None, int],
     by_old_definition: np.ndarray | None = None,
+    near: float = BORDER,
     seed: int = 0,
 ) -> Movement:
     """Compares two moments.
@@ -124,6 +133,7 @@ def movement(
         at: Instants before and after.
         by_old_definition: Segment that the definition before would give each of `after.customers` now. With it,
             movement splits into behaviour and redefinition.
+        near: Confidence below which a customer is near a border.
         seed: For the resampling of customers.
 
     Returns:
@@ -141,7 +151,7 @@ def movement(
     confidence = np.full(len(everybody), np.nan)
     confidence[np.searchsorted(everybody, after.customers)] = after.confidence
     with np.errstate(invalid="ignore"):
-        at_border = int((changed & (confidence < BORDER)).sum())
+        at_border = int((changed & (confidence < near)).sum())
     redefined = None
     if by_old_definition is not None:
         old = np.full(len(everybody), NOBODY, dtype=object)

@@ -9,7 +9,7 @@ import numpy as np
 from kohort.model.segmentation import Segmentation
 from kohort.segments import words
 from kohort.segments.adopted import Adopted
-from kohort.segments.movement import BORDER, NOBODY, Members, Movement, movement
+from kohort.segments.movement import NOBODY, Members, Movement, border, movement
 from kohort.segments.rule import meets
 
 if TYPE_CHECKING:
@@ -61,17 +61,19 @@ def record(
         version=mine.version,
         at=(int(earlier[-1]["as_of"]) if earlier else None, as_of),
         by_old_definition=None if by_old_definition is None else by_old_definition[order],
+        near=border(mine.segmentation.algorithm),
         seed=mine.segmentation.seed,
     )
 
 
 def _reasons(segmentation: Segmentation, data: pa.Table, now: Members) -> np.ndarray:
     """One plain sentence per customer: the short rule where it holds, else likeness, else that a border is near."""
+    near = border(segmentation.algorithm)
     reasons = np.full(len(now.customers), "", dtype=object)
     for segment in segmentation.segments:
         mine = now.segments == segment.id
         reasons[mine] = words.alike(segment.name)
-        reasons[mine & (np.asarray(now.confidence) < BORDER)] = words.near_border(segment.name)
+        reasons[mine & (np.asarray(now.confidence) < near)] = words.near_border(segment.name)
         if segment.rule is not None:
             reasons[mine & meets(segment.rule.expression, data)] = words.meets_rule(segment.rule.text)
     return reasons
