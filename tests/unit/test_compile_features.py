@@ -12,7 +12,7 @@ from kohort.compile.conditions import fold
 from kohort.definitions.features import parse_features
 from kohort.engines.duck import connect
 from kohort.engines.evaluate import features
-from kohort.errors import RefusedDefinition
+from kohort.errors import BadInput, RefusedDefinition
 from kohort.model.clock import DAY_US, parse_instant
 from kohort.model.event import ColumnType, Event, Scalar
 from kohort.testing.naive import alike, evaluate
@@ -191,3 +191,17 @@ def test_letters_fold_alike_for_every_character() -> None:
         con.register("given", pa.table({"x": characters}))
         folded = con.execute("SELECT replace(lower(replace(x, 'İ', 'i')), 'ς', 'σ') AS y FROM given").to_arrow_table()
     assert folded["y"].to_pylist() == [fold(c) for c in characters] == [alike(c) for c in characters]
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "3000-01-02T00:00:00Z"])
+def test_absurd_moments_are_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="1900"):
+        compile_features(parse_features("f: {count: events, within: 9 months}"), as_of=parse_instant(text))
+
+
+def test_features_may_be_called_like_columns_and_keywords() -> None:
+    names = ("customer", "events", "ts", "select", "order", "class", "a0", "v0", "f0", "key0")
+    definitions = parse_features("\n".join(f"{name}: {{count_distinct: product}}" for name in names), {})
+    world = World((event(1, product="x"),), AS_OF, "UTC", "EUR", {})
+    table = features(world.snapshot(), definitions, as_of=AS_OF)
+    assert table.data.to_pylist() == [dict.fromkeys(names, 1.0)]

@@ -1,6 +1,8 @@
 """Conditions: what is read, what is refused, and that every refusal points at its place."""
 
+import string
 from decimal import Decimal
+from random import Random
 
 import pytest
 
@@ -19,6 +21,7 @@ from kohort.definitions.conditions import (
     refs,
 )
 from kohort.errors import RefusedDefinition
+from kohort.testing.worlds import COLUMNS, random_condition
 
 KNOWN = vocabulary({"p_colour": "text", "p_paid": "flag", "p_due": "time"})
 
@@ -143,3 +146,25 @@ def test_long_flat_conditions_are_fine() -> None:
     read = parse_condition(" or ".join(f"hour = {n}" for n in range(120)))
     assert isinstance(read, AnyOf)
     assert len(read.items) == 120
+
+
+def test_two_thousand_broken_conditions_get_an_answer_with_a_place() -> None:
+    rng, known, read = Random(11), vocabulary(COLUMNS), 0
+    refused: list[RefusedDefinition] = []
+    for _ in range(2_000):
+        letters = list(random_condition(rng, 1))
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(letters))
+            letters[at : at + rng.randint(0, 3)] = rng.choices(string.printable + "é\x00日", k=rng.randint(0, 3))
+        text = "".join(letters)
+        try:
+            check_condition(parse_condition(text), known, text)
+            read += 1
+        except RefusedDefinition as error:
+            refused.append(error)
+    assert read > 20
+    assert len(refused) > 1_000
+    for error in refused:
+        assert error.start is not None
+        assert error.end is not None
+        assert 0 <= error.start <= error.end <= len(error.text)

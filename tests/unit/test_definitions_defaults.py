@@ -101,6 +101,10 @@ def test_companies_are_told_from_shops() -> None:
     assert "evening_share" not in found
 
 
+def test_activation_is_not_a_tax_number() -> None:
+    assert guess_business(shop(events={"order_line": 1_000, "activation": 5, "private_view": 2})) == "shop"
+
+
 def test_activity_without_orders() -> None:
     events = {"log in": 500, "export": 300, "invite": 9, "identify": 40}
     profile = DataProfile(100, events, 0, 200 * DAY_US, weekend=50, evening=3)

@@ -39,7 +39,8 @@ from kohort.definitions.features import (
     Share,
     check,
 )
-from kohort.model.clock import DAY_US, SECOND_US
+from kohort.errors import BadInput
+from kohort.model.clock import DAY_US, SECOND_US, parse_instant
 from kohort.model.event import FIXED_COLUMNS, ColumnType
 from kohort.model.feature import FeatureInfo
 
@@ -50,6 +51,9 @@ CUSTOMER = "_customer"
 _HALF = 20
 _SUMMED_PARTS = ("hi", "mid", "lo")
 _ENTROPY_DECIMALS = 1e9
+
+_EARLIEST = parse_instant("1900-01-01T00:00:00Z")
+_LATEST = parse_instant("3000-01-01T00:00:00Z")
 
 Value = Callable[[Any], Any]
 """Given the table of all joined stages, the expression of one measure."""
@@ -92,7 +96,10 @@ def compile_features(
 
     Raises:
         RefusedDefinition: A definition does not fit the columns there are.
+        BadInput: `as_of` lies outside the years 1900 to 2999.
     """
+    if not _EARLIEST <= as_of <= _LATEST:
+        raise BadInput("The moment asked about lies outside the years 1900 to 2999.", code="bad_time")
     declared = dict(columns or {})
     for definition in definitions:
         check(definition, declared)

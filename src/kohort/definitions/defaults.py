@@ -18,11 +18,9 @@ Business = Literal["shop", "subscription", "b2b", "traits"]
 GOODS = "line_kind = 'goods' and duplicate_line != true"
 """Order lines that count: purchases and returns of goods, each line once."""
 
-_LENGTHS = ((365, "12 months"), (180, "6 months"), (90, "3 months"), (30, "30 days"))
-_COMPANY = re.compile(
-    r"company|compan(y|ies)|industry|employees|vat|account_size|headcount|sector|branche", re.IGNORECASE
-)
-_SUBSCRIPTION = re.compile(r"subscri|renew|plan|mrr|churn|seat|trial|invoice|log_?in|session", re.IGNORECASE)
+_LENGTHS = ((365, "12 months"), (180, "6 months"), (90, "90 days"), (30, "30 days"))
+_HALVES = {365: "6 of 12 months", 180: "3 of 6 months", 90: "45 of 90 days", 30: "15 of 30 days"}
+_COMPANY = frozenset({"company", "companies", "industry", "employees", "vat", "headcount", "sector", "branche", "firm"})
 _MOST_VALUES = 30
 _MOST_TRAITS = 40
 _RARE = 0.01
@@ -73,12 +71,13 @@ class DataProfile:
 
 
 def guess_business(profile: DataProfile) -> Business:
-    """Which kind of business the data looks like: what was bought decides, then what the columns are called."""
+    """Which kind of business the data looks like: what happened decides, then what the columns are called."""
     names = [*profile.events, *profile.columns]
     if not profile.activity:
         return "traits"
     if profile.goods:
-        return "b2b" if any(_COMPANY.search(n) for n in names) else "shop"
+        words = {word for name in names for word in re.split(r"[^a-z]+", name.lower())}
+        return "b2b" if words & _COMPANY else "shop"
     return "subscription"
 
 
@@ -147,7 +146,7 @@ def _shop(profile: DataProfile) -> Iterator[FeatureDefinition]:
         yield FeatureDefinition(
             "recent_share",
             Ratio(half, in_window),
-            f"Share of the orders in {words} that came in its second half",
+            f"Share of orders in the last {_HALVES[days]}",
             "share",
             "rhythm",
             f"no order in {words}",
@@ -215,7 +214,7 @@ def _subscription(profile: DataProfile) -> Iterator[FeatureDefinition]:
     yield FeatureDefinition("gap_days", gap, "Days between active days", "days", "rhythm", "no second active day yet")
     if length:
         half = events("count", window=Window(Span(length // 2, "day")))
-        label = f"Share of the activity{words} that came in its second half"
+        label = f"Share of activity in the last {_HALVES[length]}"
         share = Ratio(half, events("count", window=recent))
         yield FeatureDefinition("recent_share", share, label, "share", "rhythm", f"no activity{words}")
     names = sorted((n for n in profile.events if n != IDENTIFY), key=lambda n: (-profile.events[n], n))
