@@ -1,4 +1,4 @@
-"""Names that definitions use and the data has never shown: legal, but a typo looks like an empty crowd, so we say so."""
+"""Names that definitions use and the data never showed: legal, but a typo looks like an empty crowd, so we say so."""
 
 from __future__ import annotations
 
