@@ -10,16 +10,22 @@ from click.testing import CliRunner
 from kohort.cli.app import app
 
 # `serve` and `demo` start long work where they succeed; they have their own tests.
-WORDS = (
-    "init ingest health features discover segments members report rejected doctor list show adopt run rename export "
-    "retry --json --help -w --workspace --as --map --as-of --out --table --id --algorithm --k --micro --seed --adopt "
-    "--limit --values --refresh --name --timezone --currency --business --version -h --no-such -x --"
-).split()
-VALUES = (
+COMMANDS = (
+    "init ingest health features discover segments members report rejected doctor "
+    "list show adopt run rename export retry"
+)
+OPTIONS = (
+    "--json --help -w --workspace --as --map --as-of --out --table --id --algorithm --k --micro --seed --adopt --limit "
+    "--values --refresh --name --timezone --currency --business --version -h --no-such -x --"
+)
+PLAIN = (
     "orders.csv table.csv broken.parquet empty.csv folder shop missing.csv *.csv out.csv out.parquet out.json out.html "
     "auto kmeans mixture 2 3 0 -1 99999999999999999999 1e5 NaN events orders customers 2011-12-09 2011-13-45 "
-    "9999-12-31 0001-01-01 Europe/London Mars/Base GBP gbp € Main s1 id visits no_such_column = + - @ "
-).split() + ["", " ", "a b", "\udce4", "\x1b[31m", "'; DROP TABLE x; --", "x" * 5_000, "日本", "{}", "%s", "..."]
+    "9999-12-31 0001-01-01 Europe/London Mars/Base GBP gbp € Main s1 id visits no_such_column = + - @"
+)
+ODD = ("", " ", "a b", "\udce4", "\x1b[31m", "'; DROP TABLE x; --", "x" * 5_000, "日本", "{}", "%s", "...")
+WORDS = (*COMMANDS.split(), *OPTIONS.split())
+VALUES = (*PLAIN.split(), *ODD)
 
 
 def argument_lists(seed, n):

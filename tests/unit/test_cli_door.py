@@ -137,7 +137,8 @@ def test_wrong_usage_is_two(arguments):
 def test_help_names_every_command():
     told = call(["--help"])
     assert told.exit_code == 0
-    for name in ("init ingest health features discover segments members report serve demo rejected doctor").split():
+    names = "init ingest health features discover segments members report serve demo rejected doctor"
+    for name in names.split():
         assert f"  {name} " in told.stdout
     assert call([]).stdout == told.stdout
 

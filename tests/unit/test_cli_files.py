@@ -1,6 +1,7 @@
 """Tables are written whole or not at all, and a spreadsheet runs nothing it finds in them."""
 
 import csv
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,10 +47,14 @@ def test_a_folder_is_no_file(tmp_path):
 def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     out = tmp_path / "a.csv"
     out.write_text("old")
-    with pytest.raises(KeyboardInterrupt), replacing(out) as part:
-        with open(part, "w") as file:
-            file.write("half")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with replacing(out) as part:
+            Path(part).write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert out.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
 

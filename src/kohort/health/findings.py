@@ -75,7 +75,7 @@ def anonymous(facts: Facts, money: Money) -> Iterator[Finding]:
             "warning" if share > 0.05 else "info",
             nobody.rows,
             money.major(nobody.amount),
-            f"{nobody.rows:,} order lines ({percent(share)} of the revenue) carry no customer number.",
+            f"{many(nobody.rows, 'order line')} ({percent(share)} of the revenue) without a customer number.",
             "Kept as revenue that belongs to nobody; no segment can contain it.",
             sample=money.sample(facts.samples.get("anonymous", ())),
         )
@@ -86,7 +86,7 @@ def anonymous(facts: Facts, money: Money) -> Iterator[Finding]:
             "info",
             visits.rows,
             None,
-            f"{visits.rows:,} events carry no customer number.",
+            f"{many(visits.rows, 'event')} without a customer number.",
             "Kept; they belong to nobody.",
         )
 
@@ -98,7 +98,7 @@ def returns(facts: Facts, found: ReturnFacts, money: Money) -> Iterator[Finding]
             "info",
             found.matched.rows,
             money.major(found.matched.amount),
-            f"{found.matched.rows:,} returned lines belong to an earlier purchase of the same customer and product.",
+            f"{many(found.matched.rows, 'returned line')} matched to an earlier purchase of the same customer and product.",
             "Matched: first at the same unit price, then to the latest purchase before it, never more than bought.",
             sample=money.sample(found.matched_sample),
         )
@@ -110,7 +110,7 @@ def returns(facts: Facts, found: ReturnFacts, money: Money) -> Iterator[Finding]
             "warning" if serious else "info",
             found.unmatched.rows,
             money.major(found.unmatched.amount),
-            f"{found.unmatched.rows:,} returned lines have no earlier purchase, or give back more than was bought. "
+            f"{many(found.unmatched.rows, 'returned line')} without an earlier purchase, or for more than was bought. "
             "Often the purchase was before the first day of this data.",
             "Kept; they lower the customer's revenue.",
             sample=money.sample(found.unmatched_sample),
@@ -121,7 +121,7 @@ def returns(facts: Facts, found: ReturnFacts, money: Money) -> Iterator[Finding]
             "info",
             found.cancelled.rows,
             money.major(found.cancelled.amount),
-            f"{found.cancelled.rows:,} purchases were taken back within a day: most likely typing mistakes.",
+            f"{many(found.cancelled.rows, 'purchase')} taken back within a day: most likely typing mistakes.",
             "Matched; purchase and return cancel out in the revenue.",
             sample=money.sample(found.cancelled_sample),
         )
@@ -132,7 +132,7 @@ def returns(facts: Facts, found: ReturnFacts, money: Money) -> Iterator[Finding]
             "info",
             nobody.rows,
             money.major(-nobody.amount),
-            f"{nobody.rows:,} returned lines carry no customer number and cannot be matched.",
+            f"{many(nobody.rows, 'returned line')} without a customer number, which cannot be matched.",
             "Kept as revenue that belongs to nobody.",
         )
 
@@ -146,7 +146,7 @@ def line_kinds(facts: Facts, money: Money) -> Iterator[Finding]:
                 "info",
                 lines.rows,
                 money.major(lines.amount),
-                f"{lines.rows:,} lines are {words}, not goods.",
+                f"{many(lines.rows, 'line')} not for goods: {words}.",
                 NOT_PURCHASES,
                 sample=money.sample(facts.samples.get(f"line_{kind}", ())),
             )
@@ -160,7 +160,7 @@ def duplicates(facts: Facts, money: Money, batches: Sequence[BatchReport]) -> It
             "warning",
             lines.rows,
             money.major(lines.amount),
-            f"{lines.rows:,} lines repeat another line of the same order in every detail.",
+            f"{many(lines.rows, 'line')} equal to another line of the same order in every detail.",
             "Kept and marked; left out of purchases and revenue.",
             sample=money.sample(facts.samples.get("duplicate_lines", ())),
         )
@@ -170,7 +170,7 @@ def duplicates(facts: Facts, money: Money, batches: Sequence[BatchReport]) -> It
             "info",
             facts.repeats.rows,
             money.major(facts.repeats.amount),
-            f"{facts.repeats.rows:,} times a customer bought a product again on the same day in another order.",
+            f"{many(facts.repeats.rows, 'time')} a customer bought a product again on the same day in another order.",
             "Kept: a repeated purchase is not a duplicate.",
         )
     for source, known in _by_source(batches, "duplicate"):
@@ -179,7 +179,7 @@ def duplicates(facts: Facts, money: Money, batches: Sequence[BatchReport]) -> It
             "info",
             known,
             None,
-            f"{known:,} rows were already there: files of {source} overlap or were read again.",
+            f"{many(known, 'row')} already known: files of {source} overlap or were read again.",
             "Counted once.",
             source=source,
         )
@@ -201,7 +201,7 @@ def rejected(batches: Sequence[BatchReport], waiting: Sequence[RejectedRow]) -> 
             "problem" if rows > 0.01 * read else "warning",
             rows,
             None,
-            f"{rows:,} of {read:,} rows of {source} could not be used: {listed}.",
+            f"{rows:,} of {many(read, 'row')} of {source} could not be used: {listed}.",
             "Kept apart. List them with `kohort rejected list`, fix them and run `kohort rejected retry`.",
             source=source,
             # Never the row itself: it can hold names and addresses.
@@ -222,7 +222,7 @@ def currencies(facts: Facts, currency: str, money: Money) -> Iterator[Finding]:
             "info",
             converted.rows,
             money.major(converted.amount),
-            f"{converted.rows:,} rows in {', '.join(others)} were converted to {currency} at the rate of their day.",
+            f"{many(converted.rows, 'row')} in {', '.join(others)} converted to {currency} at the rate of the day.",
             "Converted with the reference rates of the European Central Bank.",
             sample=money.sample(facts.samples.get("converted", ())),
         )
@@ -233,7 +233,7 @@ def currencies(facts: Facts, currency: str, money: Money) -> Iterator[Finding]:
             "problem",
             unknown.rows,
             None,
-            f"{unknown.rows:,} order lines have no amount in {currency}: "
+            f"{many(unknown.rows, 'order line')} without an amount in {currency}: "
             "it is missing, or there is no rate for its currency.",
             "Kept; they count as purchases without a value.",
             sample=money.sample(facts.samples.get("currency_unknown", ())),
@@ -247,7 +247,7 @@ def controls_set(controls: Mapping[str, str]) -> Iterator[Finding]:
             "info",
             0,
             None,
-            f"What {len(controls):,} product codes stand for is set in kohort.yaml.",
+            f"What {many(len(controls), 'product code')} stand for is set in kohort.yaml.",
             "Your settings go before our own table.",
             sample=tuple({"product": code, "is": kind} for code, kind in sorted(controls.items())[:5]),
         )
@@ -266,7 +266,7 @@ def outliers(facts: Facts, money: Money) -> Iterator[Finding]:
                 "warning",
                 odd.rows,
                 money.major(odd.amount),
-                f"{odd.rows:,} lines have {text}.",
+                f"{many(odd.rows, 'line')} with {text}.",
                 "Kept as delivered. Please check the sample.",
                 sample=money.sample(facts.samples.get(code, ())),
             )
@@ -277,7 +277,7 @@ def outliers(facts: Facts, money: Money) -> Iterator[Finding]:
             "info",
             free.rows,
             0.0,
-            f"{free.rows:,} lines are goods for nothing: gifts, or a missing price.",
+            f"{many(free.rows, 'line')} of goods for nothing: gifts, or a missing price.",
             "Kept; they add nothing to the revenue.",
             sample=money.sample(facts.samples.get("free_goods", ())),
         )
@@ -288,7 +288,7 @@ def outliers(facts: Facts, money: Money) -> Iterator[Finding]:
             "warning",
             negative.rows,
             money.major(negative.amount),
-            f"{negative.rows:,} lines of goods have a negative price.",
+            f"{many(negative.rows, 'line')} of goods with a negative price.",
             "Kept as delivered; they lower the revenue. Please check the sample.",
             sample=money.sample(facts.samples.get("negative_price", ())),
         )
@@ -306,14 +306,14 @@ def spellings(facts: Facts) -> Iterator[Finding]:
                     "warning" if None in odd.values() else "info",
                     rows,
                     None,
-                    f"{len(odd)} values of {label} are not usual country names ({rows:,} rows).",
+                    f"{many(len(odd), 'value')} of {label} not written as a usual country name ({many(rows, 'row')}).",
                     "Kept as written.",
                     sample=tuple(
                         {"written": v, "meant": odd[v] or "unclear", "rows": values[v]}
                         for v in sorted(odd, key=lambda v: -values[v])[:10]
                     ),
                 )
-        yield from _variants(f"spelling_{column}", f"values of {label}", variants(values))
+        yield from _variants(f"spelling_{column}", f"value of {label}", variants(values))
     codes = {row["product"]: row["lines"] for row in facts.names}
     if facts.names:
         rows = sum(codes.values())
@@ -322,7 +322,7 @@ def spellings(facts: Facts) -> Iterator[Finding]:
             "info",
             rows,
             None,
-            f"{len(facts.names):,} product codes appear with several names ({rows:,} lines).",
+            f"{many(len(facts.names), 'product code')} with several names ({many(rows, 'line')}).",
             "Counted as one product by their code.",
             sample=tuple(
                 {"product": r["product"], "usual name": r["usual"], "names": r["names"], "lines": r["lines"]}
@@ -330,7 +330,7 @@ def spellings(facts: Facts) -> Iterator[Finding]:
             ),
         )
     yield from _variants(
-        "product_code_variants", "product codes", variants(facts.products), "Counted as different products."
+        "product_code_variants", "product code", variants(facts.products), "Counted as different products."
     )
 
 
@@ -342,7 +342,7 @@ def times(facts: Facts, sources: Sequence[SourceHealth], as_of: int) -> Iterator
             "problem",
             future.rows,
             None,
-            f"{future.rows:,} events are dated after the day they were read.",
+            f"{many(future.rows, 'event')} dated after the day of reading.",
             "Kept. Please check the date format or the time zone of the source.",
         )
     gaps = [(a, b) for a, b in pairwise(facts.days) if b - a > QUIET_GAP_DAYS and a > 0]
@@ -353,7 +353,7 @@ def times(facts: Facts, sources: Sequence[SourceHealth], as_of: int) -> Iterator
             "warning",
             0,
             None,
-            f"{len(gaps)} times there is nothing for more than {QUIET_GAP_DAYS} days. A file may be missing.",
+            f"{many(len(gaps), 'time')} there is nothing for more than {QUIET_GAP_DAYS} days. A file may be missing.",
             "Nothing is filled in.",
             sample=tuple({"from": _day(a), "to": _day(b), "days": b - a - 1} for a, b in longest),
         )
@@ -375,7 +375,7 @@ def times(facts: Facts, sources: Sequence[SourceHealth], as_of: int) -> Iterator
             "info",
             quiet,
             None,
-            f"{quiet:,} of {everybody:,} customers did nothing in the last {STALE_DAYS} days of the data.",
+            f"{quiet:,} of {many(everybody, 'customer')} did nothing in the last {STALE_DAYS} days of the data.",
             "Kept; they form segments of their own.",
         )
 
@@ -395,6 +395,17 @@ def gaps_in_columns(sources: Sequence[SourceHealth]) -> Iterator[Finding]:
                 )
 
 
+def many(n: int, one: str) -> str:
+    """A count with its noun.
+
+    Example:
+        >>> many(1, "line"), many(3_788, "value of country")
+        ('1 line', '3,788 values of country')
+    """
+    noun, of, rest = one.partition(" of ")
+    return f"{n:,} {noun}{'' if n == 1 else 's'}{of}{rest}"
+
+
 def percent(share: float) -> str:
     """A share in words, never 0 % of something that is there."""
     return "under 1%" if 0 < share < 0.01 else f"{share:.0%}"
@@ -408,8 +419,8 @@ def _variants(code: str, what: str, groups: Sequence[Variants], action: str = "K
             "warning",
             rows,
             None,
-            f"{len(groups):,} {what} are written in several ways that differ only in case, blanks or signs "
-            f"({rows:,} rows).",
+            f"{many(len(groups), what)} written in several ways that differ only in case, blanks or signs "
+            f"({many(rows, 'row')}).",
             action,
             sample=tuple(
                 {"usual": g.spellings[0][0], "also": [v for v, _ in g.spellings[1:4]], "rows": g.rows}

@@ -32,6 +32,7 @@ class Line(NamedTuple):
     ts: int
     quantity: int  # thousandths
     amount: int | None  # minor units
+    order_id: str = ""
 
 
 class Match(NamedTuple):
@@ -75,13 +76,14 @@ class _Purchase:
 # Only lines of a customer and product that have a return at all: about a tenth of a shop's lines.
 _LINES = f"""
 WITH lines AS (
-  SELECT customer, product, event_id, ts, quantity, amount
+  SELECT customer, product, event_id, ts, quantity, amount, coalesce(order_id, '') AS order_id
   FROM {{relation}}
   WHERE {GOODS} AND customer IS NOT NULL AND product IS NOT NULL AND quantity <> 0 AND ts <= {{as_of}}
 )
-SELECT customer, product, event_id, ts, quantity, amount
-FROM lines SEMI JOIN (SELECT customer, product FROM {{marked}} WHERE {GOODS} AND quantity < 0) USING (customer, product)
-ORDER BY customer, product, ts, quantity < 0, event_id
+SELECT customer, product, event_id, ts, quantity, amount, order_id
+FROM lines SEMI JOIN (SELECT customer, product FROM {{marked}} WHERE {GOODS} AND quantity < 0)
+  USING (customer, product)
+ORDER BY customer, product, ts, quantity < 0, order_id, quantity, coalesce(amount, 0), event_id
 """
 
 
@@ -89,9 +91,9 @@ def match_returns(con: Any, *, as_of: int) -> pa.Table:
     """Match every return line of a customer and product to the purchase lines it gives back.
 
     Of the purchases at or before the return, those at exactly the same unit price come first, and among them (and
-    then among the rest) the latest; equal instants are taken in descending order of `event_id`. A return may give
-    back parts of several purchases. What exceeds everything bought stays unmatched. Repeated lines of one order count
-    neither as bought nor as returned, as everywhere else.
+    then among the rest) the latest; at one instant the later order number, larger quantity and amount, so that the
+    answer is the same in every workspace with the same data. A return may give back parts of several purchases. What
+    exceeds everything bought stays unmatched. Repeated lines of one order count neither as bought nor as returned.
 
     Args:
         con: A connection with the relation `events`.
@@ -168,9 +170,15 @@ def _most_expensive(matches: Iterable[Match]) -> tuple[Row, ...]:
 
 
 def match_lines(lines: Iterable[Line]) -> Iterator[Match]:
-    """The matching itself, for lines ordered by customer, product, instant, purchases before returns, `event_id`."""
+    """The matching itself, for lines in the order of `in_order`."""
     for _, group in groupby(lines, key=itemgetter(0, 1)):
         yield from _match_group(group)
+
+
+def in_order(line: Line) -> tuple[object, ...]:
+    """Sort key: customer, product, instant, purchases before returns; then what does not differ between workspaces."""
+    same_instant = line.order_id, line.quantity, line.amount or 0, line.event_id
+    return line.customer, line.product, line.ts, line.quantity < 0, *same_instant
 
 
 def _lines(con: Any, relation: str, marked: str, as_of: int = 2**62) -> Iterator[Line]:

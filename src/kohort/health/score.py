@@ -7,7 +7,7 @@ from math import log10
 from typing import Any
 
 from kohort.health.facts import Facts
-from kohort.health.findings import percent
+from kohort.health.findings import many, percent
 from kohort.model.health import HealthVerdict, SourceHealth
 
 FEW_CUSTOMERS = 1_000
@@ -32,14 +32,14 @@ def judge(facts: Facts) -> tuple[HealthVerdict, str]:
     n = complete_customers(facts)
     bought = "with at least one purchase" if facts.count(event="order_line").rows else "we know something about"
     if n >= MANY_CUSTOMERS:
-        return "enough", f"{n:,} customers {bought}: enough for segments that hold, small ones included."
+        return "enough", f"{many(n, 'customer')} {bought}: enough for segments that hold, small ones included."
     if n >= FEW_CUSTOMERS:
         return "limited", (
-            f"{n:,} customers {bought}: enough for a handful of segments. Check small ones by hand; "
+            f"{many(n, 'customer')} {bought}: enough for a handful of segments. Check small ones by hand; "
             f"from {MANY_CUSTOMERS:,} customers on, small segments hold as well."
         )
     return "insufficient", (
-        f"{n:,} customers {bought}: too few for segments that hold. "
+        f"{many(n, 'customer')} {bought}: too few for segments that hold. "
         f"At least {FEW_CUSTOMERS:,} are needed, {MANY_CUSTOMERS:,} for robust ones."
     )
 
@@ -65,7 +65,7 @@ Part = tuple[str, int, float, str]
 def _customers(facts: Facts) -> Part:
     n = complete_customers(facts)
     share = 0.5 * n / FEW_CUSTOMERS if n < FEW_CUSTOMERS else min(1.0, 0.5 + 0.5 * log10(n / FEW_CUSTOMERS))
-    return "customers", 30, share, f"{n:,} complete customers; {MANY_CUSTOMERS:,} or more give all points."
+    return "customers", 30, share, f"{many(n, 'complete customer')}; {MANY_CUSTOMERS:,} or more give all points."
 
 
 def _known(facts: Facts) -> Part:
@@ -96,7 +96,7 @@ def _usable(sources: Sequence[SourceHealth]) -> Part:
 def _history(facts: Facts) -> Part:
     months = len(facts.month_customers)
     share = min(1.0, months / FULL_HISTORY_MONTHS)
-    return "history", 10, share, f"{months} months with data; {FULL_HISTORY_MONTHS} or more give all points."
+    return "history", 10, share, f"{many(months, 'month')} with data; {FULL_HISTORY_MONTHS} or more give all points."
 
 
 def _plausible(facts: Facts) -> Part:
