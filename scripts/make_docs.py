@@ -1,0 +1,39 @@
+"""Make the generated parts of docs/ anew: tables of discovery worlds, screenshots of the demo.
+
+    python scripts/make_docs.py [worlds] [screenshots]
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def worlds() -> None:
+    subprocess.run([sys.executable, str(ROOT / "bench" / "worlds.py"), "--write"], check=True)
+
+
+def screenshots() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        shop = str(Path(folder) / "shop")
+        subprocess.run([sys.executable, "-m", "kohort", "demo", "--no-serve", "--dir", shop], check=True)
+        subprocess.run([sys.executable, str(ROOT / "scripts" / "screenshots.py"), shop], check=True)
+
+
+PARTS = {"worlds": worlds, "screenshots": screenshots}
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(PARTS)
+    for name in wanted:
+        if name not in PARTS:
+            sys.exit(f"{name!r} is not one of {', '.join(PARTS)}.")
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main()
