@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SAMPLE_LINES = 400
+_SAMPLE_CHARS = 100_000
 _BLOCK = 16 * 1024 * 1024
 _EXACT_ROWS = 100_000  # Python's text objects weigh several times their characters
 _FAST_ENCODINGS = frozenset({"utf-8", "utf-8-sig", "ascii", "cp1252", "latin-1"})
@@ -52,7 +53,8 @@ class CsvReader:
         with open_bytes(file) as stream:
             sample = list(islice(lines(stream, self._encoding), _SAMPLE_LINES))
         self._check_sample(sample)
-        self.layout: Layout = told_layout(sample, told) if told else find_layout(sample, self._encoding)
+        short = [line for line in sample if len(line) <= _SAMPLE_CHARS]
+        self.layout: Layout = told_layout(short, told) if told else find_layout(short, self._encoding)
         if not self.layout.names:
             raise UnreadableFile("No header line was found.", place=file.name)
         if len(self.layout.names) > MAX_COLUMNS:
@@ -167,8 +169,8 @@ class Records:
                     self._advance()
                     continue
                 wrong = self._wrong(cells, width)
-                if wrong and len(self._taken) > 1:
-                    code = wrong
+                if len(self._taken) > 1 and (wrong or self._loose_quote(format_)):
+                    code = wrong or "unclosed_quote"
                     break
                 yield self._line + 1, self._fit(cells, width), self._refusal(wrong, cells) if wrong else None
                 self._advance()
@@ -232,13 +234,20 @@ class Records:
 
     def _open_quote(self, format_: CsvFormat) -> bool:
         """At the end of the file: whether the last record ended because the file did."""
-        if not self._taken or not format_.quote or format_.delimiter == BLANKS:
-            return False
+        return bool(self._taken) and "end of data" in self._strict_error(format_)
+
+    def _loose_quote(self, format_: CsvFormat) -> bool:
+        """Over several lines a closing quotation mark must end its cell; one inside a text was not meant to close it."""
+        return bool(self._strict_error(format_))
+
+    def _strict_error(self, format_: CsvFormat) -> str:
+        if not format_.quote or format_.delimiter == BLANKS:
+            return ""
         try:
             list(csv.reader(self._taken, delimiter=format_.delimiter, quotechar=format_.quote, strict=True))
         except csv.Error as error:
-            return "end of data" in str(error)
-        return False
+            return str(error)
+        return ""
 
     def _wrong(self, cells: list[str], width: int) -> str:
         text = self._taken[0] if len(self._taken) == 1 else "".join(self._taken)

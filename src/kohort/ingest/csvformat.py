@@ -73,6 +73,9 @@ def told_layout(lines: Sequence[str], format_: CsvFormat) -> Layout:
     """The layout of a file whose format was told."""
     records = split(lines, format_.delimiter, format_.quote)
     first = records[format_.header_row] if format_.header_row < len(records) else []
+    longest = max((_filled(r) for r in records[format_.header_row :]), default=0)
+    # Cells after the last name that are empty in every line are only trailing separators.
+    first = first[: max(longest, _filled(first))]
     if not format_.has_header:
         widths = Counter(len(r) for r in records[format_.header_row :])
         width = widths.most_common(1)[0][0] if widths else 0
@@ -102,15 +105,14 @@ def unique_names(cells: Sequence[str]) -> tuple[str, ...]:
 def _candidate(lines: Sequence[str], delimiter: str) -> tuple[float, str, int]:
     """(how well a separator explains the lines, the separator, cells per line); 0 where it does not."""
     records = split(lines, delimiter)
-    widths = Counter(len(r) for r in records)
-    width, often = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
-    if width < 2 or not records:
-        return 0.0, delimiter, 1
+    width = max(Counter(map(_filled, records)).items(), key=lambda item: (item[1], item[0]), default=(1, 0))[0]
     header = _header_record(records, width)
     names = records[header] if header < len(records) else []
-    headed = 1.0 if names and not any(_VALUE.fullmatch(c.strip()) for c in names) else 0.0
+    if width < 2 or len(names) < 2:
+        return 0.0, delimiter, 1
+    headed = 1.0 if not any(_VALUE.fullmatch(c.strip()) for c in names) else 0.0
     below = records[header:]
-    share = sum(len(r) == width for r in below) / len(below) if below else 0.0
+    share = sum(len(r) == len(names) or _filled(r) == _filled(names) for r in below) / len(below)
     # Agreement of the lines counts most, then a first line that looks like names, then more columns.
     return (4 * round(share, 1) + 2 * headed + min(width, 50) / 50 if share > 0.5 else 0.0), delimiter, width
 
@@ -119,6 +121,11 @@ def _header_record(records: Sequence[Sequence[str]], width: int) -> int:
     """The first record that fills the table's width; records before it are titles."""
     for i, record in enumerate(records[:_TITLE_LINES]):
         filled = sum(bool(c.strip()) for c in record)
-        if len(record) >= width - 1 and filled >= max(min(2, width), 0.5 * width):
+        if _filled(record) >= width - 1 and filled >= max(min(2, width), 0.5 * width):
             return i
     return 0
+
+
+def _filled(record: Sequence[str]) -> int:
+    """Cells up to the last one that is not empty."""
+    return next((i for i in range(len(record), 0, -1) if record[i - 1].strip()), 0)

@@ -8,8 +8,8 @@ MAX_FILE_BYTES = 64 * 1024**3
 MAX_UNPACKED_BYTES = 16 * 1024**3
 """What one packed file (.gz, .zip, .xlsx, a Parquet column chunk) may unpack to."""
 
-MAX_UNPACKED_RATIO = 1_200
-"""Unpacked bytes per packed byte, above `FREE_UNPACKED_BYTES`. Deflate cannot honestly exceed about 1,030."""
+MAX_UNPACKED_RATIO = 200
+"""Unpacked bytes per packed byte, above `FREE_UNPACKED_BYTES`. Honest tables stay below 50; zeros reach 1,030."""
 
 FREE_UNPACKED_BYTES = 256 * 1024**2
 """Below this no ratio is checked."""
