@@ -213,3 +213,22 @@ def test_the_process_is_light_and_imports_no_engine():
     heavy, megabytes = done.stdout.strip().rsplit(" ", 1)
     assert heavy == "[]"
     assert int(megabytes) < 250
+
+
+@pytest.mark.slow
+def test_a_real_workspace_is_looked_at_in_a_process_of_its_own(tmp_path, monkeypatch):
+    from kohort.web.app import WORKSPACE_VARIABLE
+    from kohort.workspace.workspace import Workspace
+
+    folder = tmp_path / "shop"
+    with Workspace.create(folder, name="Corner shop", currency="GBP", timezone="UTC") as workspace:
+        orders = "".join(f"{i},c{i % 40},2024-{i % 12 + 1:02d}-{i % 28 + 1:02d},{5 + i % 90}\n" for i in range(200))
+        (tmp_path / "orders.csv").write_text("order_id,customer,date,amount\n" + orders)
+        workspace.ingest(tmp_path / "orders.csv")
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(folder))
+    client = Client(None)
+    text = client.get("/").text
+    assert "Corner shop" in text
+    assert "40 customers so far" in text
+    assert "What we found in 200 rows" in client.get("/data-health").text
+    assert client.get("/ready").json() == {"status": "ready", "segments": 0}

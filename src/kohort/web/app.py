@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
@@ -19,6 +21,7 @@ from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import pages
 from kohort.views.paper import STATIC
+from kohort.web.warm import Warming
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
 HOSTS_VARIABLE = "KOHORT_HOSTS"
@@ -60,21 +63,27 @@ def create(source: Source | None = None) -> FastAPI:
     Args:
         source: The workspace; None = the folder named by the environment variable `KOHORT_WORKSPACE`.
     """
-    source = source or _from_environment()
+    if source is None:
+        folder = os.environ.get(WORKSPACE_VARIABLE, ".")
+        source = _open(folder)
+        warming = Warming(folder)
+        read = partial(_read, source, warming.wait)
+    else:
+        read = partial(_read, source)
     app = FastAPI(title="Kohort", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.source = source
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Protected)
-    _pages(app, source)
+    _pages(app, source, read)
     _machines(app, source)
     _problems(app, source)
     return app
 
 
-def _from_environment() -> Source:
+def _open(folder: str) -> Source:
     from kohort.workspace.workspace import Workspace
 
-    return Workspace.open(os.environ.get(WORKSPACE_VARIABLE, "."))
+    return Workspace.open(folder)
 
 
 class Protected:
@@ -144,6 +153,12 @@ class Documents:
         return known[segment_id]
 
 
+def _read(source: Source, wait: Callable[[], None] | None = None) -> Documents:
+    if wait is not None:
+        wait()
+    return Documents(source)
+
+
 def _or_none(read: Any) -> Any:
     """A document, or None where there is honestly none yet."""
     try:
@@ -152,30 +167,30 @@ def _or_none(read: Any) -> Any:
         return None
 
 
-def _pages(app: FastAPI, source: Source) -> None:
+def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
     # Plain functions on purpose: the framework runs them in a thread, so a slow disk never blocks another reader.
     @app.get("/", response_class=HTMLResponse)
     def overview() -> Response:
-        d = Documents(source)
+        d = read()
         if d.found is None or not d.found.segments:
             return d.start("overview") if d.found is None else HTMLResponse(pages.segments(d.shell, d.found))
         return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health))
 
     @app.get("/segments", response_class=HTMLResponse)
     def segments(sort: str = "revenue") -> Response:
-        d = Documents(source)
+        d = read()
         return HTMLResponse(pages.segments(d.shell, d.found, sort=sort)) if d.found else d.start("segments")
 
     @app.get("/segments/{segment_id}", response_class=HTMLResponse)
     def segment(segment_id: str) -> Response:
-        d = Documents(source)
+        d = read()
         which = d.segment(segment_id)
         assert d.found is not None
         return HTMLResponse(pages.segment(d.shell, d.found, which))
 
     @app.get("/segments/{segment_id}/customers", response_class=HTMLResponse)
     def customers(segment_id: str, cursor: int = 0) -> Response:
-        d = Documents(source)
+        d = read()
         which = d.segment(segment_id)
         assert d.found is not None
         cursor = min(max(cursor, 0), which.size)
@@ -184,26 +199,26 @@ def _pages(app: FastAPI, source: Source) -> None:
 
     @app.get("/map", response_class=HTMLResponse)
     def customer_map(segment: str = "") -> Response:
-        d = Documents(source)
+        d = read()
         if d.found is None or not d.found.map:
             return d.start("map")
         return HTMLResponse(pages.customer_map(d.shell, d.found, highlight=segment))
 
     @app.get("/discover", response_class=HTMLResponse)
     def discover() -> Response:
-        d = Documents(source)
+        d = read()
         return HTMLResponse(pages.discover(d.shell, d.found)) if d.found else d.start("discover")
 
     @app.get("/data-health", response_class=HTMLResponse)
     def data_health() -> Response:
-        d = Documents(source)
+        d = read()
         return HTMLResponse(pages.data_health(d.shell, d.health)) if d.health else d.start("health")
 
     @app.get("/report")
     def report() -> Response:
         from kohort.views.report import render_report
 
-        d = Documents(source)
+        d = read()
         if d.found is None:
             return d.start("overview")
         text = render_report(d.found, summary=d.summary, health=d.health, name=source.name)
