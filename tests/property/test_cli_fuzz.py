@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from itertools import pairwise
 
 import pytest
 from click.testing import CliRunner
@@ -59,9 +60,15 @@ def check(seed, n):
         assert told.exception is None or isinstance(told.exception, SystemExit), where
         assert "Traceback" not in told.output, where
         assert not re.search(r"^unexpected: |\"unexpected\"", told.output, re.MULTILINE), where
-        asked = arguments[: arguments.index("--")] if "--" in arguments else arguments
-        if "--json" in asked and not {"--help", "-h", "--version"} & set(arguments):
+        if wants_json(arguments):
             assert isinstance(json.loads(told.stdout), dict), where
+
+
+def wants_json(arguments):
+    """Whether `--json` is an option there, and not the value of the option before it or an argument after `--`."""
+    if {"--", "--help", "-h", "--version"} & set(arguments):
+        return False
+    return any(a == "--json" and not before.startswith("-") for before, a in pairwise(["", *arguments]))
 
 
 def test_random_arguments(somewhere):

@@ -126,8 +126,9 @@ class App(click.Group):
         except KohortError as error:
             code = refuse(error.as_dict(), error.exit_code, as_json=as_json, questions=questions_of(error))
         except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message())
-            code = 0 if not as_json else refuse(usage(error), 2, as_json=True)
+            code = 0 if not as_json else refuse(no_command(error), 2, as_json=True)
+            if not as_json:
+                click.echo(error.format_message())
         except click.UsageError as error:
             code = refuse(usage(error), 2, as_json=as_json)
         except click.ClickException as error:
@@ -164,6 +165,10 @@ def refuse(error: Mapping[str, object], code: int, *, as_json: bool, questions: 
 def usage(error: click.UsageError) -> dict[str, object]:
     hint = f"Try: {error.ctx.command_path} --help" if error.ctx else "Try: kohort --help"
     return {"code": "wrong_usage", "message": error.format_message(), "hint": hint}
+
+
+def no_command(error: click.UsageError) -> dict[str, object]:
+    return {**usage(error), "message": "A command is missing."}
 
 
 def file_problem(error: OSError) -> dict[str, object]:

@@ -98,7 +98,7 @@ def returns(facts: Facts, found: ReturnFacts, money: Money) -> Iterator[Finding]
             "info",
             found.matched.rows,
             money.major(found.matched.amount),
-            f"{many(found.matched.rows, 'returned line')} matched to an earlier purchase of the same customer and product.",
+            f"{many(found.matched.rows, 'returned line')} matched to an earlier purchase by the same customer.",
             "Matched: first at the same unit price, then to the latest purchase before it, never more than bought.",
             sample=money.sample(found.matched_sample),
         )
