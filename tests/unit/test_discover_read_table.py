@@ -66,6 +66,18 @@ def test_ideas_are_taken_from_clear_names(tmp_path: Path) -> None:
     assert [f.idea for f in table.features] == ["recency", "frequency", "value", "other"]
 
 
+def test_titles_of_columns_become_words(tmp_path: Path) -> None:
+    table = read_table(
+        written(tmp_path, "ID,NumWebPurchases,avg_order_value,CLV,Annual Income (k$)\na,1,2,3,4\nb,2,3,4,5\n")
+    )
+    assert [(f.name, f.label) for f in table.features] == [
+        ("num_web_purchases", "Number of web purchases"),
+        ("avg_order_value", "Average order value"),
+        ("clv", "CLV"),
+        ("annual_income_k", "Annual Income (k$)"),
+    ]
+
+
 def test_parquet_keeps_the_type_of_ids(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"key": [1, 2], "x": [0.5, None], "list": [[1], [2]]}), path)

@@ -207,6 +207,7 @@ def test_groups_alike_in_everything_claim_nothing() -> None:
         ("income", "other"),
         ("fresh", "other"),
         ("return_rate", "other"),
+        ("tenure", "tenure"),
     ],
 )
 def test_ideas_are_inferred_only_where_a_name_leaves_no_doubt(name: str, idea: str) -> None:
@@ -216,6 +217,13 @@ def test_ideas_are_inferred_only_where_a_name_leaves_no_doubt(name: str, idea: s
 @pytest.mark.parametrize(("value", "spread", "near"), [(1, 10, 1), (61.3, 500, 60), (0.0004, 1, 0.0004), (987, 1, 987)])
 def test_thresholds_are_near_what_they_round(value: float, spread: float, near: float) -> None:
     assert human(value, spread) == pytest.approx(near, rel=0.05)
+
+
+def test_units_are_not_guessed() -> None:
+    """Tenure of a phone contract counts months; calling them days would be a lie."""
+    assert with_idea(FeatureInfo("tenure", "Tenure")).unit == "number"
+    assert with_idea(FeatureInfo("recency", "Recency")).unit == "number"
+    assert with_idea(FeatureInfo("tenure_days", "Tenure days")).unit == "days"
 
 
 def test_trend_is_filled_by_id(shop: tuple[FeatureTable, np.ndarray, dict[int, Segment]]) -> None:

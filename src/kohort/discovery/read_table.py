@@ -15,6 +15,7 @@ from kohort.model.feature import FeatureInfo, FeatureTable
 MOST_COLUMNS = 2_000
 LONGEST_LABEL = 60
 _DELIMITERS = (",", ";", "\t", "|")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PARQUET_MAGIC = b"PAR1"
 
 
@@ -168,8 +169,7 @@ def _feature(column: str, values: Any, taken: set[str]) -> tuple[FeatureInfo, An
 
     kind = values.type
     name = _identifier(column, taken)
-    label = column.strip().replace("_", " ") or name
-    label = label[:1].upper() + label[1:]
+    label = _label(column) or name
     if len(label) > LONGEST_LABEL:
         label = label[: LONGEST_LABEL - 1].rstrip() + "…"
     origin = f"column {column.strip()}"
@@ -192,9 +192,21 @@ def _feature(column: str, values: Any, taken: set[str]) -> tuple[FeatureInfo, An
     return None
 
 
+def _label(column: str) -> str:
+    """Words of a column's title: "NumWebPurchases" → "Number of web purchases", "annual_income" → "Annual income"."""
+    title = column.strip()
+    if " " not in title:
+        words = _HUMP.sub(" ", title.replace("_", " ")).split()
+        title = " ".join([words[0], *(w if w.isupper() else w.lower() for w in words[1:])]) if words else ""
+    for short, long in (("num ", "number of "), ("nr ", "number of "), ("n ", "number of "), ("avg ", "average ")):
+        if title.lower().startswith(short):
+            title = long + title[len(short) :]
+    return title[:1].upper() + title[1:]
+
+
 def _identifier(column: str, taken: set[str]) -> str:
     """A valid, unique identifier for a column title: "Annual Income (k$)" → annual_income_k."""
-    name = re.sub(r"\W+", "_", column.strip().lower(), flags=re.ASCII).strip("_") or "column"
+    name = re.sub(r"\W+", "_", _HUMP.sub("_", column.strip()).lower(), flags=re.ASCII).strip("_") or "column"
     name = f"c_{name}" if name[0].isdigit() else name
     unique, i = name, 2
     while unique in taken:

@@ -13,17 +13,23 @@ from kohort.model.feature import FeatureInfo, FeatureTable, Idea, Unit
 # Conservative on purpose: a wrong idea puts wrong words on people. "Spending score" is not spend.
 _NOT_BEHAVIOUR = re.compile(r"score|index|income|rate|ratio|share|percent|limit|budget|rank|salary|flag|_std|_var")
 _IDEAS: tuple[tuple[str, Idea, Unit], ...] = (
-    (r"^recency|days_since_(the_)?last|since_last_(order|purchase)|days_inactive", "recency", "days"),
-    (r"^tenure|days_since_(the_)?first|days_as_customer|^customer_age_days", "tenure", "days"),
-    (r"days_between|(^|_)gap_days|gap_between|inter_?purchase|order_interval", "rhythm", "days"),
+    (r"days_since_(the_)?last|^recency_days$|days_inactive|^last_(order|purchase)_days", "recency", "days"),
+    (r"^recency$|since_last_(order|purchase)", "recency", "number"),
+    (r"days_since_(the_)?first|^tenure_days$|days_as_customer|^customer_age_days", "tenure", "days"),
+    (r"^tenure$|^tenure_(months|years)$|^months_on_book$", "tenure", "number"),
+    (r"days_between|(^|_)gap_days|^inter_?purchase_days", "rhythm", "days"),
     (r"(avg|average|mean)_(order|basket)|basket_(value|size)|order_value|^aov$", "basket", "money"),
     (r"return|refund", "returns", "number"),
     (r"distinct|different_(products|categories)|n_categories|product_count", "breadth", "count"),
-    (r"^frequency$|^(n_|num_|number_of_|total_)?(orders|purchases)(_total|_count)?$", "frequency", "orders"),
-    (r"^(order|purchase)_count$", "frequency", "orders"),
+    (
+        r"^(n_|num_|number_of_|total_)?(orders|purchases)(_total|_count)?$|^(order|purchase)_count$",
+        "frequency",
+        "orders",
+    ),
+    (r"^frequency$", "frequency", "count"),
     (r"^monetary|^(total_)?(spend|spent|revenue|sales|turnover)(_total)?$|^amount_spent", "value", "money"),
 )
-
+"""A unit is inferred only where the name says it: tenure may count months, and nobody's recency is days by nature."""
 
 GOOGOL = 1e100
 """No quantity of a customer is beyond this; such a number is taken for missing, as infinity is."""

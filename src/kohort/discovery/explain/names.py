@@ -122,7 +122,7 @@ def holds(claim: Claim, facts: Sequence[Fact]) -> float | None:
     if fact is None or fact.side != side or not isinstance(fact.value, float):
         return None
     promise = _PROMISES.get(claim)
-    if promise is not None and not promise(fact.value):
+    if promise is not None and (not promise(fact.value) or (idea == "recency" and fact.column.info.unit != "days")):
         return None
     return _WEIGHT.get(idea, 1.0) * min(abs(fact.effect), 2.0)
 
@@ -148,7 +148,7 @@ def _overdue(facts: Sequence[Fact]) -> float | None:
     if quiet is not None:
         return quiet
     last, rhythm = lead(facts, "recency"), lead(facts, "rhythm")
-    if last is None or rhythm is None or last.side < 0:
+    if last is None or rhythm is None or last.side < 0 or {last.column.info.unit, rhythm.column.info.unit} != {"days"}:
         return None
     if not isinstance(last.value, float) or not isinstance(rhythm.value, float) or rhythm.known < 0.75:
         return None
@@ -179,11 +179,12 @@ def candidates(per_group: Sequence[Sequence[Fact]]) -> list[list[Candidate]]:
 def _with_qualifiers(found: list[Candidate], facts: Sequence[Fact]) -> list[Candidate]:
     """The names from templates and those from features that have no words of their own, strongest first."""
     qualifiers = _qualifiers(facts)
-    found += [Candidate(capital_first(q), 0.9 * s) for q, s in qualifiers]
+    found += [Candidate(_title(q), 0.9 * s) for q, s in qualifiers]
     found += [
         Candidate(capital_first(f"{a}, {b}"), 0.55 * (s + t))
         for i, (a, s) in enumerate(qualifiers)
         for b, t in qualifiers[i + 1 : 4]
+        if not _says_the_same(a, b)
     ]
     if not found:
         found.append(Candidate("Typical customers", 0.5))
@@ -193,6 +194,17 @@ def _with_qualifiers(found: list[Candidate], facts: Sequence[Fact]) -> list[Cand
 
 
 _CLAIMS = sorted({claim for _, claims, _ in TEMPLATES for claim in claims})
+
+
+def _says_the_same(a: str, b: str) -> bool:
+    """Whether all that one phrase is about is part of what the other is about."""
+    sides = {"high", "low", "mostly", "with", "without", "more", "fewer", "no"}
+    one, other = set(a.lower().split()) - sides, set(b.lower().split()) - sides
+    return one <= other or other <= one
+
+
+def _title(phrase: str) -> str:
+    return capital_first(phrase if " " in phrase else f"{phrase} customers")
 
 
 def _repeats(name: str) -> bool:
@@ -209,12 +221,26 @@ def _qualifiers(facts: Sequence[Fact], words: tuple[str, str] = ("high", "low"))
         if not fact.side or (info.idea in spoken and info.type == "number"):
             continue
         if info.type == "text":
-            found.append((f"mostly {fact.value}", min(abs(fact.effect), 2.0)))
+            found.append((_mostly(fact), min(abs(fact.effect), 2.0)))
         elif info.type == "flag":
             found.append((f"{'with' if fact.side > 0 else 'without'} {_short(fact)}", min(abs(fact.effect), 2.0)))
         else:
             found.append((_side_words(fact, words), min(abs(fact.effect), 2.0)))
-    return sorted(found, key=lambda pair: -pair[1])
+    strongest: dict[str, float] = {}
+    for phrase, strength in found:
+        strongest[phrase] = max(strength, strongest.get(phrase, 0.0))
+    return sorted(strongest.items(), key=lambda pair: -pair[1])
+
+
+def _mostly(fact: Fact) -> str:
+    """ "mostly Germany"; answers speak of their question: "with newsletter", "without newsletter"."""
+    level = str(fact.value).strip()
+    answer = {"yes": "with", "true": "with", "y": "with", "no": "without", "false": "without", "n": "without"}
+    if level.lower() in answer:
+        return f"{answer[level.lower()]} {_short(fact)}"
+    if len(level) < 3 or level.lower() in ("none", "other", "unknown"):
+        return f"{_short(fact)} {level}"
+    return f"mostly {level}"
 
 
 def slices(facts: Sequence[Fact]) -> list[Candidate]:
