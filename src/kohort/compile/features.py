@@ -13,7 +13,7 @@ float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from functools import reduce
@@ -24,6 +24,16 @@ import ibis
 from ibis.config import Config
 
 from kohort.compile.conditions import Scope, column_value, condition_value
+from kohort.compile.stages import (
+    gap_stage,
+    level_partials,
+    level_values,
+    merged,
+    mode_stage,
+    partial,
+    sequence_stage,
+)
+from kohort.compile.values import Value, column, divided, entropy, number, numeric_needs, scaled, std
 from kohort.compile.windows import bounds, fixed_length
 from kohort.definitions.columns import vocabulary
 from kohort.definitions.conditions import Condition
@@ -47,16 +57,8 @@ from kohort.model.feature import FeatureInfo
 CUSTOMER = "_customer"
 """Key column of a compiled expression; no feature can be called that."""
 
-# Squares are summed in parts of 20 bits, so that no square leaves 64 bits: (2^20 a + b)^2 = 2^40 a^2 + 2^21 ab + b^2.
-_HALF = 20
-_SUMMED_PARTS = ("hi", "mid", "lo")
-_ENTROPY_DECIMALS = 1e9
-
 _EARLIEST = parse_instant("1900-01-01T00:00:00Z")
 _LATEST = parse_instant("3000-01-01T00:00:00Z")
-
-Value = Callable[[Any], Any]
-"""Given the table of all joined stages, the expression of one measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class _Plan:
                 return self._gap(measure)
             case Share(of, selection):
                 met = self._plain("count", "", self._flag(selection, (((), of.condition),)))
-                return _divided(met, self._plain("count", "", self._flag(selection)))
+                return divided(met, self._plain("count", "", self._flag(selection)))
             case Sequence():
                 return self._sequence(measure)
             case Ratio(numerator, denominator):
@@ -168,45 +170,43 @@ class _Plan:
     def _aggregate(self, measure: Aggregate, flag: str) -> Value:
         match measure.kind:
             case "count":
-                return _number(self._plain("count", "", flag), nothing=0)
+                return number(self._plain("count", "", flag), nothing=0)
             case "recency" | "tenure":
                 ts = self._plain("max" if measure.kind == "recency" else "min", self._value("ts"), flag)
-                return self._days_ago(_column(ts))
+                return self._days_ago(column(ts))
             case "first" | "last" | "mode":
                 return self._one_value(measure, flag)
             case "count_distinct":
-                return _number(self._level(measure.column, "distinct", flag), nothing=0)
+                return number(self._level(measure.column, "distinct", flag), nothing=0)
             case "entropy":
-                return _entropy(
-                    self._level(measure.column, "total", flag), self._level(measure.column, "n_log_n", flag)
-                )
+                return entropy(self._level(measure.column, "total", flag), self._level(measure.column, "n_log_n", flag))
         assert measure.kind in NUMERIC_KINDS
         return self._numeric(measure, flag)
 
     def _numeric(self, measure: Aggregate, flag: str) -> Value:
         value, scale = self._value(measure.column), self.scope.scale(measure.column)
-        need = {f: self._plain(f, value, flag) for f in _numeric_needs(measure.kind)}
+        need = {f: self._plain(f, value, flag) for f in numeric_needs(measure.kind)}
         match measure.kind:
             case "sum":
-                return _number(need["sum"], scale, nothing=0)
+                return number(need["sum"], scale, nothing=0)
             case "mean":
                 return lambda t: t[need["sum"]].cast("float64") / (t[need["present"]] * scale).nullif(0).cast("float64")
             case "std":
-                return lambda t: _std(t, need, scale)
+                return lambda t: std(t, need, scale)
             case kind:
-                return _number(need[kind], scale)
+                return number(need[kind], scale)
 
     def _one_value(self, measure: Aggregate, flag: str) -> Value:
         name = measure.column
         if measure.kind == "mode":
-            found = _column(self._level(name, "mode", flag))
+            found = column(self._level(name, "mode", flag))
         else:
             key = (measure.kind, self._value(name), flag)
-            found = _column(self.ordered.setdefault(key, f"o{len(self.ordered)}"))
+            found = column(self.ordered.setdefault(key, f"o{len(self.ordered)}"))
         match self.scope.column(name).type:
             case "number":
                 scale = self.scope.scale(name)
-                return lambda t: _scaled(found(t), scale)
+                return lambda t: scaled(found(t), scale)
             case "time":
                 return self._days_ago(found)
             case _:
@@ -219,14 +219,14 @@ class _Plan:
             first, last, n = (self._level(key, f, flag) for f in ("earliest", "latest", "distinct"))
             return lambda t: (t[last] - t[first]).cast("float64") / ((t[n] - 1) * unit).nullif(0).cast("float64")
         if measure.statistic == "std":
-            need = {f: self._level(key, f"gap_coarse_{f}", flag) for f in _numeric_needs("std")}
-            return lambda t: _std(t, need, 1 if by_day else DAY_US // SECOND_US)
-        return _number(self._level(key, f"gap_{measure.statistic}", flag), unit)
+            need = {f: self._level(key, f"gap_coarse_{f}", flag) for f in numeric_needs("std")}
+            return lambda t: std(t, need, 1 if by_day else DAY_US // SECOND_US)
+        return number(self._level(key, f"gap_{measure.statistic}", flag), unit)
 
     def _sequence(self, measure: Sequence) -> Value:
         first, then = (self._flag(Selection(s.events, s.where, measure.window)) for s in (measure.first, measure.then))
         key = (first, then, fixed_length(measure.within))
-        return _number(self.sequences.setdefault(key, f"q{len(self.sequences)}"), nothing=0)
+        return number(self.sequences.setdefault(key, f"q{len(self.sequences)}"), nothing=0)
 
     def _days_ago(self, instant: Value) -> Value:
         return lambda t: (ibis.literal(self.as_of, "int64") - instant(t)).cast("float64") / float(DAY_US)
@@ -262,7 +262,7 @@ class _Plan:
         joined = self._direct(flagged) if host is None else self._host(flagged, host)
         stages = [s for key in self.levels for s in self._level_stages(flagged, key, hosted=key == host)]
         stages += [self._ordered_stage(flagged)] if self.ordered else []
-        stages += [_sequence_stage(flagged, *key, name) for key, name in self.sequences.items()]
+        stages += [sequence_stage(flagged, *key, name) for key, name in self.sequences.items()]
         for n, stage in enumerate(stages):
             other = stage.rename(**{f"key{n}": "customer"})
             joined = joined.left_join(other, joined.customer == other[f"key{n}"]).drop(f"key{n}")
@@ -297,16 +297,16 @@ class _Plan:
 
     def _direct(self, flagged: Any) -> Any:
         """Everybody, with the plain aggregates straight from the events."""
-        return flagged.group_by("customer").agg(**{name: _partial(flagged, *need) for need, name in self.plain.items()})
+        return flagged.group_by("customer").agg(**{name: partial(flagged, *need) for need, name in self.plain.items()})
 
     def _host(self, flagged: Any, key: str) -> Any:
         """Everybody, with the plain aggregates and those of one key: first by (customer, key), then by customer."""
         level = flagged.group_by("customer", key).agg(
-            **{name: _partial(flagged, *need) for need, name in self.plain.items()},
-            **_level_partials(flagged, key, self.levels[key]),
+            **{name: partial(flagged, *need) for need, name in self.plain.items()},
+            **level_partials(flagged, key, self.levels[key]),
         )
-        again = {name: _merged(level, function, name) for (function, _, _), name in self.plain.items()}
-        return level.group_by("customer").agg(**again, **_level_values(level, key, self.levels[key]))
+        again = {name: merged(level, function, name) for (function, _, _), name in self.plain.items()}
+        return level.group_by("customer").agg(**again, **level_values(level, key, self.levels[key]))
 
     def _level_stages(self, flagged: Any, key: str, *, hosted: bool) -> list[Any]:
         """What one key contributes beyond what the host already carries."""
@@ -315,13 +315,13 @@ class _Plan:
         used = sorted({flag for _, flag in needs})
         if all(used):
             rows = rows.filter(reduce(or_, (rows[flag] for flag in used)))
-        level = rows.group_by("customer", key).agg(**_level_partials(rows, key, needs))
-        values = {} if hosted else _level_values(level, key, needs)
+        level = rows.group_by("customer", key).agg(**level_partials(rows, key, needs))
+        values = {} if hosted else level_values(level, key, needs)
         stages = [level.group_by("customer").agg(**values)] if values else []
-        stages += [_mode_stage(level, key, flag, name) for (f, flag), name in needs.items() if f == "mode"]
+        stages += [mode_stage(level, key, flag, name) for (f, flag), name in needs.items() if f == "mode"]
         for flag in used:
             wanted = {f.removeprefix("gap_"): n for (f, g), n in needs.items() if g == flag and f.startswith("gap_")}
-            stages += [_gap_stage(level, key, flag, wanted, by_day=key == self.values.get("day"))] if wanted else []
+            stages += [gap_stage(level, key, flag, wanted, by_day=key == self.values.get("day"))] if wanted else []
         return stages
 
     def _ordered_stage(self, flagged: Any) -> Any:
@@ -332,165 +332,3 @@ class _Plan:
             pick = flagged[value].argmin if kind == "first" else flagged[value].argmax
             found[name] = pick(order, where=present)
         return flagged.group_by("customer").agg(**found)
-
-
-# Aggregates ----------------------------------------------------------------------------------------------------------
-
-
-def _numeric_needs(kind: str) -> tuple[str, ...]:
-    match kind:
-        case "mean":
-            return ("sum", "present")
-        case "std":
-            return ("sum", "present", "min", "max", *_SUMMED_PARTS)
-        case _:
-            return (kind,)
-
-
-def _partial(table: Any, function: str, value: str, flag: str) -> Any:
-    """One plain aggregate over the rows of a table where the flag is true."""
-    where = table[flag] if flag else None
-    if function == "count":
-        return _count(table, where)
-    return _summary(table[value], function, where)
-
-
-def _count(table: Any, where: Any) -> Any:
-    """How many rows; zero also where the condition is unknown for all of them (Spark would say null)."""
-    return table.count() if where is None else ibis.coalesce(table.count(where=where), 0)
-
-
-def _summary(value: Any, function: str, where: Any = None) -> Any:
-    """One aggregate of a whole number; hi, mid and lo are the parts of the sum of squares."""
-    high, low = value.abs() >> _HALF, value.abs() & ((1 << _HALF) - 1)
-    summed = {"sum": value, "hi": high * high, "mid": high * low, "lo": low * low}
-    if function in summed:
-        return summed[function].sum(where=where)
-    return {"present": value.count, "min": value.min, "max": value.max}[function](where=where)
-
-
-def _merged(level: Any, function: str, name: str) -> Any:
-    """A plain aggregate from its partial values: counts and sums add, extremes stay extremes."""
-    column = level[name]
-    return getattr(column, function if function in ("min", "max") else "sum")()
-
-
-def _level_partials(rows: Any, key: str, needs: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """Per (customer, key) and flag: how many events, the first and the last instant, as far as needed."""
-    partials: dict[str, Any] = {}
-    for function, flag in needs:
-        where = rows[flag] if flag else None
-        partials[f"n_{key}{flag}"] = _count(rows, where)
-        if function in ("earliest", "latest") or function.startswith("gap_"):
-            partials[f"first_{key}{flag}"] = rows.ts.min(where=where)
-        if function == "mode":
-            partials[f"last_{key}{flag}"] = rows.ts.max(where=where)
-    return partials
-
-
-def _level_values(level: Any, key: str, needs: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """What can be had from one more GROUP BY customer."""
-    values: dict[str, Any] = {}
-    for (function, flag), name in needs.items():
-        n = level[f"n_{key}{flag}"]
-        chosen = level[key].notnull() & (n > 0)
-        match function:
-            case "distinct":
-                values[name] = _count(level, chosen)
-            case "total":
-                values[name] = n.sum(where=chosen)
-            case "n_log_n":
-                values[name] = (n.cast("float64") * n.nullif(0).cast("float64").log2()).sum(where=chosen)
-            case "earliest":
-                values[name] = _moment(level, key, flag).min(where=chosen)
-            case "latest":
-                values[name] = _moment(level, key, flag).max(where=chosen)
-    return values
-
-
-def _moment(level: Any, key: str, flag: str) -> Any:
-    """When a key happened: days are their own number, an order is as old as its first event."""
-    return level[key] if level[key].type().is_integer() else level[f"first_{key}{flag}"]
-
-
-def _mode_stage(level: Any, key: str, flag: str, name: str) -> Any:
-    n, last = level[f"n_{key}{flag}"], level[f"last_{key}{flag}"]
-    ranked = level.filter(n > 0).mutate(
-        place=ibis.row_number().over(group_by="customer", order_by=[ibis.desc(n), ibis.desc(last), level[key]])
-    )
-    return ranked.filter(ranked.place == 0).select("customer", **{name: ranked[key]})
-
-
-def _gap_stage(level: Any, key: str, flag: str, wanted: Mapping[str, str], *, by_day: bool) -> Any:
-    """Statistics of the distances between consecutive keys of one customer."""
-    rows = level.filter(level[f"n_{key}{flag}"] > 0)
-    moment = _moment(rows, key, flag)
-    gaps = rows.mutate(gap=moment - moment.lag().over(group_by="customer", order_by=[moment, rows[key]]))
-    gaps = gaps.filter(gaps.gap.notnull())
-    # The spread of gaps between orders counts whole seconds; their extremes are exact.
-    gaps = gaps.mutate(coarse=gaps.gap if by_day else gaps.gap // SECOND_US)
-    return gaps.group_by("customer").agg(
-        **{
-            name: _summary(gaps["coarse" if f.startswith("coarse_") else "gap"], f.removeprefix("coarse_"))
-            for f, name in wanted.items()
-        }
-    )
-
-
-def _sequence_stage(flagged: Any, first: str, then: str, within: int, name: str) -> Any:
-    """Per instant: how many events start the sequence, and does one end it; then look at the next instant that does."""
-    a, b = (flagged[f] if f else ibis.literal(True) for f in (first, then))
-    rows = flagged.filter(a | b)
-    starts, ends = (rows[f] if f else ibis.literal(True) for f in (first, then))
-    instants = rows.group_by("customer", "ts").agg(starts=_count(rows, starts), ends=_count(rows, ends))
-    end_ts = (instants.ends > 0).ifelse(instants.ts, ibis.null("int64"))
-    following = ibis.window(group_by=instants.customer, order_by=instants.ts, rows=(1, None))
-    seen = instants.mutate(next_ts=end_ts.min().over(following))
-    done = seen.next_ts - seen.ts <= within
-    return seen.group_by("customer").agg(**{name: seen.starts.sum(where=done)})
-
-
-# Values --------------------------------------------------------------------------------------------------------------
-
-
-def _column(name: str) -> Value:
-    return lambda t: t[name]
-
-
-def _scaled(value: Any, scale: int) -> Any:
-    number = value.cast("float64")
-    return number if scale == 1 else number / float(scale)
-
-
-def _number(name: str, scale: int = 1, *, nothing: int | None = None) -> Value:
-    """A stored integer as a number of units; `nothing` = what no event at all means."""
-    return lambda t: _scaled(t[name] if nothing is None else ibis.coalesce(t[name], nothing), scale)
-
-
-def _divided(above: str, below: str) -> Value:
-    return lambda t: t[above].cast("float64") / t[below].nullif(0).cast("float64")
-
-
-def _std(table: Any, need: Mapping[str, str], scale: int) -> Any:
-    """Sample standard deviation from integer sums; exactly 0 where all values are equal, missing below two values."""
-    part = {f: table[name].cast("float64") for f, name in need.items()}
-    squares = part["hi"] * float(1 << 2 * _HALF) + (part["mid"] * float(1 << _HALF + 1) + part["lo"])
-    spread = squares - part["sum"] * part["sum"] / part["present"].nullif(0.0)
-    variance = ibis.greatest(spread / (part["present"] - 1.0).nullif(0.0), 0.0)
-    equal = table[need["min"]] == table[need["max"]]
-    deviation = equal.ifelse(ibis.literal(0.0), variance.sqrt() / float(scale))
-    return (table[need["present"]] >= 2).ifelse(deviation, ibis.null("float64"))
-
-
-def _entropy(total: str, n_log_n: str) -> Value:
-    """Shannon entropy in bits, rounded to nine decimals: logarithms and sums of engines differ beyond that."""
-
-    def value(t: Any) -> Any:
-        n = t[total].cast("float64")
-        bits = n.log2() - t[n_log_n] / n
-        return (bits * _ENTROPY_DECIMALS + 0.5).floor().cast("float64") / _ENTROPY_DECIMALS
-
-    return value
-
-
-__all__ = ["CUSTOMER", "Compiled", "compile_features", "to_sql"]
