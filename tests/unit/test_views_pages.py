@@ -155,7 +155,7 @@ def poison(value, supply: Iterator[str], key: str = ""):
     if isinstance(value, dict):
         return {k: poison(v, supply, k) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [next(supply) if key in {"warnings", "map_axes"} else poison(v, supply, key) for v in value]
+        return [next(supply) if key in {"warnings", "map_axes", "proposals"} else poison(v, supply, key) for v in value]
     return next(supply) if isinstance(value, str) and key in TEXT_KEYS else value
 
 
@@ -166,7 +166,10 @@ def poisoned(strings: list[str]) -> dict[str, str]:
 
     source = supply()
     ws = SAMPLE["SampleWorkspace"]()
-    found = segmentation_from_dict(poison(json.loads(json.dumps(ws.found.as_dict())), source))
+    document = json.loads(json.dumps(ws.found.as_dict()))
+    own = [{"label": "vip", "size": 10, "segments": {"s1": 7, "s2": 3}, "left_out": 0}]
+    document["labels"] = {"text": "They agree.", "table": own, "proposals": ["Split one."]}
+    found = segmentation_from_dict(poison(document, source))
     h = ws.health()
     health = HealthReport(
         h.verdict,
@@ -301,3 +304,15 @@ def test_a_plain_table_without_money_or_dates_has_pages_too():
         assert "1970" not in page
         assert not re.search(r"Revenue, 30 days|[£€]0\b", page)
         assert "nan" not in page.lower().replace("finance", "")
+
+
+def test_the_companys_own_groups_stand_beside_the_segments():
+    ws = SAMPLE["SampleWorkspace"]()
+    table = [{"label": "VIP", "size": 40, "segments": {"s1": 30, "s2": 10}, "left_out": 0}]
+    found = ws.change(
+        labels={"text": "They mostly agree.", "table": table, "proposals": ["VIP holds two kinds."]}
+    ).found
+    for page in (pages.discover(pages.Shell("x"), found), render_report(found)):
+        assert "They mostly agree." in page
+        assert "VIP holds two kinds." in page
+        assert re.search(r"<td>VIP</td><td class=\"right\">40</td><td class=\"right\">75%</td>", page)
