@@ -23,7 +23,6 @@ PARTS = (
     (1 / 3, "a third"),
     (0.25, "a quarter"),
 )
-TONES = ("good", "warn", "bad", "info", "")
 Tone = Literal["good", "warn", "bad", "info", ""]
 
 ALGORITHMS: dict[Algorithm, tuple[str, str]] = {
