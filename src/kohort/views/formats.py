@@ -127,11 +127,11 @@ class Formats:
         return sign + self.money_pattern.format(symbol=symbol(currency), amount=figure)
 
     def short_money(self, amount: float | None, currency: str) -> str:
-        """Money as said aloud, three digits at most: £4.87m, £478k, £674.
+        """Money as said aloud: £4.87m, £478k; below ten thousand in full.
 
         Example:
             >>> [EN.short_money(x, "GBP") for x in (4_873_000, 477_631, 26_400, 9_996, 674.4, 999_600)]
-            ['£4.87m', '£478k', '£26k', '£10k', '£674', '£1.00m']
+            ['£4.87m', '£478k', '£26k', '£9,996', '£674', '£1.00m']
         """
         if _unknown(amount):
             return UNKNOWN
