@@ -34,8 +34,9 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one moment, whatever is written meanwhile, and never waits for a writer."""
+        confirmed = self.mark.read()  # before the moment we see: a writer may confirm more at any time
         with self._translated(), self._engine.connect() as con, con.begin():
-            if _generation(con) < self.mark.read():
+            if _generation(con) < confirmed:
                 raise Damaged(
                     f"{self.path.name} has lost changes that were already confirmed.",
                     hint="Restore the workspace from a backup, or create it again from its sources.",
@@ -120,8 +121,9 @@ class Database:
             yield
         except KohortError:
             raise
-        except sa.exc.DBAPIError as error:
-            text = str(error.orig)
+        except (sa.exc.DBAPIError, self._engine.dialect.loaded_dbapi.Error) as error:
+            cause = getattr(error, "orig", error)  # kohort.store.bulk calls the driver itself
+            text = str(cause)
             if "locked" in text or "busy" in text:
                 raise Busy(f"Another process is writing to {self.path.name}.", hint="Try again in a moment.") from error
             if "disk is full" in text or "readonly" in text or "permission" in text:
@@ -129,7 +131,7 @@ class Database:
                     f"{self.path.name} cannot be written: {text}.", hint="Free space or rights."
                 ) from error
             raise Damaged(
-                f"{self.path.name} is damaged ({type(error.orig).__name__}).", hint="Run kohort doctor."
+                f"{self.path.name} is damaged ({type(cause).__name__}).", hint="Run kohort doctor."
             ) from error
 
 

@@ -137,7 +137,8 @@ class EventLog:
             if new := {name: kind for name, kind in columns.items() if name not in known}:
                 with self._database.write() as con:
                     declared.insert(con, [{"name": name, "type": kind} for name, kind in sorted(new.items())])
-                    self._changed(con)
+                    self._changed(con, base_too=True)
+                self._publish()
 
     def append(self, table: pa.Table, *, batch: int) -> Appended:
         """Stores the rows whose event id is new. The rest is counted, or handed back where it disagrees.

@@ -105,7 +105,6 @@ rejected_row = sa.Table(
     sa.Column("raw", sa.LargeBinary, nullable=False),  # sealed by the vault
     _big("retried_us"),
     _digest(),
-    sa.Index("rejected_row_source", "source"),
 )
 
 segmentation = sa.Table(

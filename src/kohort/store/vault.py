@@ -269,6 +269,12 @@ class Vault:
             rows = self._con.execute("SELECT customer, kind, lookup, sealed, digest FROM identity").fetchall()
             digests = _check_identities(rows)
             self._check_ledger("identity", len(rows), int(digests.sum(dtype=np.int64)))
+            # A look-up goes through the index, which has a copy of its own of what is looked for.
+            index = self._con.execute(
+                "SELECT lookup, customer, kind FROM identity INDEXED BY identity_lookup ORDER BY lookup, customer, kind"
+            ).fetchall()
+            if index != sorted((lookup, customer, kind) for customer, kind, lookup, _, _ in rows):
+                raise self._damaged()
         self._identities_checked = True
 
     # -- parts -----------------------------------------------------------------------------------------------------
@@ -372,13 +378,14 @@ class Vault:
             self._con.execute("COMMIT")
 
     def _check_schema(self) -> None:
+        confirmed = self._mark.read()  # before the moment we see: a writer may confirm more at any time
         found = self._con.execute("PRAGMA user_version").fetchone()[0]
         if found > SCHEMA:
             raise WrongUsage(
                 f"The vault was written by a newer Kohort (schema {found}, this one knows {SCHEMA}).",
                 hint="Install the newer version.",
             )
-        if found != SCHEMA or self._generation() < self._mark.read():
+        if found != SCHEMA or self._generation() < confirmed:
             raise Damaged(f"{self.path.name} has lost what it held.", hint="Restore it from a backup.")
 
     def _meta(self, name: str) -> bytes:

@@ -63,7 +63,6 @@ def upgrade() -> None:
         _big("retried_us", null=True),
         _big("digest"),
     )
-    op.create_index("rejected_row_source", "rejected_row", ["source"])
     op.create_table(
         "segmentation",
         _big("key", key=True),
