@@ -118,6 +118,9 @@ def test_adopting_makes_the_groups_the_members(store: Store) -> None:
 
 def test_what_is_needed_to_repeat_it_is_kept(store: Store) -> None:
     first_adoption(store, customers(SPEND, 10))
+    assert run(store, "Main", customers(SPEND, 11), load=load).text == (
+        "Nobody changed segment; all 400 customers stayed."
+    )
     kept = adopted(store, "Main")
     assert load(kept.assigner).cuts == [100.0]
     assert kept.provenance["data_version"] == "v1"

@@ -36,6 +36,8 @@ def movement(
         return "This is the first run: there is nothing to compare with yet."
     if mobility is None:
         return "Nobody was in a segment at both moments."
+    if not moved:
+        return f"Nobody changed segment; all {stayed:,} customers stayed."
     text = f"{in_hundred(mobility.value).capitalize()} customers changed segment ({moved:,}); {stayed:,} stayed."
     if redefined:
         text += f" {redefined:,} of them moved only because the segments were found again; they behave as before."

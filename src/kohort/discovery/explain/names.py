@@ -9,8 +9,9 @@ and together say the most.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from kohort.discovery.explain.facts import Fact
 from kohort.discovery.explain.sentences import capital_first, lead, plain_label
@@ -181,7 +182,7 @@ def _with_qualifiers(found: list[Candidate], facts: Sequence[Fact]) -> list[Cand
     qualifiers = _qualifiers(facts)
     found += [Candidate(_title(q), 0.9 * s) for q, s in qualifiers]
     found += [
-        Candidate(capital_first(f"{a}, {b}"), 0.55 * (s + t))
+        Candidate(capital_first(_together((a, b))), 0.55 * (s + t))
         for i, (a, s) in enumerate(qualifiers)
         for b, t in qualifiers[i + 1 : 4]
         if not _says_the_same(a, b)
@@ -253,9 +254,18 @@ def slices(facts: Sequence[Fact]) -> list[Candidate]:
     ]
     found += [(text, 0.8 * strength) for text, strength in _qualifiers(facts, ("higher", "lower"))]
     found.sort(key=lambda pair: -pair[1])
-    single = [Candidate(words, strength) for words, strength in found]
-    pairs = [Candidate(f"{a}, {b}", 0.5 * (s + t)) for i, (a, s) in enumerate(found[:5]) for b, t in found[i + 1 : 5]]
-    return single + pairs or [Candidate("in the middle", 0.1)]
+    strongest = found[:5]
+    several = [
+        Candidate(_together(p for p, _ in chosen), sum(s for _, s in chosen) / (len(chosen) + 0.5))
+        for size in (2, 3)
+        for chosen in combinations(strongest, size)
+    ]
+    return [Candidate(phrase, strength) for phrase, strength in found] + several or [Candidate("in the middle", 0.1)]
+
+
+def _together(phrases: Iterable[str]) -> str:
+    """Phrases in one order whatever their strength, so that no two names differ by order alone."""
+    return ", ".join(sorted(phrases))
 
 
 _COMPARED: Mapping[tuple[Idea, int], str] = {

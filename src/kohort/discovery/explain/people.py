@@ -131,7 +131,7 @@ def _halfway(own: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _odd(space: Space, mine: np.ndarray, point: int) -> bool:
-    """Farther out than the group's spread allows for: beyond the upper quartile by three quartile distances."""
+    """Farther out than the group's spread allows for: beyond the upper quartile by 1.5 quartile distances."""
     low, high = np.quantile(space.own[mine], [0.25, 0.75])
     return bool(space.own[point] > high + 1.5 * max(high - low, 1e-9))
 

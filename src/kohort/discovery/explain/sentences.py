@@ -252,7 +252,7 @@ def shaky(segments: Sequence[str]) -> str:
 
 
 def hard_to_rule(segments: Sequence[str]) -> str:
-    return f"No short rule describes {listed(segments)} well: their rules are a hint, not a definition."
+    return f"No short rule describes {listed(segments)} well: take the rule as a hint, not as a definition."
 
 
 NO_VALUE = "Revenue per customer is not known, so segments are ordered by size."
