@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kohort.errors import NotEnough, NoWorkspace, WrongUsage
+from kohort.errors import Busy, NotEnough, NoWorkspace, WrongUsage
 from kohort.model.clock import parse_instant
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
@@ -436,7 +437,8 @@ class Workspace:
         if kept is not None and kept["stamp"] == stamp and not refresh:
             return kept["answer"]
         answer = look()
-        with self.store.write_lock():
+        # A reader never waits for a writer: where somebody is writing right now, the next reader looks again.
+        with suppress(Busy):
             self.store.state.set(f"kept.{name}", {"stamp": stamp, "answer": answer})
         return answer
 
