@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,10 +135,23 @@ def _discover_table(
         _write_json(out, found.segmentation)
     elif out:
         labels = _labels(found.segmentation, found.grouping.labels, found.segment_of)
-        name = id_column or "id"
+        name = id_column or first_column(file)
         _write_people(door, out, {name: table.ids, "segment": labels, "confidence": found.grouping.confidence})
     segmentation: Segmentation = found.segmentation
     return segmentation
+
+
+def first_column(file: str) -> str:
+    """Name of a table's first column as the file writes it."""
+    with Path(file).open("rb") as opened:
+        if opened.read(4) == b"PAR1":
+            import pyarrow.parquet as pq
+
+            return str(pq.read_schema(file).names[0])
+        opened.seek(0)
+        header = opened.readline().decode("utf-8-sig", errors="replace")
+    delimiter = max(",;\t|", key=header.count)
+    return next(csv.reader([header], delimiter=delimiter))[0].strip() or "id"
 
 
 def _labels(found: Segmentation, groups: np.ndarray, segment_of: Sequence[str]) -> list[str | None]:
