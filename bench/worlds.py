@@ -5,8 +5,7 @@
     python bench/worlds.py --keep F   keep finished worlds in F (JSON lines) and go on from there
 
 Planted worlds are also given to plain k-means with the silhouette choosing k, and to HDBSCAN, both from scikit-learn on
-standardised data (text as one column per level, missing values set to the mean). Worlds never seen by the peers'
-authors favour nobody: noise features and skew are what standardised k-means suffers from, and what shops have.
+standardised data (text as one column per level, missing values set to the mean).
 """
 
 from __future__ import annotations
@@ -99,8 +98,8 @@ def document(lines: list[dict[str, Any]]) -> str:
         "",
         f"## Planted groups: {len(told)} worlds",
         "",
-        "Adjusted Rand index (1 = exactly the planted groups) of `group()` with nothing set, of plain k-means with k from",
-        "2 to 12 chosen by silhouette, and of HDBSCAN, the last two on standardised data. HDBSCAN sees at most "
+        "Adjusted Rand index (1 = exactly the planted groups) of `group()` with nothing set, of plain k-means with",
+        "k from 2 to 12 chosen by silhouette, and of HDBSCAN, the last two on standardised data. HDBSCAN sees at most "
         f"{MOST_DENSE_ROWS:,} rows.",
         "",
         f"- at least as good as both (within {AS_GOOD}): **{as_good} of {len(told)}**",

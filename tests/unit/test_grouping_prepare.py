@@ -126,7 +126,11 @@ def test_the_sample_does_not_depend_on_the_order_of_rows_and_keeps_the_share_of_
 def test_of_two_twins_the_one_with_a_known_idea_stays() -> None:
     z = rng().standard_normal(300)
     data = pa.table({"raw": z, "orders": z * 2, "other": rng().random(300)})
-    infos = (FeatureInfo("raw", "Raw"), FeatureInfo("orders", "Orders", idea="frequency"), FeatureInfo("other", "Other"))
+    infos = (
+        FeatureInfo("raw", "Raw"),
+        FeatureInfo("orders", "Orders", idea="frequency"),
+        FeatureInfo("other", "Other"),
+    )
     found = uses(FeatureTable(pa.array(range(300)), data, infos))
     assert found["orders"][0]
     assert found["raw"][2] == "says the same as Orders (1.00)"

@@ -11,11 +11,15 @@ import numpy as np
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FARTHEST = 1e100
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 def values(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
-    """Numbers or flags as float64; null and ±infinity become NaN. The input is never changed."""
+    """Numbers or flags as float64; null and ±infinity become NaN. The input is never changed.
+
+    Numbers are cut at ±FARTHEST and set to 0 nearer than 1 / FARTHEST, so that their squares stay numbers.
+    """
     import pyarrow as pa
 
     if pa.types.is_boolean(column.type):
@@ -23,8 +27,12 @@ def values(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     if not pa.types.is_float64(column.type):
         column = column.cast(pa.float64(), safe=False)
     x: np.ndarray = column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
-    infinite = np.isinf(x)
-    return np.where(infinite, np.nan, x) if infinite.any() else x
+    size = np.abs(x)
+    wild = (size > FARTHEST) | ((size < 1 / FARTHEST) & (size > 0))
+    if not wild.any():
+        return x
+    tame = np.where(np.isinf(x), np.nan, np.clip(x, -FARTHEST, FARTHEST))
+    return np.where(size < 1 / FARTHEST, 0.0, tame)
 
 
 def text_levels(column: pa.ChunkedArray | pa.Array, levels: Sequence[str]) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 NEIGHBOURS = 16
 GRID = 96
+BLOCK_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +47,20 @@ def nearest(X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         return distance[~own].reshape(n, k), near[~own].reshape(n, k)
     X = np.asarray(X, dtype=np.float32)
     squares = np.einsum("ij,ij->i", X, X)
-    D = X @ X.T
-    D *= -2.0
-    D += squares
-    D += squares[:, None]
-    np.fill_diagonal(D, np.inf)
-    near = np.argpartition(D, k - 1, axis=1)[:, :k]
-    distance = np.take_along_axis(D, near, axis=1)
-    order = np.argsort(distance, axis=1, kind="stable")
-    distance = np.sqrt(np.maximum(np.take_along_axis(distance, order, axis=1), 0.0))
-    return distance, np.take_along_axis(near, order, axis=1)
+    distances, rows = np.empty((n, k), np.float32), np.empty((n, k), np.int64)
+    for start in range(0, n, BLOCK_ROWS):
+        block = slice(start, min(start + BLOCK_ROWS, n))
+        D = X[block] @ X.T
+        D *= -2.0
+        D += squares
+        D += squares[block, None]
+        D[np.arange(len(D)), np.arange(block.start, block.stop)] = np.inf
+        near = np.argpartition(D, k - 1, axis=1)[:, :k]
+        distance = np.take_along_axis(D, near, axis=1)
+        order = np.argsort(distance, axis=1, kind="stable")
+        distances[block] = np.sqrt(np.maximum(np.take_along_axis(distance, order, axis=1), 0.0))
+        rows[block] = np.take_along_axis(near, order, axis=1)
+    return distances, rows
 
 
 def modes(land: Landscape, least_rows: int, bar: float = np.inf) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,9 @@ from kohort.model.segmentation import FeatureUse
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK_ROWS = 65_536
+CHUNK_ROWS = 16_384
+"""Small enough for the caches and for 12 Gaussian components of 20 features to stay under 20 MB."""
+
 LOOK_ROWS = 20_000
 """Rows looked at to choose treatments: enough for a 99.5 % quantile known to a tenth of its tail."""
 
