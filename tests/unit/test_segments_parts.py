@@ -5,33 +5,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from scipy.optimize import linear_sum_assignment
 
 from kohort.errors import NotFound, RefusedDefinition
-from kohort.segments.assignment import best_pairs
 from kohort.segments.match import match, overlap, profile_distance
 from kohort.segments.movement import Members, movement
 from kohort.segments.rule import meets
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    hnp.arrays(
-        float,
-        hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=8),
-        elements=st.integers(-5, 5) | st.floats(-100, 100),
-    )
-)
-def test_pairs_are_worth_as_much_as_scipys(worth: np.ndarray) -> None:
-    pairs = best_pairs(worth)
-    rows, columns = linear_sum_assignment(-worth)
-    assert len({r for r, _ in pairs}) == len({c for _, c in pairs}) == min(worth.shape)
-    assert sum(worth[r, c] for r, c in pairs) == pytest.approx(worth[rows, columns].sum())
-
-
-def test_no_groups_no_pairs() -> None:
-    assert best_pairs(np.zeros((0, 3))) == []
 
 
 def test_a_group_continues_the_segment_it_shares_most_members_with() -> None:

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from kohort.discovery.explain import Explained, explain, sentences
 from kohort.discovery.grouping import Grouping
 from kohort.discovery.labels import compare
 from kohort.discovery.map import draw
-from kohort.discovery.read_table import read_table
+from kohort.discovery.read_table import as_feature_table, read_table
 from kohort.discovery.tiers import tiers
 from kohort.errors import NotFound, WrongUsage
 from kohort.model.clock import iso
@@ -58,8 +58,9 @@ class Discovery:
 
 
 def discover(
-    table: FeatureTable,
+    table: FeatureTable | Any,
     *,
+    id: str | None = None,  # noqa: A002 - the option is called --id
     algorithm: str = "auto",
     k: int | None = None,
     micro: bool = False,
@@ -72,7 +73,8 @@ def discover(
     """Finds groups of customers that behave alike and explains them; equal input and seed give an equal answer.
 
     Args:
-        table: Features of customers at one moment. Any table will do.
+        table: Features of customers at one moment; or any table with one row per customer, see `as_feature_table`.
+        id: Column with the customer's id in such a table. None = the first one.
         algorithm: "auto", "kmeans", "hierarchical", "hdbscan" or "mixture".
         k: Number of groups; None = chosen on evidence.
         micro: Also slice the groups into 50 to 100 micro-segments.
@@ -94,7 +96,7 @@ def discover(
     from kohort.discovery.group import group
 
     started = time.perf_counter()
-    table, own_labels = _labels(table, labels)
+    table, own_labels = _labels(as_feature_table(table, id), labels)
     found = group(table, algorithm=algorithm, k=k, micro=micro, seed=seed, threads=threads, progress=progress)
     result = describe(
         table,

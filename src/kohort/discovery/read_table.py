@@ -48,6 +48,34 @@ def read_table(path: str | Path, id: str | None = None) -> FeatureTable:  # noqa
     return _table(data, id, file.name)
 
 
+def as_feature_table(data: Any, id: str | None = None) -> FeatureTable:  # noqa: A002 - as in read_table
+    """A feature table from whatever holds one row per customer.
+
+    Args:
+        data: A feature table, the path of a CSV or Parquet file, or anything that hands out Arrow: a pandas or Polars data
+            frame, an Arrow table, a DuckDB relation.
+        id: Column with the customer's id. None = the first one.
+
+    Raises:
+        BadInput: It is none of these, or `read_table` would refuse it.
+    """
+    if isinstance(data, FeatureTable):
+        return data
+    if isinstance(data, str | Path):
+        return read_table(data, id)
+    if not hasattr(data, "__arrow_c_stream__"):
+        raise BadInput(
+            "This is not a table.",
+            hint="Bring a pandas or Polars data frame, an Arrow table, or the path of a CSV file.",
+        )
+    import pyarrow as pa
+
+    brought = pa.table(data)
+    views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}  # Polars' own layout; few functions read it
+    plain = pa.schema([pa.field(f.name, views.get(f.type, f.type)) for f in brought.schema])
+    return _table(brought.cast(plain), id, "the table")
+
+
 def _parquet(file: Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq

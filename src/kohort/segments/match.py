@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kohort.segments.assignment import best_pairs
-
 CONTINUES = 0.3
 """Smallest shared part of both (members in both over members in either) for a new group to keep an old id."""
 
@@ -57,15 +55,17 @@ def match(counts: np.ndarray, ids: Sequence[str], distance: np.ndarray | None = 
         ids: Adopted segment ids, in the order of the rows.
         distance: Distance of typical members (old, new), 0 = alike; None = not known.
     """
+    from scipy.optimize import linear_sum_assignment
+
     either = counts.sum(axis=1, keepdims=True) + counts.sum(axis=0, keepdims=True) - counts
     shared = counts / np.maximum(either, 1)
     likeness = shared if distance is None else shared + PROFILE_WEIGHT / (1 + np.maximum(distance, 0))
     pairs: dict[int, str] = {}
     parts: dict[int, float] = {}
-    for row, group in best_pairs(likeness):
+    for row, group in zip(*linear_sum_assignment(likeness, maximize=True), strict=True):
         if shared[row, group] >= CONTINUES:
-            pairs[group] = ids[row]
-            parts[group] = float(shared[row, group])
+            pairs[int(group)] = ids[row]
+            parts[int(group)] = float(shared[row, group])
     kept = set(pairs.values())
     return Match(
         pairs,
