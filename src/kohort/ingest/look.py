@@ -116,7 +116,7 @@ def _look(name: str, kind: str, column: pa.ChunkedArray) -> Look:
 
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, pa.float64()), array)
     unique = array.drop_null().unique()
-    some = tuple(as_text(v) for v in unique.slice(0, _DIFFERENT).to_pylist())
+    some = tuple(map(as_text, unique.slice(0, _DIFFERENT)))
     role, clearly = words.role_of(name)
     named = role == "time"
     return Look(
@@ -137,7 +137,7 @@ def _different(column: pa.ChunkedArray) -> list[str]:
     import pyarrow as pa
 
     array = clean(column) if pa.types.is_string(column.type) else column.combine_chunks()
-    return [as_text(v) for v in array.drop_null().unique().to_pylist()]
+    return list(map(as_text, array.drop_null().unique()))
 
 
 def looks_like_codes(look_: Look) -> bool:

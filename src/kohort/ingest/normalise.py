@@ -171,21 +171,27 @@ class Normaliser:
         quantity = "NULL::BIGINT"
         if self._has("quantity"):
             columns["_count"] = sql.number(*self._role("quantity"), decimal=self._decimal, type_="DECIMAL(18,3)")
-            quantity = f"TRY_CAST(_count * {QUANTITY_SCALE} AS BIGINT)"
+            quantity = f"CASE WHEN abs(_count) <= {MAX_UNIT} THEN TRY_CAST(_count * {QUANTITY_SCALE} AS BIGINT) END"
         columns["quantity"] = quantity
         if self._has("amount"):
             columns["_money"] = sql.number(*self._role("amount"), decimal=self._decimal)
         elif self._has("price"):
             columns["_price"] = sql.number(*self._role("price"), decimal=self._decimal)
-            columns["_money"] = "_price * _count" if self._has("quantity") else "_price"
+            columns["_money"] = self._price_times_quantity() if self._has("quantity") else "_price"
         columns["amount"] = self._minor() if "_money" in columns else "NULL::BIGINT"
         return columns
+
+    def _price_times_quantity(self) -> str:
+        # Wide enough for every believable price and quantity; beyond, the multiplication would overflow.
+        believable = f"abs(_price) <= {MAX_UNIT} AND abs(_count) <= {MAX_UNIT}"
+        return f"CASE WHEN {believable} THEN _price::DECIMAL(19,6) * _count::DECIMAL(19,3) END"
 
     def _minor(self) -> str:
         """Minor units of the line's own currency, half away from zero; null beyond what is believable."""
 
         def scaled(digits: int) -> str:
-            return f"TRY_CAST(TRY_CAST(round(_money, {digits}) AS DECIMAL(18,{digits})) * {10**digits} AS BIGINT)"
+            exact = f"round(_money, {digits})::DECIMAL(18,{digits})"
+            return f"CASE WHEN abs(_money) <= {MAX_UNIT} THEN ({exact} * {10**digits})::BIGINT END"
 
         if not self._has("currency"):
             return scaled(minor_digits(self._currency))

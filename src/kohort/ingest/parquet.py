@@ -140,7 +140,10 @@ def _plain(array: pa.Array, kind: str) -> pa.Array:
         array = array.dictionary_decode()
     match kind:
         case "text":
-            return array.cast(pa.string())
+            text = array.cast(pa.string())
+            # Parquet does not check that its texts are UTF-8; whoever reads them later would stumble.
+            text.validate(full=True)
+            return text
         case "int" if not t.is_uint64(array.type):
             return array.cast(pa.int64())
         case "int":

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kohort.errors import BadInput, NotFound, UnreadableFile
+from kohort.errors import BadInput, NotFound
 from kohort.ingest.chunk import Chunk, Column
 from kohort.ingest.csvfile import WHOLE_LINE, CsvReader
 from kohort.ingest.files import expand

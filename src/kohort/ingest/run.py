@@ -172,7 +172,7 @@ class _Batch:
     def refuse(self, read: int, refused: Iterable[Refusal]) -> None:
         """Count rows that were read, and keep those that cannot be used."""
         self.read += read
-        self._refuse(list(refused))
+        self._refuse(sorted(refused, key=lambda r: r.line))
 
     def _refuse(self, refused: Sequence[Refusal]) -> None:
         self._reasons.update(r.code for r in refused)
@@ -259,11 +259,16 @@ def _said(events: pa.Table) -> Iterator[tuple[object, ...]]:
 
 def raw_row(table: pa.Table, row: int) -> dict[str, str]:
     """A row as its file wrote it: column → text, without the empty ones."""
-    values = ((name, table.column(name)[row].as_py()) for name in table.column_names)
-    return {name: v if isinstance(v, str) else as_text(v) for name, v in values if v is not None}
+    cells = ((name, table.column(name)[row]) for name in table.column_names)
+    return {name: as_text(cell) for name, cell in cells if cell.is_valid}
 
 
-def as_text(value: object) -> str:
+def as_text(cell: pa.Scalar) -> str:
     """A typed value as a file would write it."""
+    try:
+        value = cell.as_py()
+    except (OverflowError, ValueError):
+        # A moment beyond the year 9999, which Python's calendar does not hold.
+        return str(cell.cast("int64").as_py())
     isoformat = getattr(value, "isoformat", None)
-    return str(isoformat()) if isoformat else str(value)
+    return value if isinstance(value, str) else str(isoformat() if isoformat else value)

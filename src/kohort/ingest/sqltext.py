@@ -79,24 +79,28 @@ def flag(column: str, kind: str) -> str:
 def wall(column: str, kind: str, time_format: str) -> str:
     """A TIMESTAMP: wall-clock time, or UTC where `has_zone` is true; null where missing or not readable."""
     if kind in ("time", "instant"):
-        return f"CASE WHEN isfinite({column}) THEN {column} END"
+        return _believable(str(column))
     if time_format in ("epoch_s", "epoch_ms"):
         factor = 1_000_000 if time_format == "epoch_s" else 1_000
-        exact = number(column, kind, type_="DECIMAL(38,6)")
-        return f"make_timestamp(TRY_CAST(round({exact} * {factor}) AS BIGINT))"
+        exact = number(column, kind, type_="DECIMAL(24,6)")
+        return f"CASE WHEN abs({exact}) < 1e14 THEN make_timestamp(round({exact} * {factor})::BIGINT) END"
     if time_format == "excel":
         # Days since 1899-12-30; milliseconds is what a workbook keeps.
-        days = number(column, kind, type_="DECIMAL(38,12)")
-        return f"make_timestamp(TRY_CAST(round(({days} - 25569) * 86400000) * 1000 AS BIGINT))"
+        days = number(column, kind, type_="DECIMAL(24,12)")
+        return f"CASE WHEN abs({days}) < 1e6 THEN make_timestamp((round(({days}::DOUBLE - 25569) * 86400000) * 1000)::BIGINT) END"
     read = text(column, kind)
     if time_format in ("iso", ""):
         stamp = f"TRY_CAST({read} AS TIMESTAMP)"
-        if time_format == "":
-            return f"CASE WHEN isfinite({stamp}) THEN {stamp} END"
         shifted = f"CASE WHEN {_zoned(read)} THEN {stamp} - to_minutes({_offset_minutes(read)}) ELSE {stamp} END"
-        return f"CASE WHEN isfinite({stamp}) THEN {shifted} END"
+        return _believable(stamp, shifted if time_format else stamp)
     listed = ", ".join(f"'{p}'" for p in patterns(time_format))
-    return f"try_strptime({read}, [{listed}])"
+    return _believable(f"try_strptime({read}, [{listed}])")
+
+
+def _believable(stamp: str, value: str = "") -> str:
+    """Null outside the years that a calendar has: infinity, and what would overflow later."""
+    years = "TIMESTAMP '0001-01-02' AND TIMESTAMP '9999-12-30'"
+    return f"CASE WHEN {stamp} BETWEEN {years} THEN {value or stamp} END"
 
 
 def has_zone(column: str, kind: str, time_format: str) -> str:
