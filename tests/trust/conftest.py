@@ -144,10 +144,6 @@ def small_log(kind: str, store):
             super()._publish()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    class DiesBeforeVacuum(Small):
-        def vacuum(self, **options):
-            os.kill(os.getpid(), signal.SIGKILL)
-
     class KeepsHotRows(Small):
         """Sabotage: the move into the base and the deletion of the hot rows are not one step."""
 

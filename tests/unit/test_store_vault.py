@@ -1,6 +1,7 @@
 """The vault: stable random pseudonyms, values sealed per person, forgetting that leaves nothing, one key to open it."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_many_and_few_take_the_same_way_back(store) -> None:
         assert other.vault.refs(keys[[7, 3]]) == ["n7", "n3"]
         assert other.vault.customers(["n5"])[0] == keys[5]
         assert other.vault.refs([123]) == [None]
+
+
+def test_threads_and_processes_agree(store) -> None:
+    numbers = [f"n{i}" for i in range(400)]
+    with open_store(store.root) as other, ThreadPoolExecutor(6) as pool:
+        vaults = [store.vault, other.vault] * 6
+        found = list(pool.map(lambda vault: (vault.customers(numbers), vault.find("email", "x@y.z")), vaults))
+    assert all((keys == found[0][0]).all() for keys, _ in found)
+    assert store.vault.refs(found[0][0]) == numbers
+    assert store.verify() == []
 
 
 def test_nothing_readable_is_on_disk(store) -> None:

@@ -100,9 +100,10 @@ def _stats(table: pa.Table) -> str:
     """Delta statistics: other engines skip files by them."""
     low, high, nulls = {}, {}, {}
     for name in ("customer", "ts"):
-        nulls[name] = table.column(name).null_count
-        edge = pc.min_max(table.column(name)).as_py()
-        if edge["min"] is not None:
+        column = table.column(name)
+        nulls[name] = column.null_count
+        if column.null_count < len(column):
+            edge = pc.min_max(column).as_py()
             low[name], high[name] = edge["min"], edge["max"]
     return json.dumps(
         {"numRecords": table.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}, sort_keys=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -219,6 +220,8 @@ class EventLog:
             stray += [path for path in self.ids.glob("*") if path.name not in runs]
             for path in [*(self.events / p for p in gone), *stray]:
                 path.unlink(missing_ok=True)
+            for folder in self.events.glob("_delta_log.damaged-*"):
+                shutil.rmtree(folder, ignore_errors=True)
             if gone:
                 with self._database.write() as con:
                     for path_text in gone:
@@ -273,7 +276,7 @@ class EventLog:
         """Which of these event ids are really stored. Reads the ids of the whole log: for the rare conflict only."""
         with self._database.read() as con:
             files, chunks = self._live(con), self._hot.tables(con)
-        values = pa.array(wanted.to_pylist(), pa.string())
+        values = wanted.combine_chunks()
         found = np.zeros(len(values), dtype=bool)
         for piece in [*chunks, *base.read_columns(self.events, files, ["event_id"])]:
             found |= np.asarray(pc.is_in(values, value_set=piece.column("event_id").combine_chunks()))

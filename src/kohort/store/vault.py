@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import sqlite3
+import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,6 +76,7 @@ class Vault:
         if not create and not path.exists():
             raise Damaged(f"{path.name} is missing.", hint="Restore it from a backup.")
         self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        self._turn = threading.RLock()
         self._people: _People | None = None
         self._identities_checked = False
         with self._translated():
@@ -449,8 +451,10 @@ class Vault:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        """One thread at a time on the one connection, and the driver's errors in our words."""
         try:
-            yield
+            with self._turn:
+                yield
         except sqlite3.Error as error:
             if "locked" in str(error):
                 raise Busy("Another process is writing to the vault.", hint="Try again in a moment.") from error
