@@ -60,7 +60,7 @@ def without_type_checking(tree: ast.Module) -> ast.Module:
     """The tree without `if TYPE_CHECKING:` blocks: a name in an annotation loads nothing."""
 
     class Drop(ast.NodeTransformer):
-        def visit_If(self, node: ast.If) -> ast.AST | None:  # noqa: N802 - the visitor's own naming
+        def visit_If(self, node: ast.If) -> ast.AST | None:
             if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
                 return None
             return self.generic_visit(node)
