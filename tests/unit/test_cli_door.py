@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import click
 import pytest
@@ -143,14 +144,23 @@ def test_help_names_every_command():
     assert call([]).stdout == told.stdout
 
 
-def test_every_command_takes_json_and_workspace():
-    def commands(group, path=()):
-        for name, item in group.commands.items():
-            if isinstance(item, click.Group):
-                yield from commands(item, (*path, name))
-            else:
-                yield " ".join((*path, name)), item
+def commands(group, path=()):
+    for name, item in group.commands.items():
+        if isinstance(item, click.Group):
+            yield from commands(item, (*path, name))
+        else:
+            yield " ".join((*path, name)), item
 
+
+def test_every_command_and_option_is_in_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    for name, item in commands(app):
+        assert f"`kohort {name}" in text, name
+        missing = [o for p in item.params for o in p.opts[-1:] if o.startswith("--") and o not in text]
+        assert missing == [], name
+
+
+def test_every_command_takes_json_and_workspace():
     for name, item in commands(app):
         options = {o for p in item.params for o in p.opts}
         assert {"--json", "-w", "--workspace"} <= options, name

@@ -7,6 +7,7 @@ import time
 import zipfile
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pytest
 from kohort.definitions.workspace_file import WorkspaceConfig, save
 from kohort.health import in_workspace, installation
 from kohort.health.checks import Case, Examination, examine
-from kohort.health.doctor import run_checks
+from kohort.health.doctor import repair, run_checks
 from kohort.model.clock import DAY_US, HOUR_US, iso
 from kohort.model.segmentation import Segmentation, Structure
 from kohort.model.source import RejectedRow
@@ -140,6 +141,14 @@ def test_what_is_broken_is_found_and_has_a_fix(shop, code):
     assert all(c.fix for c in found.values()), [c for c in found.values() if not c.fix]
 
 
+def test_the_delta_log_can_be_written_anew(shop):
+    BREAK["delta_readable"](shop)
+    assert "verifies" not in failed(shop)
+    with open_store(shop) as store:
+        repair(store)
+    assert not {"delta_readable", "verifies"} & failed(shop).keys()
+
+
 def test_time_breaks_things_too(shop):
     assert "unfinished_batches" in failed(shop, NOW + 2 * HOUR_US)
     assert "not_from_the_future" in failed(shop, NOW - 3 * DAY_US)
@@ -254,3 +263,8 @@ def test_version_bounds_are_compared_as_numbers():
     assert check(["click>=8.1.0,!=8.1.4,<100"]) == ""
     assert "click" in check(["click<8"])
     assert check(["no-such-thing>=1 ; extra == 'spark'"]) == ""
+
+
+def test_every_check_is_in_the_docs():
+    text = (Path(__file__).parents[2] / "docs" / "health.md").read_text(encoding="utf-8")
+    assert [code for code in BY_CODE if f"| `{code}` |" not in text] == []

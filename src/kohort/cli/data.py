@@ -96,14 +96,18 @@ def features(door: Door, *, as_of: str | None, out: str | None) -> Result:
 
 
 @command(app, "doctor", short_help="Is this installation and workspace in order?")
-def doctor(door: Door) -> Result:
+@click.option("--repair", is_flag=True, help="First write anew what follows from the rest (the Delta log).")
+def doctor(door: Door, *, repair: bool) -> Result:
     """Check the workspace and the installation. Each thing that is wrong comes with what to do."""
     from dataclasses import asdict
 
     from kohort.cli.pages import checks_done
-    from kohort.health.doctor import run_checks
+    from kohort.health import doctor as health_doctor
 
-    checks = run_checks(Path(door.folder))
+    if repair:
+        with door.open() as ws:
+            health_doctor.repair(ws.store)
+    checks = health_doctor.run_checks(Path(door.folder))
     bad = [c for c in checks if not c.ok and c.severity == "problem"]
     data = {"ok": not bad, "failed": len(bad), "checks": [asdict(c) for c in checks]}
     return Result(data, lambda screen: checks_done(screen, checks), 1 if bad else 0)

@@ -175,14 +175,14 @@ def _segments(screen: Screen, found: Segmentation) -> None:
     most = max((s.revenue_share or 0.0 for s in found.segments), default=0.0) or 1.0
     head: list[Any] = [("", "left"), ("segment", "left"), ("customers", "right"), ("share", "right")]
     if with_money:
-        head += [("revenue", "right"), ("share of revenue", "left")]
+        head += [("revenue", "right"), ("of revenue", "left")]
     head += [("how steady", "left")]
 
     def row(s: Segment) -> list[str]:
         cells = [s.id, s.name, EN.number(s.size), EN.percent(s.share)]
         if with_money:
             share = None if s.revenue_share is None else s.revenue_share / most
-            cells += [EN.short_money(s.revenue, found.currency), f"{bar(share)} {EN.percent(s.revenue_share)}".strip()]
+            cells += [EN.short_money(s.revenue, found.currency), _with_bar(share, s.revenue_share)]
         return [*cells, steadiness(s.stability).word]
 
     screen.line()
@@ -198,16 +198,21 @@ def _tiers(screen: Screen, alternatives: Mapping[str, Any]) -> None:
         screen.line(str(alternatives["text"]))
     screen.line("Instead, customers by what they bring in:")
     screen.table(
-        [("tier", "left"), ("customers", "right"), ("share of revenue", "left")],
+        [("tier", "left"), ("customers", "right"), ("of revenue", "left")],
         [
             (
                 str(t.get("name", "")),
                 EN.number(t.get("size")),
-                f"{bar(t.get('revenue_share'))} {EN.percent(t.get('revenue_share'))}",
+                _with_bar(t.get("revenue_share"), t.get("revenue_share")),
             )
             for t in tiers
         ],
     )
+
+
+def _with_bar(length: float | None, share: float | None) -> str:
+    """A bar and its figure, which stay on one line."""
+    return f"{bar(length)}\u00a0{EN.percent(share)}".strip("\u00a0")
 
 
 def segmentation_list(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:

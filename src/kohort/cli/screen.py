@@ -10,7 +10,7 @@ from kohort.cli.door import clean
 from kohort.model.progress import Progress
 
 WIDTH_WITHOUT_TERMINAL = 110
-BAR_CELLS = 16
+BAR_CELLS = 10
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 Align = Literal["left", "right"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kohort.definitions.workspace_file import WorkspaceConfig
     from kohort.store.store import Store
 
-__all__ = ["Check", "run_checks"]
+__all__ = ["Check", "repair", "run_checks"]
 
 
 def run_checks(root: str | Path, store: Store | None = None, *, now: int | None = None) -> list[Check]:
@@ -38,6 +38,12 @@ def run_checks(root: str | Path, store: Store | None = None, *, now: int | None 
         return _all(Case(folder, moment, _config(folder)))
     with opened:
         return _all(Case(folder, moment, _config(folder), opened))
+
+
+def repair(store: Store) -> None:
+    """Write anew what follows from the rest: the Delta log, the copy of the list of event files for other tools."""
+    with store.write_lock():
+        store.log.republish()
 
 
 def _all(case: Case) -> list[Check]:
