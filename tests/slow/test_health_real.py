@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -96,6 +97,15 @@ def test_cancelled_orders_are_found(health, judged):
     assert found.rows == judged.quick.sum()
     largest = found.sample[0]
     assert (largest["product"], largest["quantity"], largest["amount_given_back"]) == ("23843", 80_995, 168_469.6)
+
+
+def test_the_docs_say_these_figures(health, judged):
+    text = (Path(__file__).parents[2] / "docs" / "health.md").read_text(encoding="utf-8")
+    matched, unmatched = finding(health, "returns_matched"), finding(health, "returns_unmatched")
+    quick = finding(health, "cancelled_within_a_day")
+    assert f"{matched.rows:,} of {len(judged):,} returned lines matched, £{matched.amount:,.0f}" in text
+    assert f"£{unmatched.amount:,.0f} without an earlier purchase" in text
+    assert f"£{quick.amount:,.0f} taken back within a day" in text
 
 
 def test_lines_without_a_customer(health, lines):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from kohort.health import report
 from kohort.health.spelling import country_code, odd_countries, plain, variants
 from kohort.model.clock import DAY_US, iso
-from kohort.model.event import event_schema
+from kohort.model.event import LINE_KINDS, event_schema
 from kohort.model.source import BatchReport, RejectedRow
 from kohort.store import create_store
 
@@ -242,6 +243,16 @@ def test_yen_have_no_minor_unit(tmp_path):
         fill(store, WORLD)
         found = report(store, zone="UTC", currency="JPY", controls={})
     assert finding(found, "line_postage").amount == 495
+
+
+def test_every_finding_is_in_the_docs(health):
+    text = (Path(__file__).parents[2] / "docs" / "health.md").read_text(encoding="utf-8")
+    codes = {
+        re.sub(r"^(line|spelling)_.*", lambda m: f"{m[1]}_<{'kind' if m[1] == 'line' else 'column'}>", f.code)
+        for f in health.findings
+    }
+    assert {c for c in codes if f"| `{c}` |" not in text} == set()
+    assert all(f"`{kind}`" in text for kind in LINE_KINDS)
 
 
 def test_spelling_helpers():
