@@ -66,7 +66,7 @@ def test_duckdb_equals_naive_on_drawn_worlds(seed: int) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32))
 def test_duckdb_equals_naive_on_many_worlds(seed: int) -> None:
     rng = Random(seed)

@@ -53,6 +53,12 @@ class Scope:
 
 def column_value(events: Any, column: Column) -> Any:
     """The column as an expression; computed ones are computed, empty text is missing."""
+    value = stored_value(events, column)
+    return value.nullif("") if column.type == "text" and not column.closed and column.name != "event" else value
+
+
+def stored_value(events: Any, column: Column) -> Any:
+    """As `column_value`, but empty text stays: `is_present` tells it apart later, per group instead of per event."""
     match column.name:
         case "day":
             return events.local_day.cast("int64")
@@ -62,10 +68,13 @@ def column_value(events: Any, column: Column) -> Any:
             return (events.local_day.cast("int64") + 3 + _WEEKS) % 7 + 1
         case "refund":
             return (events.amount < 0).ifelse(-events.amount, ibis.null("int64"))
-        case name if column.type == "text" and not column.closed and name != "event":
-            return events[name].nullif("")
         case name:
             return events[name]
+
+
+def is_present(value: Any) -> Any:
+    """Whether a stored value is there: neither null nor empty text."""
+    return value != "" if value.type().is_string() else value.notnull()
 
 
 def condition_value(events: Any, condition: Condition, scope: Scope) -> Any:  # noqa: PLR0911 - one per kind
@@ -142,11 +151,11 @@ def _two_columns(events: Any, a: Column, op: Operator, b: Column) -> Any:
 
 
 def _compare(events: Any, column: Column, op: Operator, literal: Value, scope: Scope) -> Any:
-    if op == "!=":
-        return ~_compare(events, column, "=", literal, scope) | column_value(events, column).isnull()
     value = column_value(events, column)
     if isinstance(literal, bool):
-        return value == literal
+        return ~value.identical_to(literal) if op == "!=" else value == literal
+    if op == "!=":
+        return ~_compare(events, column, "=", literal, scope) | value.isnull()
     if isinstance(literal, Decimal):
         return _compare_number(value, op, literal * scope.scale(column.name))
     if column.type == "time":

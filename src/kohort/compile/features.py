@@ -23,7 +23,7 @@ from typing import Any, Literal
 import ibis
 from ibis.config import Config
 
-from kohort.compile.conditions import Scope, column_value, condition_value
+from kohort.compile.conditions import Scope, condition_value, is_present, stored_value
 from kohort.compile.stages import (
     gap_stage,
     level_partials,
@@ -274,7 +274,7 @@ class _Plan:
         if customers is not None:
             visible = visible.filter(visible.customer.isin([int(c) for c in customers]))
         identity = ["customer", "ts"] + (["event_id"] if self.ordered else [])
-        values = {n: column_value(visible, self.scope.column(c)) for c, n in self.values.items()}
+        values = {n: stored_value(visible, self.scope.column(c)) for c, n in self.values.items()}
         tested = {n: self._predicate(visible, p) for p, n in self.predicates.items()}
         table = visible.select(*identity, **values, **tested)
         flags = {n: self._flag_value(table, *key) for key, n in self.flags.items()}
@@ -311,7 +311,7 @@ class _Plan:
     def _level_stages(self, flagged: Any, key: str, *, hosted: bool) -> list[Any]:
         """What one key contributes beyond what the host already carries."""
         needs = self.levels[key]
-        rows = flagged.filter(flagged[key].notnull())
+        rows = flagged.filter(is_present(flagged[key]))
         used = sorted({flag for _, flag in needs})
         if all(used):
             rows = rows.filter(reduce(or_, (rows[flag] for flag in used)))
@@ -328,7 +328,8 @@ class _Plan:
         order = ibis.struct({"ts": flagged.ts, "event_id": flagged.event_id})
         found = {}
         for (kind, value, flag), name in self.ordered.items():
-            present = flagged[value].notnull() & flagged[flag] if flag else flagged[value].notnull()
+            there = is_present(flagged[value])
+            present = there & flagged[flag] if flag else there
             pick = flagged[value].argmin if kind == "first" else flagged[value].argmax
             found[name] = pick(order, where=present)
         return flagged.group_by("customer").agg(**found)

@@ -7,6 +7,7 @@ from typing import Any
 
 import ibis
 
+from kohort.compile.conditions import is_present
 from kohort.compile.values import HALF
 from kohort.model.clock import SECOND_US
 
@@ -57,7 +58,7 @@ def level_values(level: Any, key: str, needs: Mapping[tuple[str, str], str]) -> 
     values: dict[str, Any] = {}
     for (function, flag), name in needs.items():
         n = level[f"n_{key}{flag}"]
-        chosen = level[key].notnull() & (n > 0)
+        chosen = is_present(level[key]) & (n > 0)
         match function:
             case "distinct":
                 values[name] = count(level, chosen)
