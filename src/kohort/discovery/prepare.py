@@ -247,8 +247,12 @@ def choose_logarithm(seen: np.ndarray) -> tuple[float, float, str]:
     best, least = (0.0, 0.0, "as is"), 0.7 * here
     for shift, scales, words in _logarithms(seen):
         size = np.abs(seen - shift)
-        size = size[size > 0]
-        for scale in np.quantile(size, scales) if len(size) else ():
+        tied, size = float(np.mean(size == 0)), size[size > 0]
+        if len(size) == 0:
+            continue
+        small, middle = np.quantile(size, (0.02, 0.5))
+        together = tied > 0.01 and small < 0.2 * middle  # many zeros and then small numbers: open no gap
+        for scale in np.quantile(size, (0.5, 0.75) if together else scales):
             weight = tail_weight(unskew(seen, shift, float(scale)))
             if weight < least - 0.02:  # between equals the first, plainest form stays
                 best, least = (shift, float(scale), words), weight
