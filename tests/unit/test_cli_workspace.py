@@ -149,6 +149,13 @@ def test_a_wrong_setting_makes_no_workspace(tmp_path, options):
     assert call("init", tmp_path / "new").exit_code == 0
 
 
+def test_nothing_is_served_with_a_key_from_an_example(shop, monkeypatch):
+    monkeypatch.setenv("KOHORT_MASTER_KEY", "00" * 32)
+    refused = machine("serve", "-w", shop, "--port", "0", code=1)["error"]
+    assert refused["code"] == "cannot_serve"
+    assert refused["hint"]
+
+
 def test_a_workspace_is_not_made_twice(shop):
     assert machine("init", shop, code=2)["error"]["code"] == "wrong_usage"
 

@@ -25,7 +25,7 @@ def segments() -> None:
 
 @command(segments, "list", short_help="All segmentations.")
 def listed(door: Door) -> Result:
-    """List what was found and what was adopted under a name, newest first."""
+    """List what was found and what was adopted under a name, oldest first."""
     from kohort.cli.pages import segmentation_list
 
     with door.open() as ws:
@@ -116,8 +116,13 @@ def report(door: Door, *, out: str) -> Result:
 @click.option("--port", type=PORT, default=SERVE_PORT, show_default=True, help="Port; 0 = any free one.")
 def serve(door: Door, *, host: str, port: int) -> Result:
     """Serve the pages of the workspace, on this machine only unless told otherwise, until Ctrl-C."""
+    from kohort.cli.serving import CannotServe
     from kohort.cli.serving import serve as start
+    from kohort.health.doctor import weak_secret
 
+    weak = weak_secret(Path(door.folder))
+    if weak is not None:
+        raise CannotServe(weak.text, hint=weak.fix)
     with door.open() as ws:
         folder = Path(ws.root)
     start(folder, host=host, port=port)

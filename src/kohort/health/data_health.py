@@ -10,6 +10,7 @@ from kohort.health.facts import Facts, Row, gather, look_at
 from kohort.health.returns import ReturnFacts, return_facts
 from kohort.health.score import judge, score_parts
 from kohort.model.clock import DAY_US, iso
+from kohort.model.clock import moment as to_moment
 from kohort.model.health import Finding, HealthReport, SourceHealth
 from kohort.model.money import minor_digits
 from kohort.model.progress import Progress, silent
@@ -35,7 +36,7 @@ def report(
 
     Args:
         store: An open store; nothing is written.
-        zone: The workspace's time zone, for the days that are shown.
+        zone: The workspace's time zone, in which days are counted.
         currency: ISO 4217 of the workspace; money is in its major units.
         controls: Product code → kind of line, as set in `kohort.yaml`.
         as_of: Later events are not looked at; None = up to the newest.
@@ -53,6 +54,7 @@ def report(
         return report_on(
             con,
             columns=sorted(snapshot.columns),
+            zone=zone,
             batches=batches,
             rejected=store.state.rejected(limit=100),
             currency=currency,
@@ -66,6 +68,7 @@ def report_on(
     con: Any,
     *,
     columns: Sequence[str],
+    zone: str,
     batches: Sequence[BatchReport],
     rejected: Sequence[RejectedRow] = (),
     currency: str,
@@ -80,7 +83,7 @@ def report_on(
     # Traits of a table without dates are known since ever; those learned after the newest event count as well.
     horizon = as_of if as_of is not None else LATEST
     look_at(con, as_of=horizon)
-    facts = gather(con, day=min(moment, LATEST) // DAY_US, columns=columns)
+    facts = gather(con, day=_local_day(moment, zone), columns=columns)
     progress("Looking at the data", 1, 3)
     returned = return_facts(con)
     progress("Looking at the data", 2, 3)
@@ -111,6 +114,16 @@ def report_on(
         coverage=_coverage(facts, currency),
         score_parts=parts,
     )
+
+
+def _local_day(us: int, zone: str) -> int:
+    """Days from 1970-01-01 to the day of an instant in a zone; an instant after every event is far away."""
+    from datetime import date
+    from zoneinfo import ZoneInfo
+
+    if us >= LATEST:
+        return us // DAY_US
+    return (to_moment(us).astimezone(ZoneInfo(zone)).date() - date(1970, 1, 1)).days
 
 
 def _findings(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kohort.definitions.workspace_file import WorkspaceConfig
     from kohort.store.store import Store
 
-__all__ = ["Check", "repair", "run_checks"]
+__all__ = ["Check", "repair", "run_checks", "weak_secret"]
 
 
 def run_checks(root: str | Path, store: Store | None = None, *, now: int | None = None) -> list[Check]:
@@ -38,6 +38,12 @@ def run_checks(root: str | Path, store: Store | None = None, *, now: int | None 
         return _all(Case(folder, moment, _config(folder)))
     with opened:
         return _all(Case(folder, moment, _config(folder), opened))
+
+
+def weak_secret(root: Path) -> Check | None:
+    """The failed check of a master key that is no secret; None where there is nothing to say."""
+    wanted = [e for e in (*INSTALLATION, *WORKSPACE) if e.code in {"no_default_secret", "key_random"}]
+    return next((c for c in examine(wanted, Case(root, time.time_ns() // 1_000)) if not c.ok), None)
 
 
 def repair(store: Store) -> None:
