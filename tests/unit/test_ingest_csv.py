@@ -97,7 +97,7 @@ def test_an_unclosed_quote_is_not_closed_by_a_later_one(tmp_path: Path) -> None:
     assert (3, ("2", "b", "8")) in rows(reader)
     assert (5, ("4", "d", "10")) in rows(reader)
     assert refused(reader) == [(2, "unclosed_quote")]
-    assert (4, ('3', 'c" d', "9")) in rows(reader)
+    assert (4, ("3", 'c" d', "9")) in rows(reader)
 
 
 def test_truncated_last_line(tmp_path: Path) -> None:
@@ -154,7 +154,9 @@ def test_a_gzip_bomb_is_refused(tmp_path: Path) -> None:
         open_reader(expand(tmp_path / "a.csv.gz")[0])
 
 
-@pytest.mark.parametrize("data", [b"   \n\n", b"\xef\xbb\xbf", b"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x01\x02\x03\x04" * 40])
+@pytest.mark.parametrize(
+    "data", [b"   \n\n", b"\xef\xbb\xbf", b"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x01\x02\x03\x04" * 40]
+)
 def test_what_is_no_table_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(KohortError):
         rows(open_text(tmp_path, data))

@@ -43,7 +43,11 @@ def test_the_bundled_orders() -> None:
         "order_id": "Invoice", "customer": "Customer ID", "time": "InvoiceDate", "product": "StockCode",
         "product_name": "Description", "quantity": "Quantity", "price": "Price",
     }  # fmt: skip
-    assert (found.mapping.kind, found.mapping.currency, found.mapping.properties) == ("orders", "GBP", {"Country": "text"})
+    assert (found.mapping.kind, found.mapping.currency, found.mapping.properties) == (
+        "orders",
+        "GBP",
+        {"Country": "text"},
+    )
     shown = {e["column"]: e for e in found.examples}
     assert shown["Price"]["use"] == "price"
     assert len(shown["Country"]["examples"]) == 3
@@ -59,7 +63,9 @@ def test_the_bundled_orders() -> None:
     ],
 )
 def test_names_in_four_languages(tmp_path: Path, head: str) -> None:
-    found = propose(put(tmp_path, head + "\n1;7;13.01.2024 10:15;A;Tasse;2;1.234,50\n1;7;13.01.2024 10:15;B;Krus;1;3,75\n")).mapping
+    found = propose(
+        put(tmp_path, head + "\n1;7;13.01.2024 10:15;A;Tasse;2;1.234,50\n1;7;13.01.2024 10:15;B;Krus;1;3,75\n")
+    ).mapping
     assert list(found.columns) == ["order_id", "customer", "time", "product", "product_name", "quantity", "price"]
     assert list(found.columns.values()) == [head.split(";")[i] for i in (0, 1, 2, 3, 4, 5, 6)]
     assert (found.time_format, found.day_first, found.csv.decimal if found.csv else "") == ("%d.%m.%Y %H:%M", True, ",")
@@ -208,7 +214,9 @@ def test_direct_identifiers_are_sealed_and_masked(tmp_path: Path) -> None:
 
 
 def test_the_email_address_tells_customers_apart_where_nothing_else_does(tmp_path: Path) -> None:
-    text = "order_id,email,order_date,price\n1,A@x.dk,2024-01-01,1.5\n2,a@x.dk,2024-01-02,2.5\n3,b@x.dk,2024-01-03,2.5\n"
+    text = (
+        "order_id,email,order_date,price\n1,A@x.dk,2024-01-01,1.5\n2,a@x.dk,2024-01-02,2.5\n3,b@x.dk,2024-01-03,2.5\n"
+    )
     found = propose(put(tmp_path, text))
     assert (found.mapping.columns["customer"], found.mapping.identities) == ("email", {"email": "email"})
     assert any("e-mail" in n for n in found.notes)
@@ -221,9 +229,18 @@ def test_the_email_address_tells_customers_apart_where_nothing_else_does(tmp_pat
 
 
 def test_types_of_traits(tmp_path: Path) -> None:
-    text = "id,n,code,yes,when,word,zero\n" + "".join(f"{i},{i / 2},0{i},{'ja' if i % 2 else 'nej'},2024-01-0{i},w,{i % 2}\n" for i in range(1, 8))
+    text = "id,n,code,yes,when,word,zero\n" + "".join(
+        f"{i},{i / 2},0{i},{'ja' if i % 2 else 'nej'},2024-01-0{i},w,{i % 2}\n" for i in range(1, 8)
+    )
     found = propose(put(tmp_path, text)).mapping
-    assert found.properties == {"n": "number", "code": "text", "yes": "flag", "when": "time", "word": "text", "zero": "number"}
+    assert found.properties == {
+        "n": "number",
+        "code": "text",
+        "yes": "flag",
+        "when": "time",
+        "word": "text",
+        "zero": "number",
+    }
 
 
 def test_names_of_sources_do_not_clash(tmp_path: Path) -> None:
@@ -274,7 +291,12 @@ REAL = {
     "anon-review-events/anonreviews.parquet": ("events", {"customer": "reviewerId", "time": "date"}, ""),
     "splink-fake-1000/fake_1000.csv": ("customers", {"customer": "unique_id"}, ""),
 }  # fmt: skip
-ASKED = ("cdnow/CDNOW_master.txt", "hotel-bookings/hotel_bookings.csv.zip", "saas-churn/churn.csv", "hillstrom-email-test/hillstrom.csv")
+ASKED = (
+    "cdnow/CDNOW_master.txt",
+    "hotel-bookings/hotel_bookings.csv.zip",
+    "saas-churn/churn.csv",
+    "hillstrom-email-test/hillstrom.csv",
+)
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared public datasets")
 
 

@@ -44,7 +44,14 @@ def workbook(path: Path, **sheets: list[list[object]]) -> Path:
 
 def test_excel_types_titles_and_true_rows(tmp_path: Path) -> None:
     when = dt.datetime(2024, 3, 31, 12, 29, 59)  # noqa: DTZ001 - a workbook knows no zones
-    cells = [["Sales of March"], [], ["id", "when", "price", "vip"], [17850.0, when, 2.55, True], [], [7, None, "1,5", False]]
+    cells = [
+        ["Sales of March"],
+        [],
+        ["id", "when", "price", "vip"],
+        [17850.0, when, 2.55, True],
+        [],
+        [7, None, "1,5", False],
+    ]
     assert rows(workbook(tmp_path / "a.xlsx", Data=cells)) == [
         (4, {"id": "17850", "when": "2024-03-31 12:29:59", "price": "2.55", "vip": "true"}),
         (6, {"id": "7", "when": None, "price": "1,5", "vip": "false"}),
@@ -93,7 +100,10 @@ def test_json_lines_are_flattened_and_numbers_keep_their_digits(tmp_path: Path) 
     assert found[0][1]["id"] == "9007199254740993"
     assert found[0][1]["amount"] == "0.10"
     assert json.loads(str(found[0][1]["device.v"])) == {"a": "1"}
-    assert found[1] == (3, {"id": "b", "amount": None, "device.os": None, "device.v": None, "tags": '["1","2"]', "vip": "true"})
+    assert found[1] == (
+        3,
+        {"id": "b", "amount": None, "device.os": None, "device.v": None, "tags": '["1","2"]', "vip": "true"},
+    )
 
 
 @pytest.mark.parametrize(
@@ -220,7 +230,9 @@ def test_paths_that_lead_out_are_refused(tmp_path: Path) -> None:
     assert [f.name for f in expand(outside / "secret.csv")] == ["secret.csv"]
 
 
-@pytest.mark.parametrize("path", ["/dev/zero", "/proc/self/environ", "/dev/null", "/proc/self/mem", "/dev/stdin", "a\0b"])
+@pytest.mark.parametrize(
+    "path", ["/dev/zero", "/proc/self/environ", "/dev/null", "/proc/self/mem", "/dev/stdin", "a\0b"]
+)
 def test_devices_and_system_folders_are_refused(path: str) -> None:
     with pytest.raises((UnsafePath, NotFound)):
         expand(path)

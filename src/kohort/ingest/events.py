@@ -38,6 +38,8 @@ class Occurrences:
 
     def number(self, digests: np.ndarray) -> np.ndarray:
         """For each line, the how-manieth of its kind in the file it is (from 1); remembers them all."""
+        if not len(digests):
+            return np.empty(0, dtype=np.int64)
         unique, inverse, fresh = np.unique(digests, return_inverse=True, return_counts=True)
         order = np.argsort(inverse, kind="stable")
         starts = np.concatenate([[0], np.cumsum(fresh)[:-1]])

@@ -45,9 +45,6 @@ REASONS: dict[str, str] = {
 }
 """Code → one plain sentence without the value. docs/ingest.md explains each; a test compares."""
 
-READING_CODES = frozenset(list(REASONS)[:10])
-"""Codes of lines that could not be split into columns; their `raw` may hold the whole line under `(line)`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -40,16 +40,17 @@ def number(column: str, kind: str, *, decimal: str = ".", type_: str = "DECIMAL(
     """An exact decimal, rounded half away from zero; null where missing or not a number."""
     match kind:
         case "text":
-            plain = (
-                f"CASE WHEN contains({column}, '_') THEN NULL ELSE TRY_CAST({_bare(column, decimal)} AS {type_}) END"
-            )
+            cleaned = _exact(_bare(column, decimal), type_)
             if decimal == ",":
-                return plain
+                return cleaned
             # Most numbers are plain: the costly clean-up is only tried where the direct reading fails.
-            return f"COALESCE(CASE WHEN NOT contains({column}, '_') THEN TRY_CAST({column} AS {type_}) END, {plain})"
+            direct = f"CASE WHEN NOT regexp_matches({column}, '[_eE]') THEN TRY_CAST({column} AS {type_}) END"
+            return f"COALESCE({direct}, {cleaned})"
         case "float":
-            # Through the shortest text: the double nearest to 2.55 means 2.55, as it would in a CSV file.
-            return f"TRY_CAST({column}::VARCHAR AS {type_})"
+            # Through the shortest text: the double nearest to 2.55 means 2.55, as it would in a CSV file. Very small and
+            # very large doubles are written with an exponent, see _exact.
+            text_, direct = f"TRY_CAST({column}::VARCHAR AS {type_})", f"TRY_CAST({column} AS {type_})"
+            return f"CASE WHEN abs({column}) >= 1e-4 AND abs({column}) < 1e15 THEN {text_} ELSE {direct} END"
         case "int" | "decimal" | "bool":
             return f"TRY_CAST({column} AS {type_})"
         case _:
@@ -150,6 +151,13 @@ def patterns(time_format: str) -> list[str]:
         if less and less not in listed:
             listed.append(less)
     return listed
+
+
+def _exact(value: str, type_: str) -> str:
+    """A decimal from a number in the notation of SQL."""
+    # DuckDB 1.5 casts the text 6e-38 to a decimal of 0.000001: numbers with an exponent go through a double.
+    through = f"TRY_CAST(TRY_CAST({value} AS DOUBLE) AS {type_})"
+    return f"CASE WHEN regexp_matches({value}, '[eE]') THEN {through} ELSE TRY_CAST({value} AS {type_}) END"
 
 
 def _bare(column: str, decimal: str) -> str:
