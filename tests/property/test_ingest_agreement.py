@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -185,7 +186,7 @@ def test_identical_lines_are_numbered_over_chunks(lines: list[int], cuts: list[i
     seen = Occurrences.none()
     edges = [0, *sorted(c for c in cuts if c < len(lines)), len(lines)]
     numbered: list[int] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         numbered += seen.number(np.array(lines[start:end], dtype=np.uint64)).tolist()
     count: Counter[int] = Counter()
     for line, nth in zip(lines, numbered, strict=True):

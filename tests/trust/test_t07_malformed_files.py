@@ -7,6 +7,7 @@ in continuous integration.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import random
@@ -239,16 +240,20 @@ class Result:
 def check(path: Path, store: MemoryStore, result: Result) -> None:
     """Ingest one file and hold it to the promises."""
     started = time.perf_counter()
+    report, refusal = None, None
     try:
         report = ingest_files(path, MAPPING, store=store, zone="Europe/London", currency="GBP", now=NOW)
     except KohortError as error:
-        assert error.code
-        assert error.message
+        refusal = error
+    if refusal is not None:
+        assert refusal.code
+        assert refusal.message
         assert store.log.tables == [], "a refused file left rows behind"
         assert store.state.reports == []
         assert store.state.rejected() == []
-        result.errors[error.code] = result.errors.get(error.code, 0) + 1
+        result.errors[refusal.code] = result.errors.get(refusal.code, 0) + 1
     else:
+        assert report is not None
         (batch,) = report.batches
         events = store.log.events()
         assert batch.read == batch.stored + batch.duplicate + batch.rejected
@@ -299,10 +304,8 @@ def test_proposing_for_malformed_files(kind: str, tmp_path: Path) -> None:
     for number in range(40):
         path = tmp_path / f"case.{kind}"
         path.write_bytes(CASES[kind](random.Random(number)) or b"\n")
-        try:
-            propose(path, currency="GBP")
-        except KohortError as error:
-            assert error.code, number
+        with contextlib.suppress(KohortError):
+            assert propose(path, currency="GBP").mapping.columns
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

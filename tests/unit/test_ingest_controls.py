@@ -20,9 +20,11 @@ DOCS = Path(__file__).parents[2] / "docs" / "ingest.md"
     [
         ("POST", "POSTAGE", "postage"), ("DOT", "DOTCOM POSTAGE", "postage"), ("C2", "CARRIAGE", "postage"), ("C3", None, "postage"),
         ("M", "Manual", "manual"), ("m", "Manual", "manual"), ("D", "Discount", "discount"), ("S", "SAMPLES", "sample"),
-        ("BANK CHARGES", " Bank Charges", "fee"), ("AMAZONFEE", "AMAZON FEE", "fee"), ("CRUK", "CRUK Commission", "commission"),
+        ("BANK CHARGES", " Bank Charges", "fee"), ("AMAZONFEE", "AMAZON FEE", "fee"),
+        ("CRUK", "CRUK Commission", "commission"),
         ("B", "Adjust bad debt", "bad_debt"), ("ADJUST", "Adjustment by john on 26/01/2010 16", "adjustment"),
-        ("ADJUST2", "Adjustment by Peter on Jun 25 2010 ", "adjustment"), ("gift_0001_20", "Dotcomgiftshop Gift Voucher £20.00", "voucher"),
+        ("ADJUST2", "Adjustment by Peter on Jun 25 2010 ", "adjustment"),
+        ("gift_0001_20", "Dotcomgiftshop Gift Voucher £20.00", "voucher"),
         ("TEST001", "This is a test product.", "test"), ("PADS", "PADS TO MATCH ALL CUSHIONS", "goods"),
         ("DCGS0076", "SUNJAR LED NIGHT NIGHT LIGHT", "goods"), ("SP1002", "KID'S CHALKBOARD/EASEL", "goods"), ("GIFT", None, "goods"),
         ("1", "Shipping costs", "postage"), ("1", "Verzendkosten", "postage"), ("1", "Fragt", "postage"), ("1", "Versandkosten", "postage"),
@@ -30,8 +32,10 @@ DOCS = Path(__file__).parents[2] / "docs" / "ingest.md"
         ("1", "Gavekort 200 kr", "voucher"), ("1", "Cadeaubon", "voucher"), ("1", "Geschenkgutschein", "voucher"),
         # Goods whose names hold such words, and shops with short codes of their own.
         ("22077", "CARRIAGE CLOCK", "goods"), ("1", "DELIVERY VAN TOY", "goods"), ("1", "POSTAGE STAMP MUG", "goods"),
-        ("1", "Discount card holder", "goods"), ("1", "TEST TUBE VASE", "goods"), ("M", "Mug, medium", "goods"), ("S", "Small tray", "goods"),
-        ("C2", "Cable C2", "goods"), ("B", "Bowl", "goods"), ("D", "Dish", "goods"), ("1", "Fragtvogn i træ", "goods"), (None, None, "goods"),
+        ("1", "Discount card holder", "goods"), ("1", "TEST TUBE VASE", "goods"), ("M", "Mug, medium", "goods"),
+        ("S", "Small tray", "goods"),
+        ("C2", "Cable C2", "goods"), ("B", "Bowl", "goods"), ("D", "Dish", "goods"), ("1", "Fragtvogn i træ", "goods"),
+        (None, None, "goods"),
     ],
 )  # fmt: skip
 def test_lines_and_what_they_are(code: str | None, name: str | None, kind: str) -> None:
@@ -41,7 +45,8 @@ def test_lines_and_what_they_are(code: str | None, name: str | None, kind: str) 
 @pytest.mark.parametrize(
     ("name", "note"),
     [
-        ("lost?", True), ("damaged", True), ("Damages", True), ("?", True), ("???missing", True), ("", True), (None, True), ("wet pallet", True),
+        ("lost?", True), ("damaged", True), ("Damages", True), ("?", True), ("???missing", True), ("", True), (None, True),
+        ("wet pallet", True),
         ("phil said so", True), ("Unsaleable, destroyed.", True), ("OWL DOORSTOP", False), ("POLYESTER FILLER PAD 45x45cm", False),
         ("FRENCH BLUE METAL DOOR SIGN No", False),
     ],

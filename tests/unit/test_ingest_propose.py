@@ -279,12 +279,16 @@ def test_answers_that_cannot_be(tmp_path: Path) -> None:
 # -- real files --------------------------------------------------------------------------------------------------------
 
 REAL = {
-    "online-retail-ii/year_2010_2011_daily_csv.zip": ("orders", {"order_id": "InvoiceNo", "price": "UnitPrice", "customer": "CustomerID"}, "iso"),
+    "online-retail-ii/year_2010_2011_daily_csv.zip": (
+        "orders", {"order_id": "InvoiceNo", "price": "UnitPrice", "customer": "CustomerID"}, "iso"
+    ),
     "telco-churn/Telco-Customer-Churn.csv": ("customers", {"customer": "customerID"}, ""),
     "customer-personality/marketing_campaign.csv": ("customers", {"customer": "ID"}, ""),
     "bank-card-churn/BankChurners.csv": ("customers", {"customer": "CLIENTNUM"}, ""),
     "mall-customers/Mall_Customers.csv": ("customers", {"customer": "CustomerID"}, ""),
-    "deskdrop-interactions/users_interactions.csv.zip": ("events", {"customer": "personId", "event": "eventType", "product": "contentId"}, "epoch_s"),
+    "deskdrop-interactions/users_interactions.csv.zip": (
+        "events", {"customer": "personId", "event": "eventType", "product": "contentId"}, "epoch_s"
+    ),
     "ecom-journeys-synthetic/ecom.csv": ("events", {"customer": "user_id", "event": "event", "time": "timestamp"}, "iso"),
     "apparel-clv/apparelTrans.csv": ("orders", {"customer": "Id", "time": "Date", "price": "Price"}, "iso"),
     "apparel-clv/apparelStaticCov.csv": ("customers", {"customer": "Id"}, ""),

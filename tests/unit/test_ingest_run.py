@@ -245,7 +245,7 @@ def test_events_with_ids_properties_and_large_numbers(tmp_path: Path) -> None:
     assert (report.stored, report.duplicate) == (2, 1)
     assert report.batches[0].reasons == {"conflicting_id": 1, "missing_event": 1}
     one, two = store.log.events()
-    assert list(store.vault.keys)[0] == "-8845298781299428018"
+    assert next(iter(store.vault.keys)) == "-8845298781299428018"
     assert one["product"] == "-3499919498720038879"
     assert (one["p_screen_size"], one["p_premium"], one["p_lang"]) == (13_370_000, True, "da")
     assert (two["p_screen_size"], two["p_premium"], two["p_lang"]) == (None, None, None)
@@ -304,7 +304,8 @@ def test_orders_without_numbers_are_orders_of_their_own(tmp_path: Path) -> None:
 def test_kinds_of_line_come_from_the_table_a_column_or_the_shop(tmp_path: Path) -> None:
     text = (
         HEAD
-        + "1,c,2024-01-01,POST,POSTAGE,1,5\n1,c,2024-01-01,X9,Extra wrapping,1,2\n1,,2024-01-01,21,wet damaged,-3,0\n1,c,2024-01-01,22,wet damaged,1,0\n"
+        + "1,c,2024-01-01,POST,POSTAGE,1,5\n1,c,2024-01-01,X9,Extra wrapping,1,2\n"
+        + "1,,2024-01-01,21,wet damaged,-3,0\n1,c,2024-01-01,22,wet damaged,1,0\n"
     )
     _, store = ingest(put(tmp_path, text), ORDERS, controls={"X9": "fee"})
     assert [e["line_kind"] for e in store.log.events()] == ["postage", "fee", "stock_note", "goods"]

@@ -386,4 +386,4 @@ class _Joined(io.RawIOBase):
 
 
 def _joined(first: bytes, rest: BinaryIO) -> BinaryIO:
-    return io.BufferedReader(_Joined(first, rest))  # type: ignore[return-value]
+    return io.BufferedReader(_Joined(first, rest))

@@ -194,7 +194,8 @@ class EventMaker:
         rows = np.flatnonzero(np.asarray(pc.fill_null(foreign, False)))
         if not len(rows):
             return columns
-        amount: list[int | None] = source.to_pylist()
+        written: list[int] = source.to_pylist()
+        amount: list[int | None] = list(written)
         fx_day: list[int | None] = [None] * len(source)
         for row, code in zip(rows.tolist(), currency.take(pa.array(rows)).to_pylist(), strict=True):
             found = self._rates.rate(code, self.currency, int(day[row]))
@@ -202,7 +203,7 @@ class EventMaker:
                 self.notes[f"no exchange rate for {code}: amount left unknown"] += 1
                 amount[row] = None
             else:
-                amount[row], fx_day[row] = convert(amount[row], found[0]), found[1]
+                amount[row], fx_day[row] = convert(written[row], found[0]), found[1]
         return columns | {"amount": pa.array(amount, pa.int64()), "fx_day": pa.array(fx_day, pa.int32())}
 
     def _identify(self, typed: pa.Table, columns: dict[str, Any]) -> None:

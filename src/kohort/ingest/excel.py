@@ -157,7 +157,7 @@ def _header_row(cells: list[list[Any]]) -> int:
     return 0
 
 
-def _text(cell: Any) -> str | None:
+def _text(cell: Any) -> str | None:  # noqa: PLR0911 - one answer per kind of cell
     """A cell as text; None where it is blank or holds an error."""
     match cell:
         case "" | None:

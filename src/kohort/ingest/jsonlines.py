@@ -84,7 +84,7 @@ class JsonLinesReader:
             yield _chunk(names, good, numbers, refused)
 
 
-def parse_line(line: str) -> tuple[dict[str, str] | None, str]:
+def parse_line(line: str) -> tuple[dict[str, str] | None, str]:  # noqa: PLR0911 - one answer per kind of damage
     """The values of one line as text, or the code why there are none.
 
     Example:

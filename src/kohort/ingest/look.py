@@ -142,4 +142,16 @@ def _different(column: pa.ChunkedArray) -> list[str]:
 
 def looks_like_codes(look_: Look) -> bool:
     """Numbers that are names: leading zeros, or very long."""
-    return values.has_leading_zero(look_.some) or bool(np.mean([len(v) > 14 for v in look_.some[:200]] or [0]) > 0.5)
+    return values.has_leading_zero(look_.some) or bool(
+        np.mean([len(v) > 14 for v in look_.some[:200]] or [False]) > 0.5
+    )
+
+
+def samples_of(column: Look, n: int) -> str:
+    """A few values for a question; direct identifiers are masked."""
+    hide = bool(column.identity or words.private_reason(column.name))
+    return ", ".join(masked(v) if hide else v[:40] for v in column.some[:n])
+
+
+def masked(value: str) -> str:
+    return f"{value[:1]}•••"
