@@ -84,7 +84,7 @@ SABOTAGE = {
     ),
     "the future is visible": ("{count: events}", '"ts" <= ', '"ts" <> '),
     "letters matter": ("{count: events, where: \"product = 'A'\"}", "LOWER(", "("),
-    "empty text is a value": ("{count_distinct: product}", "NULLIF", "COALESCE"),
+    "empty text is a value": ("{count_distinct: product}", "<> ''", "IS NOT NULL"),
     "missing is not unequal": ("{count: events, where: \"product != 'a'\"}", "IS NULL", "IS NULL AND FALSE"),
     "ties go to the last name": ("{mode: product}", '"v0" ASC', '"v0" DESC'),
     "the mode is the oldest": ("{mode: product}", '"last_v0" DESC', '"last_v0" ASC'),

@@ -13,7 +13,7 @@ float64.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from functools import reduce
@@ -257,28 +257,36 @@ class _Plan:
 
     def build(self, events: Any, customers: Rows[int] | None) -> Any:
         """All stages, joined: one row per customer."""
-        flagged = self._flagged(events, customers)
+        tested = self._tested(events, customers)
         host = next((k for k in (self.values.get("order_id"), self.values.get("day")) if k in self.levels), None)
-        joined = self._direct(flagged) if host is None else self._host(flagged, host)
-        stages = [s for key in self.levels for s in self._level_stages(flagged, key, hosted=key == host)]
-        stages += [self._ordered_stage(flagged)] if self.ordered else []
-        stages += [sequence_stage(flagged, *key, name) for key, name in self.sequences.items()]
+        joined = self._direct(tested) if host is None else self._host(tested, host)
+        stages = [s for key in self.levels for s in self._level_stages(tested, key, hosted=key == host)]
+        stages += [self._ordered_stage(tested)] if self.ordered else []
+        stages += [
+            sequence_stage(self._flagged(tested, (first, then)), first, then, within, name)
+            for (first, then, within), name in self.sequences.items()
+        ]
         for n, stage in enumerate(stages):
             other = stage.rename(**{f"key{n}": "customer"})
             joined = joined.left_join(other, joined.customer == other[f"key{n}"]).drop(f"key{n}")
         return joined
 
-    def _flagged(self, events: Any, customers: Rows[int] | None) -> Any:
-        """Visible events with the values and flags that anything needs."""
+    def _tested(self, events: Any, customers: Rows[int] | None) -> Any:
+        """Visible events with the values and the tested conditions that anything needs: what all stages share."""
         visible = events.filter(events.customer.notnull(), events.ts <= self.as_of)
         if customers is not None:
             visible = visible.filter(visible.customer.isin([int(c) for c in customers]))
         identity = ["customer", "ts"] + (["event_id"] if self.ordered else [])
         values = {n: stored_value(visible, self.scope.column(c)) for c, n in self.values.items()}
-        tested = {n: self._predicate(visible, p) for p, n in self.predicates.items()}
-        table = visible.select(*identity, **values, **tested)
-        flags = {n: self._flag_value(table, *key) for key, n in self.flags.items()}
-        return table.select(*identity, *values, **flags)
+        return visible.select(
+            *identity, **values, **{n: self._predicate(visible, p) for p, n in self.predicates.items()}
+        )
+
+    def _flagged(self, tested: Any, flags: Iterable[str], *others: str) -> Any:
+        """The events with the flags (and other columns) of one stage. Windows are cheaper to test again than to keep."""
+        keys = {name: key for key, name in self.flags.items()}
+        columns = dict.fromkeys(("customer", "ts", *sorted(c for c in others if c)))
+        return tested.select(*columns, **{f: self._flag_value(tested, *keys[f]) for f in sorted(set(flags)) if f})
 
     def _predicate(self, events: Any, predicate: Predicate) -> Any:
         names, condition = predicate
@@ -295,26 +303,36 @@ class _Plan:
             tests.append(table.ts <= until)
         return reduce(and_, tests)
 
-    def _direct(self, flagged: Any) -> Any:
+    def _direct(self, tested: Any) -> Any:
         """Everybody, with the plain aggregates straight from the events."""
+        flagged = self._flagged(tested, [f for _, _, f in self.plain], *(v for _, v, _ in self.plain))
         return flagged.group_by("customer").agg(**{name: partial(flagged, *need) for need, name in self.plain.items()})
 
-    def _host(self, flagged: Any, key: str) -> Any:
+    def _host(self, tested: Any, key: str) -> Any:
         """Everybody, with the plain aggregates and those of one key: first by (customer, key), then by customer."""
+        needs = self.levels[key]
+        flags = [f for _, _, f in self.plain] + [f for _, f in needs]
+        flagged = self._flagged(tested, flags, key, *(v for _, v, _ in self.plain))
         level = flagged.group_by("customer", key).agg(
             **{name: partial(flagged, *need) for need, name in self.plain.items()},
-            **level_partials(flagged, key, self.levels[key]),
+            **level_partials(flagged, key, needs),
         )
         again = {name: merged(level, function, name) for (function, _, _), name in self.plain.items()}
-        return level.group_by("customer").agg(**again, **level_values(level, key, self.levels[key]))
+        return level.group_by("customer").agg(**again, **level_values(level, key, needs))
 
-    def _level_stages(self, flagged: Any, key: str, *, hosted: bool) -> list[Any]:
+    def _level_stages(self, tested: Any, key: str, *, hosted: bool) -> list[Any]:
         """What one key contributes beyond what the host already carries."""
         needs = self.levels[key]
-        rows = flagged.filter(is_present(flagged[key]))
+        if hosted and not any(f == "mode" or f.startswith("gap_") for f, _ in needs):
+            return []
         used = sorted({flag for _, flag in needs})
+        rows = self._flagged(tested, used, key)
+        rows = rows.filter(is_present(rows[key]))
         if all(used):
             rows = rows.filter(reduce(or_, (rows[flag] for flag in used)))
+        if len(needs) == 1 and ("distinct", used[0]) in needs:
+            pairs = rows.select("customer", key).distinct()
+            return [pairs.group_by("customer").agg(**{needs["distinct", used[0]]: pairs.count()})]
         level = rows.group_by("customer", key).agg(**level_partials(rows, key, needs))
         values = {} if hosted else level_values(level, key, needs)
         stages = [level.group_by("customer").agg(**values)] if values else []
@@ -324,7 +342,9 @@ class _Plan:
             stages += [gap_stage(level, key, flag, wanted, by_day=key == self.values.get("day"))] if wanted else []
         return stages
 
-    def _ordered_stage(self, flagged: Any) -> Any:
+    def _ordered_stage(self, tested: Any) -> Any:
+        kept = {value for _, value, _ in self.ordered}
+        flagged = self._flagged(tested, [flag for _, _, flag in self.ordered], "event_id", *kept)
         order = ibis.struct({"ts": flagged.ts, "event_id": flagged.event_id})
         found = {}
         for (kind, value, flag), name in self.ordered.items():
