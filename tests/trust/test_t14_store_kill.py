@@ -76,12 +76,12 @@ def random_kills(tmp_path: Path, lab, logical, runs: int) -> int:
 
 @pytest.mark.slow
 def test_killed_at_random_moments_of_compaction(tmp_path: Path, lab, logical) -> None:
-    assert random_kills(tmp_path, lab, logical, 20) > 5
+    assert random_kills(tmp_path, lab, logical, 20) > 2
 
 
 @pytest.mark.ci
 def test_killed_at_random_moments_a_hundred_times(tmp_path: Path, lab, logical) -> None:
-    assert random_kills(tmp_path, lab, logical, 100) > 25
+    assert random_kills(tmp_path, lab, logical, 100) > 10
 
 
 @pytest.mark.slow
