@@ -179,6 +179,28 @@ def test_no_time_no_money_no_customer_are_asked(tmp_path: Path) -> None:
     assert any("customer's number" in q for q in questions(put(tmp_path, nobody)))
 
 
+def test_a_few_bad_values_do_not_hide_what_a_column_is(tmp_path: Path) -> None:
+    text = "order_id,customer_id,order_date,sku,quantity,price\n1,7,2024-01-15,A,2,3.5\n1,7,2024-01-15,A,2,3.5\n2,8,bad,A,x,free\n"
+    found = propose(put(tmp_path, text)).mapping
+    assert (found.kind, found.columns["time"], found.time_format, found.columns["price"]) == (
+        "orders",
+        "order_date",
+        "iso",
+        "price",
+    )
+    report = ingest_files(
+        tmp_path / "a.csv", found, store=MemoryStore(), zone="UTC", currency="EUR", now=1_800_000_000_000_000
+    )
+    assert (report.stored, report.rejected) == (2, 1)
+
+
+def test_customers_that_repeat_without_a_time_are_asked(tmp_path: Path) -> None:
+    assert any("several times" in q for q in questions(put(tmp_path, "customer_id,plan\n1,a\n1,b\n2,a\n")))
+    assert any(
+        "When did it happen" in q for q in questions(put(tmp_path, "order_id,customer_id,price\n1,a,2.5\n2,a,3.5\n"))
+    )
+
+
 def test_a_file_without_header_is_asked_and_can_be_answered(tmp_path: Path) -> None:
     path = put(tmp_path, " 00001 19970101  1   11.77\n 00002 19970112  1   12.00\n")
     (question,) = questions(path)

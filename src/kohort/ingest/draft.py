@@ -16,6 +16,8 @@ from kohort.model.source import ROLES, CsvFormat, SourceKind, SourceMapping, sto
 
 _LONG_TEXT = 100
 _AGREE = 0.95
+_MOSTLY = 0.5
+"""A column called "price" is one although half of it is rubbish: the rubbish is rejected and shown."""
 
 _ROLE_QUESTIONS = {
     "customer": "Which column holds the customer's number",
@@ -83,12 +85,14 @@ class Draft:
             return "orders"
         if money and time and customers and not single:
             return "orders"
+        if line and money:
+            # An order without a time: asked for when the roles are chosen.
+            return "orders"
         if single and not time:
             return "customers"
         if customers and time and not single:
             return "events"
-        if single or not customers:
-            self._ask_kind(single=single, time=time)
+        self._ask_kind(single=single, time=time, repeated=bool(customers) and not single)
         return "customers"
 
     def _ask_header(self) -> None:
@@ -98,11 +102,16 @@ class Draft:
             "Set `columns:` with a role for each, for example `customer: column_1`, and `kind:`."
         )
 
-    def _ask_kind(self, *, single: bool, time: bool) -> None:
+    def _ask_kind(self, *, single: bool = False, time: bool = False, repeated: bool = False) -> None:
         if single and time:
             self.questions.append(
                 "Every customer number occurs once, and there is a time. Is a row a customer, or something that happened? "
                 "Set `kind: customers`, `kind: events` or `kind: orders`."
+            )
+        elif repeated:
+            self.questions.append(
+                "Customer numbers occur several times and no column has dates. Is a row a customer all the same, or something "
+                "that happened? Set `kind: customers`, or `columns: time:` to the column that tells when."
             )
         else:
             names = ", ".join(c.name for c in self.looks[:12])
@@ -126,9 +135,9 @@ class Draft:
     def _can_play(column: Look, role: str) -> bool:
         match role:
             case "time":
-                return column.is_time
+                return column.is_time or (column.role == role and column.times.share >= _MOSTLY)
             case "quantity" | "price" | "amount":
-                return column.is_number
+                return column.is_number or (column.role == role and column.numbers.share >= _MOSTLY)
             case "customer":
                 return column.kind not in ("bool", "time", "instant") and column.identity in ("", "email")
             case _:
@@ -183,7 +192,7 @@ class Draft:
                 f"There is no customer number, so the e-mail address in {emails[0].name!r} tells customers apart."
             )
         elif self.kind == "customers" or not emails:
-            self._ask_kind(single=False, time=False)
+            self._ask_kind()
 
     # -- money -----------------------------------------------------------------------------------------------------
 
