@@ -11,20 +11,19 @@ import os
 import sqlite3
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kohort.errors import Busy, Damaged, KohortError, NotFound, WrongUsage
 from kohort.model.source import IDENTITY_KINDS
-from kohort.store.checks import WORD, mix, text_digest
 from kohort.store.keys import MasterKey, seal, unseal
 from kohort.store.mark import Mark
+from kohort.store.people import People, check_identities, check_people, identity_digests, people_digests
 from kohort.store.sealed import signed
 
 T = TypeVar("T")
@@ -77,7 +76,7 @@ class Vault:
             raise Damaged(f"{path.name} is missing.", hint="Restore it from a backup.")
         self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._turn = threading.RLock()
-        self._people: _People | None = None
+        self._people: People | None = None
         self._identities_checked = False
         with self._translated():
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -65536"):
@@ -172,7 +171,7 @@ class Vault:
             return stored + self._insert_identities(rows)
 
     def _insert_identities(self, rows: Sequence[tuple[int, str, bytes, bytes]]) -> int:
-        digests = _identity_digests(rows)
+        digests = identity_digests(rows)
         self._con.executemany(
             "INSERT INTO identity VALUES (?, ?, ?, ?, ?)",
             ((*row, digest) for row, digest in zip(rows, digests.tolist(), strict=True)),
@@ -189,7 +188,7 @@ class Vault:
                 "SELECT customer, kind, lookup, sealed, digest FROM identity WHERE lookup = ? ORDER BY customer",
                 (lookup,),
             ).fetchall()
-            _check_identities(rows)
+            check_identities(rows)
             if not rows and not self._identities_checked:
                 self.check_identities()
         return int(rows[0][0]) if rows else None
@@ -213,7 +212,7 @@ class Vault:
             rows = self._con.execute(
                 "SELECT customer, kind, lookup, sealed, digest FROM identity WHERE customer = ?", (customer,)
             ).fetchall()
-            _check_identities(rows)
+            check_identities(rows)
             for _, kind, _, sealed, _ in rows:
                 found.setdefault(kind, []).append(unseal(cipher, sealed, _about(customer, kind)).decode())
         return {kind: sorted(texts) for kind, texts in found.items()}
@@ -269,7 +268,7 @@ class Vault:
         """Compares the sealed identifiers' rows with their digests and their ledger line."""
         with self._translated(), self._reading():
             rows = self._con.execute("SELECT customer, kind, lookup, sealed, digest FROM identity").fetchall()
-            digests = _check_identities(rows)
+            digests = check_identities(rows)
             self._check_ledger("identity", len(rows), int(digests.sum(dtype=np.int64)))
             # A look-up goes through the index, which has a copy of its own of what is looked for.
             index = self._con.execute(
@@ -289,7 +288,7 @@ class Vault:
         for some in _chunks(lookups):
             marks = ",".join("?" * len(some))
             rows += self._con.execute(f"SELECT {_PERSON} FROM person WHERE lookup IN ({marks})", some)
-        found = _People.of(_check_people(rows), -1).find(lookups)
+        found = People.of(check_people(rows), -1).find(lookups)
         return found if found.all() else self._load().find(lookups)
 
     def _surely_unknown(self, customers: Sequence[int]) -> None:
@@ -297,7 +296,7 @@ class Vault:
         if np.isin(np.array(customers, dtype=np.int64), self._load().customers).any():
             raise self._damaged()
 
-    def _load(self) -> _People:
+    def _load(self) -> People:
         """All lookups and pseudonyms, checked, and kept until another process or we change the vault."""
         with self._reading():
             generation = self._generation()
@@ -305,12 +304,12 @@ class Vault:
                 cursor = self._con.execute(f"SELECT {_PERSON} FROM person")
                 pieces, total = [], 0
                 while rows := cursor.fetchmany(_ROWS):
-                    pieces.append(_check_people(rows))
+                    pieces.append(check_people(rows))
                     total += int(pieces[-1][2].sum(dtype=np.int64))
                 people = (
-                    _People.of(tuple(np.concatenate(x) for x in zip(*pieces, strict=True)), generation)
+                    People.of(tuple(np.concatenate(x) for x in zip(*pieces, strict=True)), generation)
                     if pieces
-                    else _People.of(_check_people([]), generation)
+                    else People.of(check_people([]), generation)
                 )
                 self._check_ledger("person", len(people.customers), total)
                 self._people = people
@@ -328,7 +327,7 @@ class Vault:
                 rows.append(
                     (lookups[i], customer, wrapped, seal(AESGCM(key), texts[i].encode(), _about(customer, REF)))
                 )
-            digests = _people_digests(rows)
+            digests = people_digests(rows)
             self._con.executemany(
                 "INSERT INTO person VALUES (?, ?, ?, ?, ?)",
                 ((*row, digest) for row, digest in zip(rows, digests.tolist(), strict=True)),
@@ -464,44 +463,6 @@ class Vault:
         return Damaged(f"{self.path.name} does not check out.", hint="Restore it from a backup.")
 
 
-class _People:
-    """Lookup → pseudonym in sorted arrays: 24 bytes a person."""
-
-    def __init__(self, words: np.ndarray, customers: np.ndarray, generation: int) -> None:
-        order = np.argsort(words[:, 0], kind="stable")
-        self._first, self._second = words[order, 0], words[order, 1]
-        self.customers = customers[order]
-        self.generation = generation
-
-    @classmethod
-    def of(cls, checked: tuple[np.ndarray, ...], generation: int) -> _People:
-        return cls(checked[0], checked[1], generation)
-
-    def find(self, lookups: Sequence[bytes]) -> np.ndarray:
-        """Pseudonyms in the order of the lookups, 0 = nobody."""
-        words = _words(lookups)
-        found = np.zeros(len(words), dtype=np.int64)
-        at = np.searchsorted(self._first, words[:, 0])
-        live = np.flatnonzero(at < len(self._first))
-        # One step, but for lookups whose first halves are equal.
-        while len(live := live[self._first[at[live]] == words[live, 0]]):
-            hit = self._second[at[live]] == words[live, 1]
-            found[live[hit]] = self.customers[at[live[hit]]]
-            live = live[~hit]
-            at[live] += 1
-            live = live[at[live] < len(self._first)]
-        return found
-
-    def free_keys(self, n: int) -> np.ndarray:
-        """Random positive pseudonyms that nobody has."""
-        keys = np.empty(0, dtype=np.int64)
-        while len(keys) < n:
-            more = (np.frombuffer(os.urandom(8 * (n - len(keys))), dtype=WORD) >> np.uint64(1)).astype(np.int64)
-            keys = np.unique(np.concatenate([keys, more[more > 0]]))
-            keys = keys[~np.isin(keys, self.customers)]
-        return np.random.default_rng(int.from_bytes(os.urandom(8), "little")).permutation(keys)
-
-
 def normalised(kind: str, value: str) -> str:
     """The form in which identifiers are compared: case, spaces and the writing of a phone number do not matter."""
     text = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
@@ -520,44 +481,5 @@ def _checked_kind(kind: str) -> None:
         raise WrongUsage(f"{kind!r} is not a kind of identifier.", hint=f"Known: {', '.join(IDENTITY_KINDS)}.")
 
 
-def _words(lookups: Sequence[bytes]) -> np.ndarray:
-    return np.frombuffer(b"".join(lookups), dtype=WORD).reshape(-1, 2)
-
-
 def _chunks(values: Sequence[T], size: int = _CHUNK) -> Iterator[Sequence[T]]:
     return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def _people_digests(rows: Sequence[tuple[Any, ...]]) -> np.ndarray:
-    return _digests([row[0] + row[2] + row[3] for row in rows], [row[1] for row in rows])
-
-
-def _identity_digests(rows: Sequence[tuple[Any, ...]]) -> np.ndarray:
-    return _digests([row[1].encode() + row[2] + row[3] for row in rows], [row[0] for row in rows])
-
-
-def _digests(bodies: Sequence[bytes], numbers: Sequence[int]) -> np.ndarray:
-    """int64 digest per row over bytes and one number."""
-    words = np.array(numbers, dtype=np.int64).view(WORD)
-    return mix(text_digest(pa.array(bodies, pa.binary()), SCHEMA), words).view(np.int64)
-
-
-def _check_people(rows: Sequence[tuple[Any, ...]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lookups as words, pseudonyms and digests of checked rows."""
-    digests = _compare(rows, _people_digests)
-    return _words([row[0] for row in rows]), np.array([row[1] for row in rows], dtype=np.int64), digests
-
-
-def _check_identities(rows: Sequence[tuple[Any, ...]]) -> np.ndarray:
-    return _compare(rows, _identity_digests)
-
-
-def _compare(rows: Sequence[tuple[Any, ...]], digests: Callable[[Sequence[tuple[Any, ...]]], np.ndarray]) -> np.ndarray:
-    """The rows' digests, after comparing them; a value of the wrong kind can only be damage."""
-    try:
-        expected, found = digests(rows), np.array([row[-1] for row in rows], dtype=np.int64)
-    except (TypeError, ValueError, OverflowError, AttributeError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise Damaged("The vault does not check out.", hint="Restore vault.db from a backup.") from error
-    if not np.array_equal(expected, found):
-        raise Damaged("The vault does not check out.", hint="Restore vault.db from a backup.")
-    return found
