@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from kohort.store import create_store
 pytestmark = pytest.mark.slow
 
 DATA = Path(__file__).parents[2] / "src" / "kohort" / "data" / "online_retail_ii"
+SHARED = Path(os.environ.get("KOHORT_SHARED", Path(__file__).parents[3] / "shared" / "data"))
+DAILY = SHARED / "online-retail-ii" / "year_2010_2011_daily_csv.zip"
 YEARS = ("year_2009_2010", "year_2010_2011")
 NOW = 1_800_000_000_000_000
 
@@ -97,7 +101,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory):
     stored["local"] = (
         pd.to_datetime(stored["ts"], unit="us", utc=True).dt.tz_convert("Europe/London").dt.tz_localize(None)
     )
-    yield first, again, stored
+    yield first, again, stored, store
     store.close()
 
 
@@ -107,7 +111,7 @@ def expected() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_counts_and_the_overlap(shop, expected) -> None:
-    first, again, stored = shop
+    first, again, stored, _ = shop
     one, two = expected
     overlap = len(two.merge(one[KEY].drop_duplicates(), on=KEY))
     assert overlap == 22_523
@@ -120,7 +124,7 @@ def test_counts_and_the_overlap(shop, expected) -> None:
 
 
 def test_every_line_is_there_once_with_its_kind_and_money(shop, expected) -> None:
-    _, _, stored = shop
+    _, _, stored, _ = shop
     both = pd.concat(expected).drop_duplicates(KEY)
     stored = stored.copy()
     stored["nth"] = stored.groupby(KEY[:-1], dropna=False).cumcount()
@@ -133,7 +137,7 @@ def test_every_line_is_there_once_with_its_kind_and_money(shop, expected) -> Non
 @pytest.mark.parametrize("year", [0, 1])
 def test_rows_and_money_per_control(shop, expected, year: int) -> None:
     """The controls of one year: the lines of the other year that the overlap left out are put back by order number."""
-    _, _, stored = shop
+    _, _, stored, _ = shop
     want = expected[year]
     have = stored[stored["order_id"].isin(set(want["order_id"]))]
 
@@ -156,6 +160,22 @@ def test_rows_and_money_per_control(shop, expected, year: int) -> None:
     assert found["anonymous"][0] == (107_927, 135_080)[year]
     assert found["returned"][0] == (12_326, 10_624)[year]
     assert found["all"][1] == (953_948_462, 974_774_793)[year]
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not DAILY.is_file(), reason="needs the shared public datasets")
+@pytest.mark.parametrize("days", [20, pytest.param(305, marks=pytest.mark.ci)])
+def test_the_same_year_day_by_day_adds_nothing(shop, tmp_path: Path, days: int) -> None:
+    """The second year again, as one CSV per day with other column names and customers written as 17850.0."""
+    *_, store = shop
+    with zipfile.ZipFile(DAILY) as archive:
+        names = sorted(n for n in archive.namelist() if n.endswith(".csv"))[:: 305 // days][:days]
+        archive.extractall(tmp_path, names)
+    mapping = propose(tmp_path, currency="GBP").mapping
+    assert mapping.columns["customer"] == "CustomerID"
+    report = ingest_files(tmp_path, mapping, store=store, zone="Europe/London", currency="GBP", now=NOW)
+    assert (len(report.batches), report.stored, report.rejected) == (days, 0, 0)
+    assert report.duplicate == report.read > 1_000 * days
 
 
 def test_the_comparison_can_fail(expected) -> None:
