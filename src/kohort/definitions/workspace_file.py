@@ -39,7 +39,7 @@ class WorkspaceConfig:
     timezone: str = "UTC"
     currency: str = "EUR"
     business: str = "auto"
-    buckets: int = 64
+    buckets: int = 16
     sources: tuple[SourceMapping, ...] = ()
     controls: dict[str, str] = field(default_factory=dict)
     features: tuple[FeatureDefinition, ...] = ()

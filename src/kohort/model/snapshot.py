@@ -28,4 +28,4 @@ class Snapshot:
     hot: pa.Table | None = None
     columns: dict[str, ColumnType] = field(default_factory=dict)
     version: str = ""
-    buckets: int = 64
+    buckets: int = 16

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kohort.store.store import Store
 
 
-def create_store(root: str | Path, *, buckets: int = 64) -> Store:
+def create_store(root: str | Path, *, buckets: int = 16) -> Store:
     """Makes a new, empty store in a folder and opens it.
 
     Args:
