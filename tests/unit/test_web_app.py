@@ -232,3 +232,16 @@ def test_a_real_workspace_is_looked_at_in_a_process_of_its_own(tmp_path, monkeyp
     assert "40 customers so far" in text
     assert "What we found in 200 rows" in client.get("/data-health").text
     assert client.get("/ready").json() == {"status": "ready", "segments": 0}
+
+
+def test_metrics_count_the_answers_and_name_nobody():
+    client = Client(SampleWorkspace())
+    for path in ("/segments", "/segments", "/nothing", "/segments/s1/customers"):
+        client.get(path)
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+    assert lines['kohort_http_answers_total{status="200"}'] == "3"
+    assert lines['kohort_http_answers_total{status="404"}'] == "1"
+    assert lines['kohort_http_answer_seconds_bucket{le="+Inf"}'] == lines["kohort_http_answer_seconds_count"] == "4"
+    assert "segments" not in answer.text

@@ -21,6 +21,7 @@ from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import pages
 from kohort.views.paper import STATIC
+from kohort.web.counts import Counted, Counts
 from kohort.web.warm import Warming
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
@@ -72,8 +73,10 @@ def create(source: Source | None = None) -> FastAPI:
         read = partial(_read, source)
     app = FastAPI(title="Kohort", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.source = source
+    app.state.counts = Counts()
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Protected)
+    app.add_middleware(Counted, counts=app.state.counts)
     _pages(app, source, read)
     _machines(app, source)
     _problems(app, source)
@@ -239,6 +242,11 @@ def _machines(app: FastAPI, source: Source) -> None:
         except KohortError as error:
             return JSONResponse({"status": "not ready", **error.as_dict()}, status_code=503)
         return JSONResponse({"status": "ready", "segments": len(found.segments) if found else 0})
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """Counts for a monitoring system, in the text format of Prometheus; no customer is in them."""
+        return PlainTextResponse(app.state.counts.as_text(), media_type="text/plain; version=0.0.4")
 
 
 def _problems(app: FastAPI, source: Source) -> None:
