@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kohort.discovery.discover import read_table
+from kohort.discovery.read_table import as_feature_table
 from kohort.errors import BadInput, KohortError, NotFound, UnreadableFile
 
 
@@ -117,3 +118,45 @@ def test_missing_files_and_columns_are_named(tmp_path: Path) -> None:
         read_table(tmp_path / "none.csv")
     with pytest.raises(NotFound, match="key"):
         read_table(written(tmp_path, "id,x\n1,2\n"), id="key")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Channel,Region,Fresh\n2,3,12669\n2,3,7057\n1,3,6353\n1,3,13265\n2,3,22615\n",
+        "x,y,z\n0.25,1,2\n1.5,2,3\n-3.75,3,4\n2.0,4,5\n",
+        "vip,age,spend\nyes,30,1\nno,40,2\nno,50,3\nyes,60,4\nno,70,5\n",
+    ],
+)
+def test_rows_are_numbered_where_the_first_column_cannot_be_an_id(tmp_path: Path, text: str) -> None:
+    table = read_table(written(tmp_path, text))
+    assert table.ids.to_pylist() == list(range(1, len(text.splitlines())))
+    assert len(table.features) == 3
+    assert (table.key, len(table.notes)) == ("row", 1)
+
+
+@pytest.mark.parametrize("text", ["no,x\n17850.0,1\n13047.0,2\n", "no,x\nA-1,1\nA-2,2\n"])
+def test_ids_that_went_through_a_spreadsheet_stay_ids(tmp_path: Path, text: str) -> None:
+    table = read_table(written(tmp_path, text))
+    assert (table.key, table.notes, len(table.features)) == ("no", (), 1)
+
+
+def test_a_few_repeated_ids_are_a_mistake_not_a_column(tmp_path: Path) -> None:
+    rows = "".join(f"c{i},{i}\n" for i in range(20))
+    with pytest.raises(BadInput, match="1 rows repeat an id"):
+        read_table(written(tmp_path, f"id,x\n{rows}c3,5\n"))
+
+
+def test_blanks_and_question_marks_are_missing(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "id,total,job\na, ,?\nb,29.85,clerk\nc,NULL,-\n"))
+    assert table.data["total"].to_pylist() == [None, 29.85, None]
+    assert table.data["job"].to_pylist() == [None, "clerk", None]
+
+
+def test_a_named_index_holds_the_ids_and_another_index_is_nothing() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"client": ["a", "b", "c"], "x": [1, 2, 3], "y": [4, 5, 6]})
+    named = as_feature_table(frame.set_index("client"))
+    assert (named.ids.to_pylist(), [f.name for f in named.features]) == (["a", "b", "c"], ["x", "y"])
+    part = as_feature_table(frame[frame.x > 1])
+    assert (part.ids.to_pylist(), [f.name for f in part.features]) == (["b", "c"], ["x", "y"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,11 @@ DEMO_NAME = "Main"
 @click.option("--algorithm", type=click.Choice(ALGORITHMS), default="auto", show_default=True, help="Way of grouping.")
 @click.option("--k", type=GroupCount(), default="auto", show_default=True, help="Number of groups, or auto.")
 @click.option("--micro", is_flag=True, help="Also cut each group into small slices, 50 to 100 in all.")
+@click.option(
+    "--labels",
+    metavar="COLUMN",
+    help="Column that holds groups of your own, to compare; it takes no part in the grouping.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="For repeating a run.")
 @click.option("--as-of", metavar="T", help="Look at the customers as they were at this moment.")
 @click.option("--adopt", metavar="NAME", help="Keep the result as the segmentation of this name.")
@@ -122,6 +126,7 @@ def _discover_table(
     k: int | None,
     micro: bool,
     seed: int,
+    labels: str | None,
 ) -> Segmentation:
     from kohort.discovery.discover import discover, read_table
     from kohort.engines.duck import threads_setting
@@ -129,29 +134,22 @@ def _discover_table(
     table = read_table(file, id=id_column)
     with door.progress() as progress:
         found = discover(
-            table, algorithm=algorithm, k=k, micro=micro, seed=seed, threads=threads_setting(), progress=progress
+            table,
+            algorithm=algorithm,
+            k=k,
+            micro=micro,
+            seed=seed,
+            labels=labels,
+            threads=threads_setting(),
+            progress=progress,
         )
     if out and out.lower().endswith(".json"):
         _write_json(out, found.segmentation)
     elif out:
-        labels = _labels(found.segmentation, found.grouping.labels, found.segment_of)
-        name = id_column or first_column(file)
-        _write_people(door, out, {name: table.ids, "segment": labels, "confidence": found.grouping.confidence})
+        names = _labels(found.segmentation, found.grouping.labels, found.segment_of)
+        _write_people(door, out, {table.key: table.ids, "segment": names, "confidence": found.grouping.confidence})
     segmentation: Segmentation = found.segmentation
     return segmentation
-
-
-def first_column(file: str) -> str:
-    """Name of a table's first column as the file writes it."""
-    with Path(file).open("rb") as opened:
-        if opened.read(4) == b"PAR1":
-            import pyarrow.parquet as pq
-
-            return str(pq.read_schema(file).names[0])
-        opened.seek(0)
-        header = opened.readline().decode("utf-8-sig", errors="replace")
-    delimiter = max(",;\t|", key=header.count)
-    return next(csv.reader([header], delimiter=delimiter))[0].strip() or "id"
 
 
 def _labels(found: Segmentation, groups: np.ndarray, segment_of: Sequence[str]) -> list[str | None]:

@@ -166,8 +166,36 @@ def segmentation_found(screen: Screen, found: Segmentation) -> None:
         _tiers(screen, found.alternatives)
     if found.micro:
         screen.line(f"{len(found.micro)} small slices inside these segments: see the pages or --json.")
+    if found.labels:
+        _own_groups(screen, found)
     for warning in found.warnings:
         screen.line(f"Note: {warning}")
+
+
+def _own_groups(screen: Screen, found: Segmentation) -> None:
+    """How the company's own groups and the segments agree, where each group is, and what to do about it."""
+    own = found.labels
+    screen.title("Your own groups beside these")
+    agreed = own["agreement"]
+    if agreed is not None:
+        value, low, high = (round(100 * agreed[key]) for key in ("value", "low", "high"))
+        screen.line(own["text"])
+        screen.line(f"Agreement {value} of 100, likely between {low} and {high} (0 = as by chance, 100 = the same).")
+    screen.table(
+        [("your group", "left"), ("customers", "right"), *((s.id, "right") for s in found.segments)],
+        [
+            (
+                str(row["label"]),
+                EN.number(row["size"]),
+                *(EN.percent(row["segments"].get(s.id, 0) / max(row["size"], 1)) for s in found.segments),
+            )
+            for row in own["table"]
+        ],
+    )
+    for proposal in own["proposals"]:
+        screen.line(f"  {proposal}")
+    if own["unlabelled"]:
+        screen.line(f"{plural(own['unlabelled'], 'customer')} without a group of yours.")
 
 
 def _segments(screen: Screen, found: Segmentation) -> None:

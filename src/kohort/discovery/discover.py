@@ -80,8 +80,8 @@ def discover(
         micro: Also slice the groups into 50 to 100 micro-segments.
         seed: For everything random.
         threads: For the numeric libraries.
-        labels: The company's own label of each customer, or the name of a text feature that holds it; that feature
-            then takes no part in the grouping.
+        labels: The company's own label of each customer, or the name of the feature (or the title of the column) that
+            holds it; that feature then takes no part in the grouping.
         map_method: "pca" or "tsne".
 
     Returns:
@@ -149,6 +149,9 @@ def describe(
             seed=seed,
         )
     outliers = int((grouping.labels < 0).sum()) if grouping.k else 0
+    warnings = _warnings(table, grouping, explained, outliers)
+    if labels is not None and not compared:
+        warnings = (*warnings, sentences.NOTHING_TO_COMPARE)
     segmentation = Segmentation(
         id=_identity(table, grouping, seed),
         algorithm=grouping.algorithm,
@@ -158,7 +161,7 @@ def describe(
         candidates=grouping.candidates,
         segments=explained.segments,
         outliers=outliers,
-        warnings=_warnings(table, grouping, explained, outliers),
+        warnings=warnings,
         as_of=iso(table.as_of) if table.as_of is not None else None,
         currency=table.currency,
         evidence_gate=grouping.gate,
@@ -184,14 +187,16 @@ def _labels(
     if not isinstance(labels, str):
         return table, labels
     names = [f.name for f in table.features]
-    if labels not in names:
+    info = next((f for f in table.features if labels in (f.name, f.label, f.definition.removeprefix("column "))), None)
+    if info is None:
         raise NotFound("feature", labels, names)
     if len(names) == 1:
         raise WrongUsage("The only feature holds the labels.", hint="Bring features to find groups by.")
     import pyarrow as pa
 
-    brought = [None if x is None else str(x) for x in table.data[labels].cast(pa.string()).to_pylist()]
-    return table.select([n for n in names if n != labels]), brought
+    words = {"true": "Yes", "false": "No"} if info.type == "flag" else {}
+    brought = [words.get(x, x) for x in table.data[info.name].cast(pa.string()).to_pylist()]
+    return table.select([n for n in names if n != info.name]), brought
 
 
 def _without_groups(grouping: Grouping) -> Grouping:
@@ -209,7 +214,7 @@ def _without_groups(grouping: Grouping) -> Grouping:
 
 def _warnings(table: FeatureTable, grouping: Grouping, explained: Explained, outliers: int) -> tuple[str, ...]:
     segments = explained.segments
-    found = list(grouping.warnings)
+    found = [*table.notes, *grouping.warnings]
     if grouping.gate == "insufficient":
         found.append(sentences.RULES_FIRST)
     if table.value is None and segments:

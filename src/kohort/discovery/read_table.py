@@ -14,9 +14,18 @@ from kohort.model.feature import FeatureInfo, FeatureTable
 
 MOST_COLUMNS = 2_000
 LONGEST_LABEL = 60
+ROW = "row"
+"""What the ids are called where rows are numbered."""
+
+NUMBERED = (
+    "The first column, “{title}”, cannot say who is who, so rows are numbered from 1. If another column can, name it "
+    "with --id."
+)
 _DELIMITERS = (",", ";", "\t", "|")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PARQUET_MAGIC = b"PAR1"
+_MISSING = ["", " ", "?", "-", "NA", "N/A", "n/a", "#N/A", "NULL", "Null", "null", "None", "NaN", "nan", "-nan"]
+_DECIMALS = r"^-?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?$"  # 17850.0 is an id that went through a spreadsheet
 
 
 def read_table(path: str | Path, id: str | None = None) -> FeatureTable:  # noqa: A002 - the option is called --id
@@ -27,7 +36,8 @@ def read_table(path: str | Path, id: str | None = None) -> FeatureTable:  # noqa
 
     Args:
         path: CSV (comma, semicolon, tab or bar; UTF-8 or Latin-1; decimal comma with semicolons) or Parquet.
-        id: Column with the customer's id. None = the first one.
+        id: Column with the customer's id. None = the first one; where that cannot be an id (most of its values repeat, or
+            have decimals), rows are numbered from 1, it is a column like the others, and `notes` say so.
 
     Returns:
         One row per customer in the order of the file; `as_of` and `value` are unknown.
@@ -45,6 +55,8 @@ def read_table(path: str | Path, id: str | None = None) -> FeatureTable:  # noqa
     with file.open("rb") as opened:
         parquet = opened.read(4) == _PARQUET_MAGIC
     data = _parquet(file) if parquet else _csv(file, id)
+    if not parquet and id is None and not _identifies(data.column(0)):
+        data = _csv(file, None, first_is_id=False)
     return _table(data, id, file.name)
 
 
@@ -53,8 +65,8 @@ def as_feature_table(data: Any, id: str | None = None) -> FeatureTable:  # noqa:
 
     Args:
         data: A feature table, the path of a CSV or Parquet file, or anything that hands out Arrow: a pandas or Polars data
-            frame, an Arrow table, a DuckDB relation.
-        id: Column with the customer's id. None = the first one.
+            frame, an Arrow table, a DuckDB relation. An index of pandas that has a name holds the ids.
+        id: Column with the customer's id. None = the first one, as in `read_table`.
 
     Raises:
         BadInput: It is none of these, or `read_table` would refuse it.
@@ -70,7 +82,10 @@ def as_feature_table(data: Any, id: str | None = None) -> FeatureTable:  # noqa:
         )
     import pyarrow as pa
 
+    if isinstance(getattr(getattr(data, "index", None), "name", None), str):
+        data = data.reset_index()
     brought = pa.table(data)
+    brought = brought.drop_columns([n for n in brought.column_names if n.startswith("__index_level_")])
     views = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}  # Polars' own layout; few functions read it
     plain = pa.schema([pa.field(f.name, views.get(f.type, f.type)) for f in brought.schema])
     return _table(brought.cast(plain), id, "the table")
@@ -86,7 +101,7 @@ def _parquet(file: Path) -> Any:
         raise UnreadableFile("The file is damaged or not Parquet.", place=file.name) from error
 
 
-def _csv(file: Path, key: str | None) -> Any:
+def _csv(file: Path, key: str | None, *, first_is_id: bool = True) -> Any:
     import pyarrow as pa
     from pyarrow import csv
 
@@ -104,7 +119,8 @@ def _csv(file: Path, key: str | None) -> Any:
         raise TooLarge(f"The file has {len(names):,} columns, more than {MOST_COLUMNS:,}.", place=file.name)
     first = key or (names[0] if names else "")
     options = csv.ConvertOptions(
-        column_types={first: pa.string()},
+        column_types={first: pa.string()} if key or first_is_id else {},
+        null_values=_MISSING,
         strings_can_be_null=True,
         quoted_strings_can_be_null=True,
         true_values=["true", "True", "TRUE", "yes", "Yes"],
@@ -150,7 +166,6 @@ def _decimal_comma(text: str) -> bool:
 
 def _table(data: Any, key: str | None, name: str) -> FeatureTable:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     names = data.column_names
     twice = [n for n, count in Counter(names).items() if count > 1]
@@ -162,21 +177,15 @@ def _table(data: Any, key: str | None, name: str) -> FeatureTable:
         raise BadInput(
             "The table has no column besides the id.", place=name, hint="Add columns that describe customers."
         )
-    key = key or names[0]
-    ids = data[key].combine_chunks()
-    if isinstance(ids, pa.ChunkedArray):
-        ids = ids.combine_chunks()
-    if pa.types.is_floating(ids.type) or pa.types.is_nested(ids.type):
-        raise BadInput("The id column holds no ids.", place=name, hint="Choose another one with --id.")
-    if not len(ids):
+    if not data.num_rows:
         raise UnreadableFile("The table has no rows.", place=name)
-    if ids.null_count:
-        raise BadInput(f"{ids.null_count:,} rows have no id.", place=name, hint="Remove them or choose another --id.")
-    repeated = len(ids) - pc.count_distinct(ids).as_py()
-    if repeated:
-        raise BadInput(
-            f"{repeated:,} rows repeat an id.", place=name, hint="Give one row per customer, or choose another --id."
-        )
+    notes: tuple[str, ...] = ()
+    if key is None and not _identifies(data.column(0)):
+        ids: Any = pa.array(range(1, data.num_rows + 1))
+        notes = (NUMBERED.format(title=names[0].strip()),)
+    else:
+        key = key or names[0]
+        ids = _ids(data[key], name)
     features, arrays, taken = [], [], set[str]()
     for column in names:
         if column == key:
@@ -187,7 +196,48 @@ def _table(data: Any, key: str | None, name: str) -> FeatureTable:
             arrays.append(made[1])
     if not features:
         raise BadInput("No column can be used.", place=name, hint="Add columns with numbers, flags or short texts.")
-    return FeatureTable(ids, pa.Table.from_arrays(arrays, names=[f.name for f in features]), tuple(features))
+    made_table = pa.Table.from_arrays(arrays, names=[f.name for f in features])
+    return FeatureTable(ids, made_table, tuple(features), key=(key or ROW).strip() or "id", notes=notes)
+
+
+def _ids(column: Any, name: str) -> Any:
+    """The column as one array of ids.
+
+    Raises:
+        BadInput: It holds none, or misses or repeats some.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ids = column.combine_chunks()
+    if isinstance(ids, pa.ChunkedArray):
+        ids = ids.combine_chunks()
+    if pa.types.is_floating(ids.type) or pa.types.is_nested(ids.type):
+        raise BadInput("The id column holds no ids.", place=name, hint="Choose another one with --id.")
+    if ids.null_count:
+        raise BadInput(f"{ids.null_count:,} rows have no id.", place=name, hint="Remove them or choose another --id.")
+    repeated = len(ids) - pc.count_distinct(ids).as_py()
+    if repeated:
+        raise BadInput(
+            f"{repeated:,} rows repeat an id.", place=name, hint="Give one row per customer, or choose another --id."
+        )
+    return ids
+
+
+def _identifies(column: Any) -> bool:
+    """Whether a column can say who is who: most of its values are there once, and they are no measurements."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind, known = column.type, len(column) - column.null_count
+    if pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_nested(kind):
+        return False
+    if pc.count_distinct(column).as_py() * 2 < known:
+        return False
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return True
+    measured = pc.sum(pc.match_substring_regex(column, _DECIMALS, ignore_case=True)).as_py() or 0
+    return bool(measured * 2 <= known)
 
 
 def _feature(column: str, values: Any, taken: set[str]) -> tuple[FeatureInfo, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class FeatureTable:
         as_of: Instant of the values, microseconds UTC; None for a plain table of unknown date.
         value: Net revenue per customer in major units, for value shares; None where unknown.
         currency: ISO 4217 of `value` and of money features; empty where unknown.
+        key: What a plain table calls its ids; empty where they have no name of their own.
+        notes: What a reader of the result should know about the table itself, whole sentences.
     """
 
     ids: pa.Array
@@ -75,6 +77,8 @@ class FeatureTable:
     as_of: int | None = None
     value: np.ndarray | None = None
     currency: str = ""
+    key: str = ""
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,14 +94,7 @@ class FeatureTable:
     def select(self, names: Sequence[str]) -> FeatureTable:
         """The same customers with only the named features, in the order given."""
         by_name = {f.name: f for f in self.features}
-        return FeatureTable(
-            self.ids,
-            self.data.select(list(names)),
-            tuple(by_name[n] for n in names),
-            self.as_of,
-            self.value,
-            self.currency,
-        )
+        return replace(self, data=self.data.select(list(names)), features=tuple(by_name[n] for n in names))
 
 
 def infos(features: Sequence[FeatureInfo]) -> Mapping[str, FeatureInfo]:

@@ -256,6 +256,7 @@ def hard_to_rule(segments: Sequence[str]) -> str:
 
 
 NO_VALUE = "Revenue per customer is not known, so segments are ordered by size."
+NOTHING_TO_COMPARE = "No groups were found that hold, so there is nothing to compare your own groups with."
 
 
 # -- Slices --------------------------------------------------------------------------------------------------------

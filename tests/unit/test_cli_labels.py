@@ -1,0 +1,56 @@
+"""Groups that a company already has stand beside the segments found, on any plain table."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from kohort.cli.app import app
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    chance = np.random.default_rng(3)
+    path = tmp_path_factory.mktemp("labels") / "clients.csv"
+    with path.open("w", newline="") as opened:
+        out = csv.writer(opened)
+        out.writerow(["Our Group", "orders", "spend"])
+        for i in range(240):
+            x, y = chance.normal(size=2) + (0, 9)[i % 2]
+            out.writerow([("bronze", "gold")[i % 2] if i else "", round(x, 3), round(y, 3)])
+    return path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_own_groups_are_compared_and_take_no_part(table):
+    told = call("discover", "--table", table, "--k", 2, "--labels", "Our Group", "--json")
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    assert found["labels"]["agreement"]["value"] == 1.0
+    assert found["labels"]["unlabelled"] == 1
+    assert "Our Group" not in {d["label"] for s in found["segments"] for d in s["different"]}
+
+
+def test_the_comparison_is_told_in_plain_words(table):
+    told = call("discover", "--table", table, "--k", 2, "--labels", "Our Group").stdout
+    assert "Your labels and the segments found are nearly the same." in told
+    assert "Agreement 100 of 100" in told
+    assert "1 customer without a group of yours." in told
+    assert "rows are numbered from 1" in told
+
+
+def test_rows_that_were_numbered_are_written_with_their_number(table, tmp_path):
+    assert call("discover", "--table", table, "--k", 2, "--out", tmp_path / "o.csv").exit_code == 0
+    written = list(csv.DictReader((tmp_path / "o.csv").open()))
+    assert [r["row"] for r in written] == [str(i) for i in range(1, 241)]
+
+
+def test_a_column_that_is_not_there_is_named(table):
+    told = call("discover", "--table", table, "--labels", "Nope", "--json")
+    assert told.exit_code == 1
+    assert json.loads(told.stdout)["error"]["code"] == "not_found"
