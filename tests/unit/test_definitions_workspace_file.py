@@ -123,3 +123,14 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "kohort.yaml").write_bytes(b"#" * 10_000_000)
     with pytest.raises(RefusedDefinition, match="larger"):
         load(tmp_path)
+
+
+def test_a_propertys_column_is_named_as_the_event_table_names_it() -> None:
+    text = "name: Toys\nsources:\n  orders:\n    kind: orders\n    columns: {order_id: A, time: B}\n    properties: {Country Code: text}\n"
+    assert parse(text).columns() == {"p_country_code": "text"}
+
+
+def test_the_sheet_of_a_workbook_is_kept(tmp_path: Path) -> None:
+    text = "name: Toys\nsources:\n  orders:\n    kind: orders\n    columns: {order_id: A, time: B}\n    sheet: Lines 2024\n"
+    save(parse(text), tmp_path)
+    assert load(tmp_path).sources[0].sheet == "Lines 2024"

@@ -32,7 +32,6 @@ HOME = {
     "cryptography": {"store"},
     "python_calamine": {"ingest"},
     "currency_converter": {"ingest"},
-    "phonenumbers": {"ingest"},
     "sklearn": {"discovery"},
     "scipy": {"discovery", "segments"},
     "openTSNE": {"discovery"},

@@ -165,7 +165,6 @@ def _mapping(
     """How to read the files: as told, as stored, or as we propose, which is shown before anything is read."""
     from kohort.cli.mapping import read_map_file
     from kohort.cli.pages import mapping_proposed
-    from kohort.ingest import propose
 
     told = read_map_file(map_file) if map_file else {}
     if not isinstance(told, dict):
@@ -173,9 +172,8 @@ def _mapping(
     stored = None if told else ws.stored_mapping(paths, kind=kind)
     if stored is not None:
         return stored
-    taken = [m.name for m in ws.config.sources]
     try:
-        proposal = propose(paths, kind=kind, zone=ws.zone, currency=ws.currency, answers=told, taken=taken)
+        proposal = ws.propose(paths, kind=kind, answers=told)
     except NeedsAnswer as error:
         hint = "Write the answers into a file and give it with --map. What a row is can also be said with --as."
         raise NeedsAnswer(error.message, error.questions, hint=hint) from error

@@ -12,7 +12,7 @@ from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
 from kohort.definitions.yaml_text import LARGEST, Document, Path, nearest, read_yaml, write_yaml
 from kohort.errors import NoWorkspace, RefusedDefinition, UnreadableFile
-from kohort.model.event import ColumnType, property_column, trait_column
+from kohort.model.event import ColumnType
 from kohort.model.source import IDENTITY_KINDS, ROLES, CsvFormat, SourceKind, SourceMapping
 
 FILE_NAME = "kohort.yaml"
@@ -54,11 +54,7 @@ class WorkspaceConfig:
 
 def declared_columns(sources: tuple[SourceMapping, ...]) -> dict[str, ColumnType]:
     """Full column name → type of every property and trait that the sources declare."""
-    return {
-        (trait_column if s.kind == "customers" else property_column)(name): kind
-        for s in sources
-        for name, kind in s.properties.items()
-    }
+    return {column: kind for s in sources for column, kind in s.stored_columns().items()}
 
 
 def load(path: str | FilePath) -> WorkspaceConfig:
@@ -230,6 +226,7 @@ def _source(document: Document, name: str, data: Any, path: Path) -> SourceMappi
         zone=_text(document, data, (*path, "zone"), ""),
         currency=_text(document, data, (*path, "currency"), ""),
         event=_text(document, data, (*path, "event"), ""),
+        sheet=_text(document, data, (*path, "sheet"), ""),
         csv=_csv(document, data.get("csv"), (*path, "csv")),
     )
 

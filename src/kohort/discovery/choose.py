@@ -282,8 +282,11 @@ def score(tried: Sequence[Tried], *, gaps: bool, least_share: float) -> Tried | 
     """Scores every eligible grouping and returns the best; notes say why the others were not eligible."""
     weights = SEPARATE_WEIGHTS if gaps else SPECTRUM_WEIGHTS
     finest = max((t.detail for t in tried), default=0.0) or 1.0
+    compared = {t.model.algorithm for t in tried} != {"hdbscan"}
     for t in tried:
         t.score = combined(t, weights, finest)
+        if not t.note and compared and not gaps and t.model.algorithm == "hdbscan":
+            t.note = "it looks for crowds with gaps between them, and there are none"
         if not t.note:
             t.note = _why_not(t, least_share)
     eligible = [t for t in tried if not t.note]

@@ -17,7 +17,7 @@ from kohort.discovery.micro import WARNING as MICRO_WARNING
 from kohort.discovery.micro import find_micro
 from kohort.discovery.null import fine_grained, peaks_apart
 from kohort.discovery.prepare import Preparation, fit_preparation
-from kohort.discovery.stability import DOUBTFUL, estimates, steady
+from kohort.discovery.stability import DOUBTFUL, HOLDS, estimates, steady
 from kohort.discovery.structure import NO_GAPS, Gaps, measure_gaps
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.feature import FeatureTable
@@ -35,6 +35,9 @@ KS = range(2, 13)
 RESAMPLES, LAST_RESAMPLES = 5, 20
 APART = 0.6
 """Mean depth of the valleys around the groups from which they count as separate."""
+
+GIVEN_UP_FOR_DETAIL = 0.05
+"""How much of the combined figure a finer cut of a spectrum may fall short of the best one."""
 
 DEEP = 2.3
 """A mode hidden inside a group counts where the saddle to it has less than a tenth of the density (e^-2.3)."""
@@ -199,12 +202,33 @@ def _decided(study: Study) -> Study:
     while (best := score(tried, gaps=False, least_share=max(0.03, 10 / n))) is not None:
         _recheck_fully(study, best)
         if best.jaccard is not None and steady(estimates(best.jaccard)):
-            return replace(study, best=best, verdict="spectrum")
+            return replace(study, best=_finest_that_holds(study, best), verdict="spectrum")
         best.note = "its groups change when re-checked"
     if study.k is None:
         return study
     usable = [t for t in tried if not t.empty] or list(tried)
     return replace(study, best=max(usable, key=lambda t: t.score or 0.0, default=None))
+
+
+def _finest_that_holds(study: Study, best: Tried) -> Tried:
+    """Among cuts of a spectrum that hold, more groups say more about customers: of the same family, the finest one.
+
+    It may fall behind the best figure a little; it must hold in the full re-check as the best one does.
+    """
+    within_reach = [
+        t
+        for t in study.tried
+        if t.model.algorithm == best.model.algorithm
+        and t.model.k > best.model.k
+        and not t.note
+        and t.stable >= HOLDS - 0.05
+        and (t.score or 0.0) >= (best.score or 0.0) - GIVEN_UP_FOR_DETAIL
+    ]
+    for t in sorted(within_reach, key=lambda t: -t.model.k):
+        _recheck_fully(study, t)
+        if t.jaccard is not None and steady(estimates(t.jaccard)):
+            return t
+    return best
 
 
 def _recheck_fully(study: Study, t: Tried) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -114,15 +114,27 @@ class Workspace:
 
     # -- data in ---------------------------------------------------------------------------------------------------
 
-    def propose(self, paths: Sequence[str | Path], *, kind: SourceKind | None = None) -> Proposal:
+    def propose(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        kind: SourceKind | None = None,
+        answers: Mapping[str, Any] | None = None,
+    ) -> Proposal:
         """How these files would be read, with examples to look at; nothing is stored.
+
+        Args:
+            paths: Files, folders, patterns.
+            kind: What a row is, where the files do not make it plain.
+            answers: What is settled beforehand: {"columns": {"customer": "user_id"}, "day_first": True}.
 
         Raises:
             NeedsAnswer: The files allow more than one reading.
         """
         from kohort.ingest import propose
 
-        return propose(paths, kind=kind, zone=self.zone, currency=self.currency)
+        taken = [m.name for m in self.config.sources]
+        return propose(paths, kind=kind, zone=self.zone, currency=self.currency, answers=answers, taken=taken)
 
     def stored_mapping(self, paths: Sequence[str | Path], *, kind: SourceKind | None = None) -> SourceMapping | None:
         """The mapping of `kohort.yaml` that these files fit, if there is one."""
