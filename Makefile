@@ -15,8 +15,8 @@ test: setup chromium  ## every test a laptop can run; what is skipped says why
 	$(RUN) pytest -q tests src --doctest-modules
 
 check: setup  ## under a minute: format, lint, types, unit tests, examples in docstrings
-	$(RUN) ruff format --check src tests bench
-	$(RUN) ruff check src tests bench
+	$(RUN) ruff format --check src tests bench scripts
+	$(RUN) ruff check src tests bench scripts
 	$(RUN) mypy
 	$(RUN) pytest -q tests/unit src --doctest-modules -m "not slow and not browser and not spark and not ci"
 

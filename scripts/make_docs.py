@@ -1,6 +1,6 @@
 """Make the generated parts of docs/ anew: tables of discovery worlds, screenshots of the demo.
 
-    python scripts/make_docs.py [worlds] [screenshots]
+python scripts/make_docs.py [worlds] [screenshots]
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def wait_for(url: str, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
-            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - our own server
+            urllib.request.urlopen(url, timeout=1).close()
             return
         except (urllib.error.URLError, OSError):
             if time.monotonic() > end:

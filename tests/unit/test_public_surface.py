@@ -7,7 +7,19 @@ import pytest
 
 import kohort
 
-HEAVY = {"numpy", "pandas", "pyarrow", "duckdb", "ibis", "sklearn", "scipy", "sqlalchemy", "fastapi", "deltalake", "rich"}
+HEAVY = {
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "duckdb",
+    "ibis",
+    "sklearn",
+    "scipy",
+    "sqlalchemy",
+    "fastapi",
+    "deltalake",
+    "rich",
+}
 
 
 @pytest.mark.parametrize("name", kohort.__all__)
