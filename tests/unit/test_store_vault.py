@@ -1,5 +1,6 @@
 """The vault: stable random pseudonyms, values sealed per person, forgetting that leaves nothing, one key to open it."""
 
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,24 @@ from kohort.store.vault import normalised
 def store(tmp_path: Path):
     with create_store(tmp_path / "ws", buckets=2) as opened:
         yield opened
+
+
+def test_a_workspace_is_this_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        create_store(tmp_path / "new", buckets=2).close()
+        with create_store(folder, buckets=2) as made:
+            made.vault.customers(["a"])
+            made.artefacts.save("kind", "one", {"a.bin": b"a"}, {})
+            inside = list(folder.iterdir())
+            loose = [p.name for p in (*inside, *folder.rglob("*.bin")) if p.stat().st_mode & 0o077]
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+    assert {p.name for p in inside} >= {"events", "ids", "models", "keys", "state.db", "vault.db", "vault.db-wal"}
+    assert loose == []
 
 
 def test_known_numbers_keep_their_pseudonyms_in_every_process(store) -> None:

@@ -18,7 +18,7 @@ def create_store(root: str | Path, *, buckets: int = 16) -> Store:
     """Makes a new, empty store in a folder and opens it.
 
     Args:
-        root: The workspace folder; made if missing.
+        root: The workspace folder; made if missing, for this user alone. So is everything in it but `kohort.yaml`.
         buckets: Into how many partitions customers are spread. More buckets = less memory for one; never changes.
 
     Raises:

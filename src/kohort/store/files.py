@@ -26,10 +26,26 @@ def flush_file(path: Path) -> None:
         os.close(fd)
 
 
-def write_whole(path: Path, *parts: bytes | memoryview, mode: int = 0o644) -> None:
-    """Writes a file through a temporary name, flushed: nobody ever sees half of it. The caller flushes the folder."""
+def private_folder(path: Path) -> None:
+    """Makes a folder that only this user can look into; one that is there already is left as it is."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def private_file(path: Path) -> None:
+    """Makes an empty file that only this user can read; one that is there already is left as it is.
+
+    SQLite gives its log and its index the rights of the database, so this is enough for all three.
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+
+
+def write_whole(path: Path, *parts: bytes | memoryview) -> None:
+    """Writes a file for this user alone through a temporary name, flushed: nobody ever sees half of it.
+
+    The caller flushes the folder.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
             for part in parts:

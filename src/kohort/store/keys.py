@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kohort.errors import Damaged, WrongUsage
-from kohort.store.files import flush_folder, write_whole
+from kohort.store.files import flush_folder, private_folder, write_whole
 
 ENV_KEY = "KOHORT_MASTER_KEY"
 ENV_KEY_FILE = "KOHORT_MASTER_KEY_FILE"
@@ -46,8 +46,8 @@ def master_key(root: Path, *, create: bool) -> MasterKey:
     outside = os.environ.get(ENV_KEY_FILE, "")
     path = Path(outside) if outside else root / "keys" / "master.key"
     if not path.exists() and create:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(path, secrets.token_hex(32).encode() + b"\n", mode=0o600)
+        private_folder(path.parent)
+        write_whole(path, secrets.token_hex(32).encode() + b"\n")
         flush_folder(path.parent)
     wrong = Damaged(
         "The master key file is missing or damaged.",

@@ -12,6 +12,7 @@ from typing import Self
 from kohort.errors import Damaged, KohortError, WrongUsage
 from kohort.store.artefacts import Artefacts
 from kohort.store.database import Database
+from kohort.store.files import private_file, private_folder
 from kohort.store.keys import MasterKey, master_key
 from kohort.store.lock import WriteLock
 from kohort.store.log import EventLog
@@ -79,14 +80,15 @@ def create(root: Path, *, buckets: int) -> Store:
     """See `kohort.store.create_store`."""
     if buckets < 1:
         raise WrongUsage("A workspace needs at least one customer bucket.")
-    root.mkdir(parents=True, exist_ok=True)
+    private_folder(root)
     lock = WriteLock(root / ".lock")
     with lock():
         if (root / "state.db").exists():
             raise WrongUsage("There is a store in this folder already.", hint="Open it instead.")
         for folder in ("events", "models", "ids"):
-            (root / folder).mkdir(exist_ok=True)
+            private_folder(root / folder)
         vault = Vault(root / "vault.db", master_key(root, create=True), create=not (root / "vault.db").exists())
+        private_file(root / "state.db")
         database = Database(root / "state.db")
         database.prepare()
         state = State(database, Quarantine(vault.quarantine, vault.release))

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kohort.errors import Busy, Damaged, KohortError, NotFound, WrongUsage
 from kohort.model.source import IDENTITY_KINDS
+from kohort.store.files import private_file
 from kohort.store.keys import MasterKey, seal, unseal
 from kohort.store.mark import Mark
 from kohort.store.people import People, check_identities, check_people, identity_digests, people_digests
@@ -74,6 +75,8 @@ class Vault:
         self._mark = Mark(path.with_suffix(".mark"))
         if not create and not path.exists():
             raise Damaged(f"{path.name} is missing.", hint="Restore it from a backup.")
+        if create:
+            private_file(path)
         self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._turn = threading.RLock()
         self._people: People | None = None
