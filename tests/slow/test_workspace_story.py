@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 
 import kohort
-from kohort.errors import NoWorkspace, NotEnough, NotFound, WrongUsage
+from kohort.errors import NotEnough, NotFound, NoWorkspace, WrongUsage
 
 pytestmark = pytest.mark.slow
 
