@@ -279,3 +279,49 @@ def test_every_keyword_of_duckdb_is_quoted() -> None:
     assert len(words) > 50
     assert all(quoted(word) == f'"{word}"' for (word,) in words)
     assert quoted("orders") == "orders"
+
+
+def readers(features: tuple[FeatureInfo, ...], columns: dict[str, np.ndarray]) -> tuple[FeatureTable, np.ndarray]:
+    """Two kinds of readers of a site, 200 each, who buy nothing."""
+    data = pa.table({name: values.astype(float) for name, values in columns.items()})
+    return FeatureTable(pa.array(np.arange(400)), data, features), np.repeat([0, 1], 200)
+
+
+def test_people_who_bought_nothing_are_no_buyers() -> None:
+    features = (
+        FeatureInfo("recency_days", "Days since last activity", unit="days", idea="recency"),
+        FeatureInfo("events_90d", "Events in 90 days", unit="events", idea="frequency"),
+        FeatureInfo("pause_days", "Days between active days", unit="days", idea="rhythm"),
+    )
+    rng = np.random.default_rng(4)
+    often = np.concatenate([rng.integers(15, 30, 200), np.ones(200)])
+    recency = np.concatenate([rng.uniform(1, 5, 200), rng.uniform(60, 80, 200)])
+    pause = np.concatenate([rng.uniform(2, 4, 200), rng.uniform(50, 60, 200)])
+    columns = {"recency_days": recency, "events_90d": often, "pause_days": pause}
+    table, labels = readers(features, columns)
+    segments = explain(table, grouping(table, labels)).segments
+    told = " ".join(f"{s.name} {s.description} {s.rule.text if s.rule else ''}" for s in segments)
+    for word in (
+        "buyer",
+        "order",
+        "spender",
+        "once",
+        "1 events",
+        "days between active at",
+        "days between active under",
+    ):
+        assert word not in told.lower()
+    assert "1 event in 90 days" in told
+
+
+@pytest.mark.parametrize(("seldom", "promised"), [(1, True), (0, False)])
+def test_one_is_once_only_where_the_first_time_is_counted(seldom: int, promised: bool) -> None:
+    features = (
+        FeatureInfo("frequency", "Frequency", unit="count", idea="frequency"),
+        FeatureInfo("score", "Score"),
+    )
+    rng = np.random.default_rng(4)
+    often = np.concatenate([np.full(200, 1 + seldom * 4), np.full(180, 1 - (1 - seldom)), np.ones(20)])
+    table, labels = readers(features, {"frequency": often, "score": rng.normal(size=400) + 5 * (often > 1)})
+    names = [s.name for s in explain(table, grouping(table, labels)).segments]
+    assert any("once" in name.lower() for name in names) is promised

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from kohort.discovery.explain.facts import Fact
-from kohort.discovery.explain.sentences import capital_first, lead, plain_label
+from kohort.discovery.explain.sentences import capital_first, lead, plain_label, windowed
 from kohort.model.feature import Idea
 
 Claim = str
@@ -76,6 +76,25 @@ TEMPLATES: tuple[tuple[str, tuple[Claim, ...], float], ...] = (
     ("Many returns", ("returning",), 0.2),
 )
 
+WITHOUT_ORDERS: Mapping[str, str] = {
+    "Recent first orders": "Came once, lately",
+    "One-off and quiet": "Came once, quiet since",
+    "One-off buyers": "Came once",
+    "Occasional buyers": "Seldom active",
+    "Recent repeat buyers": "Back lately",
+    "Recent buyers": "Active lately",
+    "Frequent buyers": "Very active",
+    "Repeat buyers": "Came back",
+    "Broad-range buyers": "Wide interests",
+    "Narrow-range buyers": "Narrow interests",
+    "Quick reorderers": "Short pauses",
+    "Slow reorderers": "Long pauses",
+}
+"""The same claims where nothing is known about orders or money: who reads or visits has bought nothing."""
+
+MOST_ZEROS = 0.05
+"""A count that is 0 for more customers than this does not count their first time, so 1 in it is not "once"."""
+
 _SIDES: Mapping[Claim, tuple[Idea, int]] = {
     "frequent": ("frequency", 1),
     "repeat": ("frequency", 1),
@@ -118,6 +137,8 @@ def holds(claim: Claim, facts: Sequence[Fact]) -> float | None:
     """How strongly a claim holds for a group; None where it does not hold."""
     if claim in ("once", "again", "overdue", "not low"):
         return _plain_claim(claim, facts)
+    if claim == "repeat" and not _counts_all(facts):
+        return None
     idea, side = _SIDES[claim]
     fact = lead(facts, idea)
     if fact is None or fact.side != side or not isinstance(fact.value, float):
@@ -139,8 +160,21 @@ def _plain_claim(claim: Claim, facts: Sequence[Fact]) -> float | None:
         return _overdue(facts)
     if claim == "again":
         return 0.3 if often.value >= 2 else None
-    once = often.value == 1 and often.column.whole and (often.at_typical or 0.0) >= ONCE_SHARE
+    once = often.value == 1 and often.column.whole and (often.at_typical or 0.0) >= ONCE_SHARE and _counts_all(facts)
     return 0.5 + min(abs(often.effect), 1.0) if once else None
+
+
+def _counts_all(facts: Sequence[Fact]) -> bool:
+    """Whether what says how often counts everything that a customer ever did."""
+    often = lead(facts, "frequency")
+    if often is None or windowed(often.column.info):
+        return False
+    return often.column.info.unit == "orders" or float((often.column.values == 0).mean()) <= MOST_ZEROS
+
+
+def _buying(facts: Sequence[Fact]) -> bool:
+    """Whether anything is known about orders or money."""
+    return any(f.column.info.unit in ("orders", "money") for f in facts)
 
 
 def _overdue(facts: Sequence[Fact]) -> float | None:
@@ -172,7 +206,8 @@ def candidates(per_group: Sequence[Sequence[Fact]]) -> list[list[Candidate]]:
             if all(c in told for c in claims):
                 lead_over = [told[c] / strongest[c] for c in claims if strongest[c]]
                 weight = head_start + sum(told[c] for c in claims)
-                found.append(Candidate(name, weight * sum(lead_over) / max(len(lead_over), 1)))
+                said = name if _buying(facts) else WITHOUT_ORDERS.get(name, name)
+                found.append(Candidate(said, weight * sum(lead_over) / max(len(lead_over), 1)))
         result.append(_with_qualifiers(found, facts))
     return result
 
@@ -219,7 +254,8 @@ def _qualifiers(facts: Sequence[Fact], words: tuple[str, str] = ("high", "low"))
     found = []
     for fact in facts:
         info = fact.column.info
-        if not fact.side or (info.idea in spoken and info.type == "number"):
+        named = info.idea in spoken and not (info.idea == "recency" and info.unit != "days")
+        if not fact.side or (named and info.type == "number"):
             continue
         if info.type == "text":
             found.append((_mostly(fact), min(abs(fact.effect), 2.0)))

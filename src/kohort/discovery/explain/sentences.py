@@ -17,8 +17,18 @@ _WINDOW = re.compile(r"\d|\b(this|past|recent|last (week|month|quarter|year))\b"
 def lead(facts: Sequence[Fact], idea: Idea) -> Fact | None:
     """The fact that speaks for an idea: the first one over all time, else the first one. None where there is none."""
     found = [f for f in facts if f.column.info.idea == idea and f.column.info.type == "number"]
-    whole_time = [f for f in found if not _WINDOW.search(f.column.info.label)]
+    whole_time = [f for f in found if not windowed(f.column.info)]
     return next(iter(whole_time or found), None)
+
+
+def windowed(info: FeatureInfo) -> bool:
+    """Whether a feature looks at a stretch of time only, so that 1 does not mean "once".
+
+    Example:
+        >>> windowed(FeatureInfo("o", "Orders in 12 months")), windowed(FeatureInfo("o", "Orders ever"))
+        (True, False)
+    """
+    return _WINDOW.search(info.label) is not None
 
 
 def lower_first(text: str) -> str:
@@ -41,7 +51,7 @@ def plain_label(info: FeatureInfo) -> str:
     Labels of several capitalised words are column titles, not names; single capital words inside stay.
     """
     label = re.sub(r"\s*[(\[].*?[)\]]", "", info.label or info.name).strip() or info.name
-    if info.unit == "days":
+    if info.unit == "days" and not label.lower().startswith("days"):
         label = re.sub(r"\s+days$", "", label, flags=re.IGNORECASE)  # the unit follows with every figure
     words = label.split()
     if len(words) > 1 and all(w[:1].isupper() and w[1:].islower() for w in words if w[:1].isalpha()):
@@ -93,9 +103,10 @@ def _how_often(facts: Sequence[Fact]) -> str:
     fact = lead(facts, "frequency")
     if fact is None or not isinstance(fact.value, float) or fact.column.info.unit not in ("orders", "count", "events"):
         return ""
-    window = _WINDOW.search(fact.column.info.label)
-    if window:
-        return f"have {number(fact.value)} {plain_label(fact.column.info)}"
+    if windowed(fact.column.info):
+        label = plain_label(fact.column.info)
+        label = re.sub(r"^(event|order|purchase|visit)s\b", r"\1", label) if fact.value == 1 else label
+        return f"have {'no' if fact.value == 0 else number(fact.value)} {label}"
     verb = "ordered" if fact.column.info.unit == "orders" or "order" in fact.column.info.name else "came"
     if fact.value == 1:
         return f"{verb} once"
@@ -133,7 +144,8 @@ def _when(facts: Sequence[Fact]) -> str:
     if fact is None or not isinstance(fact.value, float) or fact.column.info.unit != "days":
         return ""
     ago = f"{days(fact.value)} ago"
-    return ago if often is not None and often.value == 1 else f"the last time {ago}"
+    once = often is not None and often.value == 1 and not windowed(often.column.info)
+    return ago if once else f"the last time {ago}"
 
 
 def _compared(different: Sequence[Fact], currency: str) -> str:
