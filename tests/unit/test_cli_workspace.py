@@ -115,6 +115,19 @@ def test_features_are_written_by_ending(shop, tmp_path):
     assert call("features", "-w", shop, "--as-of", "soon").exit_code == 1
 
 
+def test_a_name_that_was_never_seen_is_told(shop):
+    file = shop / "kohort.yaml"
+    before = file.read_text()
+    assert machine("features", "-w", shop)["warnings"] == []
+    file.write_text(f"{before}features:\n  visits: {{count: events, event: pgae}}\n")
+    try:
+        told = call("features", "-w", shop, "--json")
+    finally:
+        file.write_text(before)
+    assert "pgae" in told.stderr
+    assert "pgae" in json.loads(told.stdout)["warnings"][0]
+
+
 def test_rejected_rows_are_listed_fixed_and_read_again(shop, tmp_path):
     listed = machine("rejected", "list", "-w", shop)
     assert {r["code"] for r in listed["rows"]} == {"bad_time"}

@@ -75,21 +75,21 @@ def health(door: Door, *, refresh: bool) -> Result:
 @click.option("--out", metavar="FILE", help="Write the table: .csv or .parquet.")
 def features(door: Door, *, as_of: str | None, out: str | None) -> Result:
     """Compute the features of every customer as they were at one moment."""
-    import pyarrow as pa
-
     from kohort.cli.files import check_ending, say_formulas, write_table
     from kohort.cli.pages import feature_list
 
     check_ending(out)
     with door.open() as ws, door.progress() as progress:
         found = ws.features(as_of=_moment(ws, as_of), progress=progress)
+    for note in found.notes:
+        door.note(f"Note: {note}")
     if out:
-        table = pa.table([found.ids, *found.data.columns], names=["customer_id", *found.data.column_names])
-        say_formulas(door.note, write_table(table, out))
+        say_formulas(door.note, write_table(found.to_arrow(), out))
     data = {
         "customers": len(found),
         "as_of": _iso(found.as_of),
         "features": [f.as_dict() for f in found.features],
+        "warnings": list(found.notes),
         "out": out,
     }
     return Result(data, lambda screen: feature_list(screen, found, out))

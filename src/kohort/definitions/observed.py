@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kohort.definitions.conditions import refs
 from kohort.definitions.defaults import DataProfile
@@ -21,6 +21,16 @@ def never_observed(definition: FeatureDefinition, profile: DataProfile) -> tuple
     events = set(_events(definition.measure)) - set(profile.events)
     columns = {c for c in _columns(definition.measure) if c.startswith(("p_", "t_")) and not profile.present.get(c)}
     return tuple(sorted(events | columns))
+
+
+def notes(definitions: Iterable[FeatureDefinition], profile: DataProfile) -> tuple[str, ...]:
+    """One sentence for each definition that needs what was never observed."""
+    unseen = ((d.name, never_observed(d, profile)) for d in definitions)
+    return tuple(
+        f"The feature {name} looks for {', '.join(names)}, which the data has never shown. Is it spelt right?"
+        for name, names in unseen
+        if names
+    )
 
 
 def _events(measure: Measure) -> Iterator[str]:

@@ -16,6 +16,7 @@ from kohort.store.files import private_file, private_folder
 from kohort.store.keys import MasterKey, master_key
 from kohort.store.lock import WriteLock
 from kohort.store.log import EventLog
+from kohort.store.sealed import Ledger
 from kohort.store.state import Quarantine, State
 from kohort.store.vault import Vault
 
@@ -46,6 +47,15 @@ class Store:
     def write_lock(self) -> AbstractContextManager[None]:
         """Other writers wait, and get `Busy` when it takes too long; readers never wait."""
         return self._lock()
+
+    def version(self) -> str:
+        """Another text whenever events, batches or rejected rows have changed: does an answer made from them still hold?
+
+        Reads a few counters and no file.
+        """
+        with self._database.read() as con:
+            counted = [Ledger(con).get(name) for name in ("log", "batch", "rejected_row")]
+        return "|".join(str(n) for pair in counted for n in pair)
 
     def verify(self) -> list[Problem]:
         """Reads everything there is and compares it with its digests; an empty list is a clean bill of health.

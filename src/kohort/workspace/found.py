@@ -74,8 +74,6 @@ class Found:
             load=assigner_from_bytes,
             data_version=ws.store.log.snapshot().version,
         )
-        adopted = ws.store.state.segmentation(name)
-        assert adopted is not None
         keep_people(ws, name, self.table)
         return movement
 
@@ -139,7 +137,13 @@ def latest(ws: Workspace) -> Found:
 
 def keep_people(ws: Workspace, name: str, table: FeatureTable) -> None:
     """Keep the features of an adopted segmentation's members as of their last run, for the pages that list them."""
-    ws.store.state.set(f"people.{name}", _save_people(ws, table, {}, {}, {}))
+    setting = f"people.{name}"
+    with ws.store.write_lock():
+        before = ws.store.state.get(setting)
+        now = _save_people(ws, table, {}, {}, {"of": name})
+        ws.store.state.set(setting, now)
+        if before not in (None, now):
+            ws.store.artefacts.delete(KIND, before)
 
 
 def people(ws: Workspace, name: str) -> tuple[pa.Table, tuple[FeatureInfo, ...]]:
@@ -148,6 +152,8 @@ def people(ws: Workspace, name: str) -> tuple[pa.Table, tuple[FeatureInfo, ...]]
     import pyarrow.parquet as pq
 
     artefact = ws.store.state.get("found")["artefact"] if not name else ws.store.state.get(f"people.{name}")
+    if artefact is None:  # adopting was interrupted at its last step
+        raise NotEnough("The customers of this segmentation are not kept yet.", hint=f"Run: kohort segments run {name}")
     files, manifest = ws.store.artefacts.load(KIND, artefact)
     table = pq.read_table(io.BytesIO(files[_PEOPLE]))
     infos = tuple(FeatureInfo(**f) for f in manifest["features"])
@@ -209,6 +215,7 @@ def _save_people(
 ) -> str:
     """Store everybody's features with what belongs to them; returns the artefact's id, a digest of the content."""
     import hashlib
+    import json
 
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -221,14 +228,10 @@ def _save_people(
     sink = io.BytesIO()
     pq.write_table(whole, sink, compression="zstd")
     body = sink.getvalue()
+    said = {**manifest, "as_of": table.as_of, "features": [f.as_dict() for f in table.features]}
     identity = hashlib.sha256(body)
-    for data in files.values():
+    for data in (*files.values(), json.dumps(said, sort_keys=True).encode()):
         identity.update(data)
     artefact = identity.hexdigest()[:24]
-    ws.store.artefacts.save(
-        KIND,
-        artefact,
-        {**files, _PEOPLE: body},
-        {**manifest, "as_of": table.as_of, "features": [f.as_dict() for f in table.features]},
-    )
+    ws.store.artefacts.save(KIND, artefact, {**files, _PEOPLE: body}, said)
     return artefact

@@ -53,22 +53,18 @@ def members_page(ws: Workspace, segment_id: str, cursor: int, limit: int) -> dic
     table, infos = people(ws, found.name)
     if found.name:
         rows = ws.store.state.memberships(found.name)
-        rows = rows.filter(pc.equal(rows.column("segment"), segment_id))
-        table = rows.join(table, keys="customer", right_keys="_customer", join_type="left outer")
-    else:
-        table = table.filter(pc.equal(table.column("_segment"), segment_id))
-        table = table.rename_columns(
-            [{"_customer": "customer", "_confidence": "confidence"}.get(c, c) for c in table.column_names]
-        )
-    table = table.sort_by([("confidence", "descending"), ("customer", "ascending")]).slice(cursor, limit + 1)
+        rows = rows.rename_columns([f"_{name}" for name in rows.column_names])  # no feature's name begins with _
+        table = rows.join(table, keys="_customer", join_type="left outer")
+    table = table.filter(pc.equal(table.column("_segment"), segment_id))
+    table = table.sort_by([("_confidence", "descending"), ("_customer", "ascending")]).slice(cursor, limit + 1)
     listed = table.slice(0, limit).to_pylist()
-    numbers = company_numbers(ws.store.vault, [row["customer"] for row in listed])
+    numbers = company_numbers(ws.store.vault, [row["_customer"] for row in listed])
     return {
         "rows": [
             {
                 "customer_id": number,
-                "since": None if row.get("since") is None else iso(row["since"]),
-                "confidence": row["confidence"],
+                "since": None if row.get("_since") is None else iso(row["_since"]),
+                "confidence": row["_confidence"],
                 "features": {f.name: row.get(f.name) for f in infos},
             }
             for number, row in zip(numbers, listed, strict=True)

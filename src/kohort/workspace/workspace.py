@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kohort import __version__
 from kohort.errors import Busy, NotEnough, NoWorkspace, WrongUsage
 from kohort.model.clock import parse_instant
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
+from kohort.workspace.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,10 +42,10 @@ class Workspace:
     processes may have it open, and writers take turns.
     """
 
-    def __init__(self, root: Path, config: WorkspaceConfig, store: Store) -> None:
+    def __init__(self, root: Path, settings: Settings, store: Store) -> None:
         self.root = root
-        self.config = config
         self.store = store
+        self._settings = settings
 
     @classmethod
     def open(cls, path: str | Path = ".") -> Workspace:
@@ -52,10 +53,11 @@ class Workspace:
         root = Path(path)
         if not (root / CONFIG_FILE).is_file():
             raise NoWorkspace(f"There is no workspace in {str(path)!r}.", hint=f"Make one with: kohort init -w {path}")
-        from kohort.definitions.workspace_file import load
         from kohort.store import open_store
 
-        return cls(root, load(root / CONFIG_FILE), open_store(root))
+        settings = Settings(root / CONFIG_FILE)
+        settings.now()  # a mistake in it is said before anything is opened
+        return cls(root, settings, open_store(root))
 
     @classmethod
     def create(
@@ -80,7 +82,7 @@ class Workspace:
         config = parse(write(wanted))  # the same checks as for a file that a person wrote, before anything is made
         store = create_store(root, buckets=config.buckets)
         save(config, root / CONFIG_FILE)
-        return cls(root, config, store)
+        return cls(root, Settings(root / CONFIG_FILE), store)
 
     def close(self) -> None:
         """Let go of the databases."""
@@ -91,6 +93,11 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def config(self) -> WorkspaceConfig:
+        """What `kohort.yaml` says now: a person or another process may have changed it since it was opened."""
+        return self._settings.now()
 
     @property
     def name(self) -> str:
@@ -145,8 +152,13 @@ class Workspace:
 
     def confirm(self, mapping: SourceMapping) -> None:
         """Keep a mapping in `kohort.yaml`, in place of an earlier one of that name."""
-        others = tuple(m for m in self.config.sources if m.name != mapping.name)
-        self._write_config(replace(self.config, sources=(*others, mapping)))
+
+        def confirmed(config: WorkspaceConfig) -> WorkspaceConfig:
+            others = tuple(m for m in config.sources if m.name != mapping.name)
+            return replace(config, sources=(*others, mapping))
+
+        with self.store.write_lock():
+            self._settings.change(confirmed)
 
     def ingest(
         self,
@@ -276,18 +288,21 @@ class Workspace:
     ) -> FeatureTable:
         """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's."""
         from kohort.definitions.defaults import value_definition
+        from kohort.definitions.observed import notes
         from kohort.engines.evaluate import features
 
         contents = self._profile()
-        return features(
+        wanted = definitions if definitions is not None else self._definitions(contents)
+        table = features(
             self.store.log.snapshot(),
-            definitions if definitions is not None else self._definitions(contents),
+            wanted,
             as_of=as_of if isinstance(as_of, int) else self.as_of(as_of),
             zone=self.zone,
             currency=self.currency,
             value=value_definition(contents),
             progress=progress,
         )
+        return replace(table, notes=notes(wanted, contents))
 
     def _definitions(self, contents: DataProfile) -> tuple[FeatureDefinition, ...]:
         """The definitions of `kohort.yaml`, or a good default set for what the data contains."""
@@ -423,7 +438,9 @@ class Workspace:
     def pin_definitions(self) -> None:
         """Write the default features that are in use into `kohort.yaml`, so that they are seen, edited and kept."""
         if not self.config.features:
-            self._write_config(replace(self.config, features=self._definitions(self._profile())))
+            used = self._definitions(self._profile())
+            with self.store.write_lock():
+                self._settings.change(lambda config: config if config.features else replace(config, features=used))
 
     @property
     def threads(self) -> int:
@@ -440,11 +457,9 @@ class Workspace:
 
     # -- kept answers ----------------------------------------------------------------------------------------------
 
-    def _kept(self, name: str, look: Any, *, refresh: bool = False) -> Any:
-        """The kept answer to a question, or a new one where the data or the definitions have changed since."""
-        from kohort.definitions.workspace_file import write
-
-        stamp = f"{self.store.log.snapshot().version}|{hash_text(write(self.config))}"
+    def _kept(self, name: str, look: Callable[[], Any], *, refresh: bool = False) -> Any:
+        """The kept answer to a question, or a new one where the data, the settings or Kohort itself changed since."""
+        stamp = f"{__version__}|{self.store.version()}|{self._settings.stamp()}"
         kept = self.store.state.get(f"kept.{name}")
         if kept is not None and kept["stamp"] == stamp and not refresh:
             return kept["answer"]
@@ -453,15 +468,3 @@ class Workspace:
         with suppress(Busy):
             self.store.state.set(f"kept.{name}", {"stamp": stamp, "answer": answer})
         return answer
-
-    def _write_config(self, config: WorkspaceConfig) -> None:
-        from kohort.definitions.workspace_file import save
-
-        with self.store.write_lock():
-            save(config, self.root / CONFIG_FILE)
-        self.config = config
-
-
-def hash_text(text: str) -> str:
-    """A short digest, to see whether a text has changed."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
