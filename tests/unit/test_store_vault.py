@@ -68,6 +68,15 @@ def test_many_and_few_take_the_same_way_back(store) -> None:
         assert other.vault.refs([123]) == [None]
 
 
+def test_numbers_that_are_identifiers_themselves_are_not_for_showing(store) -> None:
+    numbers = ["ann@x.org", "+45 12 34 56 78", "Bo Ek", "K1", "17850", "eve@x.org"]
+    keys = store.vault.customers(numbers)
+    for kind, place in (("email", 0), ("phone", 1), ("name", 2), ("name", 3)):
+        store.vault.seal([keys[place]], kind, [f" {numbers[place].upper()} " if place < 3 else "Kim"])
+    assert store.vault.numbers([*keys, 7]) == [None, None, None, "K1", "17850", "eve@x.org", None]
+    assert store.vault.refs(keys) == numbers
+
+
 def test_threads_and_processes_agree(store) -> None:
     numbers = [f"n{i}" for i in range(400)]
     with open_store(store.root) as other, ThreadPoolExecutor(6) as pool:

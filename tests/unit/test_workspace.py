@@ -14,6 +14,7 @@ from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.segmentation import Segment, Segmentation, Structure
 from kohort.model.source import SourceMapping
 from kohort.workspace.found import KIND, keep_people
+from kohort.workspace.people import short_code
 
 ORDERS = """order,customer,date,product,quantity,price
 1,K1,2024-01-02,mug,2,1.50
@@ -78,6 +79,16 @@ def test_a_name_never_seen_is_said(ws):
     (note,) = ws.features().notes
     assert "visits" in note
     assert "pgae" in note
+
+
+def test_a_customer_number_that_is_an_identifier_is_not_shown(ws, tmp_path):
+    (tmp_path / "mail.csv").write_text(
+        "order,email,date,product,quantity,price\n9,Ann@example.org,2024-01-05,mug,1,1.5\n"
+    )
+    ws.ingest(tmp_path / "mail.csv")
+    ann = ws.store.vault.find("email", "ann@example.org")
+    shown = ws.features().ids.to_pylist()
+    assert set(shown) == {"K1", "K2", short_code(ann)}
 
 
 @pytest.fixture
