@@ -42,6 +42,11 @@ def test_lines_and_what_they_are(code: str | None, name: str | None, kind: str) 
     assert controls.line_kind(code, name) == kind
 
 
+@pytest.mark.parametrize(("code", "kind"), [("B", "goods"), ("M", "goods"), ("C2", "goods"), ("POST", "postage")])
+def test_a_short_code_is_goods_where_a_source_has_no_descriptions(code: str, kind: str) -> None:
+    assert controls.line_kind(code, None, named=False) == kind
+
+
 @pytest.mark.parametrize(
     ("name", "note"),
     [

@@ -166,6 +166,12 @@ def test_rejected_rows_of_the_same_file_are_listed_once(tmp_path: Path) -> None:
     assert len(store.state.rejected()) == 3
 
 
+def test_an_export_of_rejected_rows_is_for_this_user_alone(tmp_path: Path) -> None:
+    _, store = ingest(put(tmp_path, HEAD + "1,c,never,p,n,1,1\n"), ORDERS)
+    assert export_rejected(tmp_path / "out.csv", store=store) == 1
+    assert (tmp_path / "out.csv").stat().st_mode & 0o077 == 0
+
+
 def test_fixing_rejected_rows_loses_and_doubles_nothing(tmp_path: Path) -> None:
     path = put(tmp_path, HEAD + "1,c,never,p,n,1,1\n2,c,2024-01-01,p,n,x,1\n3,c,2024-01-01,p,n,1,1\n4,c\n")
     _, store = ingest(path, ORDERS)
@@ -319,6 +325,15 @@ def test_kinds_of_line_come_from_the_table_a_column_or_the_shop(tmp_path: Path) 
     report, store = ingest(put(tmp_path, text), stated)
     assert [e["line_kind"] for e in store.log.events()] == ["goods", "postage"]
     assert report.batches[0].reasons == {"unknown_line_kind": 1}
+
+
+def test_a_source_without_descriptions_sells_goods_with_short_codes(tmp_path: Path) -> None:
+    text = HEAD + "1,c,2024-01-01,B,,1,5\n1,c,2024-01-01,M,,1,2\n1,c,2024-01-01,POST,,1,2\n"
+    bare = SourceMapping("o", "orders", {r: c for r, c in ORDERS.columns.items() if c != "name"}, time_format="iso")
+    _, store = ingest(put(tmp_path, text), bare)
+    assert [e["line_kind"] for e in store.log.events()] == ["goods", "goods", "postage"]
+    _, store = ingest(put(tmp_path, text), ORDERS)
+    assert [e["line_kind"] for e in store.log.events()] == ["bad_debt", "manual", "postage"]
 
 
 def test_foreign_money_is_converted_at_the_last_known_rate(tmp_path: Path) -> None:

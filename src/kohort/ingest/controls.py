@@ -29,7 +29,8 @@ class Rule:
         kind: One of LINE_KINDS.
         code: Pattern that the whole product code matches, upper case.
         name: Pattern that the whole description matches, lower case.
-        both: The code alone is not enough: the description, where there is one, must match too.
+        both: The code alone is not enough: the description must match too. A line without one passes where its source has
+            descriptions at all; where it has none, a short code is just a code of the shop's own.
     """
 
     kind: str
@@ -37,10 +38,10 @@ class Rule:
     name: str = ""
     both: bool = False
 
-    def applies(self, code: str, name: str) -> bool:
+    def applies(self, code: str, name: str, *, named: bool = True) -> bool:
         by_code = bool(self.code) and _pattern(self.code).fullmatch(code) is not None
         if self.both:
-            return by_code and (not name or _pattern(self.name).fullmatch(name) is not None)
+            return named and by_code and (not name or _pattern(self.name).fullmatch(name) is not None)
         return by_code or (bool(self.name) and _pattern(self.name).fullmatch(name) is not None)
 
 
@@ -115,8 +116,13 @@ def tidy(name: str | None) -> str | None:
     return " ".join(name.split()) if name else None
 
 
-def line_kind(code: str | None, name: str | None, overrides: Mapping[str, str] | None = None) -> str:
+def line_kind(
+    code: str | None, name: str | None, overrides: Mapping[str, str] | None = None, *, named: bool = True
+) -> str:
     """What a line with this product code and description is about, whatever its amount and customer.
+
+    Args:
+        named: Whether lines of this source have descriptions.
 
     Example:
         >>> line_kind("POST", "POSTAGE"), line_kind("22077", "CARRIAGE CLOCK"), line_kind("M", None)
@@ -125,7 +131,7 @@ def line_kind(code: str | None, name: str | None, overrides: Mapping[str, str] |
     if overrides and code is not None and code in overrides:
         return overrides[code]
     upper, lower = (code or "").strip().upper(), (tidy(name) or "").lower()
-    return next((rule.kind for rule in RULES if rule.applies(upper, lower)), "goods")
+    return next((rule.kind for rule in RULES if rule.applies(upper, lower, named=named)), "goods")
 
 
 def check_overrides(overrides: Mapping[str, str]) -> dict[str, str]:

@@ -174,9 +174,10 @@ class EventMaker:
         key = (code, name)
         if key not in self._kinds:
             # What the code says, or the shop says of it, holds also where the description reads like a note.
-            told = code in self._overrides or controls.line_kind(code, None) != "goods"
+            named = "product_name" in self.mapping.columns
+            told = code in self._overrides or controls.line_kind(code, None, named=named) != "goods"
             note = not told and controls.is_note(controls.tidy(name))
-            self._kinds[key] = (controls.line_kind(code, name, self._overrides), note)
+            self._kinds[key] = (controls.line_kind(code, name, self._overrides, named=named), note)
         return self._kinds[key]
 
     def _money(self, typed: pa.Table, day: np.ndarray) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,14 @@ def export_rejected(path: str | Path, *, store: Any, source: str | None = None) 
     """Write the rejected rows that wait to a CSV (UTF-8, comma) and say how many.
 
     The first columns tell where each row was and why it was rejected; then follow the file's own columns, in which it can
-    be fixed. The file holds the rows as they were, direct identifiers included: keep it as safe as the source.
+    be fixed. The file holds the rows as they were, direct identifiers included: a new one is for this user alone; keep it
+    as safe as the source.
     """
     rows = rejected_rows(store, source=source, limit=_MOST)
     names = list(dict.fromkeys(name for row in rows for name in row.raw))
     target = Path(path)
     try:
-        with target.open("w", encoding="utf-8", newline="") as out:
+        with open(target, "w", encoding="utf-8", newline="", opener=_private) as out:
             writer = csv.writer(out)
             writer.writerow([*ABOUT, *names])
             for row in rows:
@@ -51,6 +53,10 @@ def export_rejected(path: str | Path, *, store: Any, source: str | None = None) 
     except OSError as error:
         raise BadInput("The file cannot be written.", place=target.name, hint=error.strerror or "") from error
     return len(rows)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def retry_rejected(
