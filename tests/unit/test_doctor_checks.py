@@ -19,7 +19,7 @@ from kohort.health.checks import Case, Examination, examine
 from kohort.health.doctor import repair, run_checks
 from kohort.model.clock import DAY_US, HOUR_US, iso
 from kohort.model.segmentation import Segmentation, Structure
-from kohort.model.source import RejectedRow
+from kohort.model.source import BatchReport, RejectedRow
 from kohort.store import create_store, open_store
 
 NOW = time.time_ns() // 1_000
@@ -153,6 +153,15 @@ def test_time_breaks_things_too(shop):
     assert "unfinished_batches" in failed(shop, NOW + 2 * HOUR_US)
     assert "not_from_the_future" in failed(shop, NOW - 3 * DAY_US)
     assert "clock" in failed(shop, 0)
+
+
+def test_a_file_that_was_read_again_is_not_half_read(shop):
+    with open_store(shop) as store:
+        for file in ("other.csv", "visits.csv"):
+            batch = store.state.begin_batch("visits", file)
+            store.state.finish_batch(BatchReport("visits", file, batch, 0, 0, 0, 0))
+            late = run_checks(shop, now=time.time_ns() // 1_000 + 2 * HOUR_US)
+            assert ("unfinished_batches" in {c.code for c in late if not c.ok}) == (file == "other.csv")
 
 
 def test_an_empty_workspace_says_so(tmp_path):

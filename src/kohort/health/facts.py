@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-DAY_US = 86_400_000_000
+from kohort.model.clock import DAY_US
+
 SAMPLE_ROWS = 5
 STALE_DAYS = 365
 ABSURD_QUANTITY = 500  # times the product's typical quantity

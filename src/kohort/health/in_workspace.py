@@ -204,9 +204,13 @@ def hot_log(case: Case, most: int = HOT_ROWS) -> str | None:
 
 
 def unfinished(case: Case) -> str | None:
-    """Files whose reading was begun and not ended, by a process that is gone."""
-    since = case.now - INTERRUPTED_AFTER_US
-    n = _sqlite(case.root / "state.db", f"SELECT count(*) FROM batch WHERE status = 'running' AND started_us < {since}")
+    """Files whose reading was begun and not ended, by a process that is gone, and that were not read again since."""
+    n = _sqlite(
+        case.root / "state.db",
+        f"""SELECT count(DISTINCT source || char(31) || file) FROM batch AS b
+            WHERE status = 'running' AND started_us < {case.now - INTERRUPTED_AFTER_US} AND NOT EXISTS (
+              SELECT 1 FROM batch WHERE status = 'done' AND source = b.source AND file = b.file AND id > b.id)""",
+    )
     return None if n is None else f"The reading of {n} files was interrupted." if n else ""
 
 
