@@ -26,7 +26,9 @@ def short_code(key: int) -> str:
 
 def company_numbers(vault: Vault, keys: Sequence[int] | np.ndarray) -> list[str]:
     """The company's own customer number of each pseudonym, in order; a short code where there is none to show."""
-    return [ref if ref is not None else short_code(int(key)) for key, ref in zip(keys, vault.numbers(keys), strict=True)]
+    return [
+        ref if ref is not None else short_code(int(key)) for key, ref in zip(keys, vault.numbers(keys), strict=True)
+    ]
 
 
 def with_company_numbers(found: Segmentation, vault: Vault) -> Segmentation:
