@@ -199,6 +199,19 @@ def test_at_an_earlier_moment_later_events_are_unknown(tmp_path):
     assert {f.code for f in early.findings} == {"already_known", "rejected_rows"}
 
 
+def test_a_rejected_row_that_was_read_twice_waits_once_and_a_corrected_one_no_longer(tmp_path):
+    with create_store(tmp_path) as store:
+        fill(store, WORLD)
+        batch = store.state.begin_batch("orders", "orders.csv")
+        store.state.finish_batch(BatchReport("orders", "orders.csv", batch, 5, 0, 4, 1, {"bad_time": 1}, ()))
+        waiting = finding(report(store, zone="UTC", currency="GBP", controls={}), "rejected_rows")
+        assert (waiting.rows, len(waiting.sample)) == (1, 1)
+        assert waiting.text == f"1 of {len(WORLD) + 1} rows of orders could not be used: 1 bad time."
+        store.state.mark_retried([row.id for row in store.state.rejected()])
+        codes = {f.code for f in report(store, zone="UTC", currency="GBP", controls={}).findings}
+    assert "rejected_rows" not in codes
+
+
 def test_an_empty_workspace_has_a_report(tmp_path):
     with create_store(tmp_path) as store:
         empty = report(store, zone="UTC", currency="EUR", controls={})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from kohort.health.facts import ABSURD_PRICE, ABSURD_QUANTITY, DAY_US, STALE_DAYS, Count, Facts, Row
+from kohort.health.facts import ABSURD_PRICE, ABSURD_QUANTITY, STALE_DAYS, Count, Facts, Row
 from kohort.health.returns import ReturnFacts
 from kohort.health.spelling import Variants, odd_countries, variants
-from kohort.model.clock import iso
+from kohort.model.clock import DAY_US, iso, parse_instant
 from kohort.model.event import QUANTITY_SCALE
 from kohort.model.health import Finding, Severity, SourceHealth
 from kohort.model.source import BatchReport, RejectedRow
@@ -185,14 +186,21 @@ def duplicates(facts: Facts, money: Money, batches: Sequence[BatchReport]) -> It
         )
 
 
-def rejected(batches: Sequence[BatchReport], waiting: Sequence[RejectedRow]) -> Iterator[Finding]:
-    for source, rows in _by_source(batches, "rejected"):
-        read = sum(b.read for b in batches if b.source == source)
-        reasons: dict[str, int] = {}
+def rejected(
+    batches: Sequence[BatchReport],
+    waiting: Sequence[RejectedRow],
+    counts: Mapping[tuple[str, str], int] | None = None,
+) -> Iterator[Finding]:
+    """Rows that could not be used. With `counts` ((source, code) → rows), only those that still wait: a row that was read
+    twice waits once, and one that was corrected no longer does."""
+    found = Counter(counts or {})
+    if counts is None:
         for b in batches:
-            if b.source == source:
-                for code, n in b.reasons.items():
-                    reasons[code] = reasons.get(code, 0) + n
+            found.update({(b.source, code): n for code, n in b.reasons.items()})
+    for source in dict.fromkeys(source for source, _ in found):
+        reasons = {code: n for (name, code), n in found.items() if name == source}
+        rows = sum(reasons.values())
+        read = sum(b.stored for b in batches if b.source == source) + rows
         listed = ", ".join(
             f"{n:,} {code.replace('_', ' ')}" for code, n in sorted(reasons.items(), key=lambda x: -x[1])
         )
@@ -358,7 +366,7 @@ def times(facts: Facts, sources: Sequence[SourceHealth], as_of: int) -> Iterator
             sample=tuple({"from": _day(a), "to": _day(b), "days": b - a - 1} for a, b in longest),
         )
     for s in sources:
-        if s.last and (behind := (as_of - _micros(s.last)) // DAY_US) > 31:
+        if s.last and (behind := (as_of - parse_instant(s.last)) // DAY_US) > 31:
             yield Finding(
                 "stale_source",
                 "warning",
@@ -442,9 +450,3 @@ def _whole(number: float) -> int | float:
 
 def _day(days: int) -> str:
     return iso(days * DAY_US)[:10]
-
-
-def _micros(text: str) -> int:
-    from kohort.model.clock import parse_instant
-
-    return parse_instant(text)
