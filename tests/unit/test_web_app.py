@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import kohort
 from kohort.errors import Busy, Damaged
 from kohort.web.app import HEADERS, PAGE_SIZE, create
 
@@ -26,7 +27,7 @@ class Client:
 
     def request(self, method: str, path: str, *, server: str = "kohort", host: str | None = None) -> httpx.Response:
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(self.app)
             async with httpx.AsyncClient(transport=transport, base_url=f"http://{server}") as client:
                 return await client.request(method, path, headers={"Host": host} if host else {})
 
@@ -67,13 +68,26 @@ def test_every_answer_is_protected(client, path):
     assert {name: headers.get(name) for name in HEADERS} == HEADERS
 
 
-def test_an_unexpected_error_is_protected_and_silent():
+def test_an_unexpected_error_is_protected_and_silent_in_the_log_too(caplog):
     answer = Client(Broken(RuntimeError("secret 4711"))).get("/segments")
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.text
     assert "4711" not in answer.text
     assert "Traceback" not in answer.text
+    assert "RuntimeError at '/segments'" in caplog.text
+    assert "test_web_app.py:" in caplog.text
+    assert "4711" not in caplog.text
     assert answer.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
+
+
+def test_a_mistake_in_the_settings_is_said_on_the_page(tmp_path):
+    with kohort.create(tmp_path / "shop") as ws:
+        client = Client(ws)
+        assert client.get("/").status_code == 200
+        (ws.root / "kohort.yaml").write_text("name: Shop\ncolour: red\n")
+        answer = client.get("/")
+    assert answer.status_code == 503
+    assert "colour" in answer.text
 
 
 @pytest.mark.parametrize("error", [Busy("Another process is writing.", hint="Try again."), Damaged("A file is bad.")])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
@@ -75,6 +77,7 @@ def create(source: Source | None = None) -> FastAPI:
     app.state.source = source
     app.state.counts = Counts()
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(Unforeseen, page=partial(_problem, source))
     app.add_middleware(Protected)
     app.add_middleware(Counted, counts=app.state.counts)
     _pages(app, source, read)
@@ -87,6 +90,36 @@ def _open(folder: str) -> Source:
     from kohort.workspace.workspace import Workspace
 
     return Workspace.open(folder)
+
+
+class Unforeseen:
+    """Ends an error that nobody foresaw: a page for the reader; its kind and its places in our code for the log.
+
+    Its message and the usual traceback stay out: both can repeat values. A server would log them, so it never sees it.
+    """
+
+    def __init__(self, app: ASGIApp, page: Callable[..., Response]) -> None:
+        self.app = app
+        self.page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)[-3:]
+            places = ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames)
+            log.error("page failed: %s at %r (%s)", type(error).__name__, scope.get("path", ""), places)
+            if not begun:
+                text = "Your data is safe. The other pages still work."
+                answer = self.page("Something went wrong here", text, "The log says where.", 500)
+                await answer(scope, receive, noted)
 
 
 class Protected:
@@ -249,13 +282,17 @@ def _machines(app: FastAPI, source: Source) -> None:
         return PlainTextResponse(app.state.counts.as_text(), media_type="text/plain; version=0.0.4")
 
 
-def _problems(app: FastAPI, source: Source) -> None:
-    """Errors in plain words. A reader never sees a trace; the log does, without values."""
-
-    def page(title: str, text: str, hint: str, status: int) -> HTMLResponse:
+def _problem(source: Source, title: str, text: str, hint: str, status: int) -> HTMLResponse:
+    try:
         shell = pages.Shell(source.name, source.is_demo)
-        # An unexpected error is answered outside the middleware, so the headers are given here as well.
-        return HTMLResponse(pages.problem(shell, title, text, hint), status, headers=HEADERS)
+    except KohortError:  # kohort.yaml itself is what is wrong
+        shell = pages.Shell("")
+    return HTMLResponse(pages.problem(shell, title, text, hint), status)
+
+
+def _problems(app: FastAPI, source: Source) -> None:
+    """Errors in plain words. What nobody foresaw is the business of `Unforeseen`."""
+    page = partial(_problem, source)
 
     @app.exception_handler(HTTPException)
     async def missing(request: Request, error: HTTPException) -> Response:
@@ -272,10 +309,3 @@ def _problems(app: FastAPI, source: Source) -> None:
         status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, WrongUsage) else 503
         title = "We cannot find that" if status == 404 else "We cannot show this right now"
         return page(title, error.message, error.hint, status)
-
-    @app.exception_handler(Exception)
-    async def unknown(request: Request, error: Exception) -> Response:
-        log.error("page failed: %s at %s", type(error).__name__, request.scope.get("path", ""))
-        return page(
-            "Something went wrong here", "Your data is safe. The other pages still work.", "The log says more.", 500
-        )
