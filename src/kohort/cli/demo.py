@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 
 from kohort.errors import WrongUsage
 from kohort.model.progress import Progress
+from kohort.workspace.workspace import DEMO_MARK
 
 if TYPE_CHECKING:
     from kohort.model.segmentation import Segmentation
-    from kohort.workspace.workspace import Workspace
 
 FILES = ("year_2009_2010.parquet", "year_2010_2011.parquet")
 SHOP = "Online gift shop (demo)"
-MARK = ".kohort-demo"
-"""Says that a folder was made by `kohort demo`, so that the next one may make it anew."""
 
 
 def make_demo(folder: Path, name: str, *, progress: Progress) -> tuple[int, Segmentation]:
@@ -36,9 +34,9 @@ def make_demo(folder: Path, name: str, *, progress: Progress) -> tuple[int, Segm
 
     _clear(folder)
     with kohort.create(folder, name=SHOP, timezone="Europe/London", currency="GBP") as ws:
-        (folder / MARK).write_text("Made by `kohort demo`, which may replace this folder.\n", encoding="utf-8")
+        (folder / DEMO_MARK).write_text("Made by `kohort demo`, which may replace this folder.\n", encoding="utf-8")
         with bundled() as paths:
-            rows = _ingest(ws, paths, progress)
+            rows = ws.ingest(*paths, progress=progress).read
         found = ws.discover(progress=progress)
         found.adopt(name)
         return rows, ws.segmentation(name) or found.segmentation
@@ -52,16 +50,12 @@ def bundled() -> Iterator[list[Path]]:
         yield [first, second]
 
 
-def _ingest(ws: Workspace, paths: list[Path], progress: Progress) -> int:
-    return ws.ingest(*paths, progress=progress).read
-
-
 def _clear(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir() or folder.is_symlink():
         raise WrongUsage(f"{folder.name!r} is not a folder.", hint="Choose another one with --dir.")
-    if (folder / MARK).is_file():
+    if (folder / DEMO_MARK).is_file():
         shutil.rmtree(folder)
     elif any(folder.iterdir()):
         raise WrongUsage(

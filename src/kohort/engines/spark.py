@@ -13,7 +13,7 @@ from kohort.compile import compile_features, to_sql
 from kohort.definitions.features import FeatureDefinition
 from kohort.engines.duck import threads_setting
 from kohort.engines.evaluate import as_table, named_value, too_large
-from kohort.errors import MissingExtra
+from kohort.errors import KohortError, MissingExtra
 from kohort.model.event import event_schema
 from kohort.model.feature import FeatureTable
 from kohort.model.snapshot import Snapshot
@@ -26,14 +26,15 @@ def session(*, threads: int | None = None, memory: str = "1g") -> SparkSession:
     """A Spark session on this machine; the running one where there is one already.
 
     Raises:
-        MissingExtra: PySpark or Java is not installed.
+        MissingExtra: PySpark is not installed.
+        KohortError: Java is not installed.
     """
     try:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise MissingExtra("spark", "Running on Spark") from error
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
-        raise MissingExtra("spark", "Running on Spark (with Java 17 on the path)")
+        raise KohortError("Spark needs Java, and there is none.", hint="Install Java 17 and put it on the path.")
     cores = threads_setting(threads)
     settings = {
         # Nothing listens beyond this machine, and no page is served.
@@ -96,7 +97,7 @@ def features(
     """As `kohort.engines.evaluate.features`, on Spark. Same arguments, same values to the last bit.
 
     Raises:
-        MissingExtra: PySpark or Java is not installed.
+        MissingExtra: PySpark is not installed. (KohortError: Java is not.)
         RefusedDefinition: A definition does not fit the columns of the log.
         BadInput: A sum leaves 64 bits.
     """

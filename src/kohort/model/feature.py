@@ -36,7 +36,7 @@ class FeatureInfo:
     Attributes:
         name: Column name, a valid identifier: `recency_days`.
         label: Plain words for a marketer: "Days since last order".
-        type: number, text or flag. Numbers are float64 with NaN for missing; money is in major units (pounds).
+        type: number, text or flag. Numbers are float64, null where missing; money is in major units (pounds).
         unit: Unit of the value.
         idea: What it is about.
         definition: Canonical text of the definition, or the column's origin for a plain table.

@@ -1,1 +1,1 @@
-"""The shipped test kit: the naive evaluator, small worlds of customers, a settable clock."""
+"""The shipped test kit: the naive evaluator and small worlds of customers."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "kohort.yaml"
 DEMO_MARK = ".kohort-demo"
+"""Says that a folder was made by `kohort demo`, so that the next one may make it anew."""
 
 
 class Workspace:
