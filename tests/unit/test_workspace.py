@@ -50,7 +50,7 @@ def test_an_answer_is_kept_as_long_as_data_and_settings_are_the_same(ws):
     file.write_text(f"# a note\n{file.read_text()}")
     ws.summary()
     assert ws.store.state.get("kept.summary") == kept, "a remark changes nothing"
-    file.write_text(file.read_text().replace("currency: GBP", "currency: EUR"))
+    file.write_text(file.read_text().replace("currency: GBP", "currency: EUR  # since May"))
     assert ws.summary()["currency"] == "EUR"
     assert ws.store.state.get("kept.summary") != kept
 
