@@ -73,6 +73,8 @@ def test_segments_are_listed_shown_renamed_and_run(shop):
     assert "My favourites" in text
     assert "█" in text
     moved = machine("segments", "run", "Main", "-w", shop, "--as-of", "2023-12-31")
+    assert moved["as_of"] == "2023-12-31T23:59:59.999999Z"
+    assert moved["before"].endswith("Z")
     assert moved["entered"] + moved["moved"] + moved["stayed"] <= 1_200
     again = machine("segments", "adopt", "Second", "-w", shop)
     assert again["version"] >= 1

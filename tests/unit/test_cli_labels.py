@@ -54,3 +54,12 @@ def test_a_column_that_is_not_there_is_named(table):
     told = call("discover", "--table", table, "--labels", "Nope", "--json")
     assert told.exit_code == 1
     assert json.loads(told.stdout)["error"]["code"] == "not_found"
+
+
+def test_who_is_in_no_segment_has_no_confidence(tmp_path):
+    chance = np.random.default_rng(7)
+    rows = "".join(f"c{i},{x:.4f},{y:.4f},{z:.4f}\n" for i, (x, y, z) in enumerate(chance.normal(size=(400, 3))))
+    (tmp_path / "noise.csv").write_text(f"id,x,y,z\n{rows}")
+    assert call("discover", "--table", tmp_path / "noise.csv", "--out", tmp_path / "o.csv").exit_code == 3
+    written = list(csv.DictReader((tmp_path / "o.csv").open()))
+    assert {(r["segment"], r["confidence"]) for r in written} == {("", "")}

@@ -112,7 +112,7 @@ def test_features_are_written_by_ending(shop, tmp_path):
     with (tmp_path / "f.csv").open(newline="") as file:
         ids = {row["customer_id"] for row in csv.DictReader(file)}
     assert ids == {"'=1+1" if i == "=1+1" else i for i in table["customer_id"].to_pylist()}
-    assert call("features", "-w", shop, "--as-of", "soon").exit_code == 1
+    assert call("features", "-w", shop, "--as-of", "soon").exit_code == 2
 
 
 def test_a_name_that_was_never_seen_is_told(shop):
@@ -133,6 +133,8 @@ def test_rejected_rows_are_listed_fixed_and_read_again(shop, tmp_path):
     assert {r["code"] for r in listed["rows"]} == {"bad_time"}
     assert all("row" not in r for r in listed["rows"])
     assert "2024-02-30" in json.dumps(machine("rejected", "list", "-w", shop, "--values"))
+    few = machine("rejected", "list", "-w", shop, "--limit", "1")
+    assert (few["rejected"], len(few["rows"])) == (listed["rejected"], 1)
     out = tmp_path / "fix.csv"
     assert machine("rejected", "export", "-w", shop, "--out", out)["rows"] == listed["rejected"]
     out.write_text(out.read_text().replace("2024-02-30", "2024-02-28"))
@@ -140,6 +142,7 @@ def test_rejected_rows_are_listed_fixed_and_read_again(shop, tmp_path):
     assert retried["stored"] >= 1
     assert machine("rejected", "list", "-w", shop)["rejected"] == 0
     assert "No rejected rows" in call("rejected", "list", "-w", shop).stdout
+    assert "No rejected rows" in call("rejected", "export", "-w", shop, "--out", out).stdout
 
 
 def test_a_workspace_in_order_passes_the_doctor(shop):
@@ -167,6 +170,10 @@ def test_nothing_is_served_with_a_key_from_an_example(shop, monkeypatch):
     refused = machine("serve", "-w", shop, "--port", "0", code=1)["error"]
     assert refused["code"] == "cannot_serve"
     assert refused["hint"]
+
+
+def test_the_next_command_can_be_copied(tmp_path):
+    assert f"kohort ingest -w '{tmp_path}/my shop' YOUR-FILES" in call("init", tmp_path / "my shop").stdout
 
 
 def test_a_workspace_is_not_made_twice(shop):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from kohort.cli.door import Door, Result, command
+from kohort.cli.options import moment
 from kohort.cli.root import app
 from kohort.errors import NeedsAnswer
 
@@ -80,7 +82,7 @@ def features(door: Door, *, as_of: str | None, out: str | None) -> Result:
 
     check_ending(out)
     with door.open() as ws, door.progress() as progress:
-        found = ws.features(as_of=_moment(ws, as_of), progress=progress)
+        found = ws.features(as_of=moment(ws, as_of), progress=progress)
     for note in found.notes:
         door.note(f"Note: {note}")
     if out:
@@ -127,12 +129,13 @@ def listed(door: Door, *, limit: int, values: bool) -> Result:
 
     with door.open() as ws:
         rows = ws.rejected(limit=limit)
+        waiting = sum(ws.store.state.rejected_counts().values())
     shown = [
         {"source": r.source, "file": r.file, "line": r.line, "code": r.code, "reason": r.reason, "column": r.column}
         | ({"row": dict(r.raw)} if values else {})
         for r in rows
     ]
-    return Result({"rejected": len(shown), "rows": shown}, lambda screen: rejected_rows(screen, shown))
+    return Result({"rejected": waiting, "rows": shown}, lambda screen: rejected_rows(screen, shown, waiting))
 
 
 @command(rejected, "export", short_help="Write rejected rows to a CSV file, to fix them.")
@@ -140,11 +143,14 @@ def listed(door: Door, *, limit: int, values: bool) -> Result:
 def export(door: Door, *, out: str) -> Result:
     """Write all rejected rows, with what is wrong, to a CSV file that you can correct."""
     from kohort.cli.files import check_ending
+    from kohort.views.words import plural
 
     check_ending(out, (".csv",))
     with door.open() as ws:
         rows = ws.export_rejected(out)
-    text = f"{rows:,} rows written to {out}. Correct them there, then: kohort rejected retry {out}"
+    text = f"{plural(rows, 'row')} written to {out}. Correct there, then: kohort rejected retry {quote(out)}"
+    if not rows:
+        text = f"No rejected rows wait; {out} holds the column names only."
     return Result({"rows": rows, "out": out}, lambda screen: screen.line(text))
 
 
@@ -180,10 +186,6 @@ def _mapping(
     if not door.as_json:
         mapping_proposed(door.notes, proposal)
     return proposal.mapping
-
-
-def _moment(ws: Workspace, text: str | None) -> int | None:
-    return None if text is None else ws.as_of(text)
 
 
 def _iso(us: int | None) -> str | None:

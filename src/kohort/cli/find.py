@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kohort.cli.door import Door, Result, command
-from kohort.cli.options import PORT, GroupCount
+from kohort.cli.options import PORT, GroupCount, moment
 from kohort.cli.root import app
 from kohort.errors import WrongUsage
 from kohort.model.serving import SERVE_HOST, SERVE_PORT
@@ -101,9 +101,9 @@ def _discover_workspace(
     from kohort.workspace.people import company_numbers
 
     with door.open() as ws:
-        moment = None if as_of is None else ws.as_of(as_of)
+        when = moment(ws, as_of)
         with door.progress() as progress:
-            found = ws.discover(as_of=moment, progress=progress, **how)
+            found = ws.discover(as_of=when, progress=progress, **how)
         if adopt and found.segmentation.segments:
             found.adopt(adopt)
         if out and out.lower().endswith(".json"):
@@ -160,12 +160,14 @@ def _labels(found: Segmentation, groups: np.ndarray, segment_of: Sequence[str]) 
 
 
 def _write_people(door: Door, out: str, columns: dict[str, Any]) -> None:
+    import numpy as np
     import pyarrow as pa
 
     from kohort.cli.files import say_formulas, write_table
 
-    if columns["segment"].count(None) == len(columns["segment"]):
-        columns["segment"] = pa.nulls(len(columns["segment"]), pa.string())
+    left_out = [s is None for s in columns["segment"]]
+    columns["segment"] = pa.array(columns["segment"], pa.string())
+    columns["confidence"] = pa.array(columns["confidence"], pa.float32(), mask=np.array(left_out))
     say_formulas(door.note, write_table(pa.table(columns), out))
 
 

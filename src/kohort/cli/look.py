@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kohort.cli.door import Door, Result, command
-from kohort.cli.options import PORT
+from kohort.cli.options import PORT, moment
 from kohort.cli.root import app
 from kohort.errors import NotEnough, NotFound
 from kohort.model.serving import SERVE_HOST, SERVE_PORT
@@ -27,9 +27,12 @@ def segments() -> None:
 def listed(door: Door) -> Result:
     """List what was found and what was adopted under a name, oldest first."""
     from kohort.cli.pages import segmentation_list
+    from kohort.model.clock import iso
 
     with door.open() as ws:
-        rows = ws.segmentations()
+        rows = [{**r, "created": iso(r["created_us"])} for r in ws.segmentations()]
+    for row in rows:
+        del row["created_us"]
     return Result({"segmentations": rows}, lambda screen: segmentation_list(screen, rows))
 
 
@@ -63,7 +66,7 @@ def run(door: Door, *, name: str, as_of: str | None) -> Result:
     from kohort.cli.pages import moved
 
     with door.open() as ws, door.progress() as progress:
-        movement = ws.run(name, as_of=None if as_of is None else ws.as_of(as_of), progress=progress)
+        movement = ws.run(name, as_of=moment(ws, as_of), progress=progress)
     return Result(movement.as_dict(), lambda screen: moved(screen, movement))
 
 
@@ -90,8 +93,7 @@ def members(door: Door, *, name: str, as_of: str | None, out: str | None) -> Res
 
     check_ending(out)
     with door.open() as ws:
-        moment = None if as_of is None else ws.as_of(as_of)
-        table = ws.members(name, as_of=moment)
+        table = ws.members(name, as_of=moment(ws, as_of))
     if out:
         say_formulas(door.note, write_table(table, out))
     counted = _counts(table)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from kohort.errors import BadInput, WrongUsage
+
+if TYPE_CHECKING:
+    from kohort.workspace.workspace import Workspace
 
 PORT = click.IntRange(0, 65_535)
 MOST_GROUPS = 100
@@ -22,3 +27,17 @@ class GroupCount(click.ParamType):  # type: ignore[type-arg]
         if not (text.isascii() and text.isdigit() and len(text) < 6 and 2 <= int(text) <= MOST_GROUPS):
             self.fail(f"{value!r} is neither auto nor a number from 2 to {MOST_GROUPS}.", param, ctx)
         return int(text)
+
+
+def moment(ws: Workspace, text: str | None) -> int | None:
+    """What `--as-of` says, in µs UTC; None where it was left out.
+
+    Raises:
+        WrongUsage: It is no date and no time.
+    """
+    if text is None:
+        return None
+    try:
+        return ws.as_of(text)
+    except BadInput as error:
+        raise WrongUsage(error.message, hint=error.hint) from error

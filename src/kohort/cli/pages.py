@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from kohort.cli.screen import Screen, bar
@@ -26,7 +27,7 @@ MOVES_SHOWN = 10
 def workspace_made(screen: Screen, found: Mapping[str, str]) -> None:
     screen.line(f"The workspace {found['name']} is in {found['workspace']}.", "bold")
     screen.line(f"Days are counted in {found['timezone']}, money in {found['currency']}.")
-    screen.line(f"Next: kohort ingest -w {found['workspace']} YOUR-FILES")
+    screen.line(f"Next: kohort ingest -w {quote(found['workspace'])} YOUR-FILES")
 
 
 def mapping_proposed(screen: Screen, proposal: Any) -> None:
@@ -34,8 +35,11 @@ def mapping_proposed(screen: Screen, proposal: Any) -> None:
     mapping = proposal.mapping
     screen.line(f"Read as {mapping.kind}, under the name {mapping.name}:", "bold")
     rows = [(str(e["column"]), str(e["use"]), _examples(e["examples"])) for e in proposal.examples]
+    reasons = [
+        f"{e['column']} is left out: {e['why']}" for e in proposal.examples if e["use"] == "left out" and e["why"]
+    ]
     screen.table([("column", "left"), ("used as", "left"), ("for example", "left")], rows)
-    for note in proposal.notes:
+    for note in (*proposal.notes, *reasons):
         screen.line(f"  {note}")
     screen.line("It is stored in kohort.yaml; change it there if it is wrong.")
 
@@ -71,7 +75,7 @@ def ingested(screen: Screen, report: IngestReport) -> None:
         screen.line(f"Rejected: {listed}. None is lost; see them with: kohort rejected list")
 
 
-def rejected_rows(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
+def rejected_rows(screen: Screen, rows: Sequence[Mapping[str, Any]], waiting: int) -> None:
     if not rows:
         screen.line("No rejected rows.")
         return
@@ -82,6 +86,8 @@ def rejected_rows(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         if "row" in row:
             screen.line(f"{row['file']} line {row['line']}: {row['row']}")
+    if waiting > len(rows):
+        screen.line(f"… and {waiting - len(rows):,} more: --limit {waiting}, or kohort rejected export --out FILE.csv")
 
 
 def data_health(screen: Screen, report: HealthReport) -> None:
@@ -91,7 +97,7 @@ def data_health(screen: Screen, report: HealthReport) -> None:
     screen.line(report.text)
     if report.as_of:
         screen.line(
-            f"{EN.number(report.events)} rows of {EN.number(report.customers)} customers, "
+            f"{plural(report.events, 'row')} of {plural(report.customers, 'customer')}, "
             f"up to {EN.date_of(report.as_of)}."
         )
     screen.line()

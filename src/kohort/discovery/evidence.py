@@ -55,7 +55,8 @@ def warnings_of(
         out.append("The groups were asked for by number; they do not hold when re-checked.")
     weak = sum(1 for s in stability if s is not None and s.value < DOUBTFUL)
     if weak and verdict != "none":
-        out.append(f"{weak} of the {len(stability)} groups changes much when re-checked: treat its borders with care.")
+        change = "changes much when re-checked: treat its" if weak == 1 else "change much when re-checked: treat their"
+        out.append(f"{weak} of the {len(stability)} groups {change} borders with care.")
     return tuple(out)
 
 

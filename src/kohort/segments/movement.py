@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kohort.model.clock import iso
 from kohort.model.segmentation import Algorithm, Estimate
 from kohort.segments import words
 
@@ -83,8 +84,9 @@ class Movement:
     text: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
+        """JSON-ready, instants as ISO 8601 UTC."""
+        before = None if self.before is None else iso(self.before)
+        return {**asdict(self), "before": before, "as_of": iso(self.as_of)}
 
 
 BORDER = 0.1
