@@ -91,6 +91,10 @@ RULES: tuple[Rule, ...] = (
     Rule("commission", name=r"(?:\w+ )?commission|commissie|provisie|provision"),
 )
 
+# Nearly every line is goods: one pattern over all codes and one over all names say so, instead of one or two per rule.
+_ANY_CODE = "|".join(rule.code for rule in RULES if rule.code)
+_ANY_NAME = "|".join(rule.name for rule in RULES if rule.name and not rule.both)
+
 _NOTE = re.compile(
     r"\b(?:damag|damges|lost|missing|found|check|adjust|thrown|throw|smash|crush|broken|wet|rust|mould|faulty|unsale|destroy"
     r"|wrong|incorrect|sold as|dotcom|amazon|ebay|given away|mailout|sample|temp|display|counted|no stock|stock|return"

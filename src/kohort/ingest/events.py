@@ -218,14 +218,17 @@ class EventMaker:
             said = ["event", *said, *(n for n in self.mapping.stored_columns() if n in columns)]
         parts = {n: columns[n] for n in said if columns.get(n) is not None}
         self._con.register("said", pa.table(parts))
-        joined = f" || {_PART} || ".join(f"""COALESCE("{n}"::VARCHAR, '')""" if n in parts else "''" for n in said)
+        words = (f"""COALESCE("{n}"::VARCHAR, '')""" if n in parts else "''" for n in said)
+        # Joined once for both digests: writing numbers as text costs half as much as the slower digest.
+        joined = self._con.execute(f"SELECT concat_ws({_PART}, {', '.join(words)}) AS x FROM said").to_arrow_table()
+        self._con.register("said", joined)
         # A customers table tells a state: the same row twice says nothing more. Lines and events can really repeat.
         nth = np.ones(len(columns["ts"]), dtype=np.int64)
         if self.mapping.kind != "customers":
-            digests = self._con.execute(f"SELECT hash({joined})::UBIGINT AS digest FROM said").to_arrow_table()
+            digests = self._con.execute("SELECT hash(x)::UBIGINT AS digest FROM said").to_arrow_table()
             nth = self._seen.number(np.asarray(digests.column("digest")))
-        self._con.register("said", pa.table({**parts, "nth": nth}))
-        ids = self._con.execute(f"SELECT left(sha256({joined} || {_PART} || nth), 32) AS id FROM said").to_arrow_table()
+        self._con.register("said", joined.append_column("nth", pa.array(nth)))
+        ids = self._con.execute(f"SELECT left(sha256(concat_ws({_PART}, x, nth)), 32) AS id FROM said").to_arrow_table()
         self._con.unregister("said")
         columns["event_id"] = ids.column("id")
         if orders:
