@@ -94,7 +94,8 @@ def people(
         return People((), (), ())
     by_distance = mine[np.argsort(space.own[mine], kind="stable")]
     typical = list(by_distance[:SHOWN])
-    odd = [p for p in by_distance[::-1] if _odd(space, mine, p) and p not in typical][:ODD]
+    far = _far_out(space.own[mine])
+    odd = [p for p in by_distance[::-1][: SHOWN + ODD] if space.own[p] > far and p not in typical][:ODD]
     limit = float(np.quantile(space.own[mine], 0.95))
     halfway = _halfway(space.own[mine], space.nearest_other[mine])
     taken = {*typical, *odd}
@@ -130,10 +131,10 @@ def _halfway(own: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where(far, 1.0, np.abs(np.where(far, 0.0, other) - own) / together)
 
 
-def _odd(space: Space, mine: np.ndarray, point: int) -> bool:
+def _far_out(own: np.ndarray) -> float:
     """Farther out than the group's spread allows for: beyond the upper quartile by 1.5 quartile distances."""
-    low, high = np.quantile(space.own[mine], [0.25, 0.75])
-    return bool(space.own[point] > high + 1.5 * max(high - low, 1e-9))
+    low, high = np.quantile(own, [0.25, 0.75])
+    return float(high + 1.5 * max(high - low, 1e-9))
 
 
 def _why_odd(row: int, columns: Sequence[Column], facts: Sequence[Fact], currency: str) -> str:
