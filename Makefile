@@ -12,7 +12,7 @@ demo: setup-demo  ## segments of a real shop, then the pages on http://127.0.0.1
 	$(UV) run --frozen --no-sync kohort demo $(ARGS)
 
 test: setup chromium  ## every test a laptop can run; what is skipped says why
-	$(RUN) pytest -q tests src --doctest-modules
+	$(RUN) pytest -q tests src --doctest-modules $(PYTEST_ARGS)
 
 check: setup  ## under a minute: format, lint, types, unit tests, examples in docstrings
 	$(RUN) ruff format --check src tests bench scripts
