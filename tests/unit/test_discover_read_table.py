@@ -147,6 +147,13 @@ def test_a_few_repeated_ids_are_a_mistake_not_a_column(tmp_path: Path) -> None:
         read_table(written(tmp_path, f"id,x\n{rows}c3,5\n"))
 
 
+def test_long_titles_stay_apart(tmp_path: Path) -> None:
+    long = "probability_by_" + "a_very_long_list_of_columns_" * 4
+    labels = [f.label for f in read_table(written(tmp_path, f"id,{long}1,{long}2\na,1,2\nb,2,3\n")).features]
+    assert len(set(labels)) == 2
+    assert all(len(label) <= 60 for label in labels)
+
+
 def test_blanks_and_question_marks_are_missing(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, "id,total,job\na, ,?\nb,29.85,clerk\nc,NULL,-\n"))
     assert table.data["total"].to_pylist() == [None, 29.85, None]

@@ -325,3 +325,19 @@ def test_one_is_once_only_where_the_first_time_is_counted(seldom: int, promised:
     table, labels = readers(features, {"frequency": often, "score": rng.normal(size=400) + 5 * (often > 1)})
     names = [s.name for s in explain(table, grouping(table, labels)).segments]
     assert any("once" in name.lower() for name in names) is promised
+
+
+def test_four_corners_of_spend_and_orders_have_four_names() -> None:
+    features = (
+        FeatureInfo("orders", "Orders", unit="orders", idea="frequency"),
+        FeatureInfo("spend", "Spend", unit="money", idea="value"),
+    )
+    rng = np.random.default_rng(2)
+    labels = np.repeat([0, 1, 2, 3], 100)
+    orders = np.array([3, 3, 30, 30])[labels] + rng.integers(0, 3, 400)
+    spend = np.array([50, 900, 50, 900])[labels] * rng.uniform(0.9, 1.1, 400)
+    data = pa.table({"orders": orders.astype(float), "spend": spend})
+    table = FeatureTable(pa.array(np.arange(400)), data, features)
+    names = {s.name for s in explain(table, grouping(table, labels)).segments}
+    assert len(names) == 4
+    assert not any(name[-1].isdigit() for name in names)

@@ -112,9 +112,7 @@ def _csv(file: Path, key: str | None, *, first_is_id: bool = True) -> Any:
     names = next(iter(_records(header, delimiter)), [])
     twice = [n for n, count in Counter(names).items() if count > 1]
     if twice:
-        raise BadInput(
-            f"{len(twice)} column names appear twice.", place=file.name, hint="Give every column its own name."
-        )
+        raise _repeated(twice, file.name)
     if len(names) > MOST_COLUMNS:
         raise TooLarge(f"The file has {len(names):,} columns, more than {MOST_COLUMNS:,}.", place=file.name)
     first = key or (names[0] if names else "")
@@ -170,7 +168,7 @@ def _table(data: Any, key: str | None, name: str) -> FeatureTable:
     names = data.column_names
     twice = [n for n, count in Counter(names).items() if count > 1]
     if twice:
-        raise BadInput(f"{len(twice)} column names appear twice.", place=name, hint="Give every column its own name.")
+        raise _repeated(twice, name)
     if key is not None and key not in names:
         raise NotFound("column", key, names)
     if len(names) < 2:
@@ -198,6 +196,11 @@ def _table(data: Any, key: str | None, name: str) -> FeatureTable:
         raise BadInput("No column can be used.", place=name, hint="Add columns with numbers, flags or short texts.")
     made_table = pa.Table.from_arrays(arrays, names=[f.name for f in features])
     return FeatureTable(ids, made_table, tuple(features), key=(key or ROW).strip() or "id", notes=notes)
+
+
+def _repeated(titles: list[str], name: str) -> BadInput:
+    said = "A column name appears" if len(titles) == 1 else f"{len(titles):,} column names appear"
+    return BadInput(f"{said} more than once.", place=name, hint="Give every column its own name.")
 
 
 def _ids(column: Any, name: str) -> Any:
@@ -248,8 +251,8 @@ def _feature(column: str, values: Any, taken: set[str]) -> tuple[FeatureInfo, An
     kind = values.type
     name = _identifier(column, taken)
     label = _label(column) or name
-    if len(label) > LONGEST_LABEL:
-        label = label[: LONGEST_LABEL - 1].rstrip() + "…"
+    if len(label) > LONGEST_LABEL:  # long titles often differ at their end only
+        label = f"{label[: LONGEST_LABEL - 20].rstrip()} … {label[-16:].lstrip()}"
     origin = f"column {column.strip()}"
     if pa.types.is_boolean(kind):
         return FeatureInfo(name, label, "flag", "flag", definition=origin), values

@@ -227,7 +227,7 @@ def _info(found: Segmentation, rows: Sequence[Mapping[str, Any]]) -> dict[str, F
 def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> str:
     """The whole map with its legend, or one segment of it."""
     highlight = highlight if highlight in names(found) else ""
-    lead = "Each dot is a customer. Near each other means they buy alike."
+    lead = "Each dot is a customer. Near each other means they are alike."
     if highlight:
         lead = f"{names(found)[highlight]} among all customers. {lead}"
     kept = found.map_explained

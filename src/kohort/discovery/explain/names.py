@@ -50,6 +50,9 @@ TEMPLATES: tuple[tuple[str, tuple[Claim, ...], float], ...] = (
     ("Quiet large orders", ("quiet", "large"), 0.3),
     ("Gone quiet", ("quiet",), 0.3),
     ("Big occasional buyers", ("occasional", "large"), 0.9),
+    ("Occasional big spenders", ("occasional", "big"), 0.5),
+    ("Occasional small spenders", ("occasional", "low"), 0.2),
+    ("Frequent small spenders", ("frequent", "low"), 0.5),
     ("Occasional small orders", ("occasional", "small"), 0.5),
     ("Recent big spenders", ("recent", "big"), 0.6),
     ("Recent large orders", ("recent", "large"), 0.4),
@@ -275,6 +278,8 @@ def _mostly(fact: Fact) -> str:
     answer = {"yes": "with", "true": "with", "y": "with", "no": "without", "false": "without", "n": "without"}
     if level.lower() in answer:
         return f"{answer[level.lower()]} {_short(fact)}"
+    if level.lower().startswith("no "):
+        return level.lower()
     if len(level) < 3 or level.lower() in ("none", "other", "unknown"):
         return f"{_short(fact)} {level}"
     return f"mostly {level}"
