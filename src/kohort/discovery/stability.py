@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,12 +13,6 @@ HOLDS = 0.75
 
 DOUBTFUL = 0.6
 """Below this a group should not be trusted (Hennig 2008)."""
-
-Labeller = Callable[[np.ndarray], np.ndarray]
-"""Prepared rows → labels."""
-
-Refit = Callable[[np.ndarray, int], Labeller]
-"""(resampled rows, seed) → a labeller found on them in the same way as the grouping that is checked."""
 
 
 def jaccard_table(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
@@ -32,27 +26,10 @@ def jaccard_table(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
     if m == 0:
         return np.zeros(k)
     code = (a + 1) * (m + 1) + (b + 1)
-    counts = np.bincount(code, minlength=(k + 1) * (m + 1)).reshape(k + 1, m + 1)[:, :]
+    counts = np.bincount(code, minlength=(k + 1) * (m + 1)).reshape(k + 1, m + 1)
     both = counts[1:, 1:]
     union = counts[1:].sum(axis=1)[:, None] + counts[:, 1:].sum(axis=0)[None, :] - both
     return np.asarray((both / np.maximum(union, 1)).max(axis=1))
-
-
-def bootstrap_jaccard(
-    X: np.ndarray, labels: np.ndarray, k: int, refit: Refit, *, resamples: int, rows: int, seed: int
-) -> np.ndarray:
-    """(resamples, k) best Jaccard of each group with the groups found again on rows drawn with replacement.
-
-    The comparison is made on the rows that the resample left out as well, so that a group is credited for what it says
-    about customers in general.
-    """
-    rng = np.random.default_rng(seed)
-    out = np.zeros((resamples, k))
-    for b in range(resamples):
-        drawn = rng.integers(0, len(X), min(rows, len(X)))
-        again = refit(X[drawn], int(rng.integers(2**31)))(X)
-        out[b] = jaccard_table(labels, again, k)
-    return out
 
 
 def estimates(J: np.ndarray) -> tuple[Estimate, ...]:

@@ -86,11 +86,6 @@ class Database:
             lines = [str(row[0]) for row in con.exec_driver_sql("PRAGMA integrity_check")]
         return [] if lines == ["ok"] else lines
 
-    def checkpoint(self) -> None:
-        """Moves the write-ahead log into the database file and empties it, so that deleted content is gone."""
-        with self._translated(), self._engine.connect() as con:
-            con.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-
     def close(self) -> None:
         self._engine.dispose()
 
