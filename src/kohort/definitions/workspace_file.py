@@ -34,7 +34,7 @@ class WorkspaceConfig:
         business: Which default features fit; auto = decide from the data.
         buckets: Number of customer buckets of the event log; fixed once data is in.
         sources: How files are read.
-        controls: Settings of transaction controls, by name.
+        controls: Product code → kind of line, over the built-in table.
         features: Own features; empty = the default set.
     """
 
