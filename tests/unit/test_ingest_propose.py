@@ -10,6 +10,7 @@ import pytest
 from kohort.errors import BadInput, NeedsAnswer, WrongUsage
 from kohort.ingest import Proposal, fits, ingest_files, propose
 from kohort.ingest.memory import MemoryStore
+from kohort.model.source import stored_name
 
 DATA = Path(__file__).parents[2] / "src" / "kohort" / "data" / "online_retail_ii"
 SHARED = Path(os.environ.get("KOHORT_SHARED", Path(__file__).parents[3] / "shared" / "data"))
@@ -114,6 +115,19 @@ def test_a_date_far_down_decides(tmp_path: Path) -> None:
 
 def test_dates_in_both_orders_are_asked(tmp_path: Path) -> None:
     assert any("day first in some rows" in q for q in questions(put(tmp_path, orders(["13/04/2024", "04/13/2024"]))))
+
+
+def test_an_impossible_date_is_a_mistake_not_another_order(tmp_path: Path) -> None:
+    path = put(tmp_path, orders(["13/04/2024", "32/13/2024", "99/99/2024"], ["1.5"] * 3))
+    assert propose(path).mapping.day_first is True
+
+
+def test_long_titles_that_differ_at_their_end_are_both_kept(tmp_path: Path) -> None:
+    long = "probability_by_" + "a_list_of_columns_" * 5
+    path = put(tmp_path, f"customer_id,{long}1,{long}2\n7,1.5,2\n8,2.5,3\n")
+    mapping = propose(path).mapping
+    assert set(mapping.properties) == {f"{long}1", f"{long}2"}
+    assert len({stored_name(n) for n in mapping.properties}) == 2
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import random
 import zipfile
 from pathlib import Path
 
@@ -256,3 +257,10 @@ def test_unknown_and_empty_files(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"" if name == "a.csv" else b"%PDF-1.7")
     with pytest.raises(KohortError):
         expand(tmp_path / name)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_bytes_are_no_text_file_whatever_their_ending(tmp_path: Path, seed: int) -> None:
+    (tmp_path / "photo.csv").write_bytes(random.Random(seed).randbytes(20_000))
+    with pytest.raises(UnreadableFile, match="not a text file"):
+        open_reader(expand(tmp_path / "photo.csv")[0])

@@ -71,7 +71,7 @@ class CsvReader:
         if len(sample[0]) > MAX_RECORD_CHARS:
             raise TooLarge("Its first line is longer than four million characters.", place=self.name)
         start = text[:1000]
-        if sum(c < " " and c not in "\t\r\n\f" for c in start) > 0.1 * len(start):
+        if sum(c < " " and c not in "\t\r\n\f" for c in start) > 0.04 * len(start):
             raise UnreadableFile("This is not a text file.", place=self.name, hint="Check its ending.")
 
     def verify(self) -> None:

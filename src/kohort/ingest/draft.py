@@ -117,7 +117,8 @@ class Draft:
             names = ", ".join(c.name for c in self.looks[:12])
             self.questions.append(
                 f"Which column holds the customer's number ({names})? Set `columns: customer:` to its name. "
-                "Without one, Kohort cannot tell customers apart."
+                "Without one, Kohort cannot tell customers apart; a table with one row per customer can be grouped as "
+                "it is with: kohort discover --table"
             )
 
     # -- roles -----------------------------------------------------------------------------------------------------

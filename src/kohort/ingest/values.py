@@ -150,8 +150,9 @@ def _parts_pattern(parts: Sequence[re.Match[str]]) -> str:
 
 
 def _order(parts: Sequence[re.Match[str]]) -> str:
-    day_first = any(int(m[1]) > 12 for m in parts)
-    month_first = any(int(m[3]) > 12 for m in parts)
+    pairs = [(int(m[1]), int(m[3])) for m in parts]
+    day_first = any(12 < a <= 31 and b <= 12 for a, b in pairs)  # 32.13.2024 is a mistake and says nothing
+    month_first = any(12 < b <= 31 and a <= 12 for a, b in pairs)
     if day_first and month_first:
         return "mixed"
     if day_first or month_first:

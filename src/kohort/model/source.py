@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import zlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,6 +50,8 @@ IDENTITY_KINDS = ("email", "phone", "name", "address")
 def stored_name(column: str) -> str:
     """A file's column as a valid name: lower case, without accents, at most 60 characters.
 
+    Longer names keep their beginning and get a number made from the whole: they often differ at their end only.
+
     Example:
         >>> stored_name("Annual Income (k$)"), stored_name("MntWines"), stored_name("Straße")
         ('annual_income_k', 'mnt_wines', 'strasse')
@@ -56,7 +59,9 @@ def stored_name(column: str) -> str:
     plain = column.replace("ß", "ss").translate(str.maketrans("øØæÆ", "oOaA"))
     plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", plain)
-    name = re.sub(r"[^0-9a-z]+", "_", plain.lower()).strip("_")[:60].rstrip("_")
+    name = re.sub(r"[^0-9a-z]+", "_", plain.lower()).strip("_")
+    if len(name) > 60:
+        name = f"{name[:50].rstrip('_')}_{zlib.crc32(name.encode()):08x}"
     return name if name and not name[0].isdigit() else f"x_{name}"[:60].rstrip("_")
 
 
