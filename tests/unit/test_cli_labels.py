@@ -60,6 +60,19 @@ def test_who_is_in_no_segment_has_no_confidence(tmp_path):
     chance = np.random.default_rng(7)
     rows = "".join(f"c{i},{x:.4f},{y:.4f},{z:.4f}\n" for i, (x, y, z) in enumerate(chance.normal(size=(400, 3))))
     (tmp_path / "noise.csv").write_text(f"id,x,y,z\n{rows}")
-    assert call("discover", "--table", tmp_path / "noise.csv", "--out", tmp_path / "o.csv").exit_code == 3
+    told = call("discover", "--table", tmp_path / "noise.csv", "--out", tmp_path / "o.csv")
+    assert told.exit_code == 3
+    assert "no tiers can be given: add a column with their spend" in " ".join(told.stdout.split())
     written = list(csv.DictReader((tmp_path / "o.csv").open()))
     assert {(r["segment"], r["confidence"]) for r in written} == {("", "")}
+
+
+def test_a_number_of_groups_that_a_way_does_not_find_is_an_answer_not_one_group(tmp_path):
+    chance = np.random.default_rng(7)
+    middle = np.array([[0, 0], [9, 0], [0, 9], [9, 9]])[np.arange(800) % 4]
+    rows = "".join(f"c{i},{x:.4f},{y:.4f}\n" for i, (x, y) in enumerate(middle + chance.normal(size=(800, 2))))
+    (tmp_path / "four.csv").write_text(f"id,x,y\n{rows}")
+    told = call("discover", "--table", tmp_path / "four.csv", "--algorithm", "hdbscan", "--k", 3)
+    assert told.exit_code == 3
+    assert "does not find 3 groups" in told.stderr
+    assert call("discover", "--table", tmp_path / "four.csv", "--algorithm", "hdbscan", "--k", 4).exit_code == 0

@@ -16,7 +16,7 @@ from kohort.discovery.labels import compare
 from kohort.discovery.map import draw
 from kohort.discovery.read_table import as_feature_table, read_table
 from kohort.discovery.tiers import tiers
-from kohort.errors import NotFound, WrongUsage
+from kohort.errors import NotEnough, NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
@@ -98,6 +98,11 @@ def discover(
     started = time.perf_counter()
     table, own_labels = _labels(as_feature_table(table, id), labels)
     found = group(table, algorithm=algorithm, k=k, micro=micro, seed=seed, threads=threads, progress=progress)
+    if k is not None and found.k < min(k, 2):
+        raise NotEnough(
+            f"This way of grouping does not find {k} groups here.",
+            hint="Leave the number of groups open, or choose another way of grouping.",
+        )
     result = describe(
         table,
         found,
@@ -150,6 +155,9 @@ def describe(
         )
     outliers = int((grouping.labels < 0).sum()) if grouping.k else 0
     warnings = _warnings(table, grouping, explained, outliers)
+    alternatives = tiers(table) if verdict == "none" else {}
+    if verdict == "none" and not alternatives:
+        warnings = (*warnings, sentences.NO_TIERS)
     if labels is not None and not compared:
         warnings = (*warnings, sentences.NOTHING_TO_COMPARE)
     segmentation = Segmentation(
@@ -173,7 +181,7 @@ def describe(
         map_axes=drawn.axes,
         seed=seed,
         tree=_tree(grouping, explained.segment_of),
-        alternatives=tiers(table) if verdict == "none" else {},
+        alternatives=alternatives,
         labels=compared,
     )
     progress("Describe segments", 3, 3)

@@ -268,6 +268,7 @@ def hard_to_rule(segments: Sequence[str]) -> str:
 
 
 NO_VALUE = "Revenue per customer is not known, so segments are ordered by size."
+NO_TIERS = "What customers bring in is not known here, so no tiers can be given: add a column with their spend."
 NOTHING_TO_COMPARE = "No groups were found that hold, so there is nothing to compare your own groups with."
 
 
