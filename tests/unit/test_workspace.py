@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,18 @@ def test_a_customer_number_that_is_an_identifier_is_not_shown(ws, tmp_path):
     ann = ws.store.vault.find("email", "ann@example.org")
     shown = ws.features().ids.to_pylist()
     assert set(shown) == {"K1", "K2", short_code(ann)}
+
+
+def test_a_table_of_customers_without_dates_is_as_of_the_day_it_was_brought(tmp_path):
+    rows = [f"C{i},2020-01-{1 + i % 28:02d},{i % 2 * 50 + i % 7}" for i in range(60)]
+    (tmp_path / "people.csv").write_text("\n".join(["customer_id,joined,age", *rows]))
+    before = time.time_ns() // 1_000
+    with kohort.create(tmp_path / "people") as people:
+        people.ingest(tmp_path / "people.csv", kind="customers")
+        assert before <= people.as_of() <= time.time_ns() // 1_000
+        assert min(people.features().data["joined"].to_pylist()) > 0
+        found = people.discover(k=2).segmentation
+    assert [s.trend for s in found.segments] == [(), ()]
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def find(
     result = discover(table, labels=labels, threads=ws.threads, progress=progress, **how)
     grouping = result.grouping
     points: dict[str, list[TrendPoint]] = {}
-    if result.segmentation.segments:
+    if result.segmentation.segments and ws.contents().activity:  # what is known since ever has no course
         points = _trend(ws, table, result, progress)
     found = Found(
         ws,

@@ -87,10 +87,15 @@ def summary(snapshot: Snapshot, *, as_of: int, currency: str) -> dict[str, Any]:
 
 
 def last_instant(snapshot: Snapshot) -> int | None:
-    """When the last thing happened, µs UTC; what was merely learned counts where nothing ever happened."""
+    """When the last thing happened, µs UTC; where nothing ever happened, when the last thing was learned.
+
+    What is known since ever (a customers table without dates, instant 0) was learned when it was brought.
+    """
     from kohort.engines.duck import connect, folders_of, register_events
 
     with connect(folders=folders_of(snapshot)) as con:
         register_events(con, snapshot)
-        row = con.execute("SELECT max(ts) FILTER (WHERE event <> 'identify'), max(ts) FROM events").fetchone()
-    return None if row is None else row[0] if row[0] is not None else row[1]
+        row = con.execute(
+            "SELECT coalesce(max(ts) FILTER (WHERE event <> 'identify'), nullif(max(ts), 0), max(received_at)) FROM events"
+        ).fetchone()
+    return row[0] if row else None

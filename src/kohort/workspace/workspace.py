@@ -292,7 +292,7 @@ class Workspace:
         from kohort.definitions.observed import notes
         from kohort.engines.evaluate import features
 
-        contents = self._profile()
+        contents = self.contents()
         wanted = definitions if definitions is not None else self._definitions(contents)
         table = features(
             self.store.log.snapshot(),
@@ -439,7 +439,7 @@ class Workspace:
     def pin_definitions(self) -> None:
         """Write the default features that are in use into `kohort.yaml`, so that they are seen, edited and kept."""
         if not self.config.features:
-            used = self._definitions(self._profile())
+            used = self._definitions(self.contents())
             with self.store.write_lock():
                 self._settings.change(lambda config: config if config.features else replace(config, features=used))
 
@@ -450,7 +450,8 @@ class Workspace:
 
         return threads_setting()
 
-    def _profile(self) -> DataProfile:
+    def contents(self) -> DataProfile:
+        """What the event log contains, as far as features depend on it."""
         from kohort.definitions.defaults import DataProfile
         from kohort.engines.evaluate import profile
 
