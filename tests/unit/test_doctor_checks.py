@@ -15,7 +15,7 @@ import pytest
 
 from kohort.definitions.workspace_file import WorkspaceConfig, save
 from kohort.health import in_workspace, installation
-from kohort.health.checks import Case, Examination, examine
+from kohort.health.checks import RESTORE, Case, Examination, examine
 from kohort.health.doctor import repair, run_checks
 from kohort.model.clock import DAY_US, HOUR_US, iso
 from kohort.model.segmentation import Segmentation, Structure
@@ -277,3 +277,12 @@ def test_version_bounds_are_compared_as_numbers():
 def test_every_check_is_in_the_docs():
     text = (Path(__file__).parents[2] / "docs" / "health.md").read_text(encoding="utf-8")
     assert [code for code in BY_CODE if f"| `{code}` |" not in text] == []
+
+
+def test_a_damaged_state_sends_nobody_in_a_circle(shop):
+    with (shop / "state.db").open("r+b") as file:
+        file.write(os.urandom(3_000))
+    found = failed(shop)
+    assert {"store_opens", "state_sound"} <= set(found)
+    assert {check.fix for check in found.values() if "damaged" in check.text} == {RESTORE}
+    assert not any("kohort doctor" in check.fix for check in found.values())

@@ -314,9 +314,11 @@ def member_counts(screen: Screen, data: Mapping[str, Any]) -> None:
 
 
 def checks_done(screen: Screen, checks: Sequence[Check]) -> None:
-    """Failed checks first, each with what to do; then how many are in order."""
+    """Failed checks first, each with what to do, the same thing once; then how many are in order."""
+    said = set()
     for check in checks:
-        if not check.ok:
+        if not check.ok and (check.text, check.fix) not in said:
+            said.add((check.text, check.fix))
             word = FAILED[check.severity]
             screen.line(f"{word}: {check.text}", "bold" if check.severity == "problem" else "")
             screen.line(f"  {check.fix}")

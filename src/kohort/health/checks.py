@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kohort.errors import KohortError
+from kohort.errors import Damaged, KohortError
 from kohort.model.health import Severity
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class Check:
     severity: Severity
     text: str
     fix: str = ""
+
+
+RESTORE = "Restore the workspace from a backup, or make it again from its files."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,11 @@ class Examination:
         try:
             wrong = self.look(case)
         except KohortError as error:
-            return Check(self.code, False, self.severity, error.message, error.hint or self.fix)
+            hint = "" if "kohort doctor" in error.hint else error.hint  # nobody is sent back to where they are
+            fix = RESTORE if isinstance(error, Damaged) else self.fix
+            return Check(self.code, False, self.severity, error.message, hint or fix)
+        except sqlite3.DatabaseError:
+            return Check(self.code, False, self.severity, "A database of the workspace is damaged.", RESTORE)
         except Exception as error:
             # A check must not end the others, whatever is broken; the kind of error is all that is safe to show.
             return Check(self.code, False, self.severity, f"Could not look: {type(error).__name__}.", self.fix)

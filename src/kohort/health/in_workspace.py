@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kohort.health.checks import Case, Examination
+from kohort.health.checks import RESTORE, Case, Examination
 from kohort.health.installation import GIGABYTE, guessable
 from kohort.model.clock import DAY_US, HOUR_US, micros
 
@@ -285,7 +285,6 @@ def _sqlite(path: Path, statement: str) -> Any:
     return row[0] if row else None
 
 
-_RESTORE = "Restore the workspace from a backup, or make it again from its files."
 WORKSPACE = (
     Examination("workspace_found", "problem", "The folder holds a workspace.", "Make one with: kohort init", found),
     Examination("settings_valid", "problem", "kohort.yaml is valid.", "Correct kohort.yaml.", settings),
@@ -339,7 +338,7 @@ WORKSPACE = (
         "Make a new workspace with a random key.",
         key_random,
     ),
-    Examination("store_opens", "problem", "The workspace opens.", _RESTORE, store_opens),
+    Examination("store_opens", "problem", "The workspace opens.", RESTORE, store_opens),
     Examination(
         "state_version",
         "problem",
@@ -347,8 +346,8 @@ WORKSPACE = (
         "Open it once with a newer Kohort, or install the newest.",
         state_version,
     ),
-    Examination("state_sound", "problem", "The state database is sound.", _RESTORE, state_sound),
-    Examination("vault_sound", "problem", "The vault database is sound.", _RESTORE, vault_sound),
+    Examination("state_sound", "problem", "The state database is sound.", RESTORE, state_sound),
+    Examination("vault_sound", "problem", "The vault database is sound.", RESTORE, vault_sound),
     Examination(
         "state_durable",
         "problem",
@@ -356,7 +355,7 @@ WORKSPACE = (
         "Install the versions Kohort was tested with: pip install --upgrade kohort",
         state_durable,
     ),
-    Examination("verifies", "problem", "Every stored byte checks out.", _RESTORE, everything_verifies),
+    Examination("verifies", "problem", "Every stored byte checks out.", RESTORE, everything_verifies),
     Examination(
         "delta_readable",
         "warning",
