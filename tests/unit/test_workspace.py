@@ -14,6 +14,7 @@ from kohort.errors import NotEnough
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.segmentation import Segment, Segmentation, Structure
 from kohort.model.source import SourceMapping
+from kohort.segments import adopted as adopted_segmentation
 from kohort.workspace.found import KIND, keep_people
 from kohort.workspace.people import short_code
 
@@ -59,7 +60,7 @@ def test_an_answer_is_kept_as_long_as_data_and_settings_are_the_same(ws):
 def test_two_processes_change_the_settings_and_neither_change_is_lost(ws):
     with kohort.open(ws.root) as other:
         assert len(other.config.sources) == 1
-        ws.pin_definitions()
+        ws.pin_definitions(ws.definitions())
         other.confirm(SourceMapping("visits", "events", {"customer": "who", "time": "at"}))
         assert ws.config == other.config
         assert {s.name for s in ws.config.sources} == {"orders", "visits"}
@@ -102,6 +103,23 @@ def test_a_table_of_customers_without_dates_is_as_of_the_day_it_was_brought(tmp_
         assert min(people.features().data["joined"].to_pylist()) > 0
         found = people.discover(k=2).segmentation
     assert [s.trend for s in found.segments] == [(), ()]
+
+
+def test_what_is_adopted_is_what_was_found_though_more_data_came_between(tmp_path):
+    rows = [f"C{i},{i % 2 * 50 + i % 7}" for i in range(60)]
+    (tmp_path / "people.csv").write_text("\n".join(["customer_id,age", *rows]))
+    (tmp_path / "more.csv").write_text("customer_id,visits\n" + "".join(f"C{i},{i % 9}\n" for i in range(60)))
+    with kohort.create(tmp_path / "shop") as shop:
+        shop.ingest(tmp_path / "people.csv", kind="customers")
+        shop.discover(k=2)
+        version = shop.store.log.snapshot().version
+        more = tmp_path / "more.csv"
+        shop.ingest(more, mapping=shop.propose([more], kind="customers").mapping)
+        assert [d.name for d in shop.definitions()] == ["age", "visits"]
+        shop.adopt("Main")
+        assert [d.name for d in shop.config.features] == ["age"]
+        assert adopted_segmentation(shop.store, "Main").provenance["data_version"] == version
+        assert shop.run("Main").moved == 0
 
 
 @pytest.fixture

@@ -113,6 +113,11 @@ class EventLog:
             buckets=self.buckets,
         )
 
+    def version(self) -> str:
+        """The version of a `snapshot` taken now. Reads no file."""
+        with self._database.read() as con:
+            return str(Ledger(con).get("log")[0])
+
     def count(self) -> int:
         """Number of stored events, hot and base together."""
         with self._database.read() as con:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from kohort.definitions.features import FeatureDefinition
     from kohort.discovery.discover import Discovery
     from kohort.segments import Movement
     from kohort.workspace.workspace import Workspace
@@ -38,6 +39,8 @@ class Found:
         segmentation: Everything said about it, with the company's own customer numbers.
         as_found: The same with pseudonyms, as it is stored.
         table: The features it was found on, ids are pseudonyms.
+        definitions: Of these features.
+        data_version: Of the event log they were computed from.
         groups: Group number of each row, −1 = left out; `confidence` of each row.
         segment_of: Segment id of each group number.
         assigner: The bytes that place later customers.
@@ -46,6 +49,8 @@ class Found:
     workspace: Workspace
     as_found: Segmentation
     table: FeatureTable
+    definitions: tuple[FeatureDefinition, ...]
+    data_version: str
     groups: np.ndarray
     confidence: np.ndarray
     segment_of: tuple[str, ...]
@@ -61,7 +66,7 @@ class Found:
         from kohort.segments import adopt
 
         ws = self.workspace
-        ws.pin_definitions()
+        ws.pin_definitions(self.definitions)
         movement = adopt(
             ws.store,
             name,
@@ -72,7 +77,7 @@ class Found:
             segment_of=self.segment_of,
             assigner=self.assigner,
             load=assigner_from_bytes,
-            data_version=ws.store.log.snapshot().version,
+            data_version=self.data_version,
         )
         keep_people(ws, name, self.table)
         return movement
@@ -85,7 +90,8 @@ def find(
     from kohort.discovery.discover import discover
     from kohort.discovery.explain import with_trend
 
-    table = ws.pseudonymous_features(as_of, progress=progress)
+    data_version, used = ws.store.log.version(), ws.definitions()
+    table = ws.pseudonymous_features(as_of, definitions=used, progress=progress)
     if not len(table):
         raise NotEnough("There are no customers to group yet.", hint="Bring data in with: kohort ingest YOUR-FILES")
     result = discover(table, labels=labels, threads=ws.threads, progress=progress, **how)
@@ -97,6 +103,8 @@ def find(
         ws,
         with_trend(result.segmentation, points),
         table,
+        used,
+        data_version,
         grouping.labels,
         grouping.confidence,
         result.segment_of,
@@ -113,6 +121,8 @@ def latest(ws: Workspace) -> Found:
         NotEnough: Nothing was found yet.
     """
     import pyarrow.parquet as pq
+
+    from kohort.definitions.features import parse_features
 
     kept = ws.store.state.get("found")
     if kept is None:
@@ -131,8 +141,17 @@ def latest(ws: Workspace) -> Found:
         value,
         segmentation.currency,
     )
-    groups, sure = whole.column(_GROUP).to_numpy(), whole.column(_SURE).to_numpy()
-    return Found(ws, segmentation, table, groups, sure, tuple(manifest["segment_of"]), files[_ASSIGNER])
+    return Found(
+        ws,
+        segmentation,
+        table,
+        parse_features(manifest["definitions"]),
+        manifest["data_version"],
+        whole.column(_GROUP).to_numpy(),
+        whole.column(_SURE).to_numpy(),
+        tuple(manifest["segment_of"]),
+        files[_ASSIGNER],
+    )
 
 
 def keep_people(ws: Workspace, name: str, table: FeatureTable) -> None:
@@ -195,12 +214,17 @@ def _count(
 def _keep(ws: Workspace, found: Found) -> None:
     import numpy as np
 
+    from kohort.definitions.features_text import write_features
+
     columns: dict[str, Any] = {_GROUP: found.groups.astype(np.int32), _SURE: found.confidence.astype(np.float32)}
+    manifest = {
+        "segment_of": list(found.segment_of),
+        "definitions": write_features(found.definitions),
+        "data_version": found.data_version,
+    }
     with ws.store.write_lock():
         before = ws.store.state.get("found")
-        artefact = _save_people(
-            ws, found.table, columns, {_ASSIGNER: found.assigner}, {"segment_of": list(found.segment_of)}
-        )
+        artefact = _save_people(ws, found.table, columns, {_ASSIGNER: found.assigner}, manifest)
         ws.store.state.drop_segmentation(found.as_found.id)
         ws.store.state.save_segmentation(found.as_found)
         ws.store.state.set("found", {"artefact": artefact, "segmentation": found.as_found.id})

@@ -293,7 +293,7 @@ class Workspace:
         from kohort.engines.evaluate import features
 
         contents = self.contents()
-        wanted = definitions if definitions is not None else self._definitions(contents)
+        wanted = definitions if definitions is not None else self.definitions()
         table = features(
             self.store.log.snapshot(),
             wanted,
@@ -305,11 +305,11 @@ class Workspace:
         )
         return replace(table, notes=notes(wanted, contents))
 
-    def _definitions(self, contents: DataProfile) -> tuple[FeatureDefinition, ...]:
-        """The definitions of `kohort.yaml`, or a good default set for what the data contains."""
+    def definitions(self) -> tuple[FeatureDefinition, ...]:
+        """The features of `kohort.yaml`, or a good default set for what the data contains now."""
         from kohort.definitions.defaults import default_features
 
-        return self.config.features or default_features(contents, self.config.business)[1]
+        return self.config.features or default_features(self.contents(), self.config.business)[1]
 
     # -- segments --------------------------------------------------------------------------------------------------
 
@@ -436,10 +436,9 @@ class Workspace:
         place.write_text(text, encoding="utf-8")
         return place
 
-    def pin_definitions(self) -> None:
-        """Write the default features that are in use into `kohort.yaml`, so that they are seen, edited and kept."""
+    def pin_definitions(self, used: tuple[FeatureDefinition, ...]) -> None:
+        """Write default features into `kohort.yaml`, so that they are seen, edited and kept; own ones stay as they are."""
         if not self.config.features:
-            used = self._definitions(self.contents())
             with self.store.write_lock():
                 self._settings.change(lambda config: config if config.features else replace(config, features=used))
 
