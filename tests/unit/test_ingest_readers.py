@@ -264,3 +264,12 @@ def test_random_bytes_are_no_text_file_whatever_their_ending(tmp_path: Path, see
     (tmp_path / "photo.csv").write_bytes(random.Random(seed).randbytes(20_000))
     with pytest.raises(UnreadableFile, match="not a text file"):
         open_reader(expand(tmp_path / "photo.csv")[0])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="needs a user who is not root: root may read everything")
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("order,customer\n1,2\n")
+    path.chmod(0)
+    with pytest.raises(UnreadableFile, match="may not read"):
+        open_reader(expand(path)[0])

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from kohort.errors import Busy, Damaged, NotFound, WrongUsage
+from kohort.errors import BadInput, Busy, Damaged, NotFound, WrongUsage
 from kohort.model.segmentation import Segmentation, Structure
 from kohort.model.source import BatchReport, RejectedRow
 from kohort.store import create_store, open_store, schema
+from kohort.store.database import Database
 from kohort.store.lock import WriteLock
 from kohort.store.mark import Mark
 from kohort.store.memberships import Difference
@@ -256,3 +257,18 @@ def test_there_is_one_store_per_folder_and_none_in_an_empty_one(store, tmp_path:
         open_store(tmp_path / "empty")
     with pytest.raises(WrongUsage):
         create_store(tmp_path / "none", buckets=0)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "said"), [("query_only = 1", "may not write in the workspace"), ("max_page_count = 1", "disk is full")]
+)
+def test_what_cannot_be_written_says_why_and_fails(tmp_path: Path, pragma: str, said: str) -> None:
+    def fill(database: Database) -> None:
+        with database.write() as con:
+            con.exec_driver_sql(f"PRAGMA {pragma}")
+            con.exec_driver_sql("CREATE TABLE big AS SELECT randomblob(1000000)")
+
+    with create_store(tmp_path) as store, pytest.raises(BadInput, match=said) as caught:
+        fill(store.state._database)
+    assert (caught.value.code, caught.value.exit_code) == ("cannot_write", 1)
+    assert caught.value.hint

@@ -67,6 +67,10 @@ def open_bytes(file: SourceFile) -> Iterator[BinaryIO]:
                 yield io.BufferedReader(_Counted(member, limit, file.name), _BLOCK)  # type: ignore[arg-type]
     except KohortError:
         raise
+    except PermissionError as error:
+        raise UnreadableFile(
+            "This user may not read the file.", place=file.name, hint="Give this user the right to read it."
+        ) from error
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, KeyError, ValueError) as error:
         raise UnreadableFile(
             "The file is damaged or incomplete.", place=file.name, hint="Check that the copy is complete."

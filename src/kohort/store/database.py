@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from kohort.errors import Busy, Damaged, KohortError, WrongUsage
+from kohort.errors import BadInput, Busy, Damaged, KohortError, WrongUsage
 from kohort.store import schema
 from kohort.store.mark import Mark
 
@@ -121,9 +121,17 @@ class Database:
             text = str(cause)
             if "locked" in text or "busy" in text:
                 raise Busy(f"Another process is writing to {self.path.name}.", hint="Try again in a moment.") from error
-            if "disk is full" in text or "readonly" in text or "permission" in text:
-                raise WrongUsage(
-                    f"{self.path.name} cannot be written: {text}.", hint="Free space or rights."
+            if "disk is full" in text:
+                raise BadInput(
+                    f"{self.path.name} cannot be written: the disk is full.",
+                    code="cannot_write",
+                    hint="Free some space and run it again: nothing is half done.",
+                ) from error
+            if "readonly" in text or "permission" in text:
+                raise BadInput(
+                    "This user may not write in the workspace, and even reading it leaves a note.",
+                    code="cannot_write",
+                    hint="Give this user the right to write in the folder, or work on a copy of it.",
                 ) from error
             raise Damaged(
                 f"{self.path.name} is damaged ({type(cause).__name__}).", hint="Run kohort doctor."
