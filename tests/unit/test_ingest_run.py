@@ -336,6 +336,14 @@ def test_a_source_without_descriptions_sells_goods_with_short_codes(tmp_path: Pa
     assert [e["line_kind"] for e in store.log.events()] == ["bad_debt", "manual", "postage"]
 
 
+def test_columns_that_the_mapping_does_not_name_are_told(tmp_path: Path) -> None:
+    text = HEAD.replace("\n", ",colour\n") + "1,c,2024-01-01,p,n,1,1,red\n"
+    report, _ = ingest(put(tmp_path, text), ORDERS)
+    assert any("'colour'" in note for note in report.batches[0].notes)
+    named = SourceMapping("o", "orders", ORDERS.columns, ignored={"colour": "not needed"}, time_format="iso")
+    assert ingest(put(tmp_path, text), named)[0].batches[0].notes == ()
+
+
 def test_foreign_money_is_converted_at_the_last_known_rate(tmp_path: Path) -> None:
     mapping = SourceMapping("o", "orders", {**ORDERS.columns, "currency": "cur"}, time_format="iso")
     head = HEAD.replace("\n", ",cur\n")

@@ -58,6 +58,8 @@ class Normaliser:
                 hint=f"Its columns are: {', '.join(list(self._kinds)[:12])}.",
             )
         self.absent = tuple(name for name in mapping.properties if name not in self._kinds and not flexible)
+        named = {*needed, *mapping.properties, *mapping.ignored}
+        self.unnamed = () if flexible else tuple(name for name in self._kinds if name not in named)
         self.wanted = tuple(dict.fromkeys([*needed, *(n for n in mapping.properties if n not in self.absent)]))
         self._place = {name: f"c{i}" for i, name in enumerate(self.wanted)}
         self.declared = mapping.stored_columns()
@@ -69,7 +71,15 @@ class Normaliser:
 
     @property
     def notes(self) -> list[str]:
-        return [f"The file has no column {name!r}; its values stay empty." for name in self.absent]
+        """What a person should know about how the file and the mapping fit."""
+        said = [f"The file has no column {name!r}; its values stay empty." for name in self.absent]
+        if self.unnamed:
+            listed = ", ".join(map(repr, self.unnamed[:8])) + (" and others" if len(self.unnamed) > 8 else "")
+            said.append(
+                f"The file has columns that {self.mapping.name!r} does not name: {listed}. They were left out; add them to "
+                "kohort.yaml under properties or ignored."
+            )
+        return said
 
     def typed(self, con: duckdb.DuckDBPyConnection, chunk: Chunk) -> pa.Table:
         import pyarrow as pa
