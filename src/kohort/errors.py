@@ -23,6 +23,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+LISTED = 8
+"""How many existing names a hint lists."""
+
 
 class KohortError(Exception):
     """Base of every error Kohort raises on purpose.
@@ -141,14 +144,20 @@ class NoWorkspace(WrongUsage):
 
 
 class NotFound(KohortError, LookupError):
-    """Something named does not exist. The hint offers the nearest name."""
+    """Something named does not exist. The hint offers the nearest name, or some that exist."""
 
     code = "not_found"
 
     def __init__(self, what: str, name: str, known: Iterable[str] = (), *, hint: str = "") -> None:
         self.name = name
-        near = difflib.get_close_matches(name, list(known), n=1)
-        super().__init__(f"No {what} is called {name!r}.", hint=f"Did you mean {near[0]!r}?" if near else hint)
+        names = [str(k) for k in known]
+        near = difflib.get_close_matches(name, names, n=1)
+        if near:
+            hint = f"Did you mean {near[0]!r}?"
+        elif not hint:
+            end = ", …" if len(names) > LISTED else "."
+            hint = f"There are: {', '.join(names[:LISTED])}{end}" if names else "Check how it is written."
+        super().__init__(f"No {what} is called {name!r}.", hint=hint)
 
 
 class NotEnough(KohortError):

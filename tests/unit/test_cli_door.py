@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from kohort.cli.app import app
 from kohort.cli.door import App, Result, command
-from kohort.errors import Busy, NeedsAnswer, NotEnough, RefusedDefinition
+from kohort.errors import Busy, NeedsAnswer, NotEnough, NotFound, RefusedDefinition
 
 
 def call(arguments, group=app, **options):
@@ -189,3 +189,16 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
     assert is_this_machine("::1")
     assert not is_this_machine("0.0.0.0")
     assert "KOHORT_WORKSPACE" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("known", "hint"),
+    [
+        (["revenue", "orders"], "Did you mean 'revenue'?"),
+        (["age"], "There are: age."),
+        ([f"x{i}" for i in range(20)], "There are: x0, x1, x2, x3, x4, x5, x6, x7, …"),
+        ([], "Check how it is written."),
+    ],
+)
+def test_what_is_not_found_always_comes_with_what_to_do(known, hint):
+    assert NotFound("feature", "revenu", iter(known)).hint == hint

@@ -137,7 +137,12 @@ def test_rejected_rows_are_listed_fixed_and_read_again(shop, tmp_path):
     assert (few["rejected"], len(few["rows"])) == (listed["rejected"], 1)
     out = tmp_path / "fix.csv"
     assert machine("rejected", "export", "-w", shop, "--out", out)["rows"] == listed["rejected"]
-    out.write_text(out.read_text().replace("2024-02-30", "2024-02-28"))
+    fixed = out.read_text().replace("2024-02-30", "2024-02-28")
+    out.write_text(fixed.replace("2.50", "2,50"))
+    refused = machine("rejected", "retry", "-w", shop, out, code=1)["error"]
+    assert "more columns" in refused["message"]
+    assert "quotes" in refused["hint"]
+    out.write_text(fixed)
     retried = machine("rejected", "retry", "-w", shop, out)
     assert retried["stored"] >= 1
     assert machine("rejected", "list", "-w", shop)["rejected"] == 0

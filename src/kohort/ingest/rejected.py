@@ -115,13 +115,17 @@ def _read_fixed(path: str | Path, waiting: Mapping[int, RejectedRow]) -> dict[in
             "This is not an export of rejected rows.",
             place=file.name,
             code="not_an_export",
-            hint="Write one with: kohort rejected export FILE",
+            hint="Write one with: kohort rejected export --out FILE.csv",
         )
     own = [n for n in names if n not in ABOUT]
     fixed: dict[int, RejectedRow] = {}
     for chunk in reader.chunks():
         if chunk.refused:
-            raise BadInput(REASONS[chunk.refused[0].code], place=f"{file.name} line {chunk.refused[0].line}")
+            raise BadInput(
+                REASONS[chunk.refused[0].code],
+                place=f"{file.name} line {chunk.refused[0].line}",
+                hint="Correct that line (a value with a comma needs quotes around it), or export again.",
+            )
         for line, row in zip(chunk.lines.tolist(), chunk.table.to_pylist(), strict=True):
             number = int(row["(id)"]) if row["(id)"].strip().isdigit() else -1
             if number not in waiting:
