@@ -141,25 +141,24 @@ def lloyd(X: np.ndarray, centres: np.ndarray, *, rounds: int = 60) -> tuple[np.n
     k, n = len(C), len(X)
     squares = np.einsum("ij,ij->i", X, X)
     tolerance = 1e-5 * float(X.var(axis=0).sum())
-    inertia = np.inf
+    rows = np.arange(n)
     for _ in range(rounds):
         D = X @ (-2.0 * C.T)
         D += np.einsum("ij,ij->i", C, C)
         labels = D.argmin(axis=1)
-        nearest = D[np.arange(n), labels] + squares
-        inertia = float(nearest.sum())
         counts = np.bincount(labels, minlength=k)
         member = np.zeros((n, k), dtype=X.dtype)
-        member[np.arange(n), labels] = 1.0
+        member[rows, labels] = 1.0
         new = member.T @ X / np.maximum(counts, 1)[:, None].astype(X.dtype)
         empty = np.flatnonzero(counts == 0)
         if len(empty):
+            nearest = D[rows, labels] + squares
             new[empty] = X[np.argsort(-nearest, kind="stable")[: len(empty)]]
         moved = float(((new - C) ** 2).sum(axis=1).max())
         C = new
         if moved <= tolerance:
             break
-    return C, inertia
+    return C, float((D[rows, labels] + squares).sum())
 
 
 def spread_seeds(X: np.ndarray, k: int, rng: np.random.Generator, tries: int = 4) -> np.ndarray:

@@ -8,7 +8,7 @@ and the score asks which cut holds, can be explained, says most about behaviour 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,6 +41,7 @@ DENSE_SHARES = (0.01, 0.025, 0.06)
 """Smallest dense groups that HDBSCAN is asked for, as shares of the sample."""
 
 MOST_LEFT_OUT = 0.2
+NOT_RECHECKED = "not re-checked: it could not win even if its groups always held"
 
 
 @dataclass(slots=True)
@@ -87,9 +88,12 @@ class Tried:
 
     def candidate(self, *, chosen: bool = False) -> Candidate:
         stability = mean_estimate(self.jaccard) if self.jaccard is not None else None
+        score, note = self.score, self.note
+        if stability is None and not self.hopeless:
+            score, note = None, note or NOT_RECHECKED  # the figure was only the highest it could have been
         return Candidate(
             self.model.algorithm, self.model.k, stability, self.separation, self.smallest, self.value,
-            self.explainability, self.left_out, self.score, chosen, self.note,
+            self.explainability, self.left_out, score, chosen, note,
         )  # fmt: skip
 
 
@@ -131,40 +135,69 @@ def _propose_dense(X: np.ndarray, ks: Sequence[int]) -> list[Tried]:
     return list(seen.values())
 
 
-def recheck(X: np.ndarray, tried: Sequence[Tried], *, resamples: int, mixture_rows: int, seed: int) -> None:
-    """Bootstrap Jaccard of all groupings; one resample serves all of them. Earlier resamples are kept."""
-    rng = np.random.default_rng(seed)
-    new: list[list[np.ndarray]] = [[] for _ in tried]
-    for _ in range(resamples):
-        B = X[rng.integers(0, len(X), len(X))]
-        again = _refits(B, tried, mixture_rows, int(rng.integers(2**31)))
-        for i, t in enumerate(tried):
-            model = again.get((t.model.algorithm, t.model.k, t.setting))
-            other = model.label(X)[0] if model is not None else np.full(len(X), -1)
-            new[i].append(jaccard_table(t.labels, other, t.model.k))
-    for t, J in zip(tried, new, strict=True):
-        t.jaccard = np.array(J) if t.jaccard is None else np.vstack([t.jaccard, J])
+Setting = tuple[str, int, int]
+"""Family, number of groups, and the family's own setting."""
 
 
-def _refits(B: np.ndarray, tried: Sequence[Tried], mixture_rows: int, seed: int) -> dict[tuple[str, int, int], Model]:
-    wanted = {(t.model.algorithm, t.model.k, t.setting) for t in tried}
-    found: dict[tuple[str, int, int], Model] = {}
-    for k in sorted({k for a, k, _ in wanted if a in ("kmeans", "mixture")}):
-        model = found["kmeans", k, 0] = fit_kmeans(B, k, seed=seed, starts=2)
-        if ("mixture", k, 0) in wanted:
-            found["mixture", k, 0] = fit_mixture(B[:mixture_rows], model.label(B[:mixture_rows])[0], rounds=8)
-    cuts = sorted({k for a, k, _ in wanted if a == "hierarchical"})
-    if cuts:
-        tree = ward_tree(B[:1_500])
-        found |= {("hierarchical", k, 0): cut_ward(B, tree, k) for k in cuts}
-    for a, k, setting in sorted(wanted):
-        if a == "hdbscan":
-            # A resample holds each row e^-1 times not at all: ties are taken once, so that copies are no density.
-            unique = B[np.sort(np.unique(B, axis=0, return_index=True)[1])]
-            dense = fit_dense(unique, max(5, round(0.8 * setting * len(unique[:DENSE_ROWS]) / min(len(B), DENSE_ROWS))))
-            if dense is not None:
-                found[a, k, setting] = dense
-    return found
+@dataclass(slots=True)
+class Resamples:
+    """The same resampled customers for every grouping that is re-checked, now or later.
+
+    What is found again on a resample depends on it and its seed alone, not on what else is re-checked; what several
+    groupings need (the tree of all cuts, the k-means fit that a mixture starts from) is found once and kept.
+    """
+
+    X: np.ndarray
+    resamples: int
+    mixture_rows: int
+    seed: int
+    _draws: list[tuple[np.ndarray, int]] = field(default_factory=list)
+    _trees: dict[int, np.ndarray] = field(default_factory=dict)
+    _compact: dict[tuple[int, int], Model] = field(default_factory=dict)
+
+    def recheck(self, tried: Sequence[Tried]) -> None:
+        """Bootstrap Jaccard of some groupings. Figures from earlier resamples are kept."""
+        if not self._draws:
+            rng = np.random.default_rng(self.seed)
+            n = len(self.X)
+            self._draws = [(rng.integers(0, n, n), int(rng.integers(2**31))) for _ in range(self.resamples)]
+        new: list[list[np.ndarray]] = [[] for _ in tried]
+        for number, (rows, _) in enumerate(self._draws):
+            B = self.X[rows]
+            again = self._refits(number, B, {(t.model.algorithm, t.model.k, t.setting) for t in tried})
+            for t, tables in zip(tried, new, strict=True):
+                model = again.get((t.model.algorithm, t.model.k, t.setting))
+                other = model.label(self.X)[0] if model is not None else np.full(len(self.X), -1)
+                tables.append(jaccard_table(t.labels, other, t.model.k))
+        for t, J in zip(tried, new, strict=True):
+            t.jaccard = np.array(J) if t.jaccard is None else np.vstack([t.jaccard, J])
+
+    def _refits(self, number: int, B: np.ndarray, wanted: set[Setting]) -> dict[Setting, Model]:
+        found: dict[Setting, Model] = {}
+        for a, k, setting in sorted(wanted):
+            match a:
+                case "kmeans":
+                    found[a, k, setting] = self._kmeans(number, B, k)
+                case "mixture":
+                    Y = B[: self.mixture_rows]
+                    found[a, k, setting] = fit_mixture(Y, self._kmeans(number, B, k).label(Y)[0], rounds=8)
+                case "hierarchical":
+                    if number not in self._trees:
+                        self._trees[number] = ward_tree(B[:1_500])
+                    found[a, k, setting] = cut_ward(B, self._trees[number], k)
+                case _:
+                    # A resample holds each row e^-1 times not at all: ties are taken once, so that copies are no density.
+                    unique = B[np.sort(np.unique(B, axis=0, return_index=True)[1])]
+                    share = setting * len(unique[:DENSE_ROWS]) / min(len(B), DENSE_ROWS)
+                    dense = fit_dense(unique, max(5, round(0.8 * share)))
+                    if dense is not None:
+                        found[a, k, setting] = dense
+        return found
+
+    def _kmeans(self, number: int, B: np.ndarray, k: int) -> Model:
+        if (number, k) not in self._compact:
+            self._compact[number, k] = fit_kmeans(B, k, seed=self._draws[number][1], starts=2)
+        return self._compact[number, k]
 
 
 def measure(t: Tried, X: np.ndarray, value: np.ndarray | None) -> None:
@@ -279,7 +312,10 @@ def _modes_inside(labels: np.ndarray, basins: np.ndarray, k: int) -> list[int]:
 
 
 def score(tried: Sequence[Tried], *, gaps: bool, least_share: float) -> Tried | None:
-    """Scores every eligible grouping and returns the best; notes say why the others were not eligible."""
+    """Scores every eligible grouping and returns the best; notes say why the others were not eligible.
+
+    One that is not re-checked yet gets the highest score that it could have.
+    """
     weights = SEPARATE_WEIGHTS if gaps else SPECTRUM_WEIGHTS
     finest = max((t.detail for t in tried), default=0.0) or 1.0
     compared = {t.model.algorithm for t in tried} != {"hdbscan"}
@@ -297,7 +333,7 @@ def combined(t: Tried, weights: dict[str, float], finest: float) -> float:
     """Weighted mean of the figures that could be measured, each 0 to 1; detail is relative to the finest tried."""
     figures = {
         "gap": t.gap,
-        "stability": None if t.jaccard is None else float(t.jaccard.mean()),
+        "stability": None if t.hopeless else 1.0 if t.jaccard is None else float(t.jaccard.mean()),
         "separation": None if t.separation is None else float(np.clip(t.separation / 0.6, 0, 1)),
         "explainability": t.explainability,
         "value": t.value,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kohort.discovery.algorithms import FAMILIES, MIXTURE_ROWS, Model, fit_kmeans, lloyd
 from kohort.discovery.assign import GroupAssigner, with_micro
-from kohort.discovery.choose import Tried, measure, measure_gap, propose, recheck, score
+from kohort.discovery.choose import Resamples, Tried, measure, measure_gap, propose, score
 from kohort.discovery.columns import row_sample
 from kohort.discovery.density import landscape, modes
 from kohort.discovery.evidence import column_relevance, gate, structure_of, tree_of, warnings_of, with_relevance
@@ -53,6 +54,7 @@ class Study:
         missing: Where a prepared value stands for an absent one.
         value: Value of the sampled customers.
         k: The number of groups that was asked for, None = compare.
+        checks, last_checks: What groupings are re-checked on: all that could win, and those that would.
     """
 
     table: FeatureTable
@@ -69,6 +71,8 @@ class Study:
     tried: tuple[Tried, ...] = ()
     best: Tried | None = None
     verdict: Verdict = "none"
+    checks: Resamples | None = None
+    last_checks: Resamples | None = None
 
 
 def group(
@@ -178,31 +182,36 @@ def _compared(study: Study, progress: Progress) -> Study:
     tried = propose(X, [study.k] if study.k is not None else list(KS), study.families, seed)
     for t in tried:
         measure(t, X, study.value)
-    recheck(X, [t for t in tried if not t.hopeless], resamples=RESAMPLES, mixture_rows=800, seed=seed + 1)
+    checks = Resamples(X, RESAMPLES, 800, seed + 1)
+    last_checks = Resamples(X, LAST_RESAMPLES - RESAMPLES, MIXTURE_ROWS, seed + 2)
     if gaps.found:
         fine = fine_grained(X[:, present], study.missing[:, present], np.random.default_rng(seed))
         land = landscape(fine)
         _, basins = modes(land, max(10, round(0.003 * len(fine))), max(gaps.bar, DEEP))
         for t in tried:
             measure_gap(t, fine, land, basins if gaps.by_prominence else basins * 0, gaps.valley[3])
-    return replace(study, gaps=gaps, tried=tuple(tried))
+    return replace(study, gaps=gaps, tried=tuple(tried), checks=checks, last_checks=last_checks)
 
 
 def _decided(study: Study) -> Study:
     """The grouping to keep, if any, and the honest verdict."""
     n, tried = len(study.X), study.tried
-    if study.gaps.found:
-        best = score(tried, gaps=True, least_share=max(0.003, 8 / n))
+    if study.k is not None:
+        _recheck(study, [t for t in tried if not t.hopeless])
+    # Where no grouping stands apart, none of them can be kept as separate, whichever scores best.
+    if study.gaps.found and any(t.clear >= APART for t in tried):
+        best = _best(study, gaps=True, least_share=max(0.003, 8 / n))
         if best is not None and best.clear >= APART:
             _recheck_fully(study, best)
             if best.stable >= DOUBTFUL:
                 return replace(study, best=best, verdict="separate")
         for t in tried:
             t.note = t.note if t.empty else ""
-    while (best := score(tried, gaps=False, least_share=max(0.03, 10 / n))) is not None:
+    while (best := _best(study, gaps=False, least_share=max(0.03, 10 / n))) is not None:
         _recheck_fully(study, best)
         if best.jaccard is not None and steady(estimates(best.jaccard)):
-            return replace(study, best=_finest_that_holds(study, best), verdict="spectrum")
+            best = _finest_that_holds(study, best, max(0.03, 10 / n))
+            return replace(study, best=best, verdict="spectrum")
         best.note = "its groups change when re-checked"
     if study.k is None:
         return study
@@ -210,20 +219,41 @@ def _decided(study: Study) -> Study:
     return replace(study, best=max(usable, key=lambda t: t.score or 0.0, default=None))
 
 
-def _finest_that_holds(study: Study, best: Tried) -> Tried:
+def _recheck(study: Study, tried: Sequence[Tried]) -> None:
+    assert study.checks is not None
+    study.checks.recheck(tried)
+
+
+def _best(study: Study, *, gaps: bool, least_share: float) -> Tried | None:
+    """The best of all eligible groupings. Re-checked are those that could be it, and the first of each family."""
+    score(study.tried, gaps=gaps, least_share=least_share)
+    for family in study.families:
+        mine = [t for t in study.tried if t.model.algorithm == family]
+        eligible = [t for t in mine if not t.note]
+        if eligible and all(t.jaccard is None for t in mine):
+            _recheck(study, [max(eligible, key=lambda t: t.score or 0.0)])
+    while True:
+        best = score(study.tried, gaps=gaps, least_share=least_share)
+        if best is None or best.jaccard is not None:
+            return best
+        _recheck(study, [best])
+
+
+def _finest_that_holds(study: Study, best: Tried, least_share: float) -> Tried:
     """Among cuts of a spectrum that hold, more groups say more about customers: of the same family, the finest one.
 
     It may fall behind the best figure a little; it must hold in the full re-check as the best one does.
     """
-    within_reach = [
-        t
-        for t in study.tried
-        if t.model.algorithm == best.model.algorithm
-        and t.model.k > best.model.k
-        and not t.note
-        and t.stable >= HOLDS - 0.05
-        and (t.score or 0.0) >= (best.score or 0.0) - GIVEN_UP_FOR_DETAIL
-    ]
+    enough = (best.score or 0.0) - GIVEN_UP_FOR_DETAIL
+
+    def finer() -> list[Tried]:
+        mine = [t for t in study.tried if t.model.algorithm == best.model.algorithm and t.model.k > best.model.k]
+        return [t for t in mine if not t.note and (t.score or 0.0) >= enough]
+
+    if unknown := [t for t in finer() if t.jaccard is None]:
+        _recheck(study, unknown)
+        score(study.tried, gaps=False, least_share=least_share)
+    within_reach = [t for t in finer() if t.stable >= HOLDS - 0.05]
     for t in sorted(within_reach, key=lambda t: -t.model.k):
         _recheck_fully(study, t)
         if t.jaccard is not None and steady(estimates(t.jaccard)):
@@ -233,8 +263,8 @@ def _finest_that_holds(study: Study, best: Tried) -> Tried:
 
 def _recheck_fully(study: Study, t: Tried) -> None:
     if t.jaccard is None or len(t.jaccard) < LAST_RESAMPLES:
-        more = LAST_RESAMPLES - RESAMPLES
-        recheck(study.X, [t], resamples=more, mixture_rows=MIXTURE_ROWS, seed=study.seed + 2)
+        assert study.last_checks is not None
+        study.last_checks.recheck([t])
 
 
 def _focused(study: Study) -> Study | None:
