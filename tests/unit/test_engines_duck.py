@@ -100,3 +100,13 @@ def test_a_wrong_setting_is_named(text: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("KOHORT_THREADS", text)
     with pytest.raises(WrongUsage, match="KOHORT_THREADS"):
         threads_setting()
+
+
+def test_what_spills_to_disk_is_this_users_alone() -> None:
+    with connect(folders=[]) as con:
+        (spill,) = con.execute("SELECT current_setting('temp_directory')").fetchone()
+    home = Path(spill).parent
+    assert home.stat().st_mode & 0o077 == 0
+    home.rmdir()
+    with connect(folders=[]):
+        assert home.stat().st_mode & 0o077 == 0, "made again where somebody tidied up"

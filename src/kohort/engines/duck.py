@@ -6,6 +6,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -51,7 +52,7 @@ def connect(
     Returns:
         A connection; close it, or use it in a `with` block.
     """
-    spill = Path(temp_dir) if temp_dir is not None else Path(tempfile.gettempdir()) / f"kohort-{uuid.uuid4().hex}"
+    spill = Path(temp_dir) if temp_dir is not None else _private_temp() / uuid.uuid4().hex
     con = duckdb.connect(
         ":memory:",
         config={
@@ -73,6 +74,18 @@ def connect(
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
     return con
+
+
+def _private_temp() -> Path:
+    """This process's folder below the system's temporary one, for this user alone: what spills is customers' data."""
+    folder = Path(_temp().name)
+    folder.mkdir(mode=0o700, exist_ok=True)  # in a long life somebody may have tidied up
+    return folder
+
+
+@cache
+def _temp() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="kohort-")  # goes when the process ends
 
 
 def folders_of(snapshot: Snapshot) -> list[str]:
