@@ -248,7 +248,7 @@ class Normaliser:
         columns = self.mapping.columns
 
         def missing(role: str) -> str:
-            return f"{sql.text(*self._role(role))} IS NULL"
+            return f"NOT {sql.present(*self._role(role))}"
 
         if self._has("time"):
             checks += [
@@ -274,7 +274,7 @@ class Normaliser:
         code = {"number": "bad_number", "flag": "bad_flag", "time": "bad_date"}
         for name, kind in self.mapping.properties.items():
             if kind in code and name not in self.absent:
-                present = f"{sql.text(self._place[name], self._kinds.get(name, 'text'))} IS NOT NULL"
+                present = sql.present(self._place[name], self._kinds.get(name, "text"))
                 checks.append((f"{self._declared(name)} IS NULL AND {present}", code[kind], name))
         return checks
 
@@ -289,9 +289,9 @@ class Normaliser:
                 continue
             place, kind = self._role(role)
             column = self.mapping.columns[role]
-            present = f"{sql.text(place, kind)} IS NOT NULL"
+            present = sql.present(place, kind)
             if must and (role != "quantity" or not self._has("amount")):
-                checks.append((f"NOT ({present})", f"missing_{word}", column))
+                checks.append((f"NOT {present}", f"missing_{word}", column))
             absurd = (
                 f"abs({value}) > {MAX_UNIT} OR ({value} IS NULL AND {sql.too_big(place, kind, decimal=self._decimal)})"
             )

@@ -36,6 +36,11 @@ def text(column: str, kind: str) -> str:
             return f"{column}::VARCHAR"
 
 
+def present(column: str, kind: str) -> str:
+    """True where `text` would be something, false where null; writing the text only to ask is a fifth of all typing."""
+    return f"({column} IS NOT NULL AND NOT isnan({column}))" if kind == "float" else f"({column} IS NOT NULL)"
+
+
 def number(column: str, kind: str, *, decimal: str = ".", type_: str = "DECIMAL(18,6)") -> str:
     """An exact decimal, rounded half away from zero; null where missing or not a number."""
     match kind:
