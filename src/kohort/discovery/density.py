@@ -91,7 +91,8 @@ def modes(land: Landscape, least_rows: int, bar: float = np.inf) -> tuple[np.nda
         return i
 
     for i in range(n):
-        above = {find(j) for j in higher[i] if j < i}
+        roots = {parent[j] for j in higher[i] if j < i}
+        above = {r if parent[r] == r else find(r) for r in roots}
         if not above:
             continue
         top = min(above)
