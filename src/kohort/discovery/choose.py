@@ -7,7 +7,7 @@ and the score asks which cut holds, can be explained, says most about behaviour 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -155,22 +155,26 @@ class Resamples:
     _trees: dict[int, np.ndarray] = field(default_factory=dict)
     _compact: dict[tuple[int, int], Model] = field(default_factory=dict)
 
-    def recheck(self, tried: Sequence[Tried]) -> None:
-        """Bootstrap Jaccard of some groupings. Figures from earlier resamples are kept."""
+    def recheck(self, tried: Sequence[Tried], ends: Callable[[np.ndarray], bool] = lambda _: False) -> None:
+        """Bootstrap Jaccard of some groupings. Figures from earlier resamples are kept.
+
+        Args:
+            ends: Told all figures so far; when it says so for every grouping, no more resamples are looked at.
+        """
         if not self._draws:
             rng = np.random.default_rng(self.seed)
             n = len(self.X)
             self._draws = [(rng.integers(0, n, n), int(rng.integers(2**31))) for _ in range(self.resamples)]
-        new: list[list[np.ndarray]] = [[] for _ in tried]
         for number, (rows, _) in enumerate(self._draws):
             B = self.X[rows]
             again = self._refits(number, B, {(t.model.algorithm, t.model.k, t.setting) for t in tried})
-            for t, tables in zip(tried, new, strict=True):
+            for t in tried:
                 model = again.get((t.model.algorithm, t.model.k, t.setting))
                 other = model.label(self.X)[0] if model is not None else np.full(len(self.X), -1)
-                tables.append(jaccard_table(t.labels, other, t.model.k))
-        for t, J in zip(tried, new, strict=True):
-            t.jaccard = np.array(J) if t.jaccard is None else np.vstack([t.jaccard, J])
+                J = jaccard_table(t.labels, other, t.model.k)[None]
+                t.jaccard = J if t.jaccard is None else np.vstack([t.jaccard, J])
+            if all(t.jaccard is not None and ends(t.jaccard) for t in tried):
+                break
 
     def _refits(self, number: int, B: np.ndarray, wanted: set[Setting]) -> dict[Setting, Model]:
         found: dict[Setting, Model] = {}

@@ -18,7 +18,7 @@ from kohort.discovery.micro import WARNING as MICRO_WARNING
 from kohort.discovery.micro import find_micro
 from kohort.discovery.null import fine_grained, peaks_apart
 from kohort.discovery.prepare import Preparation, fit_preparation
-from kohort.discovery.stability import DOUBTFUL, HOLDS, estimates, steady
+from kohort.discovery.stability import DOUBTFUL, HOLDS, beyond_hope, estimates, steady
 from kohort.discovery.structure import NO_GAPS, Gaps, measure_gaps
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.feature import FeatureTable
@@ -212,7 +212,7 @@ def _decided(study: Study) -> Study:
         for t in tried:
             t.note = t.note if t.empty else ""
     while (best := _best(study, gaps=False, least_share=max(0.03, 10 / n))) is not None:
-        _recheck_fully(study, best)
+        _recheck_fully(study, best, must_be_steady=study.k is None)
         if best.jaccard is not None and steady(estimates(best.jaccard)):
             best = _finest_that_holds(study, best, max(0.03, 10 / n))
             return replace(study, best=best, verdict="spectrum")
@@ -259,16 +259,17 @@ def _finest_that_holds(study: Study, best: Tried, least_share: float) -> Tried:
         score(study.tried, gaps=False, least_share=least_share)
     within_reach = [t for t in finer() if t.stable >= HOLDS - 0.05]
     for t in sorted(within_reach, key=lambda t: -t.model.k):
-        _recheck_fully(study, t)
+        _recheck_fully(study, t, must_be_steady=True)
         if t.jaccard is not None and steady(estimates(t.jaccard)):
             return t
     return best
 
 
-def _recheck_fully(study: Study, t: Tried) -> None:
+def _recheck_fully(study: Study, t: Tried, *, must_be_steady: bool = False) -> None:
+    """On all resamples; or, where it must be steady, until it cannot be any more."""
     if t.jaccard is None or len(t.jaccard) < LAST_RESAMPLES:
         assert study.last_checks is not None
-        study.last_checks.recheck([t])
+        study.last_checks.recheck([t], lambda J: must_be_steady and beyond_hope(J, LAST_RESAMPLES))
 
 
 def _focused(study: Study) -> Study | None:

@@ -51,3 +51,14 @@ def steady(groups: Sequence[Estimate]) -> bool:
     return (
         bool(groups) and float(np.mean([g.value for g in groups])) >= HOLDS and min(g.value for g in groups) >= DOUBTFUL
     )
+
+
+def beyond_hope(J: np.ndarray, resamples: int) -> bool:
+    """True where the groups will not be `steady` after so many resamples, even if they hold in all that are to come.
+
+    Example:
+        >>> beyond_hope(np.full((6, 2), 0.4), 20), beyond_hope(np.full((10, 2), 0.4), 20)
+        (False, True)
+    """
+    most = (J.sum(axis=0) + resamples - len(J)) / resamples
+    return bool(most.mean() < HOLDS - 1e-9 or most.min() < DOUBTFUL - 1e-9)
