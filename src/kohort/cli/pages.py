@@ -27,7 +27,7 @@ MOVES_SHOWN = 10
 def workspace_made(screen: Screen, found: Mapping[str, str]) -> None:
     screen.line(f"The workspace {found['name']} is in {found['workspace']}.", "bold")
     screen.line(f"Days are counted in {found['timezone']}, money in {found['currency']}.")
-    screen.line(f"Next: kohort ingest -w {quote(found['workspace'])} YOUR-FILES")
+    screen.command(f"Next: kohort ingest -w {quote(found['workspace'])} YOUR-FILES")
 
 
 def mapping_proposed(screen: Screen, proposal: Any) -> None:

@@ -28,6 +28,10 @@ class Screen:
         """One paragraph, wrapped at the width of the terminal."""
         self._console.print(clean(text), style=style or None)
 
+    def command(self, text: str) -> None:
+        """A line that holds a command to copy: never broken, however long the path in it is."""
+        self._console.print(clean(text), soft_wrap=True)
+
     def title(self, text: str) -> None:
         self.line()
         self.line(text, "bold")
