@@ -20,12 +20,13 @@ FILES = ("year_2009_2010.parquet", "year_2010_2011.parquet")
 SHOP = "Online gift shop (demo)"
 
 
-def make_demo(folder: Path, name: str, *, progress: Progress) -> tuple[int, Segmentation]:
+def make_demo(folder: Path, name: str, *, progress: Progress, with_pages: bool = False) -> tuple[int, Segmentation]:
     """Read the bundled files into a fresh workspace, find segments and adopt them.
 
     Args:
         folder: Made anew if an earlier demo made it; refused if it holds anything else.
         name: What the adopted segmentation is called.
+        with_pages: Also work out what the pages show, so that the first one does not keep anybody waiting.
 
     Returns:
         Rows read, and what was found.
@@ -39,6 +40,9 @@ def make_demo(folder: Path, name: str, *, progress: Progress) -> tuple[int, Segm
             rows = ws.ingest(*paths, progress=progress).read
         found = ws.discover(progress=progress)
         found.adopt(name)
+        if with_pages:
+            ws.health(progress=progress)
+            ws.summary()
         return rows, ws.segmentation(name) or found.segmentation
 
 

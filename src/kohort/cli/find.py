@@ -81,7 +81,7 @@ def demo(door: Door, *, folder: str, no_serve: bool, port: int) -> Result:
 
     started = time.monotonic()
     with door.progress() as progress:
-        rows, found = make_demo(Path(folder), DEMO_NAME, progress=progress)
+        rows, found = make_demo(Path(folder), DEMO_NAME, progress=progress, with_pages=not no_serve)
     data = {
         "rows": rows,
         "customers": found.customers,
