@@ -76,3 +76,13 @@ def test_a_number_of_groups_that_a_way_does_not_find_is_an_answer_not_one_group(
     assert told.exit_code == 3
     assert "does not find 3 groups" in told.stderr
     assert call("discover", "--table", tmp_path / "four.csv", "--algorithm", "hdbscan", "--k", 4).exit_code == 0
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+def test_the_map_is_drawn_as_asked(table, method):
+    pytest.importorskip("openTSNE", reason="the extra `map` is not installed") if method == "tsne" else None
+    told = call("discover", "--table", table, "--k", 2, "--map", method, "--json")
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    assert found["map_method"] == method
+    assert len(found["map"]) == 240

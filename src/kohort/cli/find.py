@@ -39,6 +39,14 @@ DEMO_NAME = "Main"
     metavar="COLUMN",
     help="Column that holds groups of your own, to compare; it takes no part in the grouping.",
 )
+@click.option(
+    "--map",
+    "map_method",
+    type=click.Choice(["pca", "tsne"]),
+    default="pca",
+    show_default=True,
+    help="How the map is drawn; tsne takes longer and needs the extra `map`.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="For repeating a run.")
 @click.option("--as-of", metavar="T", help="Look at the customers as they were at this moment.")
 @click.option("--adopt", metavar="NAME", help="Keep the result as the segmentation of this name.")
@@ -122,27 +130,14 @@ def _discover_table(
     *,
     id_column: str | None,
     out: str | None,
-    algorithm: str,
-    k: int | None,
-    micro: bool,
-    seed: int,
-    labels: str | None,
+    **how: Any,
 ) -> Segmentation:
     from kohort.discovery.discover import discover, read_table
     from kohort.engines.duck import threads_setting
 
     table = read_table(file, id=id_column)
     with door.progress() as progress:
-        found = discover(
-            table,
-            algorithm=algorithm,
-            k=k,
-            micro=micro,
-            seed=seed,
-            labels=labels,
-            threads=threads_setting(),
-            progress=progress,
-        )
+        found = discover(table, threads=threads_setting(), progress=progress, **how)
     if out and out.lower().endswith(".json"):
         _write_json(out, found.segmentation)
     elif out:
