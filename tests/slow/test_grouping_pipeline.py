@@ -56,7 +56,10 @@ def test_a_grouping_is_complete(three: tuple[FeatureTable, np.ndarray], found: G
     assert {c.algorithm for c in found.candidates} == {"kmeans", "hierarchical", "mixture", "hdbscan"}
     assert {c.k for c in found.candidates if c.algorithm == "kmeans"} == set(range(2, 13))
     assert sum(c.chosen for c in found.candidates) == 1
-    assert all(c.stability is not None and c.score is not None for c in found.candidates)
+    rechecked = [c for c in found.candidates if c.stability is not None and c.score is not None]
+    assert {c.algorithm for c in rechecked} >= {"kmeans", "hierarchical", "mixture"}
+    assert next(c for c in found.candidates if c.chosen) in rechecked
+    assert all(c.note for c in found.candidates if c not in rechecked)  # what was not re-checked says why
     assert [t[3] for t in found.tree][-1] == n
     assert found.gate == "insufficient"
     assert "900 customers" in found.warnings[0]
