@@ -10,14 +10,14 @@ LEVELS = [
     {"errors"},
     {"model"},
     {"definitions"},
-    {"compile"},
+    {"compile", "testing"},
     {"engines", "store"},
     {"ingest", "health"},
     {"segments"},
     {"discovery"},
     {"views"},
     {"workspace"},
-    {"cli", "web", "testing"},
+    {"cli", "web"},
 ]
 RANK = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 HOME = {

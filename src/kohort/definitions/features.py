@@ -223,7 +223,7 @@ def result_type(measure: Measure, known: Mapping[str, Column]) -> FeatureType:
     """Type of the values: the column's for first, last and mode, where a time becomes days before the moment asked."""
     if isinstance(measure, Aggregate) and measure.kind in ("first", "last", "mode"):
         kind = find(measure.column, known).type
-        return "number" if kind == "time" else kind
+        return {"time": "number", "list": "text"}.get(kind, kind)  # type: ignore[return-value]
     return "number"
 
 

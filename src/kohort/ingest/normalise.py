@@ -224,7 +224,7 @@ class Normaliser:
 
     def _property(self, place: str, stored: str, kind: ColumnType) -> str:
         match kind:
-            case "text":
+            case "text" | "list":
                 return sql.text(place, stored)
             case "flag":
                 return sql.flag(place, stored)

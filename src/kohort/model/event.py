@@ -6,6 +6,7 @@ is an event of the name `order_line`. Numbers are integers, so that every engine
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Scalar = str | int | bool | None
-ColumnType = Literal["text", "number", "flag", "time"]
+ColumnType = Literal["text", "number", "flag", "time", "list"]
 
 QUANTITY_SCALE = 1_000
 """`quantity` counts thousandths, so that 1.5 kg is exact."""
@@ -67,7 +68,32 @@ FIXED_COLUMNS: dict[str, str] = {
 }
 """Column name → Arrow type name. Declared properties follow as `p_<name>`, traits as `t_<name>`."""
 
-ARROW_TYPE: dict[ColumnType, str] = {"text": "string", "number": "int64", "flag": "bool", "time": "int64"}
+ARROW_TYPE: dict[ColumnType, str] = {
+    "text": "string",
+    "number": "int64",
+    "flag": "bool",
+    "time": "int64",
+    "list": "string",
+}
+
+LIST_MARK = "\x1f"
+"""Before, between and after the items of a stored list, so that one item can be looked for as text in every engine."""
+
+
+def list_text(items: Iterable[str]) -> str | None:
+    """A list as it is stored; empty items are left out, and an empty list is missing.
+
+    Example:
+        >>> list_text(["a", "b"])
+        '\\x1fa\\x1fb\\x1f'
+    """
+    kept = [item.replace(LIST_MARK, " ") for item in items if item]
+    return LIST_MARK + LIST_MARK.join(kept) + LIST_MARK if kept else None
+
+
+def list_items(text: str | None) -> list[str]:
+    """The items of a stored list."""
+    return text.strip(LIST_MARK).split(LIST_MARK) if text else []
 
 
 def property_column(name: str) -> str:
