@@ -25,23 +25,25 @@ DatePartName = Literal["year", "month", "day", "weekday", "hour"]
 Counted = Literal["at_least", "at_most", "exactly"]
 
 
-def _place() -> Place:
-    return field(default=(0, 0), compare=False, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What every node has: its place in the text."""
+
+    place: Place = field(default=(0, 0), compare=False, repr=False)
 
 
 # Operands ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Named(Node):
     """A feature by its name, or a trait by its column `t_…` (the latest value that is not missing)."""
 
     name: str
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Node):
     """A value made from the customer's events.
 
     Written `count('page', …)`, `days_since('order_line', …)` (kind recency), `days_since_first(…)` (tenure), or
@@ -50,55 +52,49 @@ class Measured:
     """
 
     measure: Aggregate
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class DaysUnchanged:
+class DaysUnchanged(Node):
     """Days since a trait last took another value: `days_unchanged(t_plan)`; told the same again changes nothing."""
 
     trait: str
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class RandomBucket:
+class RandomBucket(Node):
     """A number from 0 up to but not including 100, the same for ever for one customer and one salt."""
 
     salt: str
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class Score(Node):
     """A stored prediction: `score('churn')`."""
 
     name: str
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Distance:
+class Distance(Node):
     """Kilometres over the earth between a customer and a point, to the metre: `distance_km(t_lat, t_lon, 55.7, 12.6)`."""
 
     latitude: Operand
     longitude: Operand
     to_latitude: Decimal
     to_longitude: Decimal
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class DatePart:
+class DatePart(Node):
     """A part of an instant's local date or time: `month(t_birthday)`; weekday is 1 = Monday to 7 = Sunday."""
 
     part: DatePartName
     of: Operand
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class Now(Node):
     """The moment asked about, or one a length before (`ago('30 days')`) or after it (`ahead('30 days')`).
 
     Stays relative after saving. `length` None = `now()`.
@@ -106,32 +102,28 @@ class Now:
 
     direction: Literal["now", "ago", "ahead"] = "now"
     length: Span | None = None
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Exactly:
+class Exactly(Node):
     """Text whose large and small letters differ in comparisons: `exactly(t_code) = 'aB'`."""
 
     of: Operand
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Item(Node):
     """One item of a list, counted from 1: `t_tags[1]`; missing where the list is shorter."""
 
     of: Operand
     index: int
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class ItemCount:
+class ItemCount(Node):
     """How many items a list has: `item_count(t_tags)`; 0 for a missing list."""
 
     of: Operand
-    place: Place = _place()
 
 
 Operand = (
@@ -142,57 +134,52 @@ Operand = (
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Node):
     """`left op right`. A bare flag is `= true`. A list equals a text where any of its items does; `!=`: none does."""
 
     left: Operand
     op: Operator
     right: Operand | Value
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Among:
+class Among(Node):
     """`operand [not] in (values)`."""
 
     of: Operand
     values: tuple[Value, ...]
     negated: bool = False
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Node):
     """`operand is [not] null`; empty text and an empty list are missing."""
 
     of: Operand
     negated: bool = False
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Like:
+class Like(Node):
     """`operand [not] like pattern`: starts with, ends with or contains `text`; of a list, any item does."""
 
     of: Operand
     where: Literal["start", "end", "anywhere"]
     text: str
     negated: bool = False
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class HasItems:
+class HasItems(Node):
     """`has_any(list, …)`, `has_all(list, …)`, `has_none(list, …)`; has_none is true for a missing list."""
 
     of: Operand
     how: Literal["any", "all", "none"]
     values: tuple[str, ...]
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Did:
+class Did(Node):
     """How often something happened: `did(event[, filter][, at_least|at_most|exactly => n][, within|between => …])`.
 
     `did(e)` is at_least 1, `never(e)` is exactly 0. `more_than => n` is read as at_least n + 1 and `fewer_than => n`
@@ -202,39 +189,35 @@ class Did:
     selection: Selection
     counted: Counted = "at_least"
     times: int = 1
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class FirstTime:
+class FirstTime(Node):
     """The first one ever lies in the window: `first_time(event[, filter], within|between => …)`."""
 
     selection: Selection
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Node):
     """Did in the outer window, not in the recent one: `stopped(e[, filter], within => '1 year', recent => '90 days')`."""
 
     step: Step
     within: Span
     recent: Span
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Restarted:
+class Restarted(Node):
     """Did recently, was silent in the rest of the outer window, was active before it. Arguments as `stopped`."""
 
     step: Step
     within: Span
     recent: Span
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class InPeriods:
+class InPeriods(Node):
     """Did in at least k of the last n complete periods: `in_periods(e[, filter], at_least => 3, of => 6, period => 'month')`.
 
     Periods are local days, ISO weeks, months or years; the one that contains the moment asked about is not complete.
@@ -244,11 +227,10 @@ class InPeriods:
     at_least: int
     of: int
     period: TimeUnit  # day, week, month or year
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Follows:
+class Follows(Node):
     """`sequence(did(a, …), did(b, …), within => T)`: some b strictly after some a and at most T later.
 
     Negated, `sequence(did(a, …), never(b, …), within => T)`: for some a, T has passed and no b came in it. A window
@@ -260,38 +242,33 @@ class Follows:
     then: Step
     within: Span
     negated: bool = False
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class InSegment:
+class InSegment(Node):
     """Member of another segment at the same moment: `in_segment('vip')`, `in_segment('value', 'gold')`."""
 
     name: str
     key: str = ""  # which part of a definition with several; empty = any of them
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class Not(Node):
     item: Rule
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class AllOf:
+class AllOf(Node):
     """Every item is true. Two items at least."""
 
     items: tuple[Rule, ...]
-    place: Place = _place()
 
 
 @dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Node):
     """At least one item is true. Two items at least."""
 
     items: tuple[Rule, ...]
-    place: Place = _place()
 
 
 Leaf = (
