@@ -164,15 +164,18 @@ def test_parquet_types(tmp_path: Path) -> None:
             "day": pa.array([day, None]),
             "ns": pa.array([noon, noon], pa.timestamp("ns", "UTC")),
             "list": pa.array([[1], [2]]),
+            "struct": pa.array([{"a": 1}, {"a": 2}]),
             "null": pa.nulls(2),
         }
     )
     pq.write_table(table, tmp_path / "a.parquet")
     reader = open_reader(expand(tmp_path / "a.parquet")[0])
     assert [(c.name, c.kind) for c in reader.columns] == [
-        ("dict", "text"), ("large", "text"), ("u64", "int"), ("day", "time"), ("ns", "instant"), ("null", "text"),
+        ("dict", "text"), ("large", "text"), ("u64", "int"), ("day", "time"), ("ns", "instant"), ("list", "text"),
+        ("null", "text"),
     ]  # fmt: skip
-    assert reader.skipped == ("list",)
+    assert reader.skipped == ("struct",)
+    assert [row["list"] for _, row in rows(tmp_path / "a.parquet")] == ["[1]", "[2]"]
     assert int(rows(tmp_path / "a.parquet")[0][1]["u64"]) == 2**64 - 1
 
 

@@ -58,6 +58,7 @@ _DECLARED: dict[ColumnType, tuple[int, Unit]] = {
     "number": (NUMBER_SCALE, "number"),
     "flag": (1, "flag"),
     "time": (1, "days"),
+    "list": (1, "text"),
 }
 
 

@@ -195,6 +195,9 @@ def check_measure(measure: Measure, known: Mapping[str, Column]) -> None:
             if kind in NUMERIC_KINDS and column.type != "number":
                 message = f"{name!r} is not a number, so it has no {kind}."
                 raise RefusedDefinition(message, text=name, start=0, end=len(name), code="wrong_type")
+            if column.type == "list":
+                message, hint = f"{name!r} is a list, so it has no {kind}.", "Ask for its items in a condition."
+                raise RefusedDefinition(message, text=name, start=0, end=len(name), hint=hint, code="wrong_type")
         case Ratio(numerator, denominator):
             for side in (numerator, denominator):
                 check_measure(side, known)
@@ -223,7 +226,7 @@ def result_type(measure: Measure, known: Mapping[str, Column]) -> FeatureType:
     """Type of the values: the column's for first, last and mode, where a time becomes days before the moment asked."""
     if isinstance(measure, Aggregate) and measure.kind in ("first", "last", "mode"):
         kind = find(measure.column, known).type
-        return {"time": "number", "list": "text"}.get(kind, kind)  # type: ignore[return-value]
+        return "number" if kind == "time" else "text" if kind == "list" else kind
     return "number"
 
 

@@ -285,13 +285,17 @@ class Draft:
             ignored[skipped] = "Nested or binary values are not read."
         return identities, properties, ignored
 
-    def _reason_to_ignore(self, column: Look) -> str:
+    def _reason_to_ignore(self, column: Look) -> str:  # noqa: PLR0911 - one reason per return
         if reason := words.private_reason(column.name):
             return reason
         if column.is_empty:
             return "It is empty."
         if column.kind != "text" or column.identity or column.is_number or column.is_time:
             return ""
+        if column.is_list:
+            items = values.list_items_of(column.some)
+            inside = max(values.email_share(items), values.phone_share(items)) > 0
+            return "Its lists hold direct identifiers." if inside else ""
         long = sum(map(len, column.some)) / max(len(column.some), 1) > _LONG_TEXT
         if long:
             return "Long texts; segments cannot use them."
@@ -302,6 +306,8 @@ class Draft:
     def _type(self, column: Look) -> ColumnType:
         if column.kind == "bool" or (column.kind == "text" and values.is_flag(column.some)):
             return "flag"
+        if column.is_list:
+            return "list"
         if column.kind in ("time", "instant"):
             return "time"
         if column.kind == "text" and column.times.format == "iso" and column.times.share == 1.0:

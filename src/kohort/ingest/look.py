@@ -63,8 +63,14 @@ class Look:
         return self.filled == self.rows == self.different and self.rows > 1
 
     @property
+    def is_list(self) -> bool:
+        return self.kind == "text" and values.is_list(self.some)
+
+    @property
     def identity(self) -> str:
         """Kind of direct identifier, by name or by values."""
+        if self.is_list:
+            return ""
         if self.kind == "text" and values.email_share(self.some) > 0.6:
             return "email"
         if self.kind == "text" and values.phone_share(self.some) > 0.8:

@@ -224,8 +224,10 @@ class Normaliser:
 
     def _property(self, place: str, stored: str, kind: ColumnType) -> str:
         match kind:
-            case "text" | "list":
+            case "text":
                 return sql.text(place, stored)
+            case "list":
+                return sql.items(place, stored)
             case "flag":
                 return sql.flag(place, stored)
             case "time":

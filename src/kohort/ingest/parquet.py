@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,6 +117,8 @@ def _kind(kind: pa.DataType) -> str | None:
 
     if t.is_dictionary(kind):
         return _kind(kind.value_type)
+    if (t.is_list(kind) or t.is_large_list(kind)) and _kind(kind.value_type) in ("text", "int"):
+        return "text"  # as a JSON array, like lists of other files
     if t.is_timestamp(kind):
         return "instant" if kind.tz else "time"
     checks = (
@@ -138,6 +141,8 @@ def _plain(array: pa.Array, kind: str) -> pa.Array:
 
     if t.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if t.is_list(array.type) or t.is_large_list(array.type):
+        array = _as_json(array)
     match kind:
         case "text":
             text = array.cast(pa.string())
@@ -155,3 +160,10 @@ def _plain(array: pa.Array, kind: str) -> pa.Array:
             return array.cast(pa.timestamp("us"), safe=False)
         case _:
             return array
+
+
+def _as_json(lists: pa.Array) -> pa.Array:
+    """Lists as JSON arrays, the way files without types write them."""
+    import pyarrow as pa
+
+    return pa.array([None if x is None else json.dumps(x, ensure_ascii=False) for x in lists.to_pylist()], pa.string())

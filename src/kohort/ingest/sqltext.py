@@ -10,6 +10,7 @@ import re
 
 from kohort.errors import BadInput
 from kohort.ingest.limits import MAX_UNIT
+from kohort.model.event import LIST_MARK
 
 _UNITS = r"(?:[€£$¥]|(?i:eur|gbp|usd|dkk|sek|nok|chf|kr\.?))"
 _ZONED = r":\d\d.*?(Z|z| ?UTC| ?GMT|([+-])(\d\d):?(\d\d)?)$"
@@ -80,6 +81,21 @@ def flag(column: str, kind: str) -> str:
         return column
     word = f"lower({text(column, kind)})"
     return f"CASE WHEN {word} IN {TRUE!r} THEN true WHEN {word} IN {FALSE!r} THEN false END"
+
+
+def items(column: str, kind: str) -> str:
+    """A list of texts as the event table stores it: from a JSON array, or from one text as its only item."""
+    # Without JSON's brackets a text is one item: guessing a separator would cut "Smith, Jones" in two.
+    written = text(column, kind)
+    mark = f"chr({ord(LIST_MARK)})"
+    plain = f"replace({{}}, {mark}, ' ')"
+    kept = f"list_filter(json_extract_string({written}, '$[*]'), x -> x IS NOT NULL AND trim(x) <> '')"
+    joined = f"array_to_string(list_transform({kept}, x -> {plain.format('trim(x)')}), {mark})"
+    return (
+        f"CASE WHEN {written} IS NULL THEN NULL "
+        f"WHEN left({written}, 1) = '[' AND json_valid({written}) THEN {mark} || nullif({joined}, '') || {mark} "
+        f"ELSE {mark} || {plain.format(written)} || {mark} END"
+    )
 
 
 def wall(column: str, kind: str, time_format: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -114,6 +115,27 @@ def is_flag(values: Iterable[str]) -> bool:
     words = {v.lower() for v in values}
     plain = set(TRUE) | set(FALSE)
     return bool(words) and words <= plain and not words <= {"0", "1", "0.0", "1.0"} and bool(words & {*TRUE, *FALSE})
+
+
+def is_list(values: Iterable[str]) -> bool:
+    """Whether values are JSON arrays of texts and numbers."""
+    found = 0
+    for value in values:
+        if not value.startswith("["):
+            return False
+        try:
+            items = json.loads(value)
+        except (ValueError, RecursionError):
+            return False
+        if not isinstance(items, list) or any(isinstance(i, dict | list) for i in items):
+            return False
+        found += 1
+    return found > 0
+
+
+def list_items_of(values: Iterable[str]) -> tuple[str, ...]:
+    """All items of values that `is_list` says yes to, as text."""
+    return tuple(str(item) for value in values for item in json.loads(value) if item is not None)
 
 
 def email_share(values: Sequence[str]) -> float:
