@@ -30,11 +30,19 @@ _PARTS = frozenset({"this", "expression", "expressions", "low", "high", "is_stri
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A column named in a condition, with its place in the text."""
+    """A column named in a condition, with its place in the text.
+
+    A column of lists means its items: a comparison, `in` and `like` are true where they are for **any** item, and
+    `!=`, `not in`, `not like` where they are for none (so also for a missing list).
+
+    `exact`, written `exactly(product)`: large and small letters differ in what this reference is compared with. Of
+    two columns, one exact side is enough.
+    """
 
     name: str
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    exact: bool = False
+    start: int = field(default=0, compare=False, kw_only=True)
+    end: int = field(default=0, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +161,7 @@ def check_condition(condition: Condition, known: Mapping[str, Column], text: str
                 _check_value(ref, column, "=", value, text)
         case Like(ref):
             column = find(ref.name, known, text=text, start=ref.start)
-            if column.type != "text":
+            if column.type not in ("text", "list"):
                 raise _refused(text, f"{ref.name!r} is not text, so `like` cannot be used.", ref.start, ref.end)
         case Missing(ref):
             find(ref.name, known, text=text, start=ref.start)
@@ -190,9 +198,12 @@ def _check_value(ref: Ref, column: Column, op: Operator, value: Value, text: str
         "number": isinstance(value, Decimal),
         "flag": isinstance(value, bool),
         "time": isinstance(value, str) and day_or_instant(value) is not None,
+        "list": isinstance(value, str),
     }[column.type]
     if not fits:
-        write = {"text": "'text'", "number": "a number", "flag": "true or false", "time": "'2011-12-09'"}[column.type]
+        write = {"text": "'text'", "number": "a number", "flag": "true or false", "time": "'2011-12-09'"}.get(
+            column.type, "'text'"
+        )
         raise _refused(
             text, f"{ref.name!r} is compared with a value of another type.", ref.start, ref.end, f"Write {write}."
         )
@@ -208,7 +219,7 @@ def _check_value(ref: Ref, column: Column, op: Operator, value: Value, text: str
 
 
 def _check_order(ref: Ref, column: Column, op: Operator, text: str) -> None:
-    if op not in ("=", "!=") and column.type in ("text", "flag"):
+    if op not in ("=", "!=") and column.type in ("text", "flag", "list"):
         raise _refused(
             text,
             f"{ref.name!r} has no order that is the same everywhere; {op} cannot be used.",
@@ -330,7 +341,7 @@ class _Reader:
         if not isinstance(node, exp.Column) or node.args.get("table") is not None:
             raise self.refused(node, f"{self._words(node)!r} is not a column.", "Write the column's name first.")
         start, end = self._span(node)
-        return Ref(node.name, start, end)
+        return Ref(node.name, start=start, end=end)
 
     def _value(self, node: Any) -> Value:
         from sqlglot import exp
