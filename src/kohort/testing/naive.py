@@ -19,7 +19,7 @@ from kohort.definitions.columns import MONEY, Column, vocabulary
 from kohort.definitions.conditions import AllOf, Among, AnyOf, Compare, Condition, Like, Missing, Not, Ref, Value
 from kohort.definitions.features import Aggregate, FeatureDefinition, Gap, Measure, Ratio, Selection, Sequence, Share
 from kohort.definitions.windows import Span, Window
-from kohort.model.event import ColumnType, Event, Scalar
+from kohort.model.event import ColumnType, Event, Scalar, list_items
 from kohort.model.money import minor_digits
 
 Answer = float | str | bool | None
@@ -44,10 +44,12 @@ def evaluate(
         >>> evaluate(n, [Event("a", 1, "page", 5), Event("b", 1, "page", 9)], as_of=8)
         1.0
     """
-    return _Customer(events, as_of, zone, currency, columns or {}).answer(definition.measure)
+    return Customer(events, as_of, zone, currency, columns or {}).answer(definition.measure)
 
 
-class _Customer:
+class Customer:
+    """One customer's visible events, each once and in order, and every question about them that a definition can ask."""
+
     def __init__(
         self, events: Iterable[Event], as_of: int, zone: str, currency: str, columns: Mapping[str, ColumnType]
     ) -> None:
@@ -62,7 +64,9 @@ class _Customer:
     # Values of one event ---------------------------------------------------------------------------------------------
 
     def value(self, event: Event, name: str) -> Scalar:
-        """A column of an event as stored; empty text is missing (L3)."""
+        """A column of an event as stored; empty text is missing (L3), and so is what the log never declared (N4)."""
+        if name not in self.known:
+            return None
         if name == "day":
             return event.get("local_day")
         if name == "hour":
@@ -103,13 +107,9 @@ class _Customer:
                 value = self.value(event, ref.name)
                 if value is None:
                     return True if negated else None  # L2
-                subject, part = alike(str(value)), alike(text)
-                found = {
-                    "start": subject.startswith(part),
-                    "end": subject.endswith(part),
-                    "anywhere": part in subject,
-                }[place]
-                return found != negated
+                spelt = letters(ref)
+                texts = [spelt(t) for t in self.texts(ref.name, str(value))]
+                return any(holds(t, place, spelt(text)) for t in texts) != negated
             case Compare(left, "=", right):
                 return self.equal(event, left, right)
             case Compare(left, "!=", right):
@@ -125,18 +125,25 @@ class _Customer:
         b = self.value(event, right.name) if isinstance(right, Ref) else right
         if a is None or b is None:
             return None
-        if self.known[left.name].type == "text":
-            return alike(str(a)) == alike(str(b))
+        if self.known[left.name].type in ("text", "list"):
+            spelt = letters(left, right)
+            others = self.texts(right.name, str(b)) if isinstance(right, Ref) else [str(b)]
+            return any(spelt(t) == spelt(o) for t in self.texts(left.name, str(a)) for o in others)
         if isinstance(a, bool):
             return a == b
         order = self.order(event, left, right)
         return None if order is None else order == 0
 
+    def texts(self, name: str, stored: str) -> list[str]:
+        """What a condition on text looks at: the value, or every item of a list, where one is enough."""
+        return list_items(stored) if self.known[name].type == "list" else [stored]
+
     def order(self, event: Event, left: Ref, right: Ref | Value) -> int | None:
         """−1, 0 or 1 as the left side is smaller, equal or larger."""
-        column, a = self.known[left.name], self.value(event, left.name)
+        a = self.value(event, left.name)
         if a is None:
             return None
+        column = self.known[left.name]
         assert isinstance(a, int)
         if isinstance(right, Ref):
             b = self.value(event, right.name)
@@ -224,19 +231,26 @@ class _Customer:
             return float(len(events))
         if measure.kind in ("recency", "tenure"):
             return self.days_since(events[-1 if measure.kind == "recency" else 0].ts) if events else None
-        column = self.known[measure.column]
-        found: list[tuple[Event, Scalar]] = [(e, v) for e in events if (v := self.value(e, measure.column)) is not None]
-        values = [v for _, v in found]
+        column = self.known.get(measure.column)
+        if column is None:  # N4: never observed
+            return 0.0 if measure.kind in ("sum", "count_distinct") else None
+        values: list[Scalar] = [v for e in events if (v := self.value(e, measure.column)) is not None]
         match measure.kind:
             case "count_distinct":
                 return float(len(set(values)))
             case "entropy":
                 return entropy(values)
-            case "first" | "last":
-                return self.shown(values[0 if measure.kind == "first" else -1], column) if values else None
-            case "mode":
-                return self.shown(mode(found), column) if values else None
+            case "first" | "last" | "mode":
+                stored = self.picked(measure, events)
+                return None if stored is None else self.shown(stored, column)
         return numeric(measure.kind, [v for v in values if isinstance(v, int)], self.scale(column))
+
+    def picked(self, measure: Aggregate, events: list[Event]) -> Scalar:
+        """The one stored value that first, last or mode takes; None where every value is missing."""
+        found: list[tuple[Event, Scalar]] = [(e, v) for e in events if (v := self.value(e, measure.column)) is not None]
+        if not found:
+            return None
+        return mode(found) if measure.kind == "mode" else found[0 if measure.kind == "first" else -1][1]
 
     def shown(self, value: Scalar, column: Column) -> Answer:
         """A single stored value as people read it."""
@@ -279,6 +293,16 @@ class _Customer:
 def alike(text: str) -> str:
     """Text in which large and small letters are the same (L3)."""
     return text.replace("İ", "i").lower().replace("ς", "σ")
+
+
+def letters(*sides: Ref | Value) -> Callable[[str], str]:
+    """How text is looked at: large and small letters are the same unless a side says `exactly`."""
+    return str if any(isinstance(s, Ref) and s.exact for s in sides) else alike
+
+
+def holds(subject: str, place: str, part: str) -> bool:
+    """Whether `part` stands at the start, the end or anywhere in `subject`."""
+    return {"start": subject.startswith(part), "end": subject.endswith(part), "anywhere": part in subject}[place]
 
 
 def numeric(kind: str, values: list[int], scale: int) -> float | None:
