@@ -21,7 +21,7 @@ A door turns `exit_code` into a process status or an HTTP status; no other room 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 LISTED = 8
 """How many existing names a hint lists."""
@@ -105,7 +105,8 @@ class NeedsAnswer(KohortError):
 class RefusedDefinition(KohortError, ValueError):
     """Text somebody wrote is not a valid definition.
 
-    `start` and `end` are character offsets into `text`, so that an editor can underline the place.
+    `start` and `end` are character offsets into `text`, so that an editor can underline the place. Where a whole file
+    was read, `mistakes` has each thing that is wrong with its file, line, column and place.
     """
 
     code = "refused_definition"
@@ -120,14 +121,17 @@ class RefusedDefinition(KohortError, ValueError):
         end: int | None = None,
         hint: str = "",
         code: str | None = None,
+        mistakes: Sequence[Mapping[str, object]] = (),
     ) -> None:
         self.text, self.start, self.end = text, start, end
+        self.mistakes = tuple(mistakes)
         if code is not None:
             self.code = code
         super().__init__(message, hint=hint)
 
     def as_dict(self) -> dict[str, object]:
-        return {**super().as_dict(), "text": self.text, "start": self.start, "end": self.end}
+        listed = {"mistakes": [dict(m) for m in self.mistakes]} if self.mistakes else {}
+        return {**super().as_dict(), "text": self.text, "start": self.start, "end": self.end, **listed}
 
 
 class WrongUsage(KohortError):

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import os
-from dataclasses import MISSING, dataclass, field, fields
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path as FilePath
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
-from kohort.definitions.yaml_text import LARGEST, Document, Path, nearest, read_yaml, write_yaml
+from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.definitions.segments_reading import Source, usable_name
+from kohort.definitions.segments_text import read_sources, write_segments
+from kohort.definitions.sources_text import choice, read_mappings, text_map, text_value, write_source
+from kohort.definitions.yaml_text import LARGEST, Document, finish, nearest, read_yaml, write_yaml
 from kohort.errors import NoWorkspace, RefusedDefinition, UnreadableFile
-from kohort.model.event import ColumnType
-from kohort.model.source import IDENTITY_KINDS, ROLES, CsvFormat, SourceKind, SourceMapping
+from kohort.model.event import ColumnType, trait_column
+from kohort.model.source import SourceMapping
+
+if TYPE_CHECKING:
+    from kohort.definitions.rules import Vocabulary
 
 FILE_NAME = "kohort.yaml"
+FOLDER_NAME = "segments"
+Engine = Literal["duckdb", "spark"]
+ENGINES = get_args(Engine)
 BUSINESS = ("auto", "shop", "subscription", "b2b", "traits")
 _MOST_BUCKETS = 4_096
+
+COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+SPARK_MASTER = re.compile(r"local(\[[0-9*,]+\])?|yarn|(spark|k8s|mesos)://[^\s]+")
 
 BUCKETS = 16
 """Customer buckets where nothing is said: 60,000 customers of a million share one, a scan opens few files."""
@@ -36,6 +51,12 @@ class WorkspaceConfig:
         sources: How files are read.
         controls: Product code → kind of line, over the built-in table.
         features: Own features; empty = the default set.
+        segments: Segment definitions, those of `segments/*.yaml` beside the file after its own.
+        consent: Purpose → trait (`t_…`) that says a customer agreed to it.
+        accounts: Column that says which account a customer belongs to; empty = there are no accounts.
+        engine: What evaluates segments: duckdb, or spark.
+        spark: Master URL of Spark; empty = this machine.
+        files: Names of the segments that stand in a file of the folder → the file's name.
     """
 
     name: str
@@ -46,10 +67,25 @@ class WorkspaceConfig:
     sources: tuple[SourceMapping, ...] = ()
     controls: dict[str, str] = field(default_factory=dict)
     features: tuple[FeatureDefinition, ...] = ()
+    segments: tuple[SegmentDefinition, ...] = ()
+    consent: dict[str, str] = field(default_factory=dict)
+    accounts: str = ""
+    engine: Engine = "duckdb"
+    spark: str = ""
+    files: dict[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def segment_settings(self) -> SegmentSettings:
+        """What all segment definitions share."""
+        return SegmentSettings(tuple(self.consent.items()), self.accounts)
 
     def columns(self) -> dict[str, ColumnType]:
         """The columns that the sources declare: `p_…` for events and orders, `t_…` for customers."""
         return declared_columns(self.sources)
+
+
+_DEFAULTS: dict[str, Any] = {"consent": {}, "accounts": "", "engine": "duckdb", "spark": ""}
+"""Keys that are written only where they say something else."""
 
 
 def declared_columns(sources: tuple[SourceMapping, ...]) -> dict[str, ColumnType]:
@@ -57,49 +93,90 @@ def declared_columns(sources: tuple[SourceMapping, ...]) -> dict[str, ColumnType
     return {column: kind for s in sources for column, kind in s.stored_columns().items()}
 
 
-def load(path: str | FilePath) -> WorkspaceConfig:
-    """Read `kohort.yaml`.
+def load(path: str | FilePath, vocabulary: Vocabulary | None = None) -> WorkspaceConfig:
+    """Read `kohort.yaml` and `segments/*.yaml` beside it.
 
     Args:
         path: The file, or the folder it is in.
+        vocabulary: What rules of segments may name; None = not looked up. See `read_sources`.
 
     Raises:
         NoWorkspace: There is no such file.
-        UnreadableFile: It cannot be read as UTF-8 text.
-        RefusedDefinition: With every mistake of the file, its line and key.
+        UnreadableFile: A file cannot be read as UTF-8 text.
+        RefusedDefinition: With every mistake of the files, its line and key.
     """
-    file = FilePath(path)
-    file = file / FILE_NAME if file.is_dir() else file
+    file = _config_file(path)
     try:
-        if file.stat().st_size > 4 * LARGEST:
-            raise RefusedDefinition(
-                f"{FILE_NAME} is larger than {LARGEST // 1024} KB.",
-                hint="It holds definitions, not data.",
-                code="too_large",
-            )
-        text = file.read_text(encoding="utf-8-sig")
+        text = _read_text(file)
     except FileNotFoundError as error:
         raise NoWorkspace(f"There is no {FILE_NAME} here.", hint="Make a workspace with: kohort init") from error
-    except UnicodeDecodeError as error:
-        raise UnreadableFile(f"{FILE_NAME} is not UTF-8 text.", hint="Save it as UTF-8.") from error
-    except OSError as error:
-        raise UnreadableFile(f"{FILE_NAME} cannot be read.", hint=error.strerror or "") from error
-    return parse(text)
+    return parse(text, {f"{FOLDER_NAME}/{f.name}": _read_text(f) for f in segment_files(file.parent)}, vocabulary)
 
 
 def save(config: WorkspaceConfig, path: str | FilePath) -> None:
-    """Write `kohort.yaml`, all or nothing: a reader sees the old text or the new one. A folder stands for its file."""
+    """Write `kohort.yaml` and those files of `segments/` whose definitions changed; one without any is removed.
+
+    Each file all or nothing: a reader sees the old text or the new one. A folder stands for its file.
+    """
+    file = _config_file(path)
+    _replace_text(file, write(config))
+    written = {f"{FOLDER_NAME}/{f.name}": f for f in segment_files(file.parent)}
+    for name in {*written, *config.files.values()}:
+        mine = tuple(s for s in config.segments if config.files.get(s.name) == name)
+        place = file.parent / name
+        if not mine:
+            place.unlink(missing_ok=True)
+        elif name not in written or _segments_of(_read_text(place), name) != mine:
+            place.parent.mkdir(exist_ok=True)
+            _replace_text(place, write_yaml(write_segments(mine)))
+
+
+def segment_files(folder: FilePath) -> list[FilePath]:
+    """The files of segment definitions in the folder of a workspace, by name."""
+    return sorted(f for f in (folder / FOLDER_NAME).glob("*.yaml") if f.is_file() and not f.name.startswith("."))
+
+
+def _config_file(path: str | FilePath) -> FilePath:
     file = FilePath(path)
-    file = file / FILE_NAME if file.is_dir() else file
+    return file / FILE_NAME if file.is_dir() else file
+
+
+def _read_text(file: FilePath) -> str:
+    try:
+        if file.stat().st_size > 4 * LARGEST:
+            raise RefusedDefinition(
+                f"{file.name} is larger than {LARGEST // 1024} KB.",
+                hint="It holds definitions, not data.",
+                code="too_large",
+            )
+        return file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"{file.name} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+    except OSError as error:
+        raise UnreadableFile(f"{file.name} cannot be read.", hint=error.strerror or "") from error
+
+
+def _replace_text(file: FilePath, text: str) -> None:
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with draft.open("w", encoding="utf-8") as out:
-            out.write(write(config))
+            out.write(text)
             out.flush()
             os.fsync(out.fileno())
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _segments_of(text: str, name: str) -> tuple[SegmentDefinition, ...] | None:
+    """What a file of segments defines; None where it cannot be read."""
+    try:
+        document = read_yaml(text, name)
+        return read_sources([Source(document, document.data, ())])[0]
+    except RefusedDefinition:
+        return None
 
 
 def write(config: WorkspaceConfig) -> str:
@@ -114,14 +191,21 @@ def write(config: WorkspaceConfig) -> str:
     if config.controls:
         data["controls"] = dict(config.controls)
     if config.sources:
-        data["sources"] = {s.name: _write_source(s) for s in config.sources}
+        data["sources"] = {s.name: write_source(s) for s in config.sources}
     if config.features:
         data["features"] = write_features(config.features)
+    data |= {k: v for k in ("consent", "accounts", "engine", "spark") if (v := getattr(config, k)) != _DEFAULTS[k]}
+    if segments := [s for s in config.segments if s.name not in config.files]:
+        data["segments"] = write_segments(segments)
     return write_yaml(data)
 
 
-def parse(text: str) -> WorkspaceConfig:
+def parse(text: str, files: Mapping[str, str] | None = None, vocabulary: Vocabulary | None = None) -> WorkspaceConfig:
     """Read the text of a `kohort.yaml`.
+
+    Args:
+        files: Texts of `segments/*.yaml` by name.
+        vocabulary: What rules of segments may name; None = not looked up. See `read_sources`.
 
     Raises:
         RefusedDefinition: With every mistake, its line and key.
@@ -135,26 +219,63 @@ def parse(text: str) -> WorkspaceConfig:
     if not isinstance(data, dict):
         document.mistake((), "The file is written as key: value.")
         document.finish()
-    known = [f.name for f in fields(WorkspaceConfig)]
+    known = [f.name for f in fields(WorkspaceConfig) if f.name != "files"]
     for key in data.keys() - set(known):
         document.mistake((key,), f"{key!r} is not known here.", nearest(key, known))
-    sources = _sources(document, data.get("sources"))
+    sources = read_mappings(document, data.get("sources"))
+    settings = SegmentSettings(tuple(_consent(document, data).items()), _account_column(document, data))
+    beside = [read_yaml(body, name) for name, body in (files or {}).items()]
+    places = [Source(document, data.get("segments"), ("segments",)), *(Source(d, d.data, ()) for d in beside)]
+    segments = read_sources(places, vocabulary, settings=settings)
     config = WorkspaceConfig(
-        name=_text(document, data, ("name",), "", needed=True),
+        name=text_value(document, data, ("name",), "", needed=True),
         timezone=_zone(document, data),
         currency=_currency(document, data),
-        business=_choice(document, data, ("business",), BUSINESS, "auto"),
+        business=choice(document, data, ("business",), BUSINESS, "auto"),
         buckets=_buckets(document, data),
         sources=sources,
-        controls=_text_map(document, data.get("controls"), ("controls",)),
+        controls=text_map(document, data.get("controls"), ("controls",)),
         features=read_features(document, data.get("features"), ("features",), declared_columns(sources)),
+        segments=tuple(s for found in segments for s in found),
+        consent=dict(settings.consent),
+        accounts=settings.accounts,
+        engine=choice(document, data, ("engine",), ENGINES, "duckdb"),
+        spark=_spark(document, data),
+        files={s.name: d.name for d, found in zip(beside, segments[1:], strict=True) for s in found},
     )
-    document.finish()
+    finish([document, *beside])
     return config
 
 
+def _consent(document: Document, data: dict[str, Any]) -> dict[str, str]:
+    """Purpose → trait. The trait is written with or without `t_`."""
+    consent = text_map(document, data.get("consent"), ("consent",))
+    for purpose, trait in consent.items():
+        if not usable_name(purpose):
+            document.mistake(("consent", purpose), f"{purpose!r} is not a usable name.")
+        if not COLUMN.fullmatch(trait):
+            document.mistake(("consent", purpose), "The consent is the name of a trait.", "For example t_newsletter.")
+    return {purpose: trait if trait.startswith("t_") else trait_column(trait) for purpose, trait in consent.items()}
+
+
+def _account_column(document: Document, data: dict[str, Any]) -> str:
+    column = text_value(document, data, ("accounts",), "")
+    if column and not (COLUMN.fullmatch(column) and column.startswith(("t_", "p_"))):
+        document.mistake(
+            ("accounts",), "accounts names a trait t_… or an event property p_….", "For example t_company."
+        )
+    return column
+
+
+def _spark(document: Document, data: dict[str, Any]) -> str:
+    master = text_value(document, data, ("spark",), "")
+    if master and not SPARK_MASTER.fullmatch(master):
+        document.mistake(("spark",), f"{master!r} is not a Spark master.", "For example spark://host:7077 or local[4].")
+    return master
+
+
 def _zone(document: Document, data: dict[str, Any]) -> str:
-    zone = _text(document, data, ("timezone",), "UTC")
+    zone = text_value(document, data, ("timezone",), "UTC")
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -167,7 +288,7 @@ def _zone(document: Document, data: dict[str, Any]) -> str:
 
 
 def _currency(document: Document, data: dict[str, Any]) -> str:
-    currency = _text(document, data, ("currency",), "EUR")
+    currency = text_value(document, data, ("currency",), "EUR")
     if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
         document.mistake(("currency",), f"{currency!r} is not a currency code.", "Write three capitals: GBP.")
     return currency
@@ -179,127 +300,3 @@ def _buckets(document: Document, data: dict[str, Any]) -> int:
         document.mistake(("buckets",), f"buckets is a whole number from 1 to {_MOST_BUCKETS}.")
         return BUCKETS
     return value
-
-
-def _sources(document: Document, data: Any) -> tuple[SourceMapping, ...]:
-    if data is None:
-        return ()
-    if not isinstance(data, dict):
-        document.mistake(("sources",), "Sources are written as name: {kind: …, columns: …}.")
-        return ()
-    found = (_source(document, name, data[name], ("sources", name)) for name in data)
-    return tuple(s for s in found if s is not None)
-
-
-def _source(document: Document, name: str, data: Any, path: Path) -> SourceMapping | None:
-    if not isinstance(data, dict):
-        document.mistake(path, "A source is written as {kind: …, columns: …}.")
-        return None
-    known = [f.name for f in fields(SourceMapping) if f.name != "name"]
-    for key in data.keys() - set(known):
-        document.mistake((*path, key), f"{key!r} is not known here.", nearest(key, known))
-    kind: SourceKind = _choice(document, data, (*path, "kind"), get_args(SourceKind), "orders", needed=True)
-    columns = _text_map(document, data.get("columns"), (*path, "columns"))
-    for role in columns:
-        if role not in ROLES[kind]:
-            document.mistake((*path, "columns", role), f"{role!r} is not a role.", nearest(role, ROLES[kind]))
-    properties = _text_map(document, data.get("properties"), (*path, "properties"))
-    types: dict[str, ColumnType] = {
-        column: _choice(document, properties, (*path, "properties", column), get_args(ColumnType), "text")
-        for column in properties
-    }
-    identities = _text_map(document, data.get("identities"), (*path, "identities"))
-    for column in identities:
-        _choice(document, identities, (*path, "identities", column), IDENTITY_KINDS, "email")
-    day_first = data.get("day_first")
-    if day_first is not None and not isinstance(day_first, bool):
-        document.mistake((*path, "day_first"), "day_first is true or false.")
-    return SourceMapping(
-        name=name,
-        kind=kind,
-        columns=columns,
-        properties=types,
-        identities=identities,
-        ignored=_text_map(document, data.get("ignored"), (*path, "ignored")),
-        time_format=_text(document, data, (*path, "time_format"), ""),
-        day_first=day_first,
-        zone=_text(document, data, (*path, "zone"), ""),
-        currency=_text(document, data, (*path, "currency"), ""),
-        event=_text(document, data, (*path, "event"), ""),
-        sheet=_text(document, data, (*path, "sheet"), ""),
-        csv=_csv(document, data.get("csv"), (*path, "csv")),
-    )
-
-
-def _csv(document: Document, data: Any, path: Path) -> CsvFormat | None:
-    if data is None:
-        return None
-    if not isinstance(data, dict):
-        document.mistake(path, "csv is written as {encoding: …, delimiter: …}.")
-        return None
-    values: dict[str, Any] = {}
-    for f in fields(CsvFormat):
-        value = data.get(f.name, f.default)
-        if type(value) is not type(f.default) or (f.name == "decimal" and value not in (".", ",")):
-            document.mistake((*path, f.name), f"{f.name} has a value that does not fit.", f"For example {f.default!r}.")
-            value = f.default
-        values[f.name] = value
-    for key in data.keys() - values.keys():
-        document.mistake((*path, key), f"{key!r} is not known here.", nearest(key, values))
-    return CsvFormat(**values)
-
-
-def _text(document: Document, data: dict[str, Any], path: Path, default: str, *, needed: bool = False) -> str:
-    value = data.get(str(path[-1]), default)
-    if isinstance(value, str) and (value or not needed) and len(value) <= 1_000:
-        return value
-    document.mistake(path, f"{path[-1]} is needed." if value in ("", None) else f"{path[-1]} is a text.")
-    return default
-
-
-def _choice(
-    document: Document,
-    data: dict[str, Any],
-    path: Path,
-    options: tuple[str, ...],
-    default: str,
-    *,
-    needed: bool = False,
-) -> Any:
-    value = data.get(str(path[-1]), "" if needed else default)
-    if value in options:
-        return value
-    document.mistake(
-        path, f"{path[-1]} cannot be {value!r}." if value else f"{path[-1]} is needed.", nearest(value, options)
-    )
-    return default
-
-
-def _text_map(document: Document, data: Any, path: Path) -> dict[str, str]:
-    """Name → text. Numbers and flags are taken as what was written, so that a column called 2011 needs no quotes."""
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        document.mistake(path, f"{path[-1]} is written as name: value.")
-        return {}
-    found: dict[str, str] = {}
-    for key, value in data.items():
-        if isinstance(value, dict | list) or value is None:
-            document.mistake((*path, key), f"{key} is a text.")
-        else:
-            found[key] = (
-                value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
-            )
-    return found
-
-
-def _write_source(source: SourceMapping) -> dict[str, Any]:
-    """Only what differs from the default, in the order of the class."""
-    written: dict[str, Any] = {}
-    for f in fields(SourceMapping):
-        value = getattr(source, f.name)
-        default = f.default_factory() if f.default_factory is not MISSING else f.default
-        if f.name == "name" or value == default:
-            continue
-        written[f.name] = {c.name: getattr(value, c.name) for c in fields(CsvFormat)} if f.name == "csv" else value
-    return written

@@ -13,6 +13,11 @@ from kohort.errors import RefusedDefinition
 
 LARGEST = 256 * 1024
 _DEEPEST = 20
+MOST_SHOWN = 20
+CODE = "bad_configuration"
+_FARTHEST = 200
+"""Characters between two of a value: an indent, an escape; farther away is something else."""
+
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 Path = tuple[str | int, ...]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -27,6 +32,44 @@ class Place:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong in a text.
+
+    Attributes:
+        file: Name of the text.
+        key: Dotted keys that lead to the value.
+        place: Of the value, or of a part of it.
+        column: 1-based, of the start of the place.
+    """
+
+    file: str
+    key: str
+    place: Place
+    column: int
+    message: str
+    hint: str
+    code: str
+
+    def __str__(self) -> str:
+        where = f" ({self.key})" if self.key else ""
+        return f"line {self.place.line}{where}: {self.message}{f' {self.hint}' if self.hint else ''}"
+
+    def as_dict(self) -> dict[str, object]:
+        """What doors print."""
+        return {
+            "file": self.file,
+            "key": self.key,
+            "line": self.place.line,
+            "column": self.column,
+            "start": self.place.start,
+            "end": self.place.end,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+
 @dataclass(slots=True)
 class Document:
     """A YAML text as plain values (dict, list, str, int, float, bool, None) with the place of each value.
@@ -38,24 +81,31 @@ class Document:
     name: str
     data: Any = None
     places: dict[Path, Place] = field(default_factory=dict)
-    mistakes: list[tuple[Place, str]] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
 
-    def mistake(self, path: Path, message: str, hint: str = "", *, within: tuple[int, int] | None = None) -> None:
-        """Note a mistake at a value; `within` narrows it to characters inside a one-line text value."""
+    def mistake(
+        self,
+        path: Path,
+        message: str,
+        hint: str = "",
+        *,
+        within: tuple[int, int] | None = None,
+        code: str = CODE,
+    ) -> None:
+        """Note a mistake at a value; `within` narrows it to characters inside a text value."""
         place = self.places.get(path) or next(
             (self.places[path[:n]] for n in range(len(path) - 1, -1, -1) if path[:n] in self.places), Place(0, 0, 1)
         )
         if within is not None:
-            place = self._inside(place, within)
-        where = ".".join(str(p) for p in path)
-        said = f"line {place.line}{f' ({where})' if where else ''}: {message}{f' {hint}' if hint else ''}"
-        self.mistakes.append((place, said))
+            place = self._inside(path, place, within)
+        column = place.start - (self.text.rfind("\n", 0, place.start) + 1) + 1
+        key = ".".join(str(p) for p in path)
+        self.mistakes.append(Mistake(self.name, key, place, column, message, hint, code))
 
     def refused(self, path: Path, error: RefusedDefinition) -> None:
         """Note what a reader of a single text value refused."""
         within = None if error.start is None or error.end is None else (error.start, error.end)
-        hint = str(error).removeprefix(error.message).strip()
-        self.mistake(path, error.message, hint, within=within)
+        self.mistake(path, error.message, error.hint, within=within, code=error.code)
 
     def finish(self) -> None:
         """Raise one error that says every mistake.
@@ -63,25 +113,67 @@ class Document:
         Raises:
             RefusedDefinition: There was at least one; `start` and `end` are those of the first in the text.
         """
-        if not self.mistakes:
-            return
-        found = sorted(self.mistakes, key=lambda m: (m[0].start, m[1]))
-        shown = [said for _, said in found[:20]] + ([f"and {len(found) - 20} more"] if len(found) > 20 else [])
-        count = "one mistake" if len(found) == 1 else f"{len(found)} mistakes"
-        first = found[0][0]
-        raise RefusedDefinition(
-            f"{self.name} has {count}.\n" + "\n".join(f"  {line}" for line in shown),
-            text=self.text,
-            start=first.start,
-            end=first.end,
-            code="bad_configuration",
-        )
+        finish([self])
 
-    def _inside(self, place: Place, within: tuple[int, int]) -> Place:
-        written = self.text[place.start : place.end]
-        quote = 1 if written[:1] in ("'", '"') else 0
-        start = place.start + quote + within[0]
-        return Place(start, min(place.start + quote + within[1], place.end), place.line)
+    def _inside(self, path: Path, place: Place, within: tuple[int, int]) -> Place:
+        """Characters `within` the value at a path, as they stand in the text: quotes, escapes and folded lines too."""
+        value: Any = self.data
+        try:
+            for key in path:
+                value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return place
+        if not isinstance(value, str):
+            return place
+        at = _aligned(value, self.text, place)
+        start, end = (min(max(w, 0), len(value)) for w in within)
+        first = at[start]
+        last = at[end - 1] + 1 if end > start else first
+        return Place(first, max(last, first), 1 + self.text.count("\n", 0, first))
+
+
+def finish(documents: Iterable[Document]) -> None:
+    """Raise one error that says every mistake of several texts.
+
+    Raises:
+        RefusedDefinition: There was at least one; `text`, `start` and `end` are those of the first text that has one.
+    """
+    wrong = [d for d in documents if d.mistakes]
+    if not wrong:
+        return
+    found = [m for d in wrong for m in sorted(d.mistakes, key=lambda m: (m.place.start, m.message))]
+    shown = [f"  {m.file} {m}" if len(wrong) > 1 else f"  {m}" for m in found[:MOST_SHOWN]]
+    if len(found) > MOST_SHOWN:
+        shown.append(f"  and {len(found) - MOST_SHOWN} more")
+    names = wrong[0].name if len(wrong) == 1 else f"{wrong[0].name} and {len(wrong) - 1} more"
+    verb = "has" if len(wrong) == 1 else "have"
+    count = "one mistake" if len(found) == 1 else f"{len(found)} mistakes"
+    raise RefusedDefinition(
+        f"{names} {verb} {count}.\n" + "\n".join(shown),
+        text=wrong[0].text,
+        start=found[0].place.start,
+        end=found[0].place.end,
+        code=CODE,
+        mistakes=[m.as_dict() for m in found],
+    )
+
+
+def _aligned(value: str, text: str, place: Place) -> list[int]:
+    """Offset in the text of each character of a text value, and of its end.
+
+    What stands between two characters that the value shows (a quote, an escape, the indent of the next line) is
+    stepped over; a character that is written in another way (`\\n`) keeps the place of what precedes it.
+    """
+    at = place.start
+    if text[at : at + 1] in ("|", ">"):
+        at = text.find("\n", at) + 1 or at
+    offsets = []
+    for character in value:
+        found = text.find(character, at, min(at + _FARTHEST, place.end))
+        if found >= 0:
+            at = found + 1
+        offsets.append(found if found >= 0 else min(at, place.end))
+    return [*offsets, min(at, place.end)]
 
 
 def read_yaml(text: str, name: str = "kohort.yaml") -> Document:
@@ -108,7 +200,7 @@ def read_yaml(text: str, name: str = "kohort.yaml") -> Document:
             start=min(at, len(text)),
             end=min(at + 1, len(text)),
             hint=str(getattr(error, "problem", "") or "").capitalize(),
-            code="bad_configuration",
+            code=CODE,
         ) from error
     document.data = _value(node, (), document) if node is not None else None
     document.finish()
@@ -150,7 +242,7 @@ def _refuse_mark(document: Document, event: Any, message: str) -> None:
         text=document.text,
         start=mark.index,
         end=event.end_mark.index,
-        code="bad_configuration",
+        code=CODE,
     )
 
 
