@@ -50,6 +50,7 @@ from kohort.definitions.rules.tree import (
 )
 from kohort.definitions.windows import EVER, Span, Window
 from kohort.model.event import ColumnType, Event, Scalar, list_items
+from kohort.model.random_bucket import random_bucket
 from kohort.testing.naive import DAY, EPOCH, Customer, alike, holds
 
 EARTH_KM = 6371.0088
@@ -307,8 +308,6 @@ class Judge:
 
     def random(self, salt: str) -> float:
         """M7: a keyed number from 0 to 100, the same for ever."""
-        from kohort.model.random_bucket import random_bucket
-
         assert self.customer is not None, "events without a customer have no random number"
         return float(random_bucket(self.customer, salt, self.key))
 
