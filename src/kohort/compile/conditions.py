@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import reduce
@@ -49,6 +49,13 @@ class Scope:
 
     def scale(self, name: str) -> int:
         return scale_of(self.column(name), self.currency)
+
+    def never_declared(self, name: str) -> bool:
+        """Whether a name may be a column but the log has none of it: legal, and always missing (N4)."""
+        return name.startswith(("p_", "t_")) and name not in self.known
+
+    def in_zone(self, zone: str) -> Scope:
+        return self if zone in ("", self.zone) else replace(self, zone=zone)
 
 
 def column_value(events: Any, column: Column) -> Any:

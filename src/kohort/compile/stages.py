@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence as Rows
 from typing import Any
 
 import ibis
 
-from kohort.compile.conditions import is_present
+from kohort.compile.clock import Instant, on
+from kohort.compile.conditions import folded, is_present
 from kohort.compile.values import HALF
 from kohort.model.clock import SECOND_US
 
@@ -103,8 +105,11 @@ def gap_stage(level: Any, key: str, flag: str, wanted: Mapping[str, str], *, by_
     )
 
 
-def sequence_stage(flagged: Any, first: str, then: str, within: int, name: str) -> Any:
-    """Per instant: how many events start the sequence, and does one end it; then look at the next instant that does."""
+def sequence_stage(flagged: Any, first: str, then: str, within: int, name: str, *, alone: bool) -> Any:
+    """How many events start the sequence and are followed by one that ends it in time; `alone`: and are not.
+
+    Per instant: how many events start it, and does one end it; then look at the next instant that does.
+    """
     a, b = (flagged[f] if f else ibis.literal(True) for f in (first, then))
     rows = flagged.filter(a | b)
     starts, ends = (rows[f] if f else ibis.literal(True) for f in (first, then))
@@ -113,4 +118,34 @@ def sequence_stage(flagged: Any, first: str, then: str, within: int, name: str) 
     following = ibis.window(group_by=instants.customer, order_by=instants.ts, rows=(1, None))
     seen = instants.mutate(next_ts=end_ts.min().over(following))
     done = seen.next_ts - seen.ts <= within
-    return seen.group_by("customer").agg(**{name: seen.starts.sum(where=done)})
+    met = ~done | seen.next_ts.isnull() if alone else done
+    return seen.group_by("customer").agg(**{name: seen.starts.sum(where=met)})
+
+
+def period_stage(rows: Any, edges: Rows[Instant], name: str) -> Any:
+    """In how many periods there is an event: each begins after one edge and ends with the next."""
+    last = on(rows, edges[-1])
+    inside = rows.filter((rows.ts > on(rows, edges[0])) & (rows.ts <= last))
+    number = _place(inside, edges[1:], 0)
+    active = inside.select("customer", period=number).distinct()
+    return active.group_by("customer").agg(**{name: active.count()})
+
+
+def _place(rows: Any, edges: Rows[Instant], first: int) -> Any:
+    """Which of the edges is the first that an instant does not pass, found by halving."""
+    if len(edges) == 1:
+        return ibis.literal(first, "int64")
+    half = len(edges) // 2
+    return (rows.ts <= on(rows, edges[half - 1])).ifelse(
+        _place(rows, edges[:half], first), _place(rows, edges[half:], first + half)
+    )
+
+
+def change_stage(rows: Any, value: str, name: str) -> Any:
+    """When a value last became another one; letters that differ only in size are no change, and neither is nothing."""
+    there = rows.filter(is_present(rows[value]))
+    told = folded(there[value]) if there[value].type().is_string() else there[value]
+    there = there.select("customer", "ts", "event_id", told=told)
+    before = there.told.lag().over(group_by="customer", order_by=[there.ts, there.event_id])
+    steps = there.mutate(before=before)
+    return steps.group_by("customer").agg(**{name: steps.ts.max(where=~steps.told.identical_to(steps.before))})

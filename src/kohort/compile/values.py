@@ -32,6 +32,11 @@ def column(name: str) -> Value:
     return lambda t: t[name]
 
 
+def constant(value: float | None) -> Value:
+    """The same number for everybody; None = missing."""
+    return lambda _: ibis.null("float64") if value is None else ibis.literal(value, "float64")
+
+
 def scaled(value: Any, scale: int) -> Any:
     """A stored integer in the unit people read."""
     number = value.cast("float64")

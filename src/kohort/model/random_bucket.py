@@ -38,7 +38,7 @@ class Coefficients:
         low, middle, high = customer & (2**LIMB - 1), (customer >> LIMB) & (2**LIMB - 1), customer >> 2 * LIMB
         a, b, c, d = self.mix
         x = ((low * a) % P + (middle * b) % P + (high * c) % P + d) % P
-        result = x * 0 + self.polynomial[0]
+        result: Any = self.polynomial[0]
         for coefficient in self.polynomial[1:]:
             result = (result * x + coefficient) % P
         return result

@@ -1,0 +1,350 @@
+"""What many measures need together, each need registered once: so that many definitions cost one scan.
+
+Stages, each one `GROUP BY customer`, joined at the end:
+
+- **direct**: plain aggregates over events, filtered by flags (one boolean column per distinct condition and window);
+- **by key**: what needs a second level (distinct, mode, entropy, gaps) first groups by (customer, key). One such stage,
+  the host, also carries the plain aggregates as partial sums: reading the events once more would cost more than that;
+- **sequence**, **periods**, **changes**: one per need, grouping by (customer, instant), (customer, period) or ordering
+  the values of one column.
+
+Only integers are summed (entropy excepted, which is rounded by definition); divisions happen once per customer, in
+float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+import ibis
+
+from kohort.compile.clock import NOW, Clock, Edge, Instant, MovingClock, on
+from kohort.compile.conditions import Scope, condition_value, is_present, stored_value
+from kohort.compile.stages import (
+    change_stage,
+    gap_stage,
+    level_partials,
+    level_values,
+    merged,
+    mode_stage,
+    partial,
+    period_stage,
+    sequence_stage,
+)
+from kohort.compile.values import Value, column, constant, divided, entropy, number, numeric_needs, scaled, std
+from kohort.compile.windows import fixed_length
+from kohort.definitions.conditions import Condition
+from kohort.definitions.features import (
+    NUMERIC_KINDS,
+    Aggregate,
+    Gap,
+    Measure,
+    Ratio,
+    Selection,
+    Sequence,
+    Share,
+    Step,
+)
+from kohort.definitions.windows import Span, TimeUnit
+from kohort.model.clock import DAY_US, SECOND_US
+
+Predicate = tuple[tuple[str, ...], Condition | None, str]
+"""Event names, a condition, and the zone of the dates in it."""
+
+Flag = tuple[tuple[Predicate, ...], Instant | None, tuple[Instant, ...]]
+"""Which events: all predicates hold, later than one instant, not later than some others."""
+
+
+class Plan:
+    """Needs are registered first; `build` turns them into tables, and the answers make values from these."""
+
+    def __init__(self, scope: Scope, clock: Clock) -> None:
+        self.scope, self.clock = scope, clock
+        self.predicates: dict[Predicate, str] = {}
+        self.flags: dict[Flag, str] = {}
+        self.values: dict[str, str] = {}  # column → name of its value in the flagged events
+        self.plain: dict[tuple[str, str, str], str] = {}  # (function, value, flag) → name
+        self.ordered: dict[tuple[str, str, str], str] = {}  # first and last, likewise
+        self.levels: dict[str, dict[tuple[str, str], str]] = {}  # value → (function, flag) → name
+        self.sequences: dict[tuple[str, str, int, bool], str] = {}  # (first, then, within, alone) → name
+        self.periods: dict[tuple[str, tuple[Instant, ...]], str] = {}
+        self.changes: dict[str, str] = {}
+
+    def in_zone(self, zone: str) -> Plan:
+        """The same plan for definitions whose windows and dates follow another zone; needs go to one place."""
+        if zone == self.scope.zone:
+            return self
+        other = copy(self)
+        other.scope = self.scope.in_zone(zone)
+        return other
+
+    # Needs -----------------------------------------------------------------------------------------------------------
+
+    def measure(self, measure: Measure) -> Value:
+        """Register what a measure needs; the answer makes its value from the joined stages."""
+        match measure:
+            case Aggregate():
+                return self._aggregate(measure, self.flag(measure.selection))
+            case Gap():
+                return self._gap(measure)
+            case Share(of, selection):
+                met = self._plain("count", "", self.flag(selection, (((), of.condition, self.scope.zone),)))
+                return divided(met, self._plain("count", "", self.flag(selection)))
+            case Sequence(first, then, within, window):
+                starts, ends = (self.flag(Selection(s.events, s.where, window)) for s in (first, then))
+                return number(self._follow(starts, ends, within, alone=False), nothing=0)
+            case Ratio(numerator, denominator):
+                above, below = self.measure(numerator), self.measure(denominator)
+                return lambda t: above(t) / below(t).nullif(0.0)
+
+    def times(self, selection: Selection) -> Value:
+        """How many events, as a whole number."""
+        name = self._plain("count", "", self.flag(selection))
+        return lambda t: ibis.coalesce(t[name], 0)
+
+    def earliest(self, selection: Selection) -> Value:
+        """The instant of the first event, missing without any."""
+        return column(self._plain("min", self._value("ts"), self.flag(selection)))
+
+    def followed(self, first: Selection, then: Step, within: Span) -> Value:
+        """How many first events have another one after them, both inside the window of the first."""
+        ends = self.flag(Selection(then.events, then.where, first.window))
+        return column(self._follow(self.flag(first), ends, within, alone=False))
+
+    def alone(self, first: Selection, then: Step, within: Span) -> Value:
+        """How many first events have had `within` pass without another one after them."""
+        passed = self.clock.at(Edge("ago", within, self.scope.zone))
+        starts, ends = self.flag(first, until=passed), self.flag(Selection(then.events, then.where))
+        return column(self._follow(starts, ends, within, alone=True))
+
+    def active_periods(self, step: Step, unit: TimeUnit, of: int) -> Value:
+        """In how many of the last complete periods there was an event; missing for none."""
+        zone = self.scope.zone
+        edges = tuple(self.clock.at(Edge("period", Span(back, unit), zone)) for back in range(of, -1, -1))
+        flag = self.flag(Selection(step.events, step.where))
+        return column(self.periods.setdefault((flag, edges), f"n{len(self.periods)}"))
+
+    def changed(self, name: str) -> Value:
+        """When a column last took another value; missing where it never had one."""
+        return column(self.changes.setdefault(self._value(name), f"c{len(self.changes)}"))
+
+    def picked(self, kind: str, name: str, selection: Selection) -> Value:
+        """The stored value that first, last or mode takes."""
+        flag = self.flag(selection)
+        if kind == "mode":
+            return column(self._level(name, "mode", flag))
+        return column(self.ordered.setdefault((kind, self._value(name), flag), f"o{len(self.ordered)}"))
+
+    def now(self, table: Any) -> Any:
+        """The moment asked about, over any table that `build` made."""
+        return on(table, self.clock.at(NOW))
+
+    def days_ago(self, instant: Value) -> Value:
+        """Days from an instant to the moment asked about."""
+        self.clock.at(NOW)
+        return lambda t: (self.now(t) - instant(t)).cast("float64") / float(DAY_US)
+
+    def _aggregate(self, measure: Aggregate, flag: str) -> Value:
+        if self.scope.never_declared(measure.column):
+            return constant(0.0 if measure.kind in ("sum", "count_distinct") else None)
+        match measure.kind:
+            case "count":
+                return number(self._plain("count", "", flag), nothing=0)
+            case "recency" | "tenure":
+                ts = self._plain("max" if measure.kind == "recency" else "min", self._value("ts"), flag)
+                return self.days_ago(column(ts))
+            case "first" | "last" | "mode":
+                return self._shown(measure)
+            case "count_distinct":
+                return number(self._level(measure.column, "distinct", flag), nothing=0)
+            case "entropy":
+                return entropy(self._level(measure.column, "total", flag), self._level(measure.column, "n_log_n", flag))
+        assert measure.kind in NUMERIC_KINDS
+        return self._numeric(measure, flag)
+
+    def _numeric(self, measure: Aggregate, flag: str) -> Value:
+        value, scale = self._value(measure.column), self.scope.scale(measure.column)
+        need = {f: self._plain(f, value, flag) for f in numeric_needs(measure.kind)}
+        match measure.kind:
+            case "sum":
+                return number(need["sum"], scale, nothing=0)
+            case "mean":
+                return lambda t: t[need["sum"]].cast("float64") / (t[need["present"]] * scale).nullif(0).cast("float64")
+            case "std":
+                return lambda t: std(t, need, scale)
+            case kind:
+                return number(need[kind], scale)
+
+    def _shown(self, measure: Aggregate) -> Value:
+        found, name = self.picked(measure.kind, measure.column, measure.selection), measure.column
+        match self.scope.column(name).type:
+            case "number":
+                scale = self.scope.scale(name)
+                return lambda t: scaled(found(t), scale)
+            case "time":
+                return self.days_ago(found)
+            case _:
+                return found
+
+    def _gap(self, measure: Gap) -> Value:
+        flag, by_day = self.flag(measure.selection), measure.between == "days"
+        key, unit = ("day", 1) if by_day else ("order_id", DAY_US)
+        if measure.statistic == "mean":
+            first, last, n = (self._level(key, f, flag) for f in ("earliest", "latest", "distinct"))
+            return lambda t: (t[last] - t[first]).cast("float64") / ((t[n] - 1) * unit).nullif(0).cast("float64")
+        if measure.statistic == "std":
+            need = {f: self._level(key, f"gap_coarse_{f}", flag) for f in numeric_needs("std")}
+            return lambda t: std(t, need, 1 if by_day else DAY_US // SECOND_US)
+        return number(self._level(key, f"gap_{measure.statistic}", flag), unit)
+
+    def _follow(self, first: str, then: str, within: Span, *, alone: bool) -> str:
+        return self.sequences.setdefault((first, then, fixed_length(within), alone), f"q{len(self.sequences)}")
+
+    def _plain(self, function: str, value: str, flag: str) -> str:
+        return self.plain.setdefault((function, value, flag), f"a{len(self.plain)}")
+
+    def _level(self, column: str, function: str, flag: str) -> str:
+        level = self.levels.setdefault(self._value(column), {})
+        return level.setdefault((function, flag), f"{self._value(column)}_{len(level)}")
+
+    def _value(self, column: str) -> str:
+        return "ts" if column == "ts" else self.values.setdefault(column, f"v{len(self.values)}")
+
+    def flag(
+        self, selection: Selection, further: tuple[Predicate, ...] = (), *, until: Instant | None = None
+    ) -> str:
+        """Name of the boolean column that says which events are selected; empty = all visible ones."""
+        where, zone = selection.where.condition if selection.where else None, self.scope.zone
+        own = (selection.events, where, zone if where else "")
+        parts = ((own,) if selection.events or where else ()) + further
+        start, end = selection.window.start, selection.window.end
+        after = None if start is None else self.clock.at(Edge("ago", start, zone))
+        limits = ((self.clock.at(Edge("ago", end, zone)),) if end else ()) + ((until,) if until is not None else ())
+        if not parts and after is None and not limits:
+            return ""
+        for part in parts:
+            self.predicates.setdefault(part, f"p{len(self.predicates)}")
+        return self.flags.setdefault((parts, after, limits), f"f{len(self.flags)}")
+
+    # Tables ----------------------------------------------------------------------------------------------------------
+
+    def build(self, visible: Any) -> Any:
+        """All stages, joined: one row per customer.
+
+        Args:
+            visible: The events that count, of customers only. With a moving clock each moment has its own copy of them
+                under its own `customer`, beside the columns of `moments`.
+        """
+        tested = self._tested(visible)
+        host = next((k for k in (self.values.get("order_id"), self.values.get("day")) if k in self.levels), None)
+        joined = self._direct(tested) if host is None else self._host(tested, host)
+        for n, stage in enumerate(self._stages(tested, host)):
+            other = stage.rename(**{f"key{n}": "customer"})
+            joined = joined.left_join(other, joined.customer == other[f"key{n}"]).drop(f"key{n}")
+        return joined
+
+    def _stages(self, tested: Any, host: str | None) -> list[Any]:
+        """Everything beyond the first stage."""
+        stages = [s for key in self.levels for s in self._level_stages(tested, key, hosted=key == host)]
+        stages += [self._ordered_stage(tested)] if self.ordered else []
+        stages += [
+            sequence_stage(self._flagged(tested, (first, then)), first, then, within, name, alone=alone)
+            for (first, then, within, alone), name in self.sequences.items()
+        ]
+        for (flag, edges), name in self.periods.items():
+            rows = self._flagged(tested, (flag,), *self._moving(edges))
+            stages.append(period_stage(rows.filter(rows[flag]) if flag else rows, edges, name))
+        for value, name in self.changes.items():
+            stages.append(change_stage(self._flagged(tested, (), "event_id", value), value, name))
+        return stages
+
+    def _tested(self, visible: Any) -> Any:
+        """Events with the values and the tested conditions that anything needs: what all stages share."""
+        identity = ["customer", "ts", *(["event_id"] if self.ordered or self.changes else []), *self._edges()]
+        values = {n: stored_value(visible, self.scope.column(c)) for c, n in self.values.items()}
+        return visible.select(
+            *identity, **values, **{n: self._predicate(visible, p) for p, n in self.predicates.items()}
+        )
+
+    def _edges(self) -> list[str]:
+        return list(self.clock.edges.values()) if isinstance(self.clock, MovingClock) else []
+
+    def _moving(self, edges: Iterable[Instant]) -> list[str]:
+        return [e for e in edges if isinstance(e, str)]
+
+    def _flagged(self, tested: Any, flags: Iterable[str], *others: str) -> Any:
+        """The events with the flags (and other columns) of one stage. Windows are cheaper to test again than to keep."""
+        keys = {name: key for key, name in self.flags.items()}
+        columns = dict.fromkeys(("customer", "ts", *sorted(c for c in others if c)))
+        return tested.select(*columns, **{f: self._flag_value(tested, *keys[f]) for f in sorted(set(flags)) if f})
+
+    def _predicate(self, events: Any, predicate: Predicate) -> Any:
+        names, condition, zone = predicate
+        parts = [events.event == names[0] if len(names) == 1 else events.event.isin(names)] if names else []
+        if condition is not None:
+            parts.append(condition_value(events, condition, self.scope.in_zone(zone)))
+        return reduce(and_, parts)
+
+    def _flag_value(
+        self, table: Any, parts: tuple[Predicate, ...], after: Instant | None, limits: tuple[Instant, ...]
+    ) -> Any:
+        tests = [table[self.predicates[p]] for p in parts]
+        if after is not None:
+            tests.append(table.ts > on(table, after))
+        tests += [table.ts <= on(table, limit) for limit in limits]
+        return reduce(and_, tests)
+
+    def _direct(self, tested: Any) -> Any:
+        """Everybody, with the plain aggregates straight from the events."""
+        flagged = self._flagged(tested, [f for _, _, f in self.plain], *(v for _, v, _ in self.plain))
+        return flagged.group_by("customer").agg(**{name: partial(flagged, *need) for need, name in self.plain.items()})
+
+    def _host(self, tested: Any, key: str) -> Any:
+        """Everybody, with the plain aggregates and those of one key: first by (customer, key), then by customer."""
+        needs = self.levels[key]
+        flags = [f for _, _, f in self.plain] + [f for _, f in needs]
+        flagged = self._flagged(tested, flags, key, *(v for _, v, _ in self.plain))
+        level = flagged.group_by("customer", key).agg(
+            **{name: partial(flagged, *need) for need, name in self.plain.items()},
+            **level_partials(flagged, key, needs),
+        )
+        again = {name: merged(level, function, name) for (function, _, _), name in self.plain.items()}
+        return level.group_by("customer").agg(**again, **level_values(level, key, needs))
+
+    def _level_stages(self, tested: Any, key: str, *, hosted: bool) -> list[Any]:
+        """What one key contributes beyond what the host already carries."""
+        needs = self.levels[key]
+        if hosted and not any(f == "mode" or f.startswith("gap_") for f, _ in needs):
+            return []
+        used = sorted({flag for _, flag in needs})
+        rows = self._flagged(tested, used, key)
+        rows = rows.filter(is_present(rows[key]))
+        if all(used):
+            rows = rows.filter(reduce(or_, (rows[flag] for flag in used)))
+        if len(needs) == 1 and ("distinct", used[0]) in needs:
+            pairs = rows.select("customer", key).distinct()
+            return [pairs.group_by("customer").agg(**{needs["distinct", used[0]]: pairs.count()})]
+        level = rows.group_by("customer", key).agg(**level_partials(rows, key, needs))
+        values = {} if hosted else level_values(level, key, needs)
+        stages = [level.group_by("customer").agg(**values)] if values else []
+        stages += [mode_stage(level, key, flag, name) for (f, flag), name in needs.items() if f == "mode"]
+        for flag in used:
+            wanted = {f.removeprefix("gap_"): n for (f, g), n in needs.items() if g == flag and f.startswith("gap_")}
+            stages += [gap_stage(level, key, flag, wanted, by_day=key == self.values.get("day"))] if wanted else []
+        return stages
+
+    def _ordered_stage(self, tested: Any) -> Any:
+        kept = {value for _, value, _ in self.ordered}
+        flagged = self._flagged(tested, [flag for _, _, flag in self.ordered], "event_id", *kept)
+        order = ibis.struct({"ts": flagged.ts, "event_id": flagged.event_id})
+        found = {}
+        for (kind, value, flag), name in self.ordered.items():
+            there = is_present(flagged[value])
+            present = there & flagged[flag] if flag else there
+            pick = flagged[value].argmin if kind == "first" else flagged[value].argmax
+            found[name] = pick(order, where=present)
+        return flagged.group_by("customer").agg(**found)
