@@ -119,6 +119,12 @@ class Vault:
                     found[missing] = self._create_people([lookups[i] for i in missing], [texts[i] for i in missing])
         return found[rows]
 
+    def known(self, refs: Sequence[str]) -> np.ndarray:
+        """Pseudonyms (int64) of the company's customer numbers, in their order; 0 = nobody has it. Creates nothing."""
+        key = self._lookup_key
+        with self._translated():
+            return self._known([hmac.digest(key, ref.encode(), "sha256")[:_LOOKUP_BYTES] for ref in refs])
+
     def refs(self, keys: Sequence[int] | np.ndarray) -> list[str | None]:
         """The company's own customer numbers of pseudonyms, in their order; None for unknown or forgotten ones."""
         wanted = [int(key) for key in keys]
