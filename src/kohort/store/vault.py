@@ -80,6 +80,7 @@ class Vault:
         self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._turn = threading.RLock()
         self._people: People | None = None
+        self._behind = False
         self._identities_checked = False
         with self._translated():
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -65536"):
@@ -117,11 +118,14 @@ class Vault:
                     found = self._load().find(lookups)  # another process may have been faster
                     missing = np.flatnonzero(found == 0)
                     found[missing] = self._create_people([lookups[i] for i in missing], [texts[i] for i in missing])
+                    self._behind = True  # what is kept was read just before them
         return found[rows]
 
     def known(self, refs: Sequence[str]) -> np.ndarray:
         """Pseudonyms (int64) of the company's customer numbers, in their order; 0 = nobody has it. Creates nothing."""
         key = self._lookup_key
+        if self._behind:
+            self._people, self._behind = None, False
         with self._translated():
             return self._known([hmac.digest(key, ref.encode(), "sha256")[:_LOOKUP_BYTES] for ref in refs])
 
