@@ -1,0 +1,314 @@
+"""When a membership changes by time alone: the exact instant, without any new event, or that it does not.
+
+The instants at which any condition could change are known (`kohort.segments.instants`); the rules are asked at those
+instants, earliest first, and the whole decision is replayed (staying, stages, other segments that are referred to) until
+the customer's part differs. Events that are stored already but dated later take effect when their time comes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kohort.definitions.features import FeatureDefinition
+from kohort.definitions.rules.tree import (
+    AllOf,
+    AnyOf,
+    Compare,
+    InSegment,
+    Leaf,
+    Named,
+    Not,
+    Rule,
+)
+from kohort.definitions.segments import RuleText, SegmentDefinition, SegmentSettings
+from kohort.segments.decide import Circumstances, Decision, Truth, decide, leaves_of, rules_of, truth_of
+from kohort.segments.drift import POINTS, Ask, Question, passings
+from kohort.segments.instants import Clock, Trace, crossings
+
+HORIZON_YEARS = 10
+MOST_MOMENTS = 5_000
+"""Moments that are asked about at most: a rule on the hour of the day has 87,660 in ten years."""
+
+_FIRST_LOOK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One customer and one definition, with what it refers to.
+
+    Attributes:
+        definitions: In order of evaluation; the last one is asked about. Paused ones keep their stored members.
+        standing: Definition → part and since when, as stored before the moment asked about.
+        by_hand: Definition → part → put in or taken out.
+        buckets: Definition of buckets → the customer's random number.
+        zone: The workspace's.
+        features: Features that rules may name.
+    """
+
+    definitions: tuple[SegmentDefinition, ...]
+    zone: str = "UTC"
+    features: Mapping[str, FeatureDefinition] = field(default_factory=dict)
+    settings: SegmentSettings = field(default_factory=SegmentSettings)
+    standing: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    by_hand: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    buckets: Mapping[str, float] = field(default_factory=dict)
+    _keys: dict[tuple[str, int], str] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def asked(self) -> SegmentDefinition:
+        return self.definitions[-1]
+
+    def zone_of(self, definition: SegmentDefinition) -> str:
+        return definition.zone or self.zone
+
+    def consent(self, definition: SegmentDefinition) -> Question | None:
+        """The condition that says whether she agreed; None where the definition has no purpose."""
+        if not definition.purpose:
+            return None
+        trait = dict(self.settings.consent)[definition.purpose]
+        return Question.of(self.zone_of(definition), Compare(Named(trait), "=", True))
+
+    def question(self, zone: str, leaf: Leaf) -> Question:
+        """A condition of one of the definitions; its text is made once."""
+        place = (zone, id(leaf))
+        if place not in self._keys:
+            self._keys[place] = Question.of(zone, leaf).key
+        return Question(zone, leaf, self._keys[place])
+
+    def questions(self) -> tuple[Question, ...]:
+        """Every condition of every definition, each once."""
+        found: dict[str, Question] = {}
+        for definition in self.definitions:
+            for leaf in (leaf for rule in rules_of(definition) for leaf in leaves_of(rule.rule)):
+                if not isinstance(leaf, InSegment):
+                    question = self.question(self.zone_of(definition), leaf)
+                    found.setdefault(question.key, question)
+            agreed = self.consent(definition)
+            if agreed is not None:
+                found.setdefault(agreed.key, agreed)
+        return tuple(found.values())
+
+    def decisions(
+        self, at: int, truths: Mapping[str, Truth], standing: Mapping[str, tuple[str, int]]
+    ) -> dict[str, Decision]:
+        """Where she belongs in every definition at a moment.
+
+        Args:
+            truths: Of every question, by its key.
+            standing: Before that moment.
+        """
+        found: dict[str, Decision] = {}
+        for definition in self.definitions:
+            zone = self.zone_of(definition)
+            stood = standing.get(definition.name)
+            if definition.paused:
+                found[definition.name] = Decision(stood[0], "paused") if stood else Decision()
+                continue
+            agreed = self.consent(definition)
+            given = Circumstances(
+                stood,
+                self.by_hand.get(definition.name),
+                agreed is None or truths[agreed.key] is True,
+                self.buckets.get(definition.name, 0.0),
+            )
+            holds = self._holds(zone, truths, found, standing)
+            found[definition.name] = decide(definition, holds, at, zone, given)
+        return found
+
+    def _holds(
+        self,
+        zone: str,
+        truths: Mapping[str, Truth],
+        found: Mapping[str, Decision],
+        standing: Mapping[str, tuple[str, int]],
+    ) -> Callable[[RuleText], bool]:
+        def answer(leaf: Leaf) -> Truth:
+            if isinstance(leaf, InSegment):
+                return inside(leaf, found, standing)
+            return truths[self.question(zone, leaf).key]
+
+        return lambda rule: truth_of(rule.rule, answer) is True
+
+
+def inside(leaf: InSegment, found: Mapping[str, Decision], standing: Mapping[str, tuple[str, int]]) -> bool:
+    """Whether she is in what a condition refers to: as decided at the moment, else as stored."""
+    decided = found.get(leaf.name)
+    stored = standing.get(leaf.name)
+    part = decided.segment if decided is not None else stored[0] if stored else None
+    return part is not None and leaf.key in ("", part)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The next change by time alone.
+
+    Attributes:
+        at: The first instant at which she is in another part (µs UTC).
+        before: Part until then; None = in none.
+        after: Decision then.
+        flipped: Conditions whose answer changes at that instant.
+    """
+
+    at: int
+    before: str | None
+    after: Decision
+    flipped: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What time alone will do.
+
+    Attributes:
+        now: Decision at the moment asked about.
+        change: None = no change until `until`.
+        until: The instant up to which was looked, inclusive.
+        truths: Of every question at the moment asked about, by its key.
+    """
+
+    now: Decision
+    change: Change | None
+    until: int
+    truths: Mapping[str, Truth]
+
+
+def next_change(case: Case, trace: Trace, ask: Ask, as_of: int, until: int) -> Outlook:
+    """The first instant after `as_of`, up to `until`, at which the customer's part changes without a new event.
+
+    Args:
+        trace: When the customer's events happened, including those dated later than `as_of`.
+        ask: Answers conditions about this customer.
+
+    Returns:
+        As if every definition were evaluated at every instant; a run shows the change the next time it runs.
+    """
+    return _Replay(case, trace, ask, as_of, until).outlook()
+
+
+class _Replay:
+    def __init__(self, case: Case, trace: Trace, ask: Ask, as_of: int, until: int) -> None:
+        self.case, self.trace, self.ask, self.as_of, self.until = case, trace, ask, as_of, until
+        self.questions = case.questions()
+        self.standing = dict(case.standing)
+        self.stays: list[int] = []
+        future = {t for ts in trace.events.values() for t in ts if as_of < t <= until}
+        self.clocks = {
+            zone: Clock(trace, case.features, zone, case.zone, as_of, until)
+            for zone in {q.zone for q in self.questions}
+        }
+        self.instants = {q.key: self.clocks[q.zone].instants(q.leaf) | future for q in self.questions}
+        self.drifting = {q.key for q in self.questions if self.clocks[q.zone].drifts(q.leaf)}
+
+    def outlook(self) -> Outlook:
+        first = self._truths(self.questions, [self.as_of])[0]
+        decisions = self.case.decisions(self.as_of, first, self.standing)
+        now = decisions[self.case.asked.name]
+        self._settle(decisions, self.as_of)
+        moving = self._moving(first)
+        truths = dict(first)
+        looked = self.until
+        for t, answers in self._timeline(moving):
+            if answers is None:
+                looked = t
+                break
+            flipped = tuple(q for q in moving if q.key in answers and answers[q.key] != truths[q.key])
+            truths.update(answers)
+            decisions = self.case.decisions(t, truths, self.standing)
+            self._settle(decisions, t)
+            after = decisions[self.case.asked.name]
+            if after.segment != now.segment:
+                return Outlook(now, Change(t, now.segment, after, flipped), self.until, first)
+        return Outlook(now, None, looked, first)
+
+    def _settle(self, decisions: Mapping[str, Decision], at: int) -> None:
+        """Where she stands from now on, and when that by itself lets her move: next, and after a minimum stay."""
+        for definition in self.case.definitions:
+            part, stood = decisions[definition.name].segment, self.standing.get(definition.name)
+            since = stood[1] if stood and stood[0] == part else at
+            now = None if part is None else (part, since)
+            if now == stood and at != self.as_of:
+                continue
+            self.standing.pop(definition.name, None)
+            later = {at + 1} if now != stood else set()
+            if part is not None:
+                self.standing[definition.name] = (part, since)
+                stay = next((p.minimum_stay for p in definition.parts if p.key == part), None)
+                later |= crossings(stay, since, self.case.zone_of(definition)) if stay is not None else set()
+            for t in later:
+                if at < t <= self.until:
+                    heapq.heappush(self.stays, t)
+
+    def _moving(self, first: Mapping[str, Truth]) -> tuple[Question, ...]:
+        """Questions whose answer may change and decide something: `a and b` needs no b while a stays false."""
+        still = {q.key: first[q.key] for q in self.questions if not self.instants[q.key] and q.key not in self.drifting}
+        open_: dict[str, Question] = {}
+        for definition in self.case.definitions:
+            zone = self.case.zone_of(definition)
+            agreed = self.case.consent(definition)
+            if agreed is not None and agreed.key not in still:
+                open_[agreed.key] = agreed
+            for rule in rules_of(definition):
+                open_ |= {q.key: q for q in self._partly(rule.rule, zone, still)[2]}
+        return tuple(open_.values())
+
+    def _partly(self, rule: Rule, zone: str, still: Mapping[str, Truth]) -> tuple[bool, Truth, list[Question]]:
+        """Whether a rule is decided by what stands still, its answer then, else the questions that decide it."""
+        match rule:
+            case Not(item):
+                decided, truth, found = self._partly(item, zone, still)
+                return decided, None if truth is None else not truth, found
+            case AllOf(items) | AnyOf(items):
+                parts = [self._partly(item, zone, still) for item in items]
+                ends = isinstance(rule, AnyOf)
+                truths = [truth for decided, truth, _ in parts if decided]
+                if ends in truths:
+                    return True, ends, []
+                if len(truths) == len(parts):
+                    return True, None if None in truths else not ends, []
+                return False, None, [q for decided, _, found in parts if not decided for q in found]
+            case InSegment():
+                return False, None, []  # its own definition says what can change
+        question = self.case.question(zone, rule)
+        decided = question.key in still
+        return decided, still.get(question.key), [] if decided else [question]
+
+    # The timeline ----------------------------------------------------------------------------------------------------
+
+    def _timeline(self, moving: Sequence[Question]) -> Iterator[tuple[int, dict[str, Truth] | None]]:
+        """Instants in order with the answers of the moving questions from then on; None = not looked any further."""
+        queue = sorted(set().union(*(self.instants[q.key] for q in moving)))
+        last_truths: dict[str, Truth] = {}
+        for t, answers in self._asked(moving, queue):
+            while self.stays and self.stays[0] <= t:
+                stay = heapq.heappop(self.stays)
+                if stay < t:
+                    yield stay, last_truths
+            yield t, answers
+            if answers is None:
+                return
+            last_truths = answers
+        while self.stays:
+            yield heapq.heappop(self.stays), last_truths
+
+    def _asked(self, moving: Sequence[Question], queue: list[int]) -> Iterator[tuple[int, dict[str, Truth] | None]]:
+        drifting = [q for q in moving if q.key in self.drifting]
+        at, size, before, asked = 0, _FIRST_LOOK, self.as_of, 0
+        while at < len(queue) or (drifting and before < self.until):
+            if asked > MOST_MOMENTS:
+                yield before, None
+                return
+            chunk = queue[at : at + size]
+            at, size = at + size, min(size * 4, 1024)
+            end = queue[at] if at < len(queue) else self.until + 1
+            passed = passings(drifting, [before, *chunk, end], self.ask) if drifting else set()
+            moments = sorted({*chunk, *passed})
+            asked += len(moments) + (POINTS * (len(chunk) + 1) if drifting else 0)
+            if moments:
+                yield from zip(moments, self._truths(moving, moments), strict=True)
+            before = end if drifting else (chunk[-1] if chunk else before)
+
+    def _truths(self, questions: Sequence[Question], moments: Sequence[int]) -> list[dict[str, Truth]]:
+        found = self.ask(questions, (), moments).truths
+        return [{q.key: truth for q, truth in zip(questions, row, strict=True)} for row in found]
