@@ -154,9 +154,17 @@ def refuse(error: Mapping[str, object], code: int, *, as_json: bool, questions: 
     if as_json:
         print_json({"error": error})
         return code
-    click.echo(f"{error['code']}: {clean(str(error['message']))}", err=True)
+    from kohort.cli.underline import explained
+
+    message = str(error["message"])
+    # Where each mistake is shown in its text, it need not be listed before.
+    click.echo(
+        f"{error['code']}: {clean(message.partition(chr(10))[0] if error.get('mistakes') else message)}", err=True
+    )
     for question in questions:
         click.echo(f"  - {clean(question)}", err=True)
+    for line in explained(error):
+        click.echo(f"  {clean(line)}", err=True)
     if error.get("hint"):
         click.echo(f"  {clean(str(error['hint']))}", err=True)
     return code

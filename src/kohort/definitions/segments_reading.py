@@ -306,7 +306,7 @@ class Reader:
 
     def known_keys(self, data: dict[str, Any], path: Path, known: Iterable[str]) -> None:
         for key in data.keys() - set(known):
-            self.mistake((*path, key), f"{key!r} is not known here.", nearest(key, known))
+            self.document.mistake((*path, key), f"{key!r} is not known here.", nearest(key, known), at_key=True)
 
     def text(self, data: dict[str, Any], key: str, path: Path, longest: int) -> str:
         value = data.get(key, "")

@@ -221,7 +221,7 @@ def parse(text: str, files: Mapping[str, str] | None = None, vocabulary: Vocabul
         document.finish()
     known = [f.name for f in fields(WorkspaceConfig) if f.name != "files"]
     for key in data.keys() - set(known):
-        document.mistake((key,), f"{key!r} is not known here.", nearest(key, known))
+        document.mistake((key,), f"{key!r} is not known here.", nearest(key, known), at_key=True)
     sources = read_mappings(document, data.get("sources"))
     settings = SegmentSettings(tuple(_consent(document, data).items()), _account_column(document, data))
     beside = [read_yaml(body, name) for name, body in (files or {}).items()]

@@ -40,12 +40,13 @@ class Mistake:
         file: Name of the text.
         key: Dotted keys that lead to the value.
         place: Of the value, or of a part of it.
-        column: 1-based, of the start of the place.
+        line: The line it begins in, as text; the place begins at its character `column` (1-based).
     """
 
     file: str
     key: str
     place: Place
+    line: str
     column: int
     message: str
     hint: str
@@ -62,6 +63,8 @@ class Mistake:
             "key": self.key,
             "line": self.place.line,
             "column": self.column,
+            "until": self.column + self.place.end - self.place.start,
+            "excerpt": self.line,
             "start": self.place.start,
             "end": self.place.end,
             "code": self.code,
@@ -81,6 +84,7 @@ class Document:
     name: str
     data: Any = None
     places: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, Place] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
 
     def mistake(
@@ -90,17 +94,21 @@ class Document:
         hint: str = "",
         *,
         within: tuple[int, int] | None = None,
+        at_key: bool = False,
         code: str = CODE,
     ) -> None:
-        """Note a mistake at a value; `within` narrows it to characters inside a text value."""
-        place = self.places.get(path) or next(
+        """Note a mistake at a value, or at its key; `within` narrows it to characters inside a text value."""
+        place = (self.keys if at_key else self.places).get(path) or next(
             (self.places[path[:n]] for n in range(len(path) - 1, -1, -1) if path[:n] in self.places), Place(0, 0, 1)
         )
         if within is not None:
             place = self._inside(path, place, within)
-        column = place.start - (self.text.rfind("\n", 0, place.start) + 1) + 1
+        line_start = self.text.rfind("\n", 0, place.start) + 1
+        line_end = self.text.find("\n", place.start)
+        line = self.text[line_start : line_end if line_end >= 0 else None]
         key = ".".join(str(p) for p in path)
-        self.mistakes.append(Mistake(self.name, key, place, column, message, hint, code))
+        column = place.start - line_start + 1
+        self.mistakes.append(Mistake(self.name, key, place, line, column, message, hint, code))
 
     def refused(self, path: Path, error: RefusedDefinition) -> None:
         """Note what a reader of a single text value refused."""
@@ -246,8 +254,12 @@ def _refuse_mark(document: Document, event: Any, message: str) -> None:
     )
 
 
+def _place(node: Any) -> Place:
+    return Place(node.start_mark.index, node.end_mark.index, node.start_mark.line + 1)
+
+
 def _value(node: Any, path: Path, document: Document) -> Any:
-    document.places[path] = Place(node.start_mark.index, node.end_mark.index, node.start_mark.line + 1)
+    document.places[path] = _place(node)
     if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTIONS:
         document.mistake(path, f"The tag {node.tag!r} cannot be used here.")
         return None
@@ -259,6 +271,7 @@ def _value(node: Any, path: Path, document: Document) -> Any:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
             if name in found:
                 document.mistake(path, f"{name!r} is written twice.")
+            document.keys[*path, name] = _place(key)
             found[name] = _value(value, (*path, name), document)
         return found
     return _scalar(node, path, document)
