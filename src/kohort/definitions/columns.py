@@ -67,7 +67,7 @@ def vocabulary(declared: Mapping[str, ColumnType]) -> dict[str, Column]:
     return FIXED | {n: Column(n, t, *_DECLARED[t]) for n, t in declared.items()}
 
 
-def find(name: str, known: Mapping[str, Column], *, text: str = "", start: int = 0) -> Column:
+def find(name: str, known: Mapping[str, Column], *, text: str = "", start: int = 0, end: int | None = None) -> Column:
     """The column of that name.
 
     Raises:
@@ -83,7 +83,7 @@ def find(name: str, known: Mapping[str, Column], *, text: str = "", start: int =
         f"No column is called {name!r}.",
         text=text,
         start=start,
-        end=start + len(name),
+        end=start + len(name) if end is None else end,
         hint=hint,
         code="unknown_column",
     )

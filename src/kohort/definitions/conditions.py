@@ -7,25 +7,20 @@ all else is SQL's three-valued logic, and an event counts where the condition is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Literal
+from decimal import Decimal
+from typing import Literal
 
 from kohort.definitions.columns import Column, find
 from kohort.errors import RefusedDefinition
-from kohort.model.event import LINE_KINDS
-
-if TYPE_CHECKING:
-    from sqlglot import exp
+from kohort.model.event import LINE_KINDS, ColumnType
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 Value = str | Decimal | bool
 LONGEST = 2_000
-_DEEPEST = 40
-_PARTS = frozenset({"this", "expression", "expressions", "low", "high", "is_string", "table"})
-"""Parts of sqlglot's nodes that the reader below reads or refuses by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +104,33 @@ def parse_condition(text: str) -> Condition:
         >>> parse_condition("amount > 12.50").op
         '>'
     """
-    import sqlglot
-    from sqlglot.errors import SqlglotError
+    from kohort.definitions.conditions_read import ConditionReader
+    from kohort.definitions.sql_text import Noun, read_sql
 
-    if len(text) > LONGEST:
-        raise _refused(text, f"A condition can be {LONGEST} characters long at most.", 0, len(text))
     if not text.strip():
-        raise _refused(text, "The condition is empty.", 0, len(text), "Leave `where` out to count every event.")
-    _check_depth(text)
-    try:
-        trees = sqlglot.parse(text, dialect="duckdb")
-    except (SqlglotError, RecursionError) as error:
-        start, end = _place_of_error(text, error)
-        raise _refused(text, "This is not a condition we can read.", start, end) from error
-    if len(trees) != 1 or trees[0] is None:
-        raise _refused(text, "Write one condition, without a semicolon.", 0, len(text))
-    return _Reader(text).condition(trees[0])
+        hint = "Leave `where` out to count every event."
+        raise RefusedDefinition("The condition is empty.", text=text, start=0, end=len(text), hint=hint, code="empty")
+    source = read_sql(text, Noun("condition", "bad_condition", LONGEST))
+    condition: Condition = ConditionReader(source).read(source.tree)
+    source.check_all_taken()
+    return condition
+
+
+def format_condition(condition: Condition) -> str:
+    """The canonical text of a condition: one way to write each, with as few parentheses as it needs.
+
+    Example:
+        >>> format_condition(parse_condition("((amount>12.50)) AND (PRODUCT is null)"))
+        'amount > 12.5 and PRODUCT is null'
+    """
+    import sys
+
+    from kohort.definitions.sql_write import BooleanWriter, name_text
+
+    def ref_text(ref: Ref) -> str:
+        return f"exactly({name_text(ref.name)})" if ref.exact else name_text(ref.name)
+
+    return BooleanWriter(sys.modules[__name__], ref_text).text(condition)
 
 
 def refs(condition: Condition) -> Iterator[Ref]:
@@ -147,29 +153,104 @@ def check_condition(condition: Condition, known: Mapping[str, Column], text: str
     """Check names and types against the columns there are.
 
     Raises:
-        RefusedDefinition: An unknown column (with a suggestion) or a comparison between types that never compare.
+        RefusedDefinition: The first mistake of `condition_mistakes`.
+    """
+    for mistake in condition_mistakes(condition, known, text):
+        raise mistake
+
+
+def condition_mistakes(
+    condition: Condition, known: Mapping[str, Column], text: str, *, undeclared: bool = False
+) -> Iterator[RefusedDefinition]:
+    """Every unknown column (with a suggestion) and every comparison between types that never compare.
+
+    Args:
+        text: What the places of the condition's references point into.
+        undeclared: Let columns `p_…` and `t_…` be that were never declared: always missing, so they compare with all.
     """
     match condition:
-        case Compare(right=Ref() as right):
-            _check_pair(condition, right, known, text)
-        case Compare(left, op, right):
-            assert not isinstance(right, Ref)
-            _check_value(left, find(left.name, known, text=text, start=left.start), op, right, text)
-        case Among(ref, values):
-            column = find(ref.name, known, text=text, start=ref.start)
-            for value in values:
-                _check_value(ref, column, "=", value, text)
-        case Like(ref):
-            column = find(ref.name, known, text=text, start=ref.start)
-            if column.type not in ("text", "list"):
-                raise _refused(text, f"{ref.name!r} is not text, so `like` cannot be used.", ref.start, ref.end)
-        case Missing(ref):
-            find(ref.name, known, text=text, start=ref.start)
         case Not(item):
-            check_condition(item, known, text)
+            yield from condition_mistakes(item, known, text, undeclared=undeclared)
         case AllOf(items) | AnyOf(items):
             for item in items:
-                check_condition(item, known, text)
+                yield from condition_mistakes(item, known, text, undeclared=undeclared)
+        case _:
+            columns: list[Column | None] = []
+            for ref in refs(condition):
+                if undeclared and ref.name not in known and ref.name.startswith(("p_", "t_")):
+                    columns.append(None)
+                    continue
+                try:
+                    columns.append(find(ref.name, known, text=text, start=ref.start, end=ref.end))
+                except RefusedDefinition as error:
+                    columns.append(None)
+                    yield error
+            problem = _problem(condition, columns)
+            if problem is not None:
+                named = list(refs(condition))
+                start, end = min(ref.start for ref in named), max(ref.end for ref in named)
+                yield RefusedDefinition(problem[0], text=text, start=start, end=end, hint=problem[1], code="wrong_type")
+
+
+def _problem(  # noqa: PLR0911 - one answer per kind
+    condition: Condition, columns: list[Column | None]
+) -> tuple[str, str] | None:
+    """What does not fit in one comparison: a sentence and a hint. A column that is not known fits with everything."""
+    column = columns[0]
+    if column is None or None in columns:
+        return None
+    match condition:
+        case Compare(left, op, Ref() as right):
+            other = columns[1]
+            assert other is not None
+            if (column.type, column.scale) != (other.type, other.scale) or column.type == "list":
+                return f"{left.name!r} and {right.name!r} hold different things and cannot be compared.", ""
+            return order_problem(left.name, column.type, op)
+        case Compare(left, op, right):
+            assert not isinstance(right, Ref)
+            return _value_problem(left, column, right) or order_problem(left.name, column.type, op)
+        case Among(ref, values):
+            return next((p for p in (_value_problem(ref, column, v) for v in values) if p), None)
+        case Like(ref):
+            return like_problem(ref.name, column.type)
+    return None
+
+
+def _value_problem(ref: Ref, column: Column, value: Value) -> tuple[str, str] | None:
+    if column.name == "line_kind" and isinstance(value, str) and value and value.lower() not in LINE_KINDS:
+        near = difflib.get_close_matches(value.lower(), LINE_KINDS, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else "Kinds: " + ", ".join(LINE_KINDS) + "."
+        return f"No order line is of the kind {value!r}.", hint
+    return value_problem(ref.name, column.type, value)
+
+
+def value_problem(name: str, kind: ColumnType, value: Value) -> tuple[str, str] | None:
+    """Why a value cannot be compared with something of a type: a sentence and a hint; None where it can."""
+    match kind:
+        case "number":
+            fits, write = isinstance(value, Decimal), "a number"
+        case "flag":
+            fits, write = isinstance(value, bool), "true or false"
+        case "time":
+            fits, write = isinstance(value, str) and day_or_instant(value) is not None, "'2011-12-09'"
+        case _:
+            fits, write = isinstance(value, str), "'text'"
+    if not fits:
+        return f"{name!r} is compared with a value of another type.", f"Write {write}."
+    return ("Empty text is missing.", f"Write: {name} is null.") if value == "" else None
+
+
+def order_problem(name: str, kind: ColumnType, op: Operator) -> tuple[str, str] | None:
+    """Why a type cannot be compared with this operator."""
+    if op in ("=", "!=") or kind in ("number", "time"):
+        return None
+    message = f"{name!r} has no order that is the same everywhere; {op} cannot be used."
+    return message, "Use = or !=." if kind == "flag" else "Use =, !=, in or like."
+
+
+def like_problem(name: str, kind: ColumnType) -> tuple[str, str] | None:
+    """Why `like` cannot be used on a type."""
+    return None if kind in ("text", "list") else (f"{name!r} is not text, so `like` cannot be used.", "Use = or in.")
 
 
 def day_or_instant(text: str) -> tuple[datetime, bool] | None:
@@ -181,226 +262,3 @@ def day_or_instant(text: str) -> tuple[datetime, bool] | None:
     if not 1800 <= parsed.year <= 2999:
         return None
     return parsed, len(text.strip()) == len("2011-12-09")
-
-
-def _check_pair(compare: Compare, right: Ref, known: Mapping[str, Column], text: str) -> None:
-    left = compare.left
-    a, b = (find(ref.name, known, text=text, start=ref.start) for ref in (left, right))
-    if (a.type, a.scale) != (b.type, b.scale):
-        message = f"{left.name!r} and {right.name!r} hold different things and cannot be compared."
-        raise _refused(text, message, left.start, right.end)
-    _check_order(left, a, compare.op, text)
-
-
-def _check_value(ref: Ref, column: Column, op: Operator, value: Value, text: str) -> None:
-    fits = {
-        "text": isinstance(value, str),
-        "number": isinstance(value, Decimal),
-        "flag": isinstance(value, bool),
-        "time": isinstance(value, str) and day_or_instant(value) is not None,
-        "list": isinstance(value, str),
-    }[column.type]
-    if not fits:
-        write = {"text": "'text'", "number": "a number", "flag": "true or false", "time": "'2011-12-09'"}.get(
-            column.type, "'text'"
-        )
-        raise _refused(
-            text, f"{ref.name!r} is compared with a value of another type.", ref.start, ref.end, f"Write {write}."
-        )
-    if value == "":
-        raise _refused(text, "Empty text is missing.", ref.start, ref.end, f"Write: {ref.name} is null.")
-    if column.name == "line_kind" and str(value).lower() not in LINE_KINDS:
-        import difflib
-
-        near = difflib.get_close_matches(str(value).lower(), LINE_KINDS, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else "Kinds: " + ", ".join(LINE_KINDS) + "."
-        raise _refused(text, f"No order line is of the kind {value!r}.", ref.start, ref.end, hint)
-    _check_order(ref, column, op, text)
-
-
-def _check_order(ref: Ref, column: Column, op: Operator, text: str) -> None:
-    if op not in ("=", "!=") and column.type in ("text", "flag", "list"):
-        raise _refused(
-            text,
-            f"{ref.name!r} has no order that is the same everywhere; {op} cannot be used.",
-            ref.start,
-            ref.end,
-            "Use =, !=, in or like.",
-        )
-
-
-class _Reader:
-    """Turns sqlglot's tree into our values, refusing every node we do not know."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def condition(self, node: exp.Expression) -> Condition:
-        from sqlglot import exp
-
-        readers: dict[type, Callable[[Any], Condition]] = {
-            exp.And: lambda n: AllOf(self._flat(n, exp.And)),
-            exp.Or: lambda n: AnyOf(self._flat(n, exp.Or)),
-            exp.Paren: lambda n: self.condition(n.this),
-            exp.Not: self._not,
-            exp.EQ: lambda n: self._compare(n, "="),
-            exp.NEQ: lambda n: self._compare(n, "!="),
-            exp.LT: lambda n: self._compare(n, "<"),
-            exp.LTE: lambda n: self._compare(n, "<="),
-            exp.GT: lambda n: self._compare(n, ">"),
-            exp.GTE: lambda n: self._compare(n, ">="),
-            exp.In: self._in,
-            exp.Between: self._between,
-            exp.Is: self._is,
-            exp.Like: self._like,
-            exp.Column: lambda n: Compare(self._ref(n), "=", True),
-        }
-        self._check_parts(node)
-        reader = readers.get(type(node))
-        if reader is None:
-            raise self.refused(node, f"{self._words(node)!r} cannot be used in a condition.")
-        return reader(node)
-
-    def _check_parts(self, node: Any) -> None:
-        """Refuse a node that says more than we read: nothing that was written may be left out silently."""
-        read = _PARTS | {"negate"} if type(node).__name__ == "Like" else _PARTS
-        if any(value for part, value in node.args.items() if part not in read):
-            raise self.refused(node, f"{self._words(node)!r} cannot be used in a condition.")
-
-    def _flat(self, node: Any, kind: Any) -> tuple[Condition, ...]:
-        """`a and b and c` as three items, without recursing once per item."""
-        items: list[Condition] = []
-        stack: list[Any] = [node]
-        while stack:
-            current = stack.pop()
-            if isinstance(current, kind):
-                stack += [current.expression, current.this]
-            else:
-                items.append(self.condition(current))
-        return tuple(items)
-
-    def _not(self, node: Any) -> Condition:
-        inner = self.condition(node.this)
-        if isinstance(inner, Among | Missing | Like) and not inner.negated:
-            from sqlglot import exp
-
-            if not isinstance(node.this, exp.Paren):
-                return replace(inner, negated=True)
-        return Not(inner)
-
-    def _compare(self, node: Any, op: Operator) -> Condition:
-        left, right = self._operand(node.this), self._operand(node.expression)
-        if isinstance(left, Ref):
-            return Compare(left, op, right)
-        if isinstance(right, Ref):
-            turned: dict[Operator, Operator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-            return Compare(right, turned.get(op, op), left)
-        raise self.refused(node, "A comparison needs a column.")
-
-    def _in(self, node: Any) -> Condition:
-        if not node.expressions:
-            raise self.refused(node, "`in` needs a list of values.", "Write: column in ('a', 'b').")
-        return Among(self._ref(node.this), tuple(self._value(v) for v in node.expressions))
-
-    def _between(self, node: Any) -> Condition:
-        ref = self._ref(node.this)
-        low, high = self._value(node.args["low"]), self._value(node.args["high"])
-        return AllOf((Compare(ref, ">=", low), Compare(ref, "<=", high)))
-
-    def _is(self, node: Any) -> Condition:
-        from sqlglot import exp
-
-        ref = self._ref(node.this)
-        if isinstance(node.expression, exp.Null):
-            return Missing(ref)
-        raise self.refused(node, "Only `is null` and `is not null` can be used.", "Write = true or = false.")
-
-    def _like(self, node: Any) -> Condition:
-        ref, pattern = self._ref(node.this), self._value(node.expression)
-        if not isinstance(pattern, str):
-            raise self.refused(node, "`like` needs text.", "Write: product like '85%'.")
-        begins, ends = pattern.endswith("%"), pattern.startswith("%")
-        core = pattern.removeprefix("%").removesuffix("%") if pattern != "%" else ""
-        if not (begins or ends) or not core or any(c in core for c in "%_\\"):
-            raise self.refused(
-                node, "`like` can have % at the beginning and the end only.", "Write '85%', '%85' or '%85%'."
-            )
-        place: Literal["start", "end", "anywhere"] = "anywhere" if begins and ends else "start" if begins else "end"
-        # sqlglot before 30 wrote `not like` as Not(Like), which `_not` reads.
-        return Like(ref, place, core, bool(node.args.get("negate")))
-
-    def _operand(self, node: Any) -> Ref | Value:
-        from sqlglot import exp
-
-        return self._ref(node) if isinstance(node, exp.Column) else self._value(node)
-
-    def _ref(self, node: Any) -> Ref:
-        from sqlglot import exp
-
-        self._check_parts(node)
-        if not isinstance(node, exp.Column) or node.args.get("table") is not None:
-            raise self.refused(node, f"{self._words(node)!r} is not a column.", "Write the column's name first.")
-        start, end = self._span(node)
-        return Ref(node.name, start=start, end=end)
-
-    def _value(self, node: Any) -> Value:
-        from sqlglot import exp
-
-        if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal) and not node.this.is_string:
-            return -self._number(node.this)
-        if isinstance(node, exp.Boolean):
-            return bool(node.this)
-        if isinstance(node, exp.Literal):
-            return str(node.this) if node.is_string else self._number(node)
-        if isinstance(node, exp.Null):
-            raise self.refused(node, "Nothing equals null.", "Write: column is null.")
-        raise self.refused(
-            node, f"{self._words(node)!r} is not a plain value.", "Write text in 'quotes', a number, true or false."
-        )
-
-    def _number(self, node: Any) -> Decimal:
-        try:
-            number = Decimal(node.this)
-        except InvalidOperation as error:
-            raise self.refused(node, f"{node.this!r} is not a number.") from error
-        exponent = number.as_tuple().exponent
-        if abs(number) >= 10**12 or not isinstance(exponent, int) or exponent < -12:
-            raise self.refused(node, "A number can have 12 digits before and 12 after the point at most.")
-        return number
-
-    def _words(self, node: Any) -> str:
-        start, end = self._span(node)
-        return self.text[start:end]
-
-    def _span(self, node: Any) -> tuple[int, int]:
-        """Where a node stands: sqlglot marks names and literals, so the rest is what they enclose."""
-        marks = [n._meta for n in node.walk() if n._meta and "start" in n._meta]
-        if not marks:
-            return 0, len(self.text)
-        return min(m["start"] for m in marks), max(m["end"] for m in marks) + 1
-
-    def refused(self, node: Any, message: str, hint: str = "") -> RefusedDefinition:
-        return _refused(self.text, message, *self._span(node), hint)
-
-
-def _check_depth(text: str) -> None:
-    depth = 0
-    for position, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if depth > _DEEPEST:
-            raise _refused(text, "The condition is nested too deeply.", position, position + 1)
-    if text.lower().count("not") > 4 * _DEEPEST:
-        raise _refused(text, "The condition is nested too deeply.", 0, len(text))
-
-
-def _place_of_error(text: str, error: Exception) -> tuple[int, int]:
-    for found in getattr(error, "errors", ()):
-        context, word = found.get("start_context") or "", found.get("highlight") or ""
-        at = text.find(context + word)
-        if at >= 0:
-            return at + len(context), at + len(context) + len(word)
-    return 0, len(text)
-
-
-def _refused(text: str, message: str, start: int, end: int, hint: str = "") -> RefusedDefinition:
-    return RefusedDefinition(message, text=text, start=start, end=end, hint=hint, code="bad_condition")
