@@ -119,7 +119,7 @@ def test_a_consent_trait_may_be_written_without_its_prefix() -> None:
 def test_every_mistake_of_a_file_is_told_in_one_pass() -> None:
     found = mistakes(
         """segments:
-  a: {rool: did('page')}
+  a: {ruel: did('page')}
   b: {rule: did('page'), tiers: {x: did('page')}}
   c: {buckets: {x: 60, y: 41}}
   d: {tiers: {}}
@@ -140,7 +140,7 @@ def test_every_mistake_of_a_file_is_told_in_one_pass() -> None:
     text = "\n".join(f"{m['line']} {m['key']}: {m['message']} {m['hint']}" for m in found)
     lines = {int(str(m["line"])) for m in found}
     assert lines == set(range(5, 21)), text
-    assert "'rool' is not known here. Did you mean 'rule'?" in text
+    assert "'ruel' is not known here. Did you mean 'rule'?" in text
     assert "this one has rule and tiers" in text
     assert "The shares add up to 101 percent." in text
     assert "No stage is called 'z'." in text
@@ -152,7 +152,7 @@ def test_every_mistake_of_a_file_is_told_in_one_pass() -> None:
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
-        ("s: {rule: 'did(page,'}", "page"),
+        ("s: {rule: 'did(page,'}", "(page,"),
         ("s:\n    rule: >-\n      did('page')\n      and nonsense(3)", "nonsense(3)"),
         ("s: \"did('page') and nonsense(3)\"", "nonsense(3)"),
         ("s: 'did(''page'') and nonsense(3)'", "nonsense(3)"),

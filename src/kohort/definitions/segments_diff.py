@@ -61,7 +61,7 @@ def _used(text: str) -> dict[str, str]:
 
 def _elsewhere(a: dict[str, str], b: dict[str, str]) -> Iterator[str]:
     """Changes of what both versions take from elsewhere; what only one takes is told with its rule."""
-    for name in a.keys() & b.keys():
+    for name in (n for n in a if n in b):
         yield from _changed(name, a[name], b[name])
 
 
@@ -82,7 +82,7 @@ def _parts(a: SegmentDefinition, b: SegmentDefinition) -> Iterator[str]:
         yield from _part(a.parts[0], b.parts[0], "")
         return
     old, new = {p.key: p for p in a.parts}, {p.key: p for p in b.parts}
-    for key in old.keys() - new.keys():
+    for key in (k for k in old if k not in new):
         yield f"{key}: removed"
     for key, part in new.items():
         if key in old:
