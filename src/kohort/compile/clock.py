@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import ibis
 
-from kohort.compile.windows import ahead, ago, period_start
+from kohort.compile.windows import ago, ahead, period_start
 from kohort.definitions.windows import Span
 
 Instant = int | str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -29,8 +29,10 @@ from kohort.definitions.conditions import (
     Ref,
     Value,
     day_or_instant,
+    refs,
 )
 from kohort.model.clock import micros
+from kohort.model.event import LIST_MARK, ColumnType
 
 # Seven million days: a whole number of weeks that keeps the remainder positive, since engines differ on negative ones.
 _WEEKS = 7_000_000
@@ -93,18 +95,31 @@ def condition_value(events: Any, condition: Condition, scope: Scope) -> Any:  # 
             return reduce(or_, (condition_value(events, item, scope) for item in items))
         case Not(item):
             return ~condition_value(events, item, scope)
+        case _ if any(scope.never_declared(ref.name) for ref in refs(condition)):
+            return _of_nothing(condition)
         case Missing(ref, negated):
             value = column_value(events, scope.column(ref.name))
             return value.notnull() if negated else value.isnull()
         case Like():
             return _like(events, condition, scope)
-        case Among(ref, values, negated):
-            return _among(events, scope.column(ref.name), values, negated, scope)
-        case Compare(left, op, Ref(name)):
-            return _two_columns(events, scope.column(left.name), op, scope.column(name))
+        case Among():
+            return _among(events, condition, scope)
+        case Compare(left, op, Ref() as right):
+            return _two_columns(events, left, op, right, scope)
         case Compare(left, op, right):
             assert not isinstance(right, Ref)
-            return _compare(events, scope.column(left.name), op, right, scope)
+            return _compare(events, left, op, right, scope)
+
+
+def _of_nothing(condition: Condition) -> Any:
+    """The answer about a column that the log never declared: it is missing in every event."""
+    match condition:
+        case Missing(_, negated):
+            return ibis.literal(not negated)
+        case Compare(_, "!=") | Among(_, _, True) | Like(_, _, _, True):
+            return ibis.literal(True)
+        case _:
+            return ibis.null("boolean")
 
 
 def fold(text: str) -> str:
@@ -121,71 +136,113 @@ def _is_caseless(text: str) -> bool:
     return text == text.lower() == text.upper()
 
 
-def _comparable(value: Any, column: Column, texts: list[str]) -> Any:
-    """The column's value, folded unless no text it is compared with has letters that could differ."""
-    return value if column.closed or all(_is_caseless(t) for t in texts) else folded(value)
+def comparable(value: Any, texts: Iterable[str], *, exact: bool = False) -> Any:
+    """Text to compare with these texts: folded, unless asked not to or no text has letters that could differ."""
+    return value if exact or all(_is_caseless(t) for t in texts) else folded(value)
+
+
+def spelt(text: str, *, exact: bool) -> str:
+    """A text to compare with what `comparable` makes."""
+    return text if exact else fold(text)
+
+
+def text_like(value: Any, place: str, text: str) -> Any:
+    """Whether text starts with, ends with or contains another."""
+    match place:
+        case "start":
+            return value.startswith(text)
+        case "end":
+            return value.endswith(text)
+        case _:
+            return value.contains(text)
+
+
+def list_like(value: Any, place: str, text: str) -> Any:
+    """Whether any item of a stored list does; `place` "whole" = equals."""
+    if LIST_MARK in text:
+        return value != value  # noqa: PLR0124 - no item has the mark, nothing is known of a missing list
+    before = LIST_MARK if place in ("start", "whole") else ""
+    after = LIST_MARK if place in ("end", "whole") else ""
+    return value.contains(f"{before}{text}{after}")
 
 
 def _like(events: Any, like: Like, scope: Scope) -> Any:
     column = scope.column(like.column.name)
     value = column_value(events, column)
-    text = fold(like.text)
-    subject = _comparable(value, column, [like.text])
-    match like.place:
-        case "start":
-            found = subject.startswith(text)
-        case "end":
-            found = subject.endswith(text)
-        case "anywhere":
-            found = subject.contains(text)
+    exact = like.column.exact or column.closed
+    subject = comparable(value, [like.text], exact=exact)
+    text = like.text if like.column.exact else fold(like.text)
+    found = (list_like if column.type == "list" else text_like)(subject, like.place, text)
     return ~found | value.isnull() if like.negated else found
 
 
-def _among(events: Any, column: Column, values: tuple[Value, ...], negated: bool, scope: Scope) -> Any:
-    found = reduce(or_, (_compare(events, column, "=", v, scope) for v in values))
+def _among(events: Any, among: Among, scope: Scope) -> Any:
+    ref, column = among.column, scope.column(among.column.name)
+    value = column_value(events, column)
     if column.type == "text":
-        texts = [str(v) for v in values]
-        found = _comparable(column_value(events, column), column, texts).isin(sorted({fold(t) for t in texts}))
-    return ~found | column_value(events, column).isnull() if negated else found
+        texts = [str(v) for v in among.values]
+        subject = comparable(value, texts, exact=ref.exact or column.closed)
+        found = subject.isin(sorted({spelt(t, exact=ref.exact) for t in texts}))
+    else:
+        found = reduce(or_, (_compare(events, ref, "=", v, scope) for v in among.values))
+    return ~found | value.isnull() if among.negated else found
 
 
-def _two_columns(events: Any, a: Column, op: Operator, b: Column) -> Any:
-    left, right = column_value(events, a), column_value(events, b)
-    if a.type == "text":
-        left, right = folded(left), folded(right)
-    compared = _apply(op, left, right)
+def _two_columns(events: Any, a: Ref, op: Operator, b: Ref, scope: Scope) -> Any:
+    columns = [scope.column(ref.name) for ref in (a, b)]
+    left, right = (column_value(events, column) for column in columns)
+    compared = compare_values(op, left, right, (columns[0].type, columns[1].type), exact=a.exact or b.exact)
     return compared | left.isnull() | right.isnull() if op == "!=" else compared
 
 
-def _compare(events: Any, column: Column, op: Operator, literal: Value, scope: Scope) -> Any:
+def compare_values(op: Operator, left: Any, right: Any, types: tuple[ColumnType, ColumnType], *, exact: bool) -> Any:
+    """Two values; of text large and small letters are the same, and of a list one item is enough.
+
+    Of missing values nothing is known, also with `!=`.
+    """
+    if types[0] in ("text", "list") and not exact:
+        left, right = folded(left), folded(right)
+    if "list" not in types:
+        return apply(op, left, right)
+    # Marks on both sides make a text an item. A list is never an item of another one.
+    mark = ibis.literal(LIST_MARK)
+    items, item = (left, right) if types[0] == "list" else (right, left)
+    found = items.contains(mark + item + mark)
+    return ~found if op == "!=" else found
+
+
+def _compare(events: Any, ref: Ref, op: Operator, literal: Value, scope: Scope) -> Any:
+    column = scope.column(ref.name)
     value = column_value(events, column)
     if isinstance(literal, bool):
         return ~value.identical_to(literal) if op == "!=" else value == literal
     if op == "!=":
-        return ~_compare(events, column, "=", literal, scope) | value.isnull()
+        return ~_compare(events, ref, "=", literal, scope) | value.isnull()
     if isinstance(literal, Decimal):
         return _compare_number(value, op, literal * scope.scale(column.name))
     if column.type == "time":
-        return _compare_time(value, op, literal, scope.zone)
-    return _comparable(value, column, [literal]) == fold(literal)
+        return compare_time(value, op, literal, scope.zone)
+    text = spelt(literal, exact=ref.exact)
+    subject = comparable(value, [literal], exact=ref.exact or column.closed)
+    return list_like(subject, "whole", text) if column.type == "list" else subject == text
 
 
 def _compare_number(value: Any, op: Operator, literal: Decimal) -> Any:
     """Compare stored integers with a number that may lie between two of them."""
     if literal == literal.to_integral_value():
-        return _apply(op, value, int(literal))
+        return apply(op, value, int(literal))
     if op == "=":
         return value != value  # noqa: PLR0124 - false for every present value, null for a missing one
     return value <= floor(literal) if op in ("<", "<=") else value >= ceil(literal)
 
 
-def _compare_time(value: Any, op: Operator, text: str, zone: str) -> Any:
+def compare_time(value: Any, op: Operator, text: str, zone: str) -> Any:
     """Compare an instant with a moment, or with a whole local day."""
     read = day_or_instant(text)
     assert read is not None
     when, whole_day = read
     if not whole_day:
-        return _apply(op, value, micros(when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))))
+        return apply(op, value, micros(when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))))
     start, end = (day_start(when.date() + timedelta(days=n), zone) for n in (0, 1))
     match op:
         case "<":
@@ -200,7 +257,8 @@ def _compare_time(value: Any, op: Operator, text: str, zone: str) -> Any:
             return (value >= start) & (value < end)
 
 
-def _apply(op: Operator, left: Any, right: Any) -> Any:
+def apply(op: Operator, left: Any, right: Any) -> Any:
+    """The comparison itself."""
     match op:
         case "=":
             return left == right

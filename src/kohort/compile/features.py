@@ -17,7 +17,7 @@ from kohort.definitions.columns import vocabulary
 from kohort.definitions.features import FeatureDefinition, check
 from kohort.errors import BadInput
 from kohort.model.clock import parse_instant
-from kohort.model.event import FIXED_COLUMNS, ColumnType
+from kohort.model.event import ARROW_TYPE, FIXED_COLUMNS, ColumnType
 from kohort.model.feature import FeatureInfo
 
 CUSTOMER = "_customer"
@@ -112,5 +112,5 @@ def event_relation(declared: Mapping[str, ColumnType]) -> Any:
     """The relation `events` with its declared columns."""
     types = {"bool": "boolean"}
     fixed = {name: types.get(kind, kind) for name, kind in FIXED_COLUMNS.items()}
-    extra = {name: {"text": "string", "flag": "boolean"}.get(kind, "int64") for name, kind in sorted(declared.items())}
+    extra = {name: types.get(ARROW_TYPE[kind], ARROW_TYPE[kind]) for name, kind in sorted(declared.items())}
     return ibis.table(fixed | extra, name="events")

@@ -14,7 +14,7 @@ float64.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from functools import reduce
 from operator import and_, or_
@@ -49,7 +49,7 @@ from kohort.definitions.features import (
     Share,
     Step,
 )
-from kohort.definitions.windows import Span, TimeUnit
+from kohort.definitions.windows import Span, TimeUnit, Window
 from kohort.model.clock import DAY_US, SECOND_US
 
 Predicate = tuple[tuple[str, ...], Condition | None, str]
@@ -132,6 +132,17 @@ class Plan:
         """When a column last took another value; missing where it never had one."""
         return column(self.changes.setdefault(self._value(name), f"c{len(self.changes)}"))
 
+    def inside(self, window: Window) -> Callable[[Any, Any], Any]:
+        """Whether an instant lies in a window, given a table that `build` made and the instant over it."""
+        after, limits = self._limits(window)
+
+        def value(table: Any, instant: Any) -> Any:
+            tests = [instant > on(table, after)] if after is not None else []
+            tests += [instant <= on(table, limit) for limit in limits]
+            return reduce(and_, tests, instant.notnull())
+
+        return value
+
     def picked(self, kind: str, name: str, selection: Selection) -> Value:
         """The stored value that first, last or mode takes."""
         flag = self.flag(selection)
@@ -148,7 +159,7 @@ class Plan:
         self.clock.at(NOW)
         return lambda t: (self.now(t) - instant(t)).cast("float64") / float(DAY_US)
 
-    def _aggregate(self, measure: Aggregate, flag: str) -> Value:
+    def _aggregate(self, measure: Aggregate, flag: str) -> Value:  # noqa: PLR0911 - one per kind
         if self.scope.never_declared(measure.column):
             return constant(0.0 if measure.kind in ("sum", "count_distinct") else None)
         match measure.kind:
@@ -214,21 +225,23 @@ class Plan:
     def _value(self, column: str) -> str:
         return "ts" if column == "ts" else self.values.setdefault(column, f"v{len(self.values)}")
 
-    def flag(
-        self, selection: Selection, further: tuple[Predicate, ...] = (), *, until: Instant | None = None
-    ) -> str:
+    def flag(self, selection: Selection, further: tuple[Predicate, ...] = (), *, until: Instant | None = None) -> str:
         """Name of the boolean column that says which events are selected; empty = all visible ones."""
         where, zone = selection.where.condition if selection.where else None, self.scope.zone
         own = (selection.events, where, zone if where else "")
         parts = ((own,) if selection.events or where else ()) + further
-        start, end = selection.window.start, selection.window.end
-        after = None if start is None else self.clock.at(Edge("ago", start, zone))
-        limits = ((self.clock.at(Edge("ago", end, zone)),) if end else ()) + ((until,) if until is not None else ())
+        after, limits = self._limits(selection.window)
+        limits += (until,) if until is not None else ()
         if not parts and after is None and not limits:
             return ""
         for part in parts:
             self.predicates.setdefault(part, f"p{len(self.predicates)}")
         return self.flags.setdefault((parts, after, limits), f"f{len(self.flags)}")
+
+    def _limits(self, window: Window) -> tuple[Instant | None, tuple[Instant, ...]]:
+        zone = self.scope.zone
+        after = None if window.start is None else self.clock.at(Edge("ago", window.start, zone))
+        return after, () if window.end is None else (self.clock.at(Edge("ago", window.end, zone)),)
 
     # Tables ----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,338 @@
+"""Segment definitions → one expression that places every customer in at most one part of each definition.
+
+The order of decisions is that of docs/semantics.md: rules, the first part that is true, what keeps a customer where she
+stands, what people decided by hand, consent. Codes are small whole numbers inside, since a hundred definitions of a
+million customers would otherwise be mostly text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import ibis
+
+from kohort.compile.clock import Edge, FixedClock, on
+from kohort.compile.conditions import Scope, is_present
+from kohort.compile.features import CUSTOMER, check_moment, visible_events
+from kohort.compile.operands import PERSON, random_number
+from kohort.compile.plan import Plan
+from kohort.compile.rules import Rules
+from kohort.compile.side import ByHand, Standing
+from kohort.compile.values import Value
+from kohort.definitions.columns import vocabulary
+from kohort.definitions.features import Aggregate, FeatureDefinition, Selection
+from kohort.definitions.rules.tree import AllOf, AnyOf, InSegment, Not, Rule
+from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.definitions.windows import Span
+from kohort.errors import RefusedDefinition
+from kohort.model.event import ColumnType
+
+REASONS = ("rule", "keep", "minimum stay", "not allowed yet", "by hand", "random")
+"""Why somebody is in a part; their places are the reason codes."""
+
+_RULE, _KEEP, _MINIMUM_STAY, _NOT_ALLOWED, _BY_HAND, _RANDOM = range(len(REASONS))
+NOBODY = -1
+"""The code of no part."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSegments:
+    """What a set of definitions says of every customer with a visible event.
+
+    Attributes:
+        definitions: Those that are evaluated, in the order given; paused ones are not among them. `i` is a place here.
+        codes: `_customer`, then for definition i `s{i}` (place of the part, -1 = none), `r{i}` (place in REASONS, -1),
+            `x{i}` where it has a purpose (left out for want of consent). Of accounts only `u{i}`: meets the rule.
+        expr: The same with `s{i}` the key of the part and `r{i}` the words of the reason, null for nobody.
+        pairs: `_customer`, `account`: who belongs to which accounts; None without definitions of accounts.
+        accounts: `account`, `users`, then `u{i}`: how many of them meet the rule; None likewise.
+    """
+
+    definitions: tuple[SegmentDefinition, ...]
+    codes: Any
+    expr: Any
+    pairs: Any | None
+    accounts: Any | None
+
+
+def compile_segments(
+    definitions: Rows[SegmentDefinition],
+    *,
+    features: Rows[FeatureDefinition],
+    as_of: int,
+    zone: str = "UTC",
+    currency: str = "EUR",
+    columns: Mapping[str, ColumnType] | None = None,
+    settings: SegmentSettings | None = None,
+    key: bytes,
+    customers: Rows[int] | None = None,
+    by_hand: Collection[str] | None = None,
+    standing: Collection[str] | None = None,
+) -> CompiledSegments:
+    """Compile definitions for one moment, over the relations `events`, `by_hand` and `standing`.
+
+    Args:
+        definitions: Checked. A definition that others ask for is evaluated first; one that is not here, or paused, is
+            answered from `standing`.
+        features: What rules may name.
+        as_of: Nothing later is visible, microseconds UTC.
+        zone: The workspace's; features follow it, definitions may have their own.
+        currency: Says how many minor units make one major unit.
+        columns: Declared columns of the log (`p_…`, `t_…`).
+        settings: Consent and accounts of the workspace.
+        key: The workspace's key of random buckets.
+        customers: Only these; None = everybody.
+        by_hand: Definitions with rows in `by_hand`; the relation is not read for others. None = any may have some.
+        standing: Likewise for `standing`.
+
+    Raises:
+        RefusedDefinition: Definitions ask for each other in a circle, or for a consent nobody declared.
+        BadInput: `as_of` lies outside the years 1900 to 2999.
+    """
+    check_moment(as_of)
+    declared = dict(columns or {})
+    evaluated = tuple(d for d in definitions if not d.paused)
+    asked = _Asked(evaluated, {f.name: f for f in features}, settings or SegmentSettings(), key)
+    plan = Plan(Scope(vocabulary(declared), currency, zone), FixedClock(as_of))
+    program = _Program(asked, plan, ByHand(by_hand), Standing(standing))
+    return program.compiled(visible_events(declared, as_of, customers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a program is made from."""
+
+    definitions: tuple[SegmentDefinition, ...]
+    features: Mapping[str, FeatureDefinition]
+    settings: SegmentSettings
+    key: bytes
+
+
+class _Program:
+    def __init__(self, asked: _Asked, plan: Plan, by_hand: ByHand, standing: Standing) -> None:
+        self.definitions, self.key, self.settings = asked.definitions, asked.key, asked.settings
+        self.plan, self.by_hand, self.standing = plan, by_hand, standing
+        self.place = {d.name: i for i, d in enumerate(self.definitions)}
+        self.rules = Rules(plan, asked.features, asked.key, self._in_segment)
+        self.parts = {i: self._read(d) for i, d in enumerate(self.definitions)}
+        self.consent = {d.purpose: self._agreed(d.purpose) for d in self.definitions if d.purpose}
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def _read(self, definition: SegmentDefinition) -> list[tuple[Value | None, Value | None]]:
+        """Rule and keep of every part; what the placement needs of the side relations is registered too."""
+        kept = definition.kind == "stages" or any(p.keep or p.minimum_stay for p in definition.parts)
+        if definition.kind != "accounts":
+            self.by_hand.need(definition)
+            if kept:
+                self.standing.need(definition.name)
+        return [
+            tuple(self.rules.read(text.rule, definition.zone) if text else None for text in (p.rule, p.keep))  # type: ignore[misc]
+            for p in definition.parts
+        ]
+
+    def _in_segment(self, asked: InSegment) -> Value:
+        i = self.place.get(asked.name)
+        if i is None:
+            return self.standing.inside(asked.name, asked.key)
+        definition = self.definitions[i]
+        if definition.kind == "accounts":
+            raise RefusedDefinition(
+                f"The members of {asked.name!r} are accounts, so no customer is in it.", text=asked.name
+            )
+        if not asked.key:
+            return lambda t: t[f"s{i}"] > NOBODY
+        codes = [n for n, part in enumerate(definition.parts) if part.key == asked.key]
+        return lambda t: t[f"s{i}"].isin(codes) if codes else ibis.literal(False)
+
+    def _agreed(self, purpose: str) -> Value:
+        trait = dict(self.settings.consent).get(purpose)
+        if trait is None:
+            raise RefusedDefinition(
+                f"Nothing says who agreed to {purpose!r}.", text=purpose, hint="Name the trait below `consent:`."
+            )
+        if self.plan.scope.never_declared(trait):
+            return lambda _: ibis.literal(False)
+        agreed = self.plan.picked("last", trait, Selection())
+        return lambda t: ibis.coalesce(agreed(t), ibis.literal(False))
+
+    # Placing ---------------------------------------------------------------------------------------------------------
+
+    def compiled(self, visible: Any) -> CompiledSegments:
+        table = self.plan.build(visible)
+        table = self.standing.join(self.by_hand.join(table))
+        table = self.rules.operands.stage(table.mutate(**{PERSON: table.customer, CUSTOMER: table.customer}))
+        table = table.mutate(**{f"w_{n}": agreed(table) for n, agreed in enumerate(self.consent.values())})
+        for level in in_order(self.definitions):
+            table = self._placed(table, level)
+        pairs = self._pairs(visible) if any(d.kind == "accounts" for d in self.definitions) else None
+        expr = table.select(CUSTOMER, *self._columns(table, words=True))
+        return CompiledSegments(
+            self.definitions,
+            table.select(CUSTOMER, *self._columns(table, words=False)),
+            expr,
+            pairs,
+            None if pairs is None else self._accounts(pairs, expr),
+        )
+
+    def _columns(self, table: Any, *, words: bool) -> Iterator[Any]:
+        for i, definition in enumerate(self.definitions):
+            if definition.kind == "accounts":
+                yield table[f"u{i}_0"].name(f"u{i}")
+                continue
+            keys = [p.key for p in definition.parts]
+            for name, shown in ((f"s{i}", keys), (f"r{i}", list(REASONS))):
+                yield _word(table[name], shown).name(name) if words else table[name]
+            if definition.purpose:
+                yield table[f"x{i}"]
+
+    def _placed(self, table: Any, level: Rows[int]) -> Any:
+        """The table with the placement in some definitions that do not ask for each other."""
+        truths: dict[str, Any] = {}
+        for i in level:
+            for j, (rule, keep) in enumerate(self.parts[i]):
+                truths |= {f"u{i}_{j}": _true(rule(table))} if rule else {}
+                truths |= {f"k{i}_{j}": _true(keep(table))} if keep else {}
+        table = table.mutate(**truths)
+        placed = [i for i in level if self.definitions[i].kind != "accounts"]
+        table = table.mutate(**{f"c{i}": self._candidate(table, i) for i in placed})
+        final: dict[str, Any] = {}
+        for i in placed:
+            final |= self._final(table, i)
+        return table.mutate(**final)
+
+    def _candidate(self, table: Any, i: int) -> Any:
+        """The part that rules or chance choose, and nobody has taken the customer out of."""
+        definition, chosen = self.definitions[i], _code(NOBODY)
+        for j in reversed(range(len(definition.parts))):
+            removed = self.by_hand.removed(table, definition, j)
+            if definition.kind == "buckets":
+                here = removed.ifelse(_code(NOBODY), _code(j))
+                chosen = self._in_share(table, definition, j).ifelse(here, chosen)
+            elif self.parts[i][j][0] is not None:
+                chosen = (table[f"u{i}_{j}"] & ~removed).ifelse(_code(j), chosen)
+        return chosen
+
+    def _in_share(self, table: Any, definition: SegmentDefinition, j: int) -> Any:
+        """Whether the random number is below the shares of this part and those before it."""
+        limit = sum((p.share or 0 for p in definition.parts[: j + 1]), start=Decimal(0))
+        return random_number(definition.salt or definition.name, self.key)(table) < float(limit)
+
+    def _final(self, table: Any, i: int) -> dict[str, Any]:
+        definition, candidate = self.definitions[i], table[f"c{i}"]
+        first = _RANDOM if definition.kind == "buckets" else _RULE
+        part, reason = candidate, (candidate > NOBODY).ifelse(_code(first), _code(NOBODY))
+        for j, stays in self._stays(table, i):
+            for code, why in stays:
+                part, reason = why.ifelse(_code(j), part), why.ifelse(_code(code), reason)
+        for j, added in self.by_hand.added(table, definition):
+            part, reason = added.ifelse(_code(j), part), added.ifelse(_code(_BY_HAND), reason)
+        if not definition.purpose:
+            return {f"s{i}": part, f"r{i}": reason}
+        agreed = table[f"w_{list(self.consent).index(definition.purpose)}"]
+        return {
+            f"s{i}": agreed.ifelse(part, _code(NOBODY)),
+            f"r{i}": agreed.ifelse(reason, _code(NOBODY)),
+            f"x{i}": ~agreed & (part > NOBODY),
+        }
+
+    def _stays(self, table: Any, i: int) -> Iterator[tuple[int, list[tuple[int, Any]]]]:
+        """What keeps a customer in the part she stands in; the strongest reason comes last."""
+        definition, candidate = self.definitions[i], table[f"c{i}"]
+        if not self.standing.has(definition.name):
+            return
+        for j, part in enumerate(definition.parts):
+            stands = self.standing.stands(table, definition.name, part.key)
+            here = stands & (candidate != j) & ~self.by_hand.removed(table, definition, j)
+            reasons = []
+            if definition.kind == "stages" and part.then:
+                allowed = [n for n, p in enumerate(definition.parts) if p.key in part.then]
+                reasons.append((_NOT_ALLOWED, here & (candidate > NOBODY) & ~candidate.isin(allowed)))
+            if part.keep is not None:
+                lower = (candidate == NOBODY) | (candidate > j)
+                reasons.append((_KEEP, here & lower & table[f"k{i}_{j}"]))
+            if part.minimum_stay is not None:
+                recent = self.standing.since(table, definition.name) > self._ago(part.minimum_stay, table, definition)
+                reasons.append((_MINIMUM_STAY, here & recent))
+            yield j, reasons
+
+    def _ago(self, span: Span, table: Any, definition: SegmentDefinition) -> Any:
+        zone = definition.zone or self.plan.scope.zone
+        return on(table, self.plan.clock.at(Edge("ago", span, zone)))
+
+    # Accounts --------------------------------------------------------------------------------------------------------
+
+    def _pairs(self, visible: Any) -> Any:
+        """Who belongs to which accounts: the latest value of a trait, or every value of a property."""
+        name = self.settings.accounts
+        if not name or self.plan.scope.never_declared(name):
+            return visible.select(**{CUSTOMER: visible.customer}, account=ibis.null("string")).filter(
+                ibis.literal(False)
+            )
+        if name.startswith("t_"):
+            plan = Plan(self.plan.scope, self.plan.clock)
+            account = plan.measure(Aggregate("last", name, Selection()))
+            joined = plan.build(visible)
+            rows = joined.select(**{CUSTOMER: joined.customer}, account=account(joined))
+            return rows.filter(rows.account.notnull())
+        rows = visible.select(**{CUSTOMER: visible.customer}, account=visible[name])
+        return rows.filter(is_present(rows.account)).distinct()
+
+    def _accounts(self, pairs: Any, expr: Any) -> Any:
+        asked = [f"u{i}" for i, d in enumerate(self.definitions) if d.kind == "accounts"]
+        joined = pairs.join(expr.select(CUSTOMER, *asked), CUSTOMER)
+        return joined.group_by("account").agg(
+            users=joined.count(), **{name: joined.count(where=joined[name]) for name in asked}
+        )
+
+
+def in_order(definitions: Rows[SegmentDefinition]) -> list[list[int]]:
+    """The definitions in levels: each asks only for those of earlier levels.
+
+    Raises:
+        RefusedDefinition: Some ask for each other in a circle.
+    """
+    asked = {d.name: {name for name, _ in asked_segments(d)} & {o.name for o in definitions} for d in definitions}
+    done: set[str] = set()
+    levels: list[list[int]] = []
+    while len(done) < len(definitions):
+        ready = [i for i, d in enumerate(definitions) if d.name not in done and asked[d.name] <= done]
+        if not ready:
+            names = ", ".join(sorted(set(asked) - done))
+            raise RefusedDefinition(f"These segments ask for each other in a circle: {names}.", code="circle")
+        levels.append(ready)
+        done |= {definitions[i].name for i in ready}
+    return levels
+
+
+def asked_segments(definition: SegmentDefinition) -> frozenset[tuple[str, str]]:
+    """The segments (name, part) that the rules of a definition ask for."""
+    rules = [text.rule for part in definition.parts for text in (part.rule, part.keep) if text]
+    return frozenset((leaf.name, leaf.key) for rule in rules for leaf in _walk(rule) if isinstance(leaf, InSegment))
+
+
+def _walk(rule: Rule) -> Iterator[Rule]:
+    yield rule
+    match rule:
+        case AllOf(items) | AnyOf(items):
+            for item in items:
+                yield from _walk(item)
+        case Not(item):
+            yield from _walk(item)
+
+
+def _true(answer: Any) -> Any:
+    """L1: unknown is not a member."""
+    return ibis.coalesce(answer, ibis.literal(False))
+
+
+def _code(number: int) -> Any:
+    return ibis.literal(number, "int8" if number < 128 else "int32")
+
+
+def _word(code: Any, words: Rows[str]) -> Any:
+    return code.cases(*enumerate(words), else_=ibis.null("string"))
