@@ -1,0 +1,246 @@
+"""One run: everybody placed by every definition as of one moment, published together, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from kohort.errors import KohortError, WrongUsage
+from kohort.model.clock import iso
+from kohort.model.membership import Difference, Placed
+from kohort.model.progress import Progress, silent
+from kohort.segments.accounts import account_rows
+from kohort.segments.definitions import Meaning, save_version
+from kohort.segments.dependencies import refers_to, with_needed
+from kohort.segments.evaluate import (
+    Evaluator,
+    Found,
+    Question,
+    by_hand,
+    duckdb_evaluator,
+    evaluate_each,
+    lost_references,
+    standing,
+)
+
+if TYPE_CHECKING:
+    from kohort.definitions.features import FeatureDefinition
+    from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+    from kohort.store.store import Store
+
+Result = Literal["published", "failed", "waiting", "paused"]
+"""published: new members are in place. failed: it could not be evaluated. waiting: something it refers to failed.
+paused: left alone. Where it was not published, its members stay as they were."""
+
+TURN_SECONDS = 600.0
+"""How long a run waits for another one to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did with one definition.
+
+    Attributes:
+        version: Of the definition that decided; 0 where it was not published.
+        size: Members now.
+        difference: Who entered, left, moved, stayed; None where it was not published.
+        excluded_by_consent: Customers who would be in, but did not agree to its purpose.
+        backfill: Its meaning is new, so who enters or leaves did nothing for it: triggers leave them alone by default.
+        error: One sentence, empty where it was published.
+    """
+
+    name: str
+    result: Result
+    version: int = 0
+    size: int = 0
+    difference: Difference | None = None
+    excluded_by_consent: int = 0
+    backfill: bool = False
+    error: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did.
+
+    Attributes:
+        as_of: The moment shown, microseconds UTC.
+        customers: In all at that moment; None where nothing could be evaluated.
+        duration_ms: Of the whole run; the definitions are evaluated together.
+        outcomes: In order of evaluation.
+    """
+
+    as_of: int
+    customers: int | None
+    duration_ms: int
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """Those that could not be evaluated, and those that wait for them."""
+        return tuple(o for o in self.outcomes if o.result in ("failed", "waiting"))
+
+    def of(self, name: str) -> Outcome:
+        """The outcome of one definition."""
+        return next(o for o in self.outcomes if o.name == name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, the moment as ISO 8601 UTC."""
+        return {**asdict(self), "as_of": iso(self.as_of)}
+
+
+def run(
+    store: Store,
+    definitions: Sequence[SegmentDefinition],
+    *,
+    names: Iterable[str] | None = None,
+    as_of: int,
+    now: int,
+    zone: str,
+    currency: str,
+    features: Sequence[FeatureDefinition],
+    settings: SegmentSettings,
+    engine: str = "duckdb",
+    spark: str = "",
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> RunReport:
+    """Evaluates definitions as of one moment and makes the result their members, all in one step.
+
+    What the named definitions refer to is evaluated and published with them, so that stored members always fit
+    together. A definition that cannot be evaluated keeps its members, and so does whatever refers to it; the others
+    go on. Doing the same again changes nothing; a run that was interrupted is simply done again.
+
+    Args:
+        definitions: All of the workspace.
+        names: Which; None = all. Paused ones are left alone.
+        as_of: Nothing later is visible, microseconds UTC.
+        now: Wall clock, microseconds UTC.
+        zone: The workspace's time zone.
+        currency: Of the log's amounts.
+        features: That rules may name.
+        engine: duckdb or spark.
+        spark: Spark's master URL; empty = local.
+        threads: None = the setting KOHORT_THREADS.
+
+    Raises:
+        NotFound: A name is not defined.
+        RefusedDefinition: Definitions refer to each other in a circle.
+        WrongUsage: Members of a later moment are stored for every one of them.
+        Busy: Another run has been going on for ten minutes.
+    """
+    question = Question(as_of, zone, currency, tuple(features), settings, threads)
+    with turn(store):
+        evaluate = duckdb_evaluator(store, store.log.snapshot(), question, progress)
+        return run_with(evaluate, store, definitions, question, names=names, now=now)
+
+
+def run_with(
+    evaluate: Evaluator,
+    store: Store,
+    definitions: Sequence[SegmentDefinition],
+    question: Question,
+    *,
+    names: Iterable[str] | None = None,
+    now: int,
+) -> RunReport:
+    """The same with an evaluator of the caller's; the caller holds the `turn`."""
+    started = time.monotonic()
+    asked = with_needed(definitions, [d.name for d in definitions] if names is None else names)
+    active = [d for d in asked if not d.paused]
+    found = evaluate_each(
+        evaluate,
+        active,
+        by_hand=by_hand(store, active),
+        standing=standing(store, active, question.as_of),
+        refused=_refused(store, definitions, active, question.as_of),
+    )
+    with store.write_lock():
+        placed = _placed(store, active, found, question)
+        changes = store.members.publish(placed, as_of=question.as_of, now=now)
+    duration_ms = round(1000 * (time.monotonic() - started))
+    published = {p.name: p for p in placed}
+    outcomes = tuple(_outcome(d, found, published.get(d.name), changes.get(d.name)) for d in asked)
+    for outcome in outcomes:
+        if outcome.result == "published":
+            store.status.succeeded(outcome.name, now=now, duration_ms=duration_ms)
+        elif outcome.error:
+            store.status.failed(outcome.name, f"{outcome.code}: {outcome.error}", now=now)
+    return RunReport(question.as_of, found.universe, duration_ms, outcomes)
+
+
+@contextmanager
+def turn(store: Store) -> Iterator[None]:
+    """Runs take turns, each on what the one before left; bringing data in goes on meanwhile.
+
+    Raises:
+        Busy: Another run has been going on for ten minutes.
+    """
+    from kohort.store.lock import WriteLock
+
+    with WriteLock(store.root / ".segments.lock", timeout_seconds=TURN_SECONDS)():
+        yield
+
+
+def _refused(
+    store: Store, definitions: Sequence[SegmentDefinition], active: Sequence[SegmentDefinition], as_of: int
+) -> dict[str, Exception]:
+    """What is known to fail beforehand: references that lead nowhere, and moments before the latest run."""
+    latest = _latest(store, [d.name for d in active])
+    later: dict[str, Exception] = {
+        name: WrongUsage("Members of a later moment are stored.", hint=f"Ask for {iso(run['as_of'])} or later.")
+        for name, run in latest.items()
+        if run["as_of"] > as_of
+    }
+    if later and len(later) == len(active):
+        raise next(iter(later.values()))
+    return later | lost_references(store, definitions, active)
+
+
+def _placed(store: Store, active: Sequence[SegmentDefinition], found: Found, question: Question) -> list[Placed]:
+    """What is to be published, each under the number of its version."""
+    latest = _latest(store, [*(d.name for d in active), *(n for d in active for n in refers_to(d))])
+    meaning = Meaning({f.name: f for f in question.features}, question.zone, question.settings)
+    versions = {name: f"version {run['version']}" for name, run in latest.items()}
+    versions |= {row["name"]: row["id"] for row in store.state.segmentations() if row["adopted"]}
+    placed = []
+    for definition in active:
+        name = definition.name
+        if name in found.placed:
+            version = save_version(store, definition, meaning, versions)
+            versions[name] = f"version {version}"
+            rows = found.placed[name]
+            if definition.kind == "accounts":
+                rows = account_rows(store, definition, rows)
+            before = latest.get(name)
+            new = before is None or before["dropped"] or before["version"] != version
+            placed.append(Placed(name, version, rows, backfill=new))
+    return placed
+
+
+def _latest(store: Store, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The latest run of each name that has one."""
+    runs = {name: store.members.runs(name) for name in dict.fromkeys(names)}
+    return {name: found[-1] for name, found in runs.items() if found}
+
+
+def _outcome(
+    definition: SegmentDefinition, found: Found, placed: Placed | None, difference: Difference | None
+) -> Outcome:
+    name = definition.name
+    if placed is not None:
+        excluded = found.excluded[name]
+        return Outcome(name, "published", placed.version, placed.rows.num_rows, difference, excluded, placed.backfill)
+    if definition.paused:
+        return Outcome(name, "paused")
+    if name in found.waiting:
+        cause = found.waiting[name]
+        return Outcome(name, "waiting", error=f"It refers to {cause!r}, which failed.", code="reference_failed")
+    error = found.failed[name]
+    if isinstance(error, KohortError):
+        return Outcome(name, "failed", error=str(error), code=error.code)
+    return Outcome(name, "failed", error=f"Unexpected: {type(error).__name__}.", code="unexpected")
