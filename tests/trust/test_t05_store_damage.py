@@ -127,7 +127,7 @@ def unchecked(root: Path, _logical) -> dict[str, object]:
     found: dict[str, object] = {}
     try:
         for name, tables in {
-            "state.db": ("membership", "batch", "rejected_row", "segmentation", "setting", "base_file", "hot_event"),
+            "state.db": ("member_body", "batch", "rejected_row", "segmentation", "setting", "base_file", "hot_event"),
             "vault.db": ("person", "identity"),
         }.items():
             con = sqlite3.connect(root / name)

@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from kohort.errors import BadInput, Busy, Damaged, NotFound, WrongUsage
+from kohort.model.membership import Difference
 from kohort.model.segmentation import Segmentation, Structure
 from kohort.model.source import BatchReport, RejectedRow
 from kohort.store import create_store, open_store, schema
 from kohort.store.database import Database
 from kohort.store.lock import WriteLock
 from kohort.store.mark import Mark
-from kohort.store.memberships import Difference
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_a_changed_number_is_noticed(store) -> None:
     store.state.replace_memberships("Main", 1, 100, members({1: "a", 2: "a"}))
     store.state.begin_batch("orders", "a.csv")
     con = sqlite3.connect(store.root / "state.db")
-    con.execute("UPDATE membership SET segment = 'b' WHERE customer = 1")
+    con.execute("UPDATE member_part SET rows = 1")
     con.execute("DELETE FROM batch")
     con.commit()
     con.close()

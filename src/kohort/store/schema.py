@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0001"
+HEAD = "0002"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -122,32 +122,102 @@ segmentation = sa.Table(
     _digest(),
 )
 
-membership_run = sa.Table(
-    "membership_run",
+# -- memberships (kohort.store.members) ----------------------------------------------------------------------------
+
+member_head = sa.Table(
+    "member_head",
     metadata,
-    _big("id", primary_key=True, autoincrement=False),
-    _big("population", nullable=False),  # the first run of this name
-    _text("name"),
+    _text("name", primary_key=True),
+    _big("run", nullable=False),  # the latest
     _big("version", nullable=False),
     _big("as_of", nullable=False),
+    _big("size", nullable=False),
+    sa.Column("dropped", sa.Boolean, nullable=False),
+    _digest(),
+)
+
+member_run = sa.Table(
+    "member_run",
+    metadata,
+    _big("run", primary_key=True, autoincrement=False),  # names published together share it
+    _text("name", primary_key=True),
+    _big("version", nullable=False),
+    _big("as_of", nullable=False),
+    _big("ran_us"),  # wall clock; null = before that was noted
+    sa.Column("backfill", sa.Boolean, nullable=False),
+    sa.Column("dropped", sa.Boolean, nullable=False),
     _big("entered", nullable=False),
     _big("left", nullable=False),
     _big("moved", nullable=False),
     _big("stayed", nullable=False),
     _digest(),
+    sa.Index("member_run_name", "name"),
 )
 
-membership = sa.Table(
-    "membership",
+member_part = sa.Table(
+    "member_part",
     metadata,
-    _big("population", primary_key=True, autoincrement=False),
-    _big("customer", primary_key=True, autoincrement=False),
-    _big("since", primary_key=True, autoincrement=False),
-    _big("until"),  # null = still
+    _big("id", primary_key=True, autoincrement=False),  # older first
+    _text("name"),
+    _big("run", nullable=False),
+    _text("kind"),  # moves, restated, stays
+    _big("seq"),  # of its first transition; null where the rows are none
     _big("version", nullable=False),
-    _text("segment"),
-    sa.Column("confidence", sa.Float(53)),
-    _text("reason", nullable=True),
+    _big("as_of", nullable=False),
+    sa.Column("backfill", sa.Boolean, nullable=False),
+    _big("rows", nullable=False),
+    _big("bytes", nullable=False),
+    _text("sha256"),  # of the Parquet bytes
+    _text("path", nullable=True),  # relative to the memberships folder; null = in member_body
     _digest(),
-    sqlite_with_rowid=False,
+    sa.Index("member_part_name", "name"),
+    sa.Index("member_part_seq", "seq"),
+)
+
+member_body = sa.Table(
+    "member_body",
+    metadata,
+    _big("id", primary_key=True, autoincrement=False),  # of its part, which holds the SHA-256
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+member_consumer = sa.Table(
+    "member_consumer", metadata, _text("name", primary_key=True), _big("seq", nullable=False), _digest()
+)
+
+segment_status = sa.Table(
+    "segment_status",
+    metadata,
+    _text("name", primary_key=True),
+    _big("evaluated_us"),
+    _big("duration_ms"),
+    _big("failed_us"),
+    _text("error"),
+    _digest(),
+)
+
+segment_version = sa.Table(
+    "segment_version",
+    metadata,
+    _text("name", primary_key=True),
+    _big("version", primary_key=True, autoincrement=False),
+    _text("text"),
+    _big("saved_us", nullable=False),
+    _big("dropped_us"),
+    _digest(),
+)
+
+by_hand = sa.Table(
+    "by_hand",
+    metadata,
+    _big("id", primary_key=True, autoincrement=False),  # older first
+    _text("name"),
+    _text("segment"),
+    _text("change"),  # added, removed, reset
+    _text("by"),
+    _text("note"),
+    _big("put_us", nullable=False),
+    _big("rows", nullable=False),
+    sa.Column("customers", sa.LargeBinary, nullable=False),  # int64, little endian, sorted
+    _digest(),
 )

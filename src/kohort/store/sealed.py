@@ -133,3 +133,46 @@ class SealedTable:
             f"Table {self.table.name!r} of the state does not check out.",
             hint="Restore state.db from a backup, or create the workspace again from its sources.",
         )
+
+
+class SealedGroups(SealedTable):
+    """A table that is read group by group: the ledger knows how many rows each value of one column has.
+
+    A group can be read without reading the others, and still no row of it can vanish unnoticed.
+    """
+
+    def __init__(self, table: sa.Table, group: str) -> None:
+        super().__init__(table)
+        self._group = table.c[group]
+
+    def of(
+        self, con: Connection, group: str, *order: sa.ColumnElement[Any] | sa.Column[Any]
+    ) -> Sequence[sa.RowMapping]:
+        """Every row of a group, none missing.
+
+        Raises:
+            Damaged: A row changed, vanished or appeared.
+        """
+        query = sa.select(self.table).where(self._group == group).order_by(*order)
+        rows = self._checked(con.execute(query).mappings().all())
+        if (len(rows), signed(sum(row["digest"] for row in rows))) != Ledger(con).get(self._name(group)):
+            raise self._damaged()
+        return rows
+
+    def insert(self, con: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+        listed = list(rows)
+        super().insert(con, listed)
+        for row in listed:
+            full = {**dict.fromkeys(self._columns), **row}
+            Ledger(con).add(self._name(row[self._group.name]), 1, self.digest(full))
+
+    def delete(self, con: Connection, *where: sa.ColumnElement[bool]) -> int:
+        for row in con.execute(sa.select(self._group, self.table.c.digest).where(*where)).all():
+            Ledger(con).add(self._name(row[0]), -1, -row[1])
+        return super().delete(con, *where)
+
+    def update(self, con: Connection, *where: sa.ColumnElement[bool], **values: Any) -> int:
+        raise NotImplementedError(f"Rows of {self.table.name} never change.")
+
+    def _name(self, group: str) -> str:
+        return f"{self.table.name}:{group}"

@@ -1,4 +1,4 @@
-"""The transactional state as others see it: settings, batches, rejected rows, segmentations, memberships."""
+"""The transactional state as others see it: settings, batches, rejected rows, segmentations."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from kohort.errors import NotFound, WrongUsage
+from kohort.model.membership import Difference, Placed
 from kohort.model.segmentation import Segmentation, segmentation_from_dict
 from kohort.model.source import BatchReport, RejectedRow
 from kohort.store import schema
 from kohort.store.database import Database
-from kohort.store.memberships import Memberships
+from kohort.store.members.members import Members
 from kohort.store.sealed import Ledger, SealedTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 settings = SealedTable(schema.setting)
 batches = SealedTable(schema.batch)
@@ -35,13 +39,13 @@ class Quarantine:
     open: Callable[[bytes, str], bytes]
 
 
-class State(Memberships):
-    """Everything transactional but the hot events. Each call is one transaction; what returned is on disk."""
+class State:
+    """Settings and records. Each call is one transaction; what returned is on disk."""
 
-    def __init__(self, database: Database, quarantine: Quarantine) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, quarantine: Quarantine, members: Members) -> None:
         self._database = database
         self._quarantine = quarantine
+        self._members = members
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -192,6 +196,25 @@ class State(Memberships):
         with self._database.write() as con:
             return segmentations.delete(con, table.c.id == id, table.c.name == name)
 
+    # -- memberships of segmentations ------------------------------------------------------------------------------
+
+    def replace_memberships(self, name: str, version: int, as_of: int, rows: pa.Table) -> Difference:
+        """`Members.publish` of one segmentation, now."""
+        placed = Placed(name, version, rows)
+        return self._members.publish([placed], as_of=as_of, now=_now_us())[name]
+
+    def memberships(self, name: str, as_of: int | None = None) -> pa.Table:
+        """`Members.current`, or `Members.at` a moment."""
+        return self._members.current(name) if as_of is None else self._members.at(name, as_of)
+
+    def history(self, name: str, customer: int) -> list[dict[str, Any]]:
+        """`Members.history`."""
+        return self._members.history(name, customer)
+
+    def membership_runs(self, name: str) -> list[dict[str, Any]]:
+        """`Members.runs`."""
+        return self._members.runs(name)
+
     # -- checking --------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
@@ -203,7 +226,6 @@ class State(Memberships):
         self.get("")
         self.batches()
         self.segmentation()
-        self.check_memberships()
         with self._database.read() as con:
             rows = rejected_rows.all(con)
         for row in rows:

@@ -1,4 +1,4 @@
-"""One workspace's store: event log, transactional state, vault and artefacts, behind one write lock."""
+"""One workspace's store: event log, memberships, transactional state, vault and artefacts, behind one write lock."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from typing import Self
 
 from kohort.errors import Damaged, KohortError, WrongUsage
 from kohort.store.artefacts import Artefacts
+from kohort.store.by_hand import ByHand
 from kohort.store.database import Database
+from kohort.store.definition_texts import DefinitionTexts
 from kohort.store.files import private_file, private_folder
 from kohort.store.keys import MasterKey, master_key
 from kohort.store.lock import WriteLock
 from kohort.store.log import EventLog
+from kohort.store.members.members import Members
 from kohort.store.sealed import Ledger
 from kohort.store.state import Quarantine, State
+from kohort.store.status import Statuses
 from kohort.store.vault import Vault
 
 
@@ -36,7 +40,11 @@ class Store:
         self.root = root
         self.vault = vault
         self.artefacts = Artefacts(root)
-        self.state = State(database, Quarantine(vault.quarantine, vault.release))
+        self.members = Members(root, database, lock)
+        self.state = State(database, Quarantine(vault.quarantine, vault.release), self.members)
+        self.definitions = DefinitionTexts(database)
+        self.by_hand = ByHand(database)
+        self.status = Statuses(database)
         self._database = database
         self._lock = lock
         buckets, seed = self.state.get("buckets"), self.state.get("hash_seed")
@@ -64,6 +72,8 @@ class Store:
         """
         found = [Problem("state", line) for line in _tried(self._database.check)]
         found += [Problem("state", line) for line in _tried(self.state.check)]
+        for check in (self.members.check, self.definitions.check, self.by_hand.check, self.status.all):
+            found += [Problem("state", line) for line in _tried(check)]
         found += [Problem("vault", line) for line in _tried(self.vault.check)]
         found += [Problem("events", line) for line in _tried(self.log.check)]
         for kind in self.artefacts.kinds():
@@ -101,7 +111,7 @@ def create(root: Path, *, buckets: int) -> Store:
         private_file(root / "state.db")
         database = Database(root / "state.db")
         database.prepare()
-        state = State(database, Quarantine(vault.quarantine, vault.release))
+        state = State(database, Quarantine(vault.quarantine, vault.release), Members(root, database, lock))
         state.set("buckets", buckets)
         state.set("hash_seed", secrets.token_hex(8))
         return Store(root, database, vault, lock)

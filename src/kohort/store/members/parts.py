@@ -1,0 +1,260 @@
+"""Moves and stays at rest: Parquet bytes, in the state where they are few, else in files that the state names.
+
+A part never changes. A file that no part names does not exist for anybody, so a writer may end at any point.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from kohort.errors import Damaged
+from kohort.store import schema
+from kohort.store.database import Database
+from kohort.store.files import Verified, flush_file, flush_folder, private_folder, sha256_of
+from kohort.store.members.tables import DATED, MOVES, STAYS
+from kohort.store.sealed import Ledger, SealedGroups
+
+Kind = Literal["moves", "restated", "stays"]
+
+ROW_GROUP = 131_072
+ABANDONED_SECONDS = 86_400
+"""A folder of files that were written elsewhere and never registered is kept that long."""
+
+parts = SealedGroups(schema.member_part, "name")
+_body = schema.member_body
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part as the state knows it; `seq` is the number of its first transition."""
+
+    id: int
+    name: str
+    run: int
+    kind: Kind
+    seq: int | None
+    version: int
+    as_of: int
+    backfill: bool
+    rows: int
+    bytes: int
+    sha256: str
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Parquet bytes that no transaction knows yet: in memory, or in a flushed file."""
+
+    rows: int
+    bytes: int
+    sha256: str
+    path: str | None = None
+    body: memoryview | None = None
+
+
+class _Vanished(Exception):
+    """A file is gone: it was replaced since the moment we read, or it is damaged."""
+
+
+class Parts:
+    """Parts of all names, under `memberships/` and in the state.
+
+    Attributes:
+        inline_rows: Tables of at most so many rows live in the state database.
+    """
+
+    inline_rows = 4_000
+
+    def __init__(self, root: Path, database: Database) -> None:
+        self.folder = root / "memberships"
+        self.database = database
+        self._verified = Verified()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def read(self, question: Any) -> Any:
+        """Asks `question(connection)` about one moment; again where a file was replaced while it was being asked."""
+        for _ in range(5):
+            try:
+                with self.database.read() as con:
+                    return question(con)
+            except _Vanished:
+                continue
+        raise _damaged()
+
+    def of(self, con: Connection, name: str) -> list[Part]:
+        """Parts of a name, older first."""
+        return [_part(row) for row in parts.of(con, name, schema.member_part.c.id)]
+
+    def after(self, con: Connection, seq: int) -> Iterator[Part]:
+        """Parts of all names with transitions later than a number, in their order; none is missing."""
+        table = schema.member_part
+        query = sa.select(table).where(table.c.seq + table.c.rows > seq + 1).order_by(table.c.seq)
+        expected, last = None, Ledger(con).get("next:transition")[0]
+        for row in con.execute(query).mappings():
+            part = _part(parts._checked([row])[0])
+            if (
+                part.seq is None
+                or (expected is not None and part.seq != expected)
+                or (expected is None and part.seq > seq + 1)
+            ):
+                raise _damaged()
+            expected = part.seq + part.rows
+            yield part
+        if (expected if expected is not None else seq + 1) < last + 1:
+            raise _damaged()
+
+    def table(self, con: Connection, part: Part, *, customer: int | None = None) -> pa.Table:
+        """Rows of a part: DATED for moves and restatements, STAYS for stays; of one customer if asked."""
+        file = self._open(con, part)
+        groups = list(range(file.num_row_groups))
+        if customer is not None:
+            groups = [g for g in groups if _may_hold(file, g, customer)]
+        found = file.read_row_groups(groups, use_threads=False)
+        if customer is not None:
+            found = found.filter(pc.equal(found.column("customer"), customer))
+        elif found.num_rows != part.rows:
+            raise _damaged()
+        return _dated(found, part.version) if part.kind != "stays" else found.cast(STAYS)
+
+    def slice(self, con: Connection, part: Part, start: int, stop: int) -> pa.Table:
+        """Rows `start` to `stop` of a part of moves, reading no more than it must."""
+        file = self._open(con, part)
+        edges = np.cumsum([0, *(file.metadata.row_group(g).num_rows for g in range(file.num_row_groups))])
+        groups = [g for g in range(file.num_row_groups) if edges[g] < stop and edges[g + 1] > start]
+        found = file.read_row_groups(groups, use_threads=False)
+        return _dated(found.slice(start - int(edges[groups[0]]), stop - start), part.version)
+
+    def _open(self, con: Connection, part: Part) -> pq.ParquetFile:
+        if part.path is None:
+            body = con.execute(sa.select(_body.c.body).where(_body.c.id == part.id)).scalar()
+            if not isinstance(body, bytes) or hashlib.sha256(body).hexdigest() != part.sha256:
+                raise _damaged()
+            return pq.ParquetFile(pa.BufferReader(body))
+        path = self.folder / part.path
+        try:
+            if self._verified.matches(path, part.bytes, part.sha256):
+                return pq.ParquetFile(path, memory_map=True)
+        except FileNotFoundError as error:
+            raise _Vanished from error
+        if not path.exists():
+            raise _Vanished
+        raise _damaged()
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def staging(self) -> Path:
+        """A new folder for files that other processes write."""
+        private_folder(self.folder)
+        path = self.folder / f"staged-{secrets.token_hex(8)}"
+        path.mkdir(mode=0o700)
+        return path
+
+    def write(self, table: pa.Table, *, in_file: bool = False) -> Written:
+        """Parquet of moves or stays. A file is on disk on return, but nobody reads it before `add`."""
+        data = encoded(table)
+        sha256 = hashlib.sha256(data).hexdigest()
+        if table.num_rows <= self.inline_rows and not in_file:
+            return Written(table.num_rows, len(data), sha256, body=data)
+        private_folder(self.folder)
+        path = self.folder / f"part-{secrets.token_hex(12)}.parquet"
+        path.write_bytes(data)
+        flush_file(path)
+        return Written(table.num_rows, len(data), sha256, path=path.name)
+
+    def adopt(self, path: Path) -> Written:
+        """A file that was written elsewhere, below the folder; flushed."""
+        flush_file(path)
+        file = pq.ParquetFile(path)
+        rows = file.metadata.num_rows
+        return Written(rows, path.stat().st_size, sha256_of(path), path.relative_to(self.folder).as_posix())
+
+    def flush(self) -> None:
+        """Makes the names of new files survive a power cut. Once, before the transaction that names them."""
+        if self.folder.exists():
+            for folder in [self.folder, *(path for path in self.folder.iterdir() if path.is_dir())]:
+                flush_folder(folder)
+
+    def add(self, con: Connection, found: Written, kind: Kind, facts: Mapping[str, Any]) -> None:
+        """Makes something written a part; transitions get their numbers here, so that there are no gaps.
+
+        Args:
+            facts: name, run, version, as_of and backfill.
+        """
+        number = Ledger(con).take("member_part")
+        seq = Ledger(con).take("transition", found.rows) if kind == "moves" else None
+        stored = {"rows": found.rows, "bytes": found.bytes, "sha256": found.sha256, "path": found.path}
+        if found.path is None:
+            con.execute(sa.insert(_body).values(id=number, body=bytes(found.body or b"")))
+        parts.insert(con, [{**facts, **stored, "id": number, "kind": kind, "seq": seq}])
+
+    def remove(self, con: Connection, gone: Sequence[Part]) -> None:
+        """Forgets parts that others replace; `clean` deletes their files."""
+        ids = [part.id for part in gone]
+        con.execute(sa.delete(_body).where(_body.c.id.in_(ids)))
+        parts.delete(con, schema.member_part.c.id.in_(ids))
+
+    def clean(self) -> int:
+        """Deletes files that no part names, and says how many. The caller holds the write lock."""
+        if not self.folder.exists():
+            return 0
+        with self.database.read() as con:
+            named = set(con.execute(sa.select(schema.member_part.c.path)).scalars())
+        limit = time.time() - ABANDONED_SECONDS
+        stray = [p for p in _files(self.folder) if p.relative_to(self.folder).as_posix() not in named]
+        gone = [p for p in stray if p.parent == self.folder or p.stat().st_mtime < limit]
+        for path in gone:
+            path.unlink(missing_ok=True)
+        return len(gone)
+
+
+def encoded(table: pa.Table) -> memoryview:
+    """Moves or stays as Parquet that every engine reads."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=ROW_GROUP,
+        use_dictionary=[n for n in table.column_names if n not in {"customer", "confidence"}],
+        column_encoding={"customer": "DELTA_BINARY_PACKED"},
+        write_statistics=["customer"],
+    )
+    return memoryview(sink.getvalue())
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _part(row: sa.RowMapping) -> Part:
+    return Part(**{key: value for key, value in row.items() if key != "digest"})
+
+
+def _dated(moves: pa.Table, version: int) -> pa.Table:
+    version_column = pa.array(np.full(moves.num_rows, version, np.int64))
+    return moves.select(MOVES.names).cast(MOVES).append_column(DATED.field("version"), version_column)
+
+
+def _may_hold(file: pq.ParquetFile, group: int, customer: int) -> bool:
+    statistics = file.metadata.row_group(group).column(file.schema.names.index("customer")).statistics
+    return statistics is None or not statistics.has_min_max or statistics.min <= customer <= statistics.max
+
+
+def _damaged() -> Damaged:
+    return Damaged("The memberships do not check out.", hint="Restore the workspace from a backup.")

@@ -1,0 +1,165 @@
+"""Questions about members: who is in what, who was, and how it came about. Each is answered from one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from kohort.errors import NotFound
+from kohort.store import schema
+from kohort.store.members.fold import OPEN, untils
+from kohort.store.members.parts import Parts
+from kohort.store.members.snapshots import stays
+from kohort.store.members.tables import members, numbers
+from kohort.store.sealed import SealedGroups, SealedTable
+
+STANDING = pa.schema([("customer", pa.int64()), ("name", pa.string()), ("segment", pa.string()), ("since", pa.int64())])
+OF_CUSTOMER = pa.schema(
+    [
+        ("name", pa.string()),
+        ("segment", pa.string()),
+        ("since", pa.int64()),
+        ("version", pa.int64()),
+        ("confidence", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
+RUN_FACTS = ("run", "version", "as_of", "ran_us", "backfill", "dropped", "entered", "left", "moved", "stayed")
+
+heads = SealedTable(schema.member_head)
+runs = SealedGroups(schema.member_run, "name")
+
+
+class Reading:
+    """What can be asked about members. Nothing here waits for a writer."""
+
+    parts: Parts
+
+    def names(self) -> list[str]:
+        """Definitions whose members were published and that were not dropped, sorted."""
+        with self.parts.database.read() as con:
+            return sorted(name for name, head in _heads(con).items() if not head["dropped"])
+
+    def current(self, name: str) -> pa.Table:
+        """Members as the latest run left them, ordered by customer.
+
+        Returns:
+            `customer` int64, `segment` text, `since` int64 (µs UTC), `number` int32 (of the latest entry), `version`
+            int64 (of the definition that let them in), `confidence` float64 or null, `reason` text or null (both as
+            last said).
+
+        Raises:
+            NotFound: No members were ever published under this name.
+        """
+        return self.current_together([name])[name]
+
+    def current_together(self, names: Sequence[str] | None = None) -> dict[str, pa.Table]:
+        """Members of several definitions (None = all) at one and the same moment: never of two runs. See `current`."""
+
+        def ask(con: Connection) -> dict[str, pa.Table]:
+            known = _heads(con)
+            chosen = sorted(n for n, head in known.items() if not head["dropped"]) if names is None else names
+            found = {}
+            for name in chosen:
+                _known(known, name)
+                found[name] = _now(stays(self.parts, con, name))
+            return found
+
+        together: dict[str, pa.Table] = self.parts.read(ask)
+        return together
+
+    def at(self, name: str, as_of: int) -> pa.Table:
+        """Who was a member at a moment: like `current`, and nobody before the first run.
+
+        By which version of the definition the run of that moment decided is in `runs`.
+        """
+        return self._members(name, as_of, just_before=False)
+
+    def before(self, name: str, as_of: int) -> pa.Table:
+        """Who was a member just before a moment, whatever was said about that moment itself: like `current`."""
+        return self._members(name, as_of, just_before=True)
+
+    def standing(self, names: Sequence[str], as_of: int) -> pa.Table:
+        """`before` of several definitions as one relation: customer, name, segment, since. Unknown names: nobody."""
+
+        def ask(con: Connection) -> pa.Table:
+            known = _heads(con)
+            found = [STANDING.empty_table()]
+            for name in names:
+                if name in known:
+                    table = _at(stays(self.parts, con, name, since=as_of), as_of, just_before=True)
+                    text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(table.num_rows, np.int32)), [name])
+                    found.append(table.append_column("name", text).select(STANDING.names).cast(STANDING))
+            return pa.concat_tables(found).combine_chunks()
+
+        table: pa.Table = self.parts.read(ask)
+        return table
+
+    def of_customer(self, customer: int) -> pa.Table:
+        """What one customer is in now: name, segment, since, version, confidence, reason; ordered by name."""
+
+        def ask(con: Connection) -> list[dict[str, Any]]:
+            listed = sorted(name for name, head in _heads(con).items() if not head["dropped"])
+            found = {name: _now(stays(self.parts, con, name, customer=customer)) for name in listed}
+            return [{"name": name, **row} for name, table in found.items() for row in table.to_pylist()]
+
+        return pa.Table.from_pylist(self.parts.read(ask), schema=OF_CUSTOMER)
+
+    def history(self, name: str, customer: int) -> list[dict[str, Any]]:
+        """One customer's stays, oldest first: segment, since, until (None = still), number, version, confidence, reason.
+
+        A stay of no length, said and taken back about one moment, was never lived and is left out.
+        """
+
+        def ask(con: Connection) -> pa.Table:
+            return stays(self.parts, con, name, since=-OPEN, customer=customer)
+
+        found: pa.Table = self.parts.read(ask)
+        lived = found.filter(pa.array(numbers(found, "since") < untils(found))).sort_by("since")
+        told: list[dict[str, Any]] = lived.drop_columns(["customer"]).to_pylist()
+        return told
+
+    def runs(self, name: str) -> list[dict[str, Any]]:
+        """All runs of a definition, oldest first: run, version, as_of, ran_us, backfill, dropped, and the difference."""
+        with self.parts.database.read() as con:
+            return [{key: row[key] for key in RUN_FACTS} for row in runs.of(con, name, schema.member_run.c.run)]
+
+    def latest_run(self, name: str) -> int:
+        """Number of the latest run of a definition; 0 = none."""
+        with self.parts.database.read() as con:
+            head = _heads(con).get(name)
+            return 0 if head is None else int(head["run"])
+
+    def _members(self, name: str, as_of: int, *, just_before: bool) -> pa.Table:
+        def ask(con: Connection) -> pa.Table:
+            _known(_heads(con), name)
+            return _at(stays(self.parts, con, name, since=as_of), as_of, just_before=just_before)
+
+        table: pa.Table = self.parts.read(ask)
+        return table
+
+
+def _heads(con: Connection) -> dict[str, sa.RowMapping]:
+    return {row["name"]: row for row in heads.all(con)}
+
+
+def _known(known: dict[str, sa.RowMapping], name: str) -> sa.RowMapping:
+    if name not in known:
+        raise NotFound("segmentation", name, [n for n, head in known.items() if not head["dropped"]])
+    return known[name]
+
+
+def _now(found: pa.Table) -> pa.Table:
+    return members(found, untils(found) == OPEN)
+
+
+def _at(found: pa.Table, as_of: int, *, just_before: bool) -> pa.Table:
+    since, until = numbers(found, "since"), untils(found)
+    if just_before:
+        return members(found, (since < as_of) & (until >= as_of))
+    return members(found, (since <= as_of) & (until > as_of))

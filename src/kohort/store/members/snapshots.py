@@ -1,0 +1,125 @@
+"""Stays of one name: the fold of its moves, with a snapshot of the fold so that reading does not grow with history.
+
+The snapshot is never the truth: it can be made again from the moves at any time, and `check` compares both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy.engine import Connection
+
+from kohort.errors import Damaged
+from kohort.store.members.fold import OPEN, fold, latest, untils
+from kohort.store.members.parts import Part, Parts
+from kohort.store.members.tables import MOVES, STAYS, numbers, text_codes, together
+
+MOST_PARTS = 50
+"""With more parts than that since the last snapshot there is a new one."""
+GROWN = 0.2
+"""Or with more moves than this share of what the snapshot holds …"""
+FEW_ROWS = 20_000
+"""… but not for fewer rows than this."""
+
+
+def stays(
+    parts: Parts, con: Connection, name: str, *, since: int | None = None, customer: int | None = None
+) -> pa.Table:
+    """Stays (STAYS), the last of each customer and segment.
+
+    Args:
+        since: Also all stays that lasted at this moment or later, though a later one followed.
+        customer: Of this one only.
+    """
+    listed = parts.of(con, name)
+    base = _base(listed)
+    if base is not None and since is not None and since < base.as_of:
+        base = None
+    later = [part for part in listed if part.kind != "stays" and (base is None or part.id > base.id)]
+    earlier = None if base is None else parts.table(con, base, customer=customer)
+    found = fold([parts.table(con, part, customer=customer) for part in later], earlier)
+    return latest(found) if since is None else found
+
+
+def due(listed: Sequence[Part]) -> bool:
+    """Whether these parts of one name are worth a new snapshot."""
+    base = _base(listed)
+    # Without a snapshot the first part is as good as one: everybody enters.
+    start, size = (base.id, base.rows) if base else (listed[0].id, listed[0].rows) if listed else (0, 0)
+    later = [part for part in listed if part.id > start]
+    return len(later) > MOST_PARTS or sum(part.rows for part in later) > max(FEW_ROWS, GROWN * size)
+
+
+def refresh(parts: Parts, name: str, *, in_file: bool = False) -> None:
+    """Makes a new snapshot of a name. The caller holds the write lock."""
+
+    def ask(con: Connection) -> tuple[list[Part], pa.Table, pa.Table]:
+        listed = parts.of(con, name)
+        now = stays(parts, con, name)
+        said = [parts.table(con, part) for part in listed if part.kind == "restated"]
+        return listed, now, _last_said(said)
+
+    listed, now, said = parts.read(ask)
+    if not listed:
+        return
+    facts = {"name": name, "run": listed[-1].run, "version": listed[-1].version, "backfill": False}
+    facts["as_of"] = max(part.as_of for part in listed)
+    restated = parts.write(said) if said.num_rows else None
+    snapshot = parts.write(now, in_file=in_file)
+    parts.flush()
+    with parts.database.write() as con:
+        parts.remove(con, [part for part in listed if part.kind != "moves"])
+        if restated is not None:
+            parts.add(con, restated, "restated", facts)
+        parts.add(con, snapshot, "stays", facts)
+
+
+def check(parts: Parts, con: Connection, name: str, size: int) -> None:
+    """Compares the moves of a name with its snapshot, and with the size that its head tells.
+
+    Raises:
+        Damaged: They disagree, or transitions of one customer and segment are not 1, 2, 3 …
+    """
+    listed = parts.of(con, name)
+    whole = latest(fold([parts.table(con, part) for part in listed if part.kind != "stays"]))
+    quick = stays(parts, con, name)
+    sound = whole.num_rows == quick.num_rows and int((untils(quick) == OPEN).sum()) == size
+    sound = sound and _plain(whole).equals(_plain(quick))
+    moves = together([parts.table(con, p).select(MOVES.names) for p in listed if p.kind == "moves"], MOVES)
+    if not (sound and _counted(moves)):
+        raise Damaged(f"The memberships of {name!r} do not check out.", hint="Restore the workspace from a backup.")
+
+
+def _base(listed: Sequence[Part]) -> Part | None:
+    return next((part for part in reversed(listed) if part.kind == "stays"), None)
+
+
+def _last_said(restated: list[pa.Table]) -> pa.Table:
+    """Of restatements, older first, the last of each customer and segment as one table of MOVES."""
+    rows = together([table.select(MOVES.names) for table in restated], MOVES)
+    customer, segment = numbers(rows, "customer"), text_codes(rows.column("segment"))
+    order = np.lexsort((segment, customer))
+    pair = np.stack([customer[order], segment[order]])
+    last = np.append((np.diff(pair) != 0).any(axis=0), True)[: len(order)]
+    return rows.take(pa.array(order[last]))
+
+
+def _plain(found: pa.Table) -> pa.Table:
+    """Stays in one order, texts without a dictionary."""
+    texts = {"segment", "reason"}
+    plain = pa.schema([(field.name, pa.string() if field.name in texts else field.type) for field in STAYS])
+    return found.cast(plain).sort_by([("customer", "ascending"), ("segment", "ascending")]).combine_chunks()
+
+
+def _counted(moves: pa.Table) -> bool:
+    """Whether the transitions of each customer and segment are numbered 1, 2, 3 …, entries odd and exits even."""
+    number = numbers(moves, "number")
+    customer, segment = numbers(moves, "customer"), text_codes(moves.column("segment"))
+    order = np.lexsort((number, segment, customer))
+    pair = np.stack([customer[order], segment[order]])
+    fresh = np.insert((np.diff(pair) != 0).any(axis=0), 0, True)[: len(order)]
+    step = np.diff(number[order], prepend=0)
+    counted = np.where(fresh, number[order] == 1, step == 1)
+    return bool(counted.all() and (number % 2 == (numbers(moves, "change") == 1)).all())
