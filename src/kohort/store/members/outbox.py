@@ -88,6 +88,11 @@ class Outbox:
                 consumers.delete(con, schema.member_consumer.c.name == consumer)
                 consumers.insert(con, [{"name": consumer, "seq": seq}])
 
+    def consumers(self) -> list[str]:
+        """Who has acknowledged transitions, sorted."""
+        with self.parts.database.read() as con:
+            return sorted(row["name"] for row in consumers.all(con))
+
     def check_outbox(self) -> None:
         """Damaged where a transition is missing or said twice."""
         with self.parts.database.read() as con:
