@@ -39,7 +39,6 @@ from kohort.definitions.rules.tree import (
     Like,
     Missing,
     Not,
-    Operand,
     Restarted,
     Rule,
     Stopped,
@@ -241,14 +240,3 @@ def _never(*sides: Typed) -> Value:
     return lambda t: reduce(or_, (side.value(t).isnull() for side in sides)).ifelse(
         ibis.null("boolean"), ibis.literal(False)
     )
-
-
-def operands_of(rule: Rule) -> tuple[Operand, ...]:
-    """The operands that a leaf looks at, left to right."""
-    match rule:
-        case Compare(left, _, right):
-            return (left,) if isinstance(right, str | Decimal | bool) else (left, right)
-        case Among(of) | Missing(of) | Like(of) | HasItems(of):
-            return (of,)
-        case _:
-            return ()

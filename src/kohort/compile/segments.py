@@ -25,7 +25,8 @@ from kohort.compile.side import ByHand, Standing
 from kohort.compile.values import Value
 from kohort.definitions.columns import vocabulary
 from kohort.definitions.features import Aggregate, FeatureDefinition, Selection
-from kohort.definitions.rules.tree import AllOf, AnyOf, InSegment, Not, Rule
+from kohort.definitions.rules.tree import InSegment
+from kohort.definitions.rules.walk import references
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.definitions.windows import Span
 from kohort.errors import RefusedDefinition
@@ -312,17 +313,7 @@ def in_order(definitions: Rows[SegmentDefinition]) -> list[list[int]]:
 def asked_segments(definition: SegmentDefinition) -> frozenset[tuple[str, str]]:
     """The segments (name, part) that the rules of a definition ask for."""
     rules = [text.rule for part in definition.parts for text in (part.rule, part.keep) if text]
-    return frozenset((leaf.name, leaf.key) for rule in rules for leaf in _walk(rule) if isinstance(leaf, InSegment))
-
-
-def _walk(rule: Rule) -> Iterator[Rule]:
-    yield rule
-    match rule:
-        case AllOf(items) | AnyOf(items):
-            for item in items:
-                yield from _walk(item)
-        case Not(item):
-            yield from _walk(item)
+    return frozenset(reference for rule in rules for reference in references(rule))
 
 
 def _true(answer: Any) -> Any:
