@@ -204,8 +204,9 @@ class State:
         return self._members.publish([placed], as_of=as_of, now=_now_us())[name]
 
     def memberships(self, name: str, as_of: int | None = None) -> pa.Table:
-        """`Members.current`, or `Members.at` a moment."""
-        return self._members.current(name) if as_of is None else self._members.at(name, as_of)
+        """`Members.current`, or `Members.at` a moment: customer, segment, since, confidence, reason."""
+        found = self._members.current(name) if as_of is None else self._members.at(name, as_of)
+        return found.select(["customer", "segment", "since", "confidence", "reason"])
 
     def history(self, name: str, customer: int) -> list[dict[str, Any]]:
         """`Members.history`."""
