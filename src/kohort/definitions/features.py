@@ -8,7 +8,7 @@ lists every form.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from kohort.definitions.columns import Column, find, vocabulary
@@ -40,9 +40,9 @@ Statistic = Literal["mean", "min", "max", "std"]
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition and the text it was read from."""
+    """A condition and the text it was read from; two are equal where their conditions are."""
 
-    text: str
+    text: str = field(compare=False)
     condition: Condition
 
     @classmethod

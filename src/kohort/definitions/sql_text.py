@@ -30,8 +30,8 @@ LONGEST_TEXT = 500
 """Letters of one text in quotes."""
 
 _BAD_IN_QUOTES = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_IN_QUOTES = re.compile("'(?:[^']|'')*'|\"[^\"]*\"")
 _BAD_OUTSIDE = re.compile(r"[^\t\n\r -~]")
-_WHITE = " \t\r\n"
 _LOOKALIKES = {
     **dict.fromkeys("‘’‚‛“”„‟′″´", "Write text in straight 'quotes'."),
     "≥": "Write >=.",
@@ -249,11 +249,11 @@ def _tokens(source: Source, dialect: Any) -> list[Token]:
     from sqlglot.errors import TokenError
 
     text = source.text
-    for found in re.finditer("'(?:[^']|'')*'|\"[^\"]*\"|[^\"']", text):
-        problem = text_problem(found[0]) if found[0][0] == "'" and len(found[0]) > 1 else None
+    for found in _IN_QUOTES.finditer(text):
+        problem = text_problem(found[0]) if found[0][0] == "'" else None
         if problem:
             raise source.refused(found.span(), problem, code="bad_character")
-    odd = _BAD_OUTSIDE.search(re.sub("'(?:[^']|'')*'", lambda m: " " * len(m[0]), text))
+    odd = _BAD_OUTSIDE.search(_IN_QUOTES.sub(lambda m: " " * len(m[0]) if m[0][0] == "'" else m[0], text))
     if odd is not None:
         hint = _LOOKALIKES.get(odd[0], "")
         message = f"The letter U+{ord(odd[0]):04X} cannot be used outside of a text in quotes."

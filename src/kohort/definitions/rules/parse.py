@@ -22,6 +22,7 @@ from kohort.definitions.rules.vocabulary import (
 )
 from kohort.definitions.sql_boolean import BooleanReader
 from kohort.definitions.sql_text import MOST_VALUES, Noun, Place, Source, read_sql, unwrapped
+from kohort.errors import RefusedDefinition
 
 LONGEST = 20_000
 _INSTEAD = {
@@ -51,6 +52,9 @@ _NEEDLESS = ("lower", "upper", "trim", "casefold")
 
 def parse(text: str) -> Rule:
     """See `kohort.definitions.rules.parse_rule`."""
+    if not text.strip():
+        hint = "Write what a customer must meet, for example: did('order_line')."
+        raise RefusedDefinition("The rule is empty.", text=text, start=0, end=len(text), hint=hint, code="empty")
     source = read_sql(text, Noun("rule", "bad_rule", LONGEST))
     rule: Rule = _Reader(source).read(source.tree)
     source.check_all_taken()
