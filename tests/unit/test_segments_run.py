@@ -95,10 +95,10 @@ class Engine:
         for definition in definitions:
             found = verdicts[definition.name]
             inside = {c: v for c, v in found.items() if v.part is not None}
-            key = pa.string() if definition.kind == "accounts" else pa.int64()
+            who, key = ("account", pa.string()) if definition.kind == "accounts" else ("customer", pa.int64())
             placed[definition.name] = pa.table(
                 {
-                    "customer": pa.array(list(inside), key),
+                    who: pa.array(list(inside), key),
                     "segment": pa.array([v.part for v in inside.values()], pa.string()),
                     "confidence": pa.nulls(len(inside), pa.float64()),
                     "reason": pa.array([v.reason for v in inside.values()], pa.string()),

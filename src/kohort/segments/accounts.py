@@ -39,12 +39,12 @@ def account_of(ref: str | None) -> str | None:
 
 
 def account_rows(store: Store, definition: SegmentDefinition, placed: pa.Table) -> pa.Table:
-    """Members by pseudonym, from rows keyed by the account's name, with what people decided by hand."""
+    """Members by pseudonym (`customer`), from rows by name (`account`), with what people decided by hand."""
     import pyarrow as pa
 
     rows = by_hand_accounts(store, definition, placed)
-    keys = account_keys(store, rows.column("customer").to_pylist())
-    return rows.set_column(rows.column_names.index("customer"), "customer", pa.array(keys, pa.int64()))
+    keys = account_keys(store, rows.column("account").to_pylist())
+    return rows.set_column(rows.column_names.index("account"), "customer", pa.array(keys, pa.int64()))
 
 
 def by_hand_accounts(store: Store, definition: SegmentDefinition, placed: pa.Table) -> pa.Table:
@@ -57,10 +57,10 @@ def by_hand_accounts(store: Store, definition: SegmentDefinition, placed: pa.Tab
     if not decided.num_rows:
         return placed
     names = pa.array(account_names(store, decided.column("customer").to_numpy()), pa.string())
-    rows = placed.filter(pc.invert(pc.is_in(placed.column("customer"), names)))
+    rows = placed.filter(pc.invert(pc.is_in(placed.column("account"), names)))
     added = names.filter(decided.column("added").combine_chunks()).drop_null()
     put_in = {
-        "customer": added,
+        "account": added,
         "segment": pa.repeat(pa.scalar(definition.parts[0].key), len(added)),
         "confidence": pa.nulls(len(added), pa.float64()),
         "reason": pa.repeat(pa.scalar("by hand"), len(added)),

@@ -197,7 +197,7 @@ def _untouched(name: str, *, error: str = "") -> Effect:
 
 def _rows(store: Store, definition: SegmentDefinition, placed: pa.Table) -> pa.Table:
     if definition.kind == "accounts":
-        placed = by_hand_accounts(store, definition, placed)
+        placed = by_hand_accounts(store, definition, placed).rename_columns({"account": "customer"})
     return placed.select(["customer", "segment"])
 
 

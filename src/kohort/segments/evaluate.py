@@ -55,7 +55,7 @@ class Found:
     """What came of evaluating definitions.
 
     Attributes:
-        placed: By name: customer (accounts: their name), segment, confidence, reason.
+        placed: By name: customer (of accounts: `account`, their name), segment, confidence, reason.
         excluded: By name, customers left out because they did not agree to its purpose.
         universe: Customers in all; None where nothing could be evaluated.
         failed: By name, why it could not be evaluated.
