@@ -15,7 +15,7 @@ from kohort.definitions.rules.tree import (
 )
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition
 from kohort.model.clock import DAY_US, moment
-from kohort.segments.drift import Answers, Ask, Question
+from kohort.segments.drift import Answers, Ask, Clause
 from kohort.segments.instants import Trace
 from kohort.segments.next_change import Case, Outlook, next_change
 from kohort.testing.naive_rules import Judge
@@ -47,7 +47,7 @@ class Story:
 
     def ask(self) -> Ask:
         def asked(
-            questions: Sequence[Question], operands: Sequence[tuple[str, Operand]], moments: Sequence[int]
+            questions: Sequence[Clause], operands: Sequence[tuple[str, Operand]], moments: Sequence[int]
         ) -> Answers:
             zones = {q.zone for q in questions} | {zone for zone, _ in operands}
             truths, values = [], []
@@ -64,9 +64,9 @@ class Story:
         times: dict[str, set[int]] = {c: set() for c, t in self.world.columns.items() if t == "time"}
         for event in self.events:
             events.setdefault(event.event, []).append(event.ts)
-            for column in times:
+            for column, values in times.items():
                 if isinstance(found := event.get(column), int):
-                    times[column].add(found)
+                    values.add(found)
         return Trace({n: tuple(sorted(t)) for n, t in events.items()}, {c: tuple(sorted(v)) for c, v in times.items()})
 
     def case(self, *definitions: SegmentDefinition, **given: object) -> Case:

@@ -137,18 +137,6 @@ def truth_of(rule: Rule, answer: Callable[[Leaf], Truth]) -> Truth:
             return answer(rule)
 
 
-def leaves_of(rule: Rule) -> Iterator[Leaf]:
-    """The conditions of a rule, from left to right."""
-    match rule:
-        case Not(item):
-            yield from leaves_of(item)
-        case AllOf(items) | AnyOf(items):
-            for item in items:
-                yield from leaves_of(item)
-        case _:
-            yield rule
-
-
 def rules_of(definition: SegmentDefinition) -> Iterator[RuleText]:
     """Every rule of a definition: who gets in and who may stay, part by part."""
     for part in definition.parts:

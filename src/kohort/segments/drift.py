@@ -26,7 +26,7 @@ _AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Clause:
     """One condition in the zone of its definition."""
 
     zone: str
@@ -34,9 +34,9 @@ class Question:
     key: str = ""
 
     @staticmethod
-    def of(zone: str, leaf: Leaf) -> Question:
+    def of(zone: str, leaf: Leaf) -> Clause:
         # `= 1` and `= true` are equal as Python values and different as conditions; their texts differ.
-        return Question(zone, leaf, f"{zone} {leaf!r}")
+        return Clause(zone, leaf, f"{zone} {leaf!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Answers:
     values: Sequence[Sequence[object]] = ()
 
 
-Ask = Callable[[Sequence[Question], Sequence[tuple[str, Operand]], Sequence[int]], Answers]
+Ask = Callable[[Sequence[Clause], Sequence[tuple[str, Operand]], Sequence[int]], Answers]
 """Asks an engine about one customer: questions, (zone, operand) pairs whose values are wanted, moments ascending."""
 
 
-def passings(drifting: Sequence[Question], borders: Sequence[int], ask: Ask) -> set[int]:
+def passings(drifting: Sequence[Clause], borders: Sequence[int], ask: Ask) -> set[int]:
     """Instants between the borders at which a drifting value passes what it is compared with."""
     found: set[int] = set()
     for start, end in pairwise(borders):
@@ -66,13 +66,13 @@ def passings(drifting: Sequence[Question], borders: Sequence[int], ask: Ask) -> 
         points = sorted({*range(start, end - 1, step), end - 1})
         signs = _signs(drifting, points, ask)
         for low, high, a, b in zip(points, points[1:], signs, signs[1:], strict=False):
-            for n, question in enumerate(drifting):
+            for n, clause in enumerate(drifting):
                 if a[n] != b[n]:
-                    found |= set(_passed(question, (low, a[n]), (high, b[n]), ask))
+                    found |= set(_passed(clause, (low, a[n]), (high, b[n]), ask))
     return found
 
 
-def _passed(question: Question, low: tuple[int, Sides], high: tuple[int, Sides], ask: Ask) -> Iterator[int]:
+def _passed(clause: Clause, low: tuple[int, Sides], high: tuple[int, Sides], ask: Ask) -> Iterator[int]:
     """Every instant in (low, high] at which the side on which a value lies changes."""
     (start, side), (end, last) = low, high
     while side != last:
@@ -80,7 +80,7 @@ def _passed(question: Question, low: tuple[int, Sides], high: tuple[int, Sides],
         while above - below > 1:
             step = max(1, (above - below) // _AT_ONCE)
             points = list(range(below + step, above, step))
-            signs = [row[0] for row in _signs([question], points, ask)]
+            signs = [row[0] for row in _signs([clause], points, ask)]
             other = next((i for i, s in enumerate(signs) if s != side), None)
             if other is None:
                 below = points[-1]
@@ -90,7 +90,7 @@ def _passed(question: Question, low: tuple[int, Sides], high: tuple[int, Sides],
         start, side = above, found
 
 
-def _signs(drifting: Sequence[Question], points: Sequence[int], ask: Ask) -> list[list[Sides]]:
+def _signs(drifting: Sequence[Clause], points: Sequence[int], ask: Ask) -> list[list[Sides]]:
     """Per point and question, on which side of each value compared with it the operand lies."""
     operands = [(q.zone, o) for q in drifting for o in _operands(q.leaf)]
     rows = ask((), operands, points).values

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kohort.definitions.features import FeatureDefinition
+from kohort.definitions.rules import leaves
 from kohort.definitions.rules.tree import (
     AllOf,
     AnyOf,
@@ -23,8 +24,8 @@ from kohort.definitions.rules.tree import (
     Rule,
 )
 from kohort.definitions.segments import RuleText, SegmentDefinition, SegmentSettings
-from kohort.segments.decide import Circumstances, Decision, Truth, decide, leaves_of, rules_of, truth_of
-from kohort.segments.drift import POINTS, Ask, Question, passings
+from kohort.segments.decide import Circumstances, Decision, Truth, decide, rules_of, truth_of
+from kohort.segments.drift import POINTS, Ask, Clause, passings
 from kohort.segments.instants import Clock, Trace, crossings
 
 HORIZON_YEARS = 10
@@ -63,28 +64,28 @@ class Case:
     def zone_of(self, definition: SegmentDefinition) -> str:
         return definition.zone or self.zone
 
-    def consent(self, definition: SegmentDefinition) -> Question | None:
+    def consent(self, definition: SegmentDefinition) -> Clause | None:
         """The condition that says whether she agreed; None where the definition has no purpose."""
         if not definition.purpose:
             return None
         trait = dict(self.settings.consent)[definition.purpose]
-        return Question.of(self.zone_of(definition), Compare(Named(trait), "=", True))
+        return Clause.of(self.zone_of(definition), Compare(Named(trait), "=", True))
 
-    def question(self, zone: str, leaf: Leaf) -> Question:
+    def clause(self, zone: str, leaf: Leaf) -> Clause:
         """A condition of one of the definitions; its text is made once."""
         place = (zone, id(leaf))
         if place not in self._keys:
-            self._keys[place] = Question.of(zone, leaf).key
-        return Question(zone, leaf, self._keys[place])
+            self._keys[place] = Clause.of(zone, leaf).key
+        return Clause(zone, leaf, self._keys[place])
 
-    def questions(self) -> tuple[Question, ...]:
+    def clauses(self) -> tuple[Clause, ...]:
         """Every condition of every definition, each once."""
-        found: dict[str, Question] = {}
+        found: dict[str, Clause] = {}
         for definition in self.definitions:
-            for leaf in (leaf for rule in rules_of(definition) for leaf in leaves_of(rule.rule)):
+            for leaf in (leaf for rule in rules_of(definition) for leaf in leaves(rule.rule)):
                 if not isinstance(leaf, InSegment):
-                    question = self.question(self.zone_of(definition), leaf)
-                    found.setdefault(question.key, question)
+                    clause = self.clause(self.zone_of(definition), leaf)
+                    found.setdefault(clause.key, clause)
             agreed = self.consent(definition)
             if agreed is not None:
                 found.setdefault(agreed.key, agreed)
@@ -127,7 +128,7 @@ class Case:
         def answer(leaf: Leaf) -> Truth:
             if isinstance(leaf, InSegment):
                 return inside(leaf, found, standing)
-            return truths[self.question(zone, leaf).key]
+            return truths[self.clause(zone, leaf).key]
 
         return lambda rule: truth_of(rule.rule, answer) is True
 
@@ -154,7 +155,7 @@ class Change:
     at: int
     before: str | None
     after: Decision
-    flipped: tuple[Question, ...]
+    flipped: tuple[Clause, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,19 +191,18 @@ def next_change(case: Case, trace: Trace, ask: Ask, as_of: int, until: int) -> O
 class _Replay:
     def __init__(self, case: Case, trace: Trace, ask: Ask, as_of: int, until: int) -> None:
         self.case, self.trace, self.ask, self.as_of, self.until = case, trace, ask, as_of, until
-        self.questions = case.questions()
+        self.clauses = case.clauses()
         self.standing = dict(case.standing)
         self.stays: list[int] = []
         future = {t for ts in trace.events.values() for t in ts if as_of < t <= until}
         self.clocks = {
-            zone: Clock(trace, case.features, zone, case.zone, as_of, until)
-            for zone in {q.zone for q in self.questions}
+            zone: Clock(trace, case.features, zone, case.zone, as_of, until) for zone in {q.zone for q in self.clauses}
         }
-        self.instants = {q.key: self.clocks[q.zone].instants(q.leaf) | future for q in self.questions}
-        self.drifting = {q.key for q in self.questions if self.clocks[q.zone].drifts(q.leaf)}
+        self.instants = {q.key: self.clocks[q.zone].instants(q.leaf) | future for q in self.clauses}
+        self.drifting = {q.key for q in self.clauses if self.clocks[q.zone].drifts(q.leaf)}
 
     def outlook(self) -> Outlook:
-        first = self._truths(self.questions, [self.as_of])[0]
+        first = self._truths(self.clauses, [self.as_of])[0]
         decisions = self.case.decisions(self.as_of, first, self.standing)
         now = decisions[self.case.asked.name]
         self._settle(decisions, self.as_of)
@@ -240,10 +240,10 @@ class _Replay:
                 if at < t <= self.until:
                     heapq.heappush(self.stays, t)
 
-    def _moving(self, first: Mapping[str, Truth]) -> tuple[Question, ...]:
+    def _moving(self, first: Mapping[str, Truth]) -> tuple[Clause, ...]:
         """Questions whose answer may change and decide something: `a and b` needs no b while a stays false."""
-        still = {q.key: first[q.key] for q in self.questions if not self.instants[q.key] and q.key not in self.drifting}
-        open_: dict[str, Question] = {}
+        still = {q.key: first[q.key] for q in self.clauses if not self.instants[q.key] and q.key not in self.drifting}
+        open_: dict[str, Clause] = {}
         for definition in self.case.definitions:
             zone = self.case.zone_of(definition)
             agreed = self.case.consent(definition)
@@ -253,7 +253,7 @@ class _Replay:
                 open_ |= {q.key: q for q in self._partly(rule.rule, zone, still)[2]}
         return tuple(open_.values())
 
-    def _partly(self, rule: Rule, zone: str, still: Mapping[str, Truth]) -> tuple[bool, Truth, list[Question]]:
+    def _partly(self, rule: Rule, zone: str, still: Mapping[str, Truth]) -> tuple[bool, Truth, list[Clause]]:
         """Whether a rule is decided by what stands still, its answer then, else the questions that decide it."""
         match rule:
             case Not(item):
@@ -270,13 +270,13 @@ class _Replay:
                 return False, None, [q for decided, _, found in parts if not decided for q in found]
             case InSegment():
                 return False, None, []  # its own definition says what can change
-        question = self.case.question(zone, rule)
-        decided = question.key in still
-        return decided, still.get(question.key), [] if decided else [question]
+        clause = self.case.clause(zone, rule)
+        decided = clause.key in still
+        return decided, still.get(clause.key), [] if decided else [clause]
 
     # The timeline ----------------------------------------------------------------------------------------------------
 
-    def _timeline(self, moving: Sequence[Question]) -> Iterator[tuple[int, dict[str, Truth] | None]]:
+    def _timeline(self, moving: Sequence[Clause]) -> Iterator[tuple[int, dict[str, Truth] | None]]:
         """Instants in order with the answers of the moving questions from then on; None = not looked any further."""
         queue = sorted(set().union(*(self.instants[q.key] for q in moving)))
         last_truths: dict[str, Truth] = {}
@@ -292,7 +292,7 @@ class _Replay:
         while self.stays:
             yield heapq.heappop(self.stays), last_truths
 
-    def _asked(self, moving: Sequence[Question], queue: list[int]) -> Iterator[tuple[int, dict[str, Truth] | None]]:
+    def _asked(self, moving: Sequence[Clause], queue: list[int]) -> Iterator[tuple[int, dict[str, Truth] | None]]:
         drifting = [q for q in moving if q.key in self.drifting]
         at, size, before, asked = 0, _FIRST_LOOK, self.as_of, 0
         while at < len(queue) or (drifting and before < self.until):
@@ -309,6 +309,6 @@ class _Replay:
                 yield from zip(moments, self._truths(moving, moments), strict=True)
             before = end if drifting else (chunk[-1] if chunk else before)
 
-    def _truths(self, questions: Sequence[Question], moments: Sequence[int]) -> list[dict[str, Truth]]:
+    def _truths(self, questions: Sequence[Clause], moments: Sequence[int]) -> list[dict[str, Truth]]:
         found = self.ask(questions, (), moments).truths
         return [{q.key: truth for q, truth in zip(questions, row, strict=True)} for row in found]
