@@ -66,7 +66,9 @@ def union() -> str:
     lines += [
         f"big_{d}: {{count: events, event: order_line, where: 'amount > 50', within: {d} days}}" for d in (30, 365)
     ]
-    lines += [f"shoes_{d}: {{count: events, event: page, where: \"p_page = 'shoes'\", within: {d} days}}" for d in (30, 90)]
+    lines += [
+        f"shoes_{d}: {{count: events, event: page, where: \"p_page = 'shoes'\", within: {d} days}}" for d in (30, 90)
+    ]
     lines += [f"seconds_{d}: {{sum: p_seconds, event: page, within: {d} days}}" for d in (30, 365)]
     lines += [
         "seen: {recency: days, event: page}",
@@ -90,7 +92,9 @@ def rules() -> list[str]:
     found += [f"never('order_line', within => '{d} days') and did('page', within => '{d} days')" for d in WINDOWS]
     found += [f"t_age >= {a} and t_age < {a + 10} and products > 3" for a in range(20, 70, 10)]
     found += [f"sum('page', within => '{d} days').p_seconds > {s}" for d in (30, 365) for s in (60, 600, 3_600)]
-    found += [f"did('page', p_page = 'shoes', at_least => {n}, within => '{d} days')" for d in (30, 90) for n in (1, 2, 4)]
+    found += [
+        f"did('page', p_page = 'shoes', at_least => {n}, within => '{d} days')" for d in (30, 90) for n in (1, 2, 4)
+    ]
     found += [f"did('order_line', amount > 50, at_least => {n}, within => '365 days')" for n in (1, 2, 3)]
     found += [f"favourite = '{c}' and recency_days < 365" for c in ("toys", "books", "shoes", "food")]
     found += [f"t_joined > ago('{d} days') and t_country != 'NL'" for d in (30, 90, 365)]
@@ -142,9 +146,9 @@ def _write_bucket(folder: Path, bucket: int, people, rng) -> None:  # type: igno
     columns = {
         "customer": customer,
         "event_id": pa.array(np.arange(n)).cast(pa.string()),
-        "event": pa.DictionaryArray.from_arrays(pa.array(kind), pa.array(["order_line", "page", "cart", "identify"])).cast(
-            pa.string()
-        ),
+        "event": pa.DictionaryArray.from_arrays(
+            pa.array(kind), pa.array(["order_line", "page", "cart", "identify"])
+        ).cast(pa.string()),
         "ts": ts,
         "received_at": ts,
         "local_day": (ts // DAY_US).astype(np.int32),
@@ -230,7 +234,9 @@ def compare(folder: Path, customers: int, rounds: int) -> None:
             runs[name].append(contest(name, folder))
     for name, found in runs.items():
         cpu, wall = (median(r[k] for r in found) for k in ("cpu", "wall"))
-        print(f"{customers:>10,} customers  {name:<9} {cpu:7.2f} CPU s  {wall:7.2f} s  peak {found[0]['peak_mb']:6.0f} MB")
+        print(
+            f"{customers:>10,} customers  {name:<9} {cpu:7.2f} CPU s  {wall:7.2f} s  peak {found[0]['peak_mb']:6.0f} MB"
+        )
     ratio = median(r["cpu"] for r in runs["segments"]) / median(r["cpu"] for r in runs["union"])
     print(f"{'':>10} ratio {ratio:.2f} (goal 3)")
 

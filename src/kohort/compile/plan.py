@@ -37,7 +37,7 @@ from kohort.compile.stages import (
 )
 from kohort.compile.values import Value, column, constant, divided, entropy, number, numeric_needs, scaled, std
 from kohort.compile.windows import fixed_length
-from kohort.definitions.conditions import Condition
+from kohort.definitions.conditions import Condition, refs
 from kohort.definitions.features import (
     NUMERIC_KINDS,
     Aggregate,
@@ -57,6 +57,9 @@ Predicate = tuple[tuple[str, ...], Condition | None, str]
 
 Flag = tuple[tuple[Predicate, ...], Instant | None, tuple[Instant, ...]]
 """Which events: all predicates hold, later than one instant, not later than some others."""
+
+_STORED = {"day": "local_day", "weekday": "local_day", "hour": "local_hour", "refund": "amount"}
+"""Columns that definitions name, and what they are computed from."""
 
 
 class Plan:
@@ -242,6 +245,13 @@ class Plan:
         zone = self.scope.zone
         after = None if window.start is None else self.clock.at(Edge("ago", window.start, zone))
         return after, () if window.end is None else (self.clock.at(Edge("ago", window.end, zone)),)
+
+    def reads(self) -> frozenset[str]:
+        """The columns of the event table that the needs so far are made from."""
+        conditions = [c for _, c, _ in self.predicates if c is not None]
+        named = {*self.values, *(ref.name for c in conditions for ref in refs(c))}
+        stored = {_STORED.get(name, name) for name in named if not self.scope.never_declared(name)}
+        return frozenset({"customer", "event_id", "event", "ts"} | stored)
 
     # Tables ----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,245 @@
+"""One customer, asked about at any moments: what is true of her, condition by condition, and the values behind it.
+
+Only her rows are read, and the text of a query is made once per set of questions, so that a question costs milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kohort.compile.features import check_moment, to_sql
+from kohort.compile.moments import MOMENT, CompiledMoments, compile_moments
+from kohort.definitions.features import FeatureDefinition
+from kohort.definitions.rules.tree import Operand, Rule
+from kohort.definitions.rules.walk import walk
+from kohort.engines.duck import connect, folders_of
+from kohort.engines.evaluate import run
+from kohort.model.event import ColumnType, event_schema
+from kohort.model.snapshot import Snapshot
+
+Truth = bool | None
+Answer = float | str | bool | int | None
+"""Numbers are float; an instant is int, microseconds UTC; a list is as it is stored; None is missing."""
+
+InSegment = Callable[[str, str, int], bool]
+"""Whether she is in a part of a segment (empty = any part) at a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What is true at each moment asked about.
+
+    Attributes:
+        seen: Per moment, whether she has any visible event: without one she is in no segment.
+        nodes: Per moment, per question, the truth of every node in the order of `walk`: the rule itself first.
+        values: Per moment, per operand.
+    """
+
+    seen: list[bool]
+    nodes: list[list[tuple[Truth, ...]]]
+    values: list[list[Answer]]
+
+    @property
+    def truths(self) -> list[list[Truth]]:
+        """Per moment, per question: the rule's own answer."""
+        return [[nodes[0] for nodes in questions] for questions in self.nodes]
+
+
+class OneCustomer:
+    """A customer's events in memory; close it, or use it in a `with` block.
+
+    Args:
+        snapshot: The event log.
+        customer: Pseudonym.
+        features: What rules may name.
+        zone: The workspace's.
+        currency: Of the log's amounts.
+        key: The workspace's key of random buckets.
+        questions: (zone, rule) that will be asked, wholly or in part: one query text then serves them all.
+        operands: (zone, operand) likewise.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        customer: int,
+        *,
+        features: Sequence[FeatureDefinition] = (),
+        zone: str = "UTC",
+        currency: str = "EUR",
+        key: bytes,
+        questions: Iterable[tuple[str, Rule]] = (),
+        operands: Iterable[tuple[str, Operand]] = (),
+    ) -> None:
+        self._snapshot, self._customer = snapshot, int(customer)
+        self._given = _Given(tuple(features), zone, currency, tuple(sorted(snapshot.columns.items())), key)
+        self._expected = (tuple(questions), tuple(operands))
+        self._columns: frozenset[str] = frozenset()
+        self._con = connect(folders=folders_of(snapshot), threads=1)
+
+    def __enter__(self) -> OneCustomer:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._con.close()
+
+    def ask(
+        self,
+        questions: Sequence[tuple[str, Rule]],
+        operands: Sequence[tuple[str, Operand]],
+        moments: Sequence[int],
+        *,
+        in_segment: InSegment = lambda name, part, moment: False,
+    ) -> Answers:
+        """Answer questions at moments, in the order given.
+
+        Args:
+            questions: (zone, rule); an empty zone is the workspace's.
+            operands: (zone, operand) whose values are wanted.
+            moments: Microseconds UTC; nothing later than each is visible at it.
+            in_segment: See `InSegment`.
+
+        Raises:
+            BadInput: A moment outside the years 1900 to 2999, or a sum that leaves 64 bits.
+        """
+        for moment in moments:
+            check_moment(moment)
+        program = self._program(questions, operands)
+        self._load(program.compiled.reads)
+        self._con.register("moments", self._moments(program.compiled, moments, in_segment))
+        rows = run(self._con, program.sql).sort_by(MOMENT)
+        columns = {name: rows[name].to_pylist() for name in rows.column_names}
+        places = [(program.questions[_key(q)], sum(1 for _ in walk(q[1]))) for q in questions]
+        values = [columns[f"v{program.operands[_key(o)]}"] for o in operands]
+        return Answers(
+            columns["seen"],
+            [
+                [tuple(columns[f"q{q}_{n}"][m] for n in range(nodes)) for q, nodes in places]
+                for m in range(len(moments))
+            ],
+            [[value[m] for value in values] for m in range(len(moments))],
+        )
+
+    def _program(self, questions: Sequence[tuple[str, Rule]], operands: Sequence[tuple[str, Operand]]) -> _Program:
+        expected = _program(*self._expected, self._given)
+        known = all(_key(q) in expected.questions for q in questions)
+        if known and all(_key(o) in expected.operands for o in operands):
+            return expected
+        return _program(tuple(questions), tuple(operands), self._given)
+
+    def _moments(self, compiled: CompiledMoments, moments: Sequence[int], in_segment: InSegment) -> pa.Table:
+        rows = [compiled.clock.row(moment) for moment in moments]
+        edges = {name: pa.array([row[name] for row in rows], pa.int64()) for name in compiled.clock.edges.values()}
+        asked = {
+            f"in{n}": pa.array([in_segment(s.name, s.key, m) for m in moments], pa.bool_())
+            for n, s in enumerate(compiled.asked)
+        }
+        person = pa.array([self._customer] * len(moments), pa.int64())
+        return pa.table({MOMENT: pa.array(range(len(moments)), pa.int64()), "person": person, **edges, **asked})
+
+    def _load(self, columns: frozenset[str]) -> None:
+        """Her rows as the relation `events`, with at least these columns (and null in all others)."""
+        if columns <= self._columns:
+            return
+        self._columns |= columns
+        snapshot, schema = self._snapshot, event_schema(self._snapshot.columns)
+        names = [f.name for f in schema if f.name in self._columns]
+        bucket = self._customer % snapshot.buckets
+        parts = [_read(self._con, snapshot.files.get(bucket, ()), names, self._customer)]
+        if snapshot.hot is not None and snapshot.hot.num_rows:
+            own = snapshot.hot.filter(pc.equal(snapshot.hot["customer"], self._customer))
+            have = set(own.column_names)
+            parts.append(pa.table({n: own[n] if n in have else pa.nulls(len(own)) for n in names}))
+        whole = pa.concat_tables(parts, promote_options="permissive")
+        have = set(whole.column_names)
+        self._con.register(
+            "events",
+            pa.table(
+                [whole[f.name].cast(f.type) if f.name in have else pa.nulls(len(whole), f.type) for f in schema],
+                names=schema.names,
+            ),
+        )
+
+
+def evaluate_at(
+    snapshot: Snapshot,
+    customer: int,
+    rules: Sequence[Rule],
+    moments: Sequence[int],
+    *,
+    operands: Sequence[Operand] = (),
+    features: Sequence[FeatureDefinition] = (),
+    zone: str = "UTC",
+    currency: str = "EUR",
+    key: bytes,
+    in_segment: InSegment = lambda name, part, moment: False,
+) -> Answers:
+    """As `OneCustomer.ask` for rules in the workspace's zone, once."""
+    questions, wanted = [("", rule) for rule in rules], [("", operand) for operand in operands]
+    with OneCustomer(snapshot, customer, features=features, zone=zone, currency=currency, key=key) as she:
+        return she.ask(questions, wanted, moments, in_segment=in_segment)
+
+
+# Query texts ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a query's text depends on beside the questions."""
+
+    features: tuple[FeatureDefinition, ...]
+    zone: str
+    currency: str
+    columns: tuple[tuple[str, ColumnType], ...]
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    sql: str
+    compiled: CompiledMoments
+    questions: dict[str, int]  # key → place
+    operands: dict[str, int]
+
+
+@lru_cache(maxsize=256)
+def _program(
+    questions: tuple[tuple[str, Rule], ...], operands: tuple[tuple[str, Operand], ...], given: _Given
+) -> _Program:
+    compiled = compile_moments(
+        questions,
+        operands,
+        features=given.features,
+        zone=given.zone,
+        currency=given.currency,
+        columns=dict(given.columns),
+        key=given.key,
+    )
+    places = ({_key(item): n for n, item in enumerate(items)} for items in (questions, operands))
+    return _Program(to_sql(compiled.expr), compiled, *places)
+
+
+def _key(item: tuple[str, Any]) -> str:
+    """`= 1` and `= true` are equal as Python values and different as conditions; their texts differ."""
+    return f"{item[0]} {item[1]!r}"
+
+
+def _read(con: Any, files: Sequence[str], names: list[str], customer: int) -> pa.Table:
+    """Her rows from the base; a file from before a property was declared lacks that column."""
+    if not files:
+        return event_schema().empty_table().select(["customer", "event_id", "event", "ts"])
+    listed = ", ".join("'" + f.replace("'", "''") + "'" for f in sorted(files))
+    source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+    have = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+    kept = ", ".join(f'"{n}"' for n in names if n in have)
+    return con.execute(f"SELECT {kept} FROM {source} WHERE customer = ?", [customer]).to_arrow_table()
