@@ -10,6 +10,7 @@ KohortError
 ├── WrongUsage          the call itself is wrong (exit 2)
 │   └── NoWorkspace
 ├── NotFound            something named does not exist (exit 1)
+│   └── UnknownCustomer
 ├── NotEnough           "not enough data or evidence" is the honest answer (exit 3)
 ├── Busy                another process is writing; trying again can help (exit 1)
 ├── Damaged             a stored file does not check out (exit 1)
@@ -162,6 +163,23 @@ class NotFound(KohortError, LookupError):
             end = ", …" if len(names) > LISTED else "."
             hint = f"There are: {', '.join(names[:LISTED])}{end}" if names else "Check how it is written."
         super().__init__(f"No {what} is called {name!r}.", hint=hint)
+
+
+class UnknownCustomer(NotFound):
+    """A number that a person gave is no customer's. The message does not repeat it: it may be somebody's address."""
+
+    code = "unknown_customer"
+
+    def __init__(self, positions: Sequence[int], given: int) -> None:
+        self.positions = tuple(positions)
+        listed = ", ".join(str(n) for n in positions[:LISTED]) + (", …" if len(positions) > LISTED else "")
+        message = (
+            "No customer has this number."
+            if given == 1
+            else f"Of {given} numbers, these are no customer's (counted from 1): {listed}."
+        )
+        self.name = ""
+        KohortError.__init__(self, message, hint="Write it as it stands in your files.")
 
 
 class NotEnough(KohortError):

@@ -118,7 +118,7 @@ def mutated(text: str, rng: Random) -> str:
 def judged(text: str, beside: str) -> WorkspaceConfig | None:
     """The configuration, or None where it was refused as it should be."""
     try:
-        config = parse(text, {"segments/extra.yaml": beside}, VOCABULARY)
+        config = parse(text, {"segments/extra.yaml": beside}, lambda _: VOCABULARY)
     except RefusedDefinition as error:
         refused = error
     else:

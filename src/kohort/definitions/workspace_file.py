@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from kohort.definitions.features import FeatureDefinition
@@ -84,6 +84,8 @@ class WorkspaceConfig:
         return declared_columns(self.sources)
 
 
+LookUp: TypeAlias = "Callable[[WorkspaceConfig], Vocabulary]"
+
 _DEFAULTS: dict[str, Any] = {"consent": {}, "accounts": "", "engine": "duckdb", "spark": ""}
 """Keys that are written only where they say something else."""
 
@@ -93,12 +95,13 @@ def declared_columns(sources: tuple[SourceMapping, ...]) -> dict[str, ColumnType
     return {column: kind for s in sources for column, kind in s.stored_columns().items()}
 
 
-def load(path: str | FilePath, vocabulary: Vocabulary | None = None) -> WorkspaceConfig:
+def load(path: str | FilePath, look_up: LookUp | None = None) -> WorkspaceConfig:
     """Read `kohort.yaml` and `segments/*.yaml` beside it.
 
     Args:
         path: The file, or the folder it is in.
-        vocabulary: What rules of segments may name; None = not looked up. See `read_sources`.
+        look_up: Says what rules of segments may name, given all but the segments; None = names are not looked up. It is
+            not asked where something else is wrong, or features that are there would be missed.
 
     Raises:
         NoWorkspace: There is no such file.
@@ -110,7 +113,7 @@ def load(path: str | FilePath, vocabulary: Vocabulary | None = None) -> Workspac
         text = _read_text(file)
     except FileNotFoundError as error:
         raise NoWorkspace(f"There is no {FILE_NAME} here.", hint="Make a workspace with: kohort init") from error
-    return parse(text, {f"{FOLDER_NAME}/{f.name}": _read_text(f) for f in segment_files(file.parent)}, vocabulary)
+    return parse(text, {f"{FOLDER_NAME}/{f.name}": _read_text(f) for f in segment_files(file.parent)}, look_up)
 
 
 def save(config: WorkspaceConfig, path: str | FilePath) -> None:
@@ -200,12 +203,13 @@ def write(config: WorkspaceConfig) -> str:
     return write_yaml(data)
 
 
-def parse(text: str, files: Mapping[str, str] | None = None, vocabulary: Vocabulary | None = None) -> WorkspaceConfig:
+def parse(text: str, files: Mapping[str, str] | None = None, look_up: LookUp | None = None) -> WorkspaceConfig:
     """Read the text of a `kohort.yaml`.
 
     Args:
         files: Texts of `segments/*.yaml` by name.
-        vocabulary: What rules of segments may name; None = not looked up. See `read_sources`.
+        look_up: Says what rules of segments may name, given all but the segments; None = names are not looked up. It is
+            not asked where something else is wrong, or features that are there would be missed.
 
     Raises:
         RefusedDefinition: With every mistake, its line and key.
@@ -226,7 +230,6 @@ def parse(text: str, files: Mapping[str, str] | None = None, vocabulary: Vocabul
     settings = SegmentSettings(tuple(_consent(document, data).items()), _account_column(document, data))
     beside = [read_yaml(body, name) for name, body in (files or {}).items()]
     places = [Source(document, data.get("segments"), ("segments",)), *(Source(d, d.data, ()) for d in beside)]
-    segments = read_sources(places, vocabulary, settings=settings)
     config = WorkspaceConfig(
         name=text_value(document, data, ("name",), "", needed=True),
         timezone=_zone(document, data),
@@ -236,15 +239,19 @@ def parse(text: str, files: Mapping[str, str] | None = None, vocabulary: Vocabul
         sources=sources,
         controls=text_map(document, data.get("controls"), ("controls",)),
         features=read_features(document, data.get("features"), ("features",), declared_columns(sources)),
-        segments=tuple(s for found in segments for s in found),
         consent=dict(settings.consent),
         accounts=settings.accounts,
         engine=choice(document, data, ("engine",), ENGINES, "duckdb"),
         spark=_spark(document, data),
+    )
+    vocabulary = look_up(config) if look_up is not None and not document.mistakes else None
+    segments = read_sources(places, vocabulary, settings=settings)
+    finish([document, *beside])
+    return replace(
+        config,
+        segments=tuple(s for found in segments for s in found),
         files={s.name: d.name for d, found in zip(beside, segments[1:], strict=True) for s in found},
     )
-    finish([document, *beside])
-    return config
 
 
 def _consent(document: Document, data: dict[str, Any]) -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kohort.errors import NotFound
+from kohort.errors import NotEnough, NotFound
 from kohort.model.clock import iso
 from kohort.workspace.people import company_numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from kohort.definitions.segments import SegmentDefinition
     from kohort.workspace.workspace import Workspace
 
 
@@ -19,20 +20,22 @@ def members(ws: Workspace, name: str, as_of: int | None) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    segmentation, wanted = _meant(ws, name)
-    runs = ws.store.state.membership_runs(segmentation)
-    if as_of is not None and runs and as_of < runs[0]["as_of"]:
-        table = _placed(ws, segmentation, as_of)
-    else:
-        table = ws.store.state.memberships(segmentation, as_of)
+    whole, wanted = _meant(ws, name)
+    definition = next((d for d in ws.config.segments if d.name == whole), None)
+    table = _members(ws, whole, definition, as_of)
     if wanted is not None:
         table = table.filter(pc.equal(table.column("segment"), wanted))
-    found = ws.store.state.segmentation(segmentation)
-    titles = {s.id: s.name for s in found.segments} if found else {}
+    titles = _titles(ws, whole, definition)
+    keys = table.column("customer")
+    shown = company_numbers(ws.store.vault, keys.to_numpy()) if pa.types.is_int64(keys.type) else keys.to_pylist()
+    if definition is not None and definition.kind == "accounts" and pa.types.is_int64(keys.type):
+        from kohort.segments.accounts import account_names
+
+        shown = [found or "" for found in account_names(ws.store, keys.to_numpy())]
     since = [None if t is None else iso(t) for t in table.column("since").to_pylist()]
     return pa.table(
         {
-            "customer_id": pa.array(company_numbers(ws.store.vault, table.column("customer").to_numpy()), pa.string()),
+            "customer_id": pa.array(shown, pa.string()),
             "segment": pa.array([titles.get(s, s) for s in table.column("segment").to_pylist()], pa.string()),
             "since": pa.array(since, pa.string()),
             "confidence": table.column("confidence"),
@@ -75,23 +78,50 @@ def members_page(ws: Workspace, segment_id: str, cursor: int, limit: int) -> dic
 
 
 def _meant(ws: Workspace, name: str) -> tuple[str, str | None]:
-    """The segmentation meant by a name, and the segment if the name is a segment's."""
+    """The definition or segmentation meant by a name, and the key of its part if the name is a part's."""
+    from kohort.definitions.segments_text import title
+
+    defined = {d.name: {p.key: title(p.key, p.label) for p in d.parts} for d in ws.config.segments}
     adopted = [row["name"] for row in ws.segmentations() if row["adopted"]]
-    if name in adopted:
+    stored = ws.store.members.names()
+    if name in {*defined, *adopted, *stored}:
         return name, None
-    titles: list[str] = []
-    for segmentation in dict.fromkeys(reversed(adopted)):
-        found = ws.store.state.segmentation(segmentation)
-        for segment in found.segments if found else ():
-            if name.lower() in {segment.name.lower(), f"{segmentation}/{segment.id}".lower()}:
-                return segmentation, segment.id
-            titles.append(segment.name)
-    raise NotFound(
-        "adopted segmentation or segment", name, [*adopted, *titles], hint="Adopt one with: kohort segments adopt Main"
-    )
+    parts = defined | {n: _titles(ws, n, None) for n in dict.fromkeys(reversed(adopted))}
+    for whole, titles in parts.items():
+        for key, shown in titles.items():
+            if name.lower() in {f"{whole}/{key}".lower(), shown.lower()}:
+                return whole, key
+    known = [*parts, *(shown for titles in parts.values() for shown in titles.values())]
+    hint = "Make one with: kohort segments add, or kohort discover --adopt Main"
+    raise NotFound("segment", name, dict.fromkeys(known), hint=hint)
 
 
-def _placed(ws: Workspace, name: str, as_of: int) -> pa.Table:
+def _titles(ws: Workspace, name: str, definition: SegmentDefinition | None) -> dict[str, str]:
+    """Key of each part → what people read."""
+    from kohort.definitions.segments_text import title
+
+    if definition is not None:
+        if len(definition.parts) == 1:
+            return {definition.parts[0].key: title(name, definition.label)}
+        return {p.key: title(p.key, p.label) for p in definition.parts}
+    found = ws.store.state.segmentation(name)
+    return {s.id: s.name for s in found.segments} if found else {}
+
+
+def _members(ws: Workspace, name: str, definition: SegmentDefinition | None, as_of: int | None) -> pa.Table:
+    """Members by key: customer (int64, or the name of an account), segment, since, confidence, reason."""
+    known = name in ws.store.members.names()
+    if as_of is None:
+        if not known:
+            raise NotEnough(f"{name!r} was not run yet.", hint=f"Run: kohort segments run {name!r}")
+        return ws.store.members.current(name)
+    runs = ws.store.members.runs(name) if known else []
+    if runs and as_of >= runs[0]["as_of"]:
+        return ws.store.members.at(name, as_of)
+    return _adopted(ws, name, as_of) if definition is None else _evaluated(ws, definition, as_of)
+
+
+def _adopted(ws: Workspace, name: str, as_of: int) -> pa.Table:
     """Where the adopted definition puts everybody at a moment before its first run."""
     import pyarrow as pa
 
@@ -109,5 +139,30 @@ def _placed(ws: Workspace, name: str, as_of: int) -> pa.Table:
             "since": pa.nulls(int(inside.sum()), pa.int64()),
             "confidence": pa.array(confidence[inside]),
             "reason": pa.array(["the adopted definition, on the data as it was then"] * int(inside.sum()), pa.string()),
+        }
+    )
+
+
+def _evaluated(ws: Workspace, definition: SegmentDefinition, as_of: int) -> pa.Table:
+    """Where the definition of now puts everybody at a moment before its first run."""
+    import pyarrow as pa
+
+    from kohort.segments.dependencies import with_needed
+    from kohort.segments.evaluate import Question, by_hand, duckdb_evaluator, standing
+
+    question = Question(as_of, ws.zone, ws.currency, ws.definitions(), ws.config.segment_settings, ws.threads)
+    evaluate = duckdb_evaluator(ws.store, ws.store.log.snapshot(), question, lambda *_: None)
+    needed = [d for d in with_needed(ws.config.segments, [definition.name]) if not d.paused]
+    if definition.paused:
+        raise NotEnough(f"{definition.name!r} is paused and was not run yet.", hint="Take `paused` out and run it.")
+    found = evaluate(needed, by_hand=by_hand(ws.store, needed), standing=standing(ws.store, needed, as_of))
+    placed = found.placed[definition.name]
+    return pa.table(
+        {
+            "customer": placed.column(0),
+            "segment": placed.column("segment"),
+            "since": pa.nulls(placed.num_rows, pa.int64()),
+            "confidence": placed.column("confidence"),
+            "reason": placed.column("reason"),
         }
     )

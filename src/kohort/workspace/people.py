@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from kohort.errors import UnknownCustomer
 from kohort.model.segmentation import Segment, Segmentation
 
 if TYPE_CHECKING:
     import numpy as np
 
     from kohort.store.vault import Vault
+
+_SHORT_CODE = re.compile(r"c-([0-9a-f]{14,16})")
 
 
 def short_code(key: int) -> str:
@@ -29,6 +33,23 @@ def company_numbers(vault: Vault, keys: Sequence[int] | np.ndarray) -> list[str]
     return [
         ref if ref is not None else short_code(int(key)) for key, ref in zip(keys, vault.numbers(keys), strict=True)
     ]
+
+
+def customer_keys(vault: Vault, numbers: Sequence[str]) -> list[int]:
+    """Pseudonyms of customers by the company's numbers, or by the short codes shown for them, in order.
+
+    Raises:
+        UnknownCustomer: Some are not known; which ones is said by their position, not their number.
+    """
+    known = [int(key) for key in vault.known(numbers)]
+    for i, number in enumerate(numbers):
+        if not known[i] and (code := _SHORT_CODE.fullmatch(number)):
+            key = int(code[1], 16)
+            known[i] = key if vault.refs([key])[0] is not None else 0
+    missing = [i + 1 for i, key in enumerate(known) if not key]
+    if missing:
+        raise UnknownCustomer(missing, len(numbers))
+    return known
 
 
 def with_company_numbers(found: Segmentation, vault: Vault) -> Segmentation:

@@ -1,22 +1,25 @@
-"""`kohort.yaml` as it is now: a person or another process may change it while a workspace is open."""
+"""`kohort.yaml` and the files beside it as they are now: anybody may change them while a workspace is open."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kohort.definitions.workspace_file import WorkspaceConfig
 
+Which = tuple[tuple[str, int, int, int], ...]
+
 
 class Settings:
-    """One `kohort.yaml`, read again whenever the file is another one than at the last look."""
+    """One `kohort.yaml` and its `segments/*.yaml`, read again whenever a file is another one than at the last look."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._read: tuple[tuple[int, int, int] | None, WorkspaceConfig, str] | None = None
+        self._read: tuple[Which | None, WorkspaceConfig, str] | None = None
 
     def now(self) -> WorkspaceConfig:
         """What it says.
@@ -28,7 +31,7 @@ class Settings:
         return self._look()[0]
 
     def stamp(self) -> str:
-        """A digest of what it says; how it is written does not matter."""
+        """A digest of all that answers about the data depend on: segments do not change what the data is."""
         return self._look()[1]
 
     def change(self, change: Callable[[WorkspaceConfig], WorkspaceConfig]) -> None:
@@ -43,14 +46,17 @@ class Settings:
         which = _which(self.file)
         if self._read is None or which is None or self._read[0] != which:
             config = load(self.file)
-            self._read = which, config, hashlib.sha256(write(config).encode()).hexdigest()[:16]
+            text = write(replace(config, segments=()))
+            self._read = which, config, hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._read[1:]
 
 
-def _which(file: Path) -> tuple[int, int, int] | None:
-    """What tells one state of a file from another, without reading it; None = it is gone."""
+def _which(file: Path) -> Which | None:
+    """What tells one state of the files from another, without reading them; None = the first is gone."""
+    from kohort.definitions.workspace_file import segment_files
+
     try:
-        at = file.stat()
+        looked_at = [(f.name, f.stat()) for f in (file, *segment_files(file.parent))]
     except FileNotFoundError:
         return None
-    return at.st_ino, at.st_mtime_ns, at.st_size
+    return tuple((name, at.st_ino, at.st_mtime_ns, at.st_size) for name, at in looked_at)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kohort.segments import Movement
     from kohort.store.store import Store
     from kohort.workspace.found import Found
+    from kohort.workspace.segments import SegmentDoor
 
 CONFIG_FILE = "kohort.yaml"
 DEMO_MARK = ".kohort-demo"
@@ -120,6 +121,11 @@ class Workspace:
         """Whether this is the demo shop."""
         return (self.root / DEMO_MARK).exists()
 
+    def change(self, change: Callable[[WorkspaceConfig], WorkspaceConfig]) -> None:
+        """Write `kohort.yaml` anew from what it says now; nobody's change is lost."""
+        with self.store.write_lock():
+            self._settings.change(change)
+
     # -- data in ---------------------------------------------------------------------------------------------------
 
     def propose(
@@ -158,8 +164,7 @@ class Workspace:
             others = tuple(m for m in config.sources if m.name != mapping.name)
             return replace(config, sources=(*others, mapping))
 
-        with self.store.write_lock():
-            self._settings.change(confirmed)
+        self.change(confirmed)
 
     def ingest(
         self,
@@ -313,6 +318,13 @@ class Workspace:
 
     # -- segments --------------------------------------------------------------------------------------------------
 
+    @property
+    def segments(self) -> SegmentDoor:
+        """Segments that people define: rules, tiers, stages, buckets, lists by hand, accounts."""
+        from kohort.workspace.segments import SegmentDoor
+
+        return SegmentDoor(self)
+
     def discover(
         self,
         *,
@@ -403,12 +415,13 @@ class Workspace:
         """Who is in which segment: customer_id, segment, since (ISO, UTC), confidence, reason.
 
         Args:
-            name: An adopted segmentation, or the name of one of its segments.
+            name: A defined segment or an adopted segmentation, or a part of one: by its name, or as `value/gold`.
             as_of: A moment; as the latest run left them when not given. Moments before the first run are answered with
-                the adopted definition on the data as it was then; `since` is missing there.
+                the definition of now on the data as it was then; `since` is missing there.
 
         Raises:
             NotFound: No segmentation or segment has this name.
+            NotEnough: It was not run yet, and no moment is given.
         """
         from kohort.workspace.members import members
 
@@ -439,8 +452,7 @@ class Workspace:
     def pin_definitions(self, used: tuple[FeatureDefinition, ...]) -> None:
         """Write default features into `kohort.yaml`, so that they are seen, edited and kept; own ones stay as they are."""
         if not self.config.features:
-            with self.store.write_lock():
-                self._settings.change(lambda config: config if config.features else replace(config, features=used))
+            self.change(lambda config: config if config.features else replace(config, features=used))
 
     @property
     def threads(self) -> int:

@@ -1,0 +1,158 @@
+"""Segment definitions of a workspace: read from what people write, looked up in what the data has, written back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kohort.errors import NotFound, RefusedDefinition
+
+if TYPE_CHECKING:
+    from kohort.definitions.defaults import DataProfile
+    from kohort.definitions.rules import Vocabulary
+    from kohort.definitions.rules.tree import Rule
+    from kohort.definitions.segments import SegmentDefinition
+    from kohort.definitions.workspace_file import WorkspaceConfig
+    from kohort.workspace.workspace import Workspace
+
+
+def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary:
+    """What rules may name in a workspace: features, columns, its segments (but one), adopted segmentations."""
+    from kohort.definitions.rules import vocabulary_of
+    from kohort.segments.definitions import adopted_parts
+
+    config = ws.config
+    return vocabulary_of(
+        ws.definitions(),
+        config.columns() | dict(ws.contents().columns),
+        [d for d in config.segments if d.name != without],
+        adopted=adopted_parts(ws.store),
+    )
+
+
+def read_rule(ws: Workspace, text: str, *, without: str = "") -> Rule:
+    """A rule whose names are looked up.
+
+    Raises:
+        RefusedDefinition: With every mistake; the places point into the text.
+    """
+    from kohort.definitions.rules import check_rule, parse_rule
+
+    rule = parse_rule(text)
+    refuse(check_rule(rule, vocabulary(ws, without=without), text), text)
+    return rule
+
+
+def refuse(mistakes: list[RefusedDefinition], text: str) -> None:
+    """Raise what is wrong with a rule, all of it in one error; nothing where nothing is."""
+    from kohort.definitions.yaml_text import Document, Place
+
+    if len(mistakes) == 1:
+        raise mistakes[0]
+    if mistakes:
+        document = Document(text, "rule", text, {(): Place(0, len(text), 1)})
+        for mistake in mistakes:
+            document.refused((), mistake)
+        raise RefusedDefinition(
+            f"The rule has {len(mistakes)} mistakes.\n" + "\n".join(f"  {m}" for m in document.mistakes),
+            text=text,
+            start=mistakes[0].start,
+            end=mistakes[0].end,
+            code=mistakes[0].code,
+            mistakes=[m.as_dict() for m in document.mistakes],
+        )
+
+
+def read_new(ws: Workspace, name: str, body: str | Mapping[str, Any]) -> SegmentDefinition:
+    """A definition somebody wants to add, checked alone; how it fits the others is `kohort.segments.checked`'s matter.
+
+    Args:
+        body: A rule, or what `kohort.yaml` has under the name.
+
+    Raises:
+        RefusedDefinition: With every mistake. For a rule, places point into it; else into the YAML of the definition.
+    """
+    from kohort.definitions.segments_text import read_segments
+    from kohort.definitions.yaml_text import read_yaml, write_yaml
+
+    if isinstance(body, str):
+        read_rule(ws, body, without=name)
+    document = read_yaml(write_yaml({name: _plain(body)}), name)
+    found = read_segments(
+        document, document.data, (), vocabulary(ws, without=name), settings=ws.config.segment_settings
+    )
+    document.finish()
+    return found[0]
+
+
+def keep(ws: Workspace, definition: SegmentDefinition) -> None:
+    """Write a definition into `kohort.yaml`, or the file of `segments/` that has one of its name, in its old place."""
+
+    def with_it(config: WorkspaceConfig) -> WorkspaceConfig:
+        kept = tuple(definition if d.name == definition.name else d for d in config.segments)
+        if definition not in kept:
+            kept = (*kept, definition)
+        return replace(config, segments=kept)
+
+    ws.change(with_it)
+
+
+def let_go(ws: Workspace, name: str) -> None:
+    """Take a definition out of the file it stands in."""
+    ws.change(lambda config: replace(config, segments=tuple(d for d in config.segments if d.name != name)))
+
+
+def named(ws: Workspace, name: str) -> SegmentDefinition:
+    """The definition of that name.
+
+    Raises:
+        NotFound: There is none.
+    """
+    definitions = ws.config.segments
+    for definition in definitions:
+        if definition.name == name:
+            return definition
+    raise NotFound("segment", name, [d.name for d in definitions], hint="Make one with: kohort segments add")
+
+
+def check_files(root: Path) -> WorkspaceConfig:
+    """Read all definitions of a workspace folder and look up everything they name, whatever is wrong with others.
+
+    Raises:
+        RefusedDefinition: With every mistake of every file.
+    """
+    from kohort.definitions.defaults import default_features
+    from kohort.definitions.rules import vocabulary_of
+    from kohort.definitions.workspace_file import load
+    from kohort.engines.evaluate import profile
+    from kohort.segments.definitions import adopted_parts
+    from kohort.store import open_store
+
+    with open_store(root) as store:
+        snapshot = store.log.snapshot()
+
+        def looked_up(config: WorkspaceConfig) -> Vocabulary:
+            features = config.features or default_features(profile(snapshot), config.business)[1]
+            return vocabulary_of(features, config.columns() | snapshot.columns, adopted=adopted_parts(store))
+
+        return load(root, looked_up)
+
+
+def never_observed(rule: Rule, contents: DataProfile) -> tuple[str, ...]:
+    """Events and declared columns that a rule asks for and that no customer's event has carried yet, sorted."""
+    from kohort.definitions.rules import events_and_columns
+
+    events, columns = events_and_columns(rule)
+    unseen = {c for c in columns if c.startswith(("p_", "t_")) and not contents.present.get(c)}
+    return tuple(sorted(set(events) - set(contents.events) | unseen))
+
+
+def _plain(body: Any) -> Any:
+    """Plain values that YAML can write; anything else as its text, so that the reader refuses it by name."""
+    if isinstance(body, Mapping):
+        return {str(key): _plain(value) for key, value in body.items()}
+    if isinstance(body, list | tuple):
+        return [_plain(value) for value in body]
+    return body if body is None or isinstance(body, str | bool | int | float) else str(body)

@@ -1,0 +1,141 @@
+"""Looking at segments of a workspace: versions, history, movement; with the company's own customer numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from kohort.errors import NotEnough, NotFound
+from kohort.model.clock import iso
+from kohort.workspace.people import company_numbers, customer_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kohort.segments.dry_run import DryRun, Effect
+    from kohort.segments.listing import Description
+    from kohort.segments.migration import Migration
+    from kohort.store.vault import Vault
+    from kohort.workspace.workspace import Workspace
+
+Each = Literal["month", "quarter", "year"]
+
+
+def describe(ws: Workspace) -> tuple[Description, ...]:
+    """See `SegmentDoor.list`."""
+    from kohort.segments.listing import describe_all
+
+    return describe_all(ws.store, ws.config.segments, customers=ws.contents().customers)
+
+
+def described(ws: Workspace, name: str) -> Description:
+    """See `SegmentDoor.describe`."""
+    found = {d.name: d for d in describe(ws)}
+    if name not in found:
+        raise NotFound("segment", name, found, hint="Make one with: kohort segments add")
+    return found[name]
+
+
+def never_run(ws: Workspace, name: str) -> None:
+    """Raise what is right for a name without members: it is not there, or it was not run yet."""
+    described(ws, name)
+    raise NotEnough(f"{name!r} was not run yet.", hint=f"Run: kohort segments run {name!r}")
+
+
+def member_keys(ws: Workspace, name: str, members: Sequence[str]) -> list[int]:
+    """Pseudonyms of the members that a person names: customers, or accounts.
+
+    Raises:
+        UnknownCustomer: Some are not known.
+    """
+    from kohort.segments.accounts import RESERVED
+
+    accounts = any(d.name == name and d.kind == "accounts" for d in ws.config.segments)
+    return customer_keys(ws.store.vault, [RESERVED + m for m in members] if accounts else members)
+
+
+def diff(ws: Workspace, name: str, old: int | None, new: int | None) -> str:
+    """See `SegmentDoor.diff`."""
+    from kohort.definitions.segments_diff import diff_text
+
+    versions = {int(v["version"]): str(v["text"]) for v in ws.store.definitions.versions(name)}
+    if not versions:
+        never_run(ws, name)
+    if old is not None or new is not None:
+        return diff_text(*_pair(name, versions, old, new))
+    written = _text_now(ws, name)
+    if written is not None and (changed := diff_text(versions[max(versions)], written)):
+        return changed
+    if len(versions) < 2:
+        raise NotEnough(f"There is one version of {name!r}.", hint="Change it and run it, then ask again.")
+    return diff_text(*_pair(name, versions, None, None))
+
+
+def history(ws: Workspace, name: str, customer: str | None) -> list[dict[str, Any]]:
+    """See `SegmentDoor.history`."""
+    if not ws.store.members.runs(name):
+        never_run(ws, name)
+    if customer is not None:
+        (key,) = member_keys(ws, name, [customer])
+        return [_with_moments(stay, ("since", "until")) for stay in ws.store.members.history(name, key)]
+    runs = [_with_moments(run, ("as_of", "ran_us")) for run in ws.store.members.runs(name)]
+    return [{"ran_at": run.pop("ran_us"), **{k: v for k, v in run.items() if k != "run"}} for run in runs]
+
+
+def movement(ws: Workspace, name: str, since: int | None, until: int | None, by: Each) -> tuple[Migration, ...]:
+    """See `SegmentDoor.movement`."""
+    from kohort.segments.migration import migration, series
+
+    runs = ws.store.members.runs(name)
+    if not runs:
+        never_run(ws, name)
+    labels = {p.key: p.label for p in described(ws, name).parts}
+    if since is None and until is None:
+        return series(ws.store, name, zone=ws.zone, each=by, labels=labels)
+    start = runs[0]["as_of"] if since is None else since
+    end = runs[-1]["as_of"] if until is None else until
+    return (migration(ws.store, name, start, end, labels=labels),)
+
+
+def with_numbers(found: DryRun, vault: Vault) -> DryRun:
+    """The same with the company's numbers in place of the pseudonyms of its samples."""
+
+    def shown(sample: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        keys = [key for key in sample if isinstance(key, int)]
+        return tuple(company_numbers(vault, keys)) if keys else sample
+
+    def effect(e: Effect) -> Effect:
+        parts = (
+            replace(p, entering_sample=shown(p.entering_sample), leaving_sample=shown(p.leaving_sample))
+            for p in e.parts
+        )
+        return replace(e, parts=tuple(parts))
+
+    return replace(found, edited=effect(found.edited), dependants=tuple(map(effect, found.dependants)))
+
+
+def _text_now(ws: Workspace, name: str) -> str | None:
+    """What `kohort.yaml` says, as a version's text; None where it defines no such segment."""
+    from kohort.segments.definitions import Meaning, version_text
+
+    definition = next((d for d in ws.config.segments if d.name == name), None)
+    if definition is None:
+        return None
+    meaning = Meaning({f.name: f for f in ws.definitions()}, ws.zone, ws.config.segment_settings)
+    versions = {n: f"version {status.version}" for n, status in ws.store.status.all().items()}
+    return version_text(definition, meaning, versions)
+
+
+def _pair(name: str, versions: Mapping[int, str], old: int | None, new: int | None) -> tuple[str, str]:
+    """Texts of two versions; where one is left out, the one before the other, or the latest."""
+    second = new if new is not None else max(versions)
+    first = old if old is not None else second - 1
+    for number in (first, second):
+        if number not in versions:
+            raise NotFound(f"version of {name!r}", str(number), [str(v) for v in sorted(versions)])
+    return versions[first], versions[second]
+
+
+def _with_moments(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {k: iso(v) if k in names and v is not None else v for k, v in row.items()}

@@ -1,0 +1,295 @@
+"""`ws.segments`: everything about segments that people define, with the company's own customer numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from kohort.model.progress import Progress, silent
+from kohort.workspace import definitions as texts
+from kohort.workspace import looks
+from kohort.workspace.looks import Each
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kohort.definitions.rules.tree import Rule
+    from kohort.definitions.segments import SegmentDefinition
+    from kohort.segments.dry_run import DryRun
+    from kohort.segments.listing import Description
+    from kohort.segments.migration import Migration
+    from kohort.segments.overlap import Overlap
+    from kohort.segments.run_rules import RunReport
+    from kohort.workspace.workspace import Workspace
+
+Body = str | Mapping[str, Any]
+"""A rule, or what `kohort.yaml` has under a segment's name: tiers, stages, buckets, a list by hand, accounts …"""
+
+Language = Literal["en", "nl", "da", "de"]
+
+
+class SegmentDoor:
+    """Segments that people define. Definitions are text in `kohort.yaml`; members change when they are run.
+
+    Each call looks at the definitions and the data as they are now. Moments are microseconds UTC or what a person types;
+    the last event where none is given.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    # -- definitions -----------------------------------------------------------------------------------------------
+
+    def add(self, name: str, rule: Body) -> SegmentDefinition:
+        """Write a new definition, or a new version of one, into `kohort.yaml` (or the file of `segments/` it is in).
+
+        Members change with the next `run`; `dry_run` says how.
+
+        Raises:
+            RefusedDefinition: With every mistake and its place.
+            WrongUsage: An adopted segmentation has this name.
+        """
+        from kohort.segments.definitions import checked
+
+        definition = texts.read_new(self._ws, name, rule)
+        checked(self._ws.store, self._ws.config.segments, definition)
+        texts.keep(self._ws, definition)
+        return definition
+
+    def check(self, rule: str) -> dict[str, Any]:
+        """What a rule is once it is read: `text` in the canonical way of writing, `sentence`, `never_observed`.
+
+        Raises:
+            RefusedDefinition: With every mistake and its place.
+        """
+        from kohort.definitions.rules import format_rule
+
+        read = texts.read_rule(self._ws, rule)
+        return {
+            "text": format_rule(read),
+            "sentence": self._sentence(read, "en"),
+            "never_observed": list(texts.never_observed(read, self._ws.contents())),
+        }
+
+    def say(self, rule: str, language: Language = "en") -> str:
+        """A rule as a sentence in plain words: English, Dutch, Danish or German."""
+        return self._sentence(texts.read_rule(self._ws, rule), language)
+
+    def read(self, sentence: str, language: Language = "en") -> str:
+        """The rule that a sentence says: the inverse of `say`.
+
+        Raises:
+            RefusedDefinition: The sentence is not one that `say` could have written.
+        """
+        from kohort.definitions.rules import format_rule
+        from kohort.definitions.rules.sentences import read_sentence
+
+        return format_rule(read_sentence(sentence, language, labels=self._labels()))
+
+    def dry_run(self, name: str, rule: Body, *, as_of: int | str | None = None, progress: Progress = silent) -> DryRun:
+        """What `add` of this text would lead to: who enters, who leaves, what else moves, who would be told.
+
+        Samples are the company's customer numbers. Nothing is written.
+        """
+        from kohort.segments.dry_run import dry_run
+
+        definition = texts.read_new(self._ws, name, rule)
+        how = self._how(as_of)
+        found = dry_run(self._ws.store, self._ws.config.segments, definition, progress=progress, **how)
+        return looks.with_numbers(found, self._ws.store.vault)
+
+    def diff(self, name: str, old: int | None = None, new: int | None = None) -> str:
+        """What changed between two versions of a definition, one sentence per line; empty where nothing did.
+
+        Without numbers: between the version that members follow now and `kohort.yaml`; where they are the same, between
+        the last two.
+
+        Raises:
+            NotFound: No definition or version of that name and number.
+            NotEnough: There is one version only.
+        """
+        return looks.diff(self._ws, name, old, new)
+
+    def remove(self, name: str, *, as_of: int | str | None = None) -> None:
+        """Take a definition out: everybody leaves it, and it stands in no file any more. History stays.
+
+        Raises:
+            NotFound: No such definition.
+            WrongUsage: Others refer to it; the message lists them.
+        """
+        from kohort.segments.remove import remove
+
+        latest = self._ws.store.status.all().get(name)
+        at = max(self._moment(as_of), (latest and latest.as_of) or 0) if as_of is None else self._moment(as_of)
+        remove(self._ws.store, self._ws.config.segments, name, as_of=at)
+        texts.let_go(self._ws, name)
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def list(self) -> tuple[Description, ...]:
+        """Every segment there is, those found and adopted too: kind, size, parts, freshness, the last error."""
+        return looks.describe(self._ws)
+
+    def describe(self, name: str) -> Description:
+        """One line of `list`.
+
+        Raises:
+            NotFound: No definition or adopted segmentation has this name.
+        """
+        return looks.described(self._ws, name)
+
+    def definition(self, name: str) -> SegmentDefinition:
+        """What `kohort.yaml` says now.
+
+        Raises:
+            NotFound: There is no such definition.
+        """
+        return texts.named(self._ws, name)
+
+    def text(self, name: str) -> str:
+        """The YAML of one definition."""
+        from kohort.definitions.segments_text import write_definition
+
+        return write_definition(self.definition(name))
+
+    def members(self, name: str, as_of: int | str | None = None) -> pa.Table:
+        """See `Workspace.members`."""
+        return self._ws.members(name, as_of)
+
+    def history(self, name: str, customer: str | None = None) -> Sequence[dict[str, Any]]:
+        """Every run of a definition, oldest first; with a customer's number, her stays in it.
+
+        Raises:
+            NotFound: Nobody was ever in a segment of this name.
+            UnknownCustomer: No customer has this number.
+        """
+        return looks.history(self._ws, name, customer)
+
+    def overlap(self, name: str | None = None, *, as_of: int | str | None = None) -> Overlap:
+        """Shared members of every pair of segments, the most alike first; with a name, only its pairs."""
+        from kohort.segments.overlap import overlap
+
+        accounts = [d.name for d in self._ws.config.segments if d.kind == "accounts"]
+        return overlap(
+            self._ws.store,
+            with_name=name,
+            accounts=accounts,
+            as_of=None if as_of is None else self._moment(as_of),
+            customers=self._ws.contents().customers if as_of is None else None,
+        )
+
+    def movement(
+        self,
+        name: str,
+        since: int | str | None = None,
+        until: int | str | None = None,
+        *,
+        by: Each = "month",
+    ) -> tuple[Migration, ...]:
+        """Who moved between parts. With both dates, between these two; else from each period to the next.
+
+        Raises:
+            NotEnough: It was not run at two moments that can be compared.
+        """
+        start, end = (None if t is None else self._moment(t) for t in (since, until))
+        return looks.movement(self._ws, name, start, end, by)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def run(
+        self, names: Iterable[str] | None = None, *, as_of: int | str | None = None, progress: Progress = silent
+    ) -> RunReport:
+        """Place everybody by the definitions as they are now; all of them where none is named.
+
+        A definition that cannot be evaluated keeps its members and says why; the others go on.
+        """
+        from kohort.segments.run_rules import run
+
+        return run(
+            self._ws.store,
+            self._ws.config.segments,
+            names=names,
+            now=time.time_ns() // 1_000,
+            progress=progress,
+            **self._engine(),
+            **self._how(as_of),
+        )
+
+    # -- by hand ---------------------------------------------------------------------------------------------------
+
+    def put(
+        self, name: str, customers: Sequence[str], *, segment: str = "", note: str = "", by: str | None = None
+    ) -> None:
+        """Put customers in, whatever the rule says, from the next run on.
+
+        Args:
+            customers: The company's numbers (names, where the members are accounts).
+            segment: Which part; may be left out where there is one.
+            note: Why, for those who look later.
+            by: Who decides this; the user of this machine where not given.
+
+        Raises:
+            UnknownCustomer: A number is not known; nobody is put in then.
+        """
+        from kohort.segments.by_hand import put_in
+
+        keys = looks.member_keys(self._ws, name, customers)
+        put_in(self._ws.store, self._ws.config.segments, name, keys, by=by or _user(), part=segment, note=note)
+
+    def take_out(
+        self, name: str, customers: Sequence[str], *, segment: str = "", note: str = "", by: str | None = None
+    ) -> None:
+        """Keep customers out of a part, or of the whole definition where none is named. See `put`."""
+        from kohort.segments.by_hand import take_out
+
+        keys = looks.member_keys(self._ws, name, customers)
+        take_out(self._ws.store, self._ws.config.segments, name, keys, by=by or _user(), part=segment, note=note)
+
+    def reset(self, name: str, customers: Sequence[str], *, by: str | None = None) -> None:
+        """Forget what was decided by hand about these customers: the rule decides again from the next run on."""
+        from kohort.segments.by_hand import reset
+
+        keys = looks.member_keys(self._ws, name, customers)
+        reset(self._ws.store, self._ws.config.segments, name, keys, by=by or _user())
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _how(self, as_of: int | str | None) -> dict[str, Any]:
+        """What every evaluation is told about the workspace."""
+        ws = self._ws
+        return {
+            "as_of": self._moment(as_of),
+            "zone": ws.zone,
+            "currency": ws.currency,
+            "features": ws.definitions(),
+            "settings": ws.config.segment_settings,
+            "threads": ws.threads,
+        }
+
+    def _engine(self) -> dict[str, str]:
+        """Where runs take place."""
+        return {"engine": self._ws.config.engine, "spark": self._ws.config.spark}
+
+    def _moment(self, as_of: int | str | None) -> int:
+        return as_of if isinstance(as_of, int) else self._ws.as_of(as_of)
+
+    def _sentence(self, rule: Rule, language: Language) -> str:
+        from kohort.definitions.rules.sentences import say_rule
+
+        return say_rule(rule, language, labels=self._labels())
+
+    def _labels(self) -> dict[str, str]:
+        """Names of features and segments as people read them."""
+        features = {f.name: f.label for f in self._ws.definitions() if f.label}
+        return features | {d.name: d.label for d in self._ws.config.segments if d.label}
+
+
+def _user() -> str:
+    """Who works on this machine, for the record of decisions."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
