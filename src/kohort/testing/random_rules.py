@@ -11,7 +11,7 @@ from decimal import Decimal
 from random import Random
 
 from kohort.definitions import conditions
-from kohort.definitions.conditions import Operator
+from kohort.definitions.conditions import Condition, Operator, format_condition, parse_condition
 from kohort.definitions.features import Aggregate, FeatureDefinition, Selection, Step, parse_features
 from kohort.definitions.features import Where as Filter
 from kohort.definitions.rules.tree import (
@@ -294,9 +294,13 @@ class _Rules:
         if self.rng.random() < 0.5:
             return None
         if self.rng.random() < 0.1:
-            return Filter("exactly(p_page) = 'A'", conditions.Compare(conditions.Ref("p_page", exact=True), "=", "A"))
-        lists = ("p_tags = 'a'", "p_tags not in ('A', 'b')", "p_tags like 'σ%'", "p_never_seen is null")
-        return Filter.parse(random_condition(self.rng, 1) if self.rng.random() < 0.7 else self.rng.choice(lists))
+            condition: Condition = conditions.Compare(conditions.Ref("p_page", exact=True), "=", "A")
+        elif self.rng.random() < 0.7:
+            condition = parse_condition(random_condition(self.rng, 1))
+        else:
+            lists = ("p_tags = 'a'", "p_tags not in ('A', 'b')", "p_tags like 'σ%'", "p_never_seen is null")
+            condition = parse_condition(self.rng.choice(lists))
+        return Filter(format_condition(condition), condition)
 
     def step(self) -> Step:
         return Step(self.events(), self.where())

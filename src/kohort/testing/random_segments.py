@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
+from kohort.definitions.rules import format_rule
 from kohort.definitions.segments import Part, Quantifier, RuleText, SegmentDefinition, SegmentKind, SegmentSettings
 from kohort.definitions.windows import parse_span
 from kohort.testing.naive_segments import ByHand, Situation, Standing
@@ -42,7 +43,8 @@ def _random_segment(rng: Random, name: str, earlier: dict[str, list[str]]) -> Se
     kind = rng.choice(KINDS)
 
     def rule() -> RuleText:
-        return RuleText("", random_rule(rng, 1, segments=earlier))
+        found = random_rule(rng, 1, segments=earlier)
+        return RuleText(format_rule(found), found)
 
     def part(key: str) -> Part:
         keep = rule() if rng.random() < 0.4 else None

@@ -1,0 +1,32 @@
+"""The whole list, in the order of the decisions."""
+
+from functools import cache
+
+from kohort.testing.conformance.case import Case, Refusal
+from kohort.testing.conformance.pending import PENDING
+
+
+@cache
+def all_cases() -> tuple[Case, ...]:
+    """Every case that an implementation is asked; codes are unique."""
+    from kohort.testing.conformance import (
+        counting_cases,
+        logic_cases,
+        membership_cases,
+        sequence_cases,
+        time_cases,
+    )
+
+    themes = (time_cases, counting_cases, logic_cases, sequence_cases, membership_cases)
+    return tuple(case for theme in themes for case in theme.CASES)
+
+
+@cache
+def all_refusals() -> tuple[Refusal, ...]:
+    """Every definition that must be refused."""
+    from kohort.testing.conformance.refusals import REFUSALS
+
+    return REFUSALS
+
+
+__all__ = ["PENDING", "all_cases", "all_refusals"]

@@ -1,0 +1,169 @@
+"""The judge as a subject: the naive evaluator and a store made of dictionaries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from kohort.definitions.rules import references
+from kohort.definitions.segments import SegmentDefinition
+from kohort.model.event import Event
+from kohort.testing.conformance.subject import Answer, CaseTurn, Change
+from kohort.testing.naive_segments import Situation, Standing, members
+
+Places = dict[int | str, str]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What one case has stored."""
+
+    events: dict[str, Event] = field(default_factory=dict)
+    by_hand: dict[tuple[str, int], dict[str, bool]] = field(default_factory=dict)
+    definitions: dict[str, SegmentDefinition] = field(default_factory=dict)
+    evaluated: dict[str, object] = field(default_factory=dict)  # definition → what it meant when it was evaluated
+    spells: dict[str, dict[int | str, Standing]] = field(default_factory=dict)
+    numbers: dict[tuple[str, str, int | str], int] = field(default_factory=dict)
+    history: list[tuple[int, dict[str, Places]]] = field(default_factory=list)
+
+
+class NaiveSubject:
+    """Takes the turns of every case one by one.
+
+    Args:
+        key: Of random buckets.
+    """
+
+    def __init__(self, key: bytes = b"conformance") -> None:
+        self.key = key
+        self.kept: dict[str, _Kept] = {}
+
+    def take(self, turns: Sequence[CaseTurn]) -> list[Answer]:
+        return [self.turn(turn) for turn in turns]
+
+    def turn(self, turn: CaseTurn) -> Answer:
+        kept = self.kept.setdefault(turn.case, _Kept())
+        for event in turn.arrived:
+            kept.events.setdefault(event.event_id, event)  # N1
+        for move in turn.by_hand:
+            decide(kept.by_hand.setdefault((move.name, move.customer), {}), move.part, move.added)
+        changes: list[Change] = []
+        for name in turn.removed:
+            if any(name in needs(d) for d in kept.definitions.values() if d.name != name):
+                return self.answer(kept, turn, error="needed_by_others")
+            changes += self.publish(kept, turn, name, {}, backfill=True)
+            for place in (kept.definitions, kept.evaluated, kept.spells):
+                place.pop(name, None)
+            kept.by_hand = {key: moves for key, moves in kept.by_hand.items() if key[0] != name}
+        if kept.history and turn.as_of < kept.history[-1][0]:
+            return self.answer(kept, turn, error="wrong_usage")
+        kept.definitions = {d.name: d for d in turn.definitions}
+        return self.evaluate(kept, turn, changes)
+
+    def evaluate(self, kept: _Kept, turn: CaseTurn, changes: list[Change]) -> Answer:
+        found = members(turn.definitions, self.people(kept), self.situation(kept, turn))
+        left_out = {}
+        for definition in turn.definitions:
+            name = definition.name
+            if definition.paused:
+                continue
+            places = {who: v.part for who, v in found[name].items() if v.part is not None}
+            meaning = self.meaning(name, kept, turn)
+            backfill = kept.evaluated.get(name) != meaning
+            kept.evaluated[name] = meaning
+            changes += self.publish(kept, turn, name, places, backfill=backfill)
+            left_out[name] = sum(v.left_out for v in found[name].values())
+        kept.history.append((turn.as_of, self.stored(kept)))
+        return self.answer(kept, turn, tuple(changes), left_out)
+
+    def answer(
+        self,
+        kept: _Kept,
+        turn: CaseTurn,
+        changes: tuple[Change, ...] = (),
+        left_out: Mapping[str, int] | None = None,
+        error: str = "",
+    ) -> Answer:
+        past = {moment: self.at(kept, moment) for moment in turn.ask_past}
+        return Answer(self.stored(kept), changes, left_out or {}, past, error)
+
+    def situation(self, kept: _Kept, turn: CaseTurn) -> Situation:
+        standing = {
+            (name, who): (part, since)
+            for name, spells in kept.spells.items()
+            for who, (part, since) in spells.items()
+            if since < turn.as_of
+        }
+        return Situation(
+            turn.as_of,
+            turn.zone,
+            turn.currency,
+            turn.columns,
+            turn.features,
+            turn.settings,
+            self.key,
+            kept.by_hand,
+            standing,
+        )
+
+    def people(self, kept: _Kept) -> dict[int, list[Event]]:
+        found: dict[int, list[Event]] = {}
+        for event in kept.events.values():
+            if event.customer is not None:
+                found.setdefault(event.customer, []).append(event)
+        return found
+
+    def publish(self, kept: _Kept, turn: CaseTurn, name: str, places: Places, *, backfill: bool) -> list[Change]:
+        """M1 and M2: the difference is the entries and exits; who stays keeps the moment of entry."""
+        spells = kept.spells.setdefault(name, {})
+        changes = []
+        for who in sorted({*spells, *places}, key=str):
+            before, after = spells.get(who, ("", 0))[0], places.get(who, "")
+            if before == after:
+                continue
+            if before:
+                changes.append(self.change(kept, name, before, who, backfill=backfill))
+                del spells[who]
+            if after:
+                changes.append(self.change(kept, name, after, who, backfill=backfill))
+                spells[who] = (after, turn.as_of)
+        return changes
+
+    def change(self, kept: _Kept, name: str, part: str, who: int | str, *, backfill: bool) -> Change:
+        number = kept.numbers.get((name, part, who), 0) + 1
+        kept.numbers[name, part, who] = number
+        return Change(name, part, who, "entered" if number % 2 else "left", number, backfill)
+
+    def meaning(self, name: str, kept: _Kept, turn: CaseTurn) -> object:
+        """What decides who is in: the definition without its words, and what it refers to."""
+        definition = kept.definitions.get(name)
+        if definition is None:
+            return None
+        parts = tuple(replace(p, label="") for p in definition.parts)
+        bare = replace(definition, label="", description="", paused=False, parts=parts)
+        return bare, [self.meaning(n, kept, turn) for n in sorted(needs(definition))]
+
+    def stored(self, kept: _Kept) -> dict[str, Places]:
+        return {name: {who: part for who, (part, _) in spells.items()} for name, spells in kept.spells.items()}
+
+    def at(self, kept: _Kept, moment: int) -> dict[str, Places]:
+        """The members that the latest run not after a moment found."""
+        return next((places for as_of, places in reversed(kept.history) if as_of <= moment), {})
+
+
+def needs(definition: SegmentDefinition) -> set[str]:
+    """Names of the definitions that a definition refers to."""
+    rules = [r.rule for p in definition.parts for r in (p.rule, p.keep) if r]
+    return {name for rule in rules for name, _ in references(rule)}
+
+
+def decide(decided: dict[str, bool], part: str, added: bool | None) -> None:
+    """M4: the latest decision counts. Put in one part, she is in no other and taken out of nothing that forbids it."""
+    if added:
+        ended = [p for p, was_added in decided.items() if was_added or p in ("", part)]
+    else:
+        ended = [p for p in decided if part in (p, "")]
+    for p in ended:
+        del decided[p]
+    if added is not None:
+        decided[part] = added
