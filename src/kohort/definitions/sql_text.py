@@ -29,7 +29,7 @@ MOST_VALUES = 1_000
 LONGEST_TEXT = 500
 """Letters of one text in quotes."""
 
-_BAD_IN_QUOTES = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_BAD_IN_QUOTES = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _IN_QUOTES = re.compile("'(?:[^']|'')*'|\"[^\"]*\"")
 _BAD_OUTSIDE = re.compile(r"[^\t\n\r -~]")
 _LOOKALIKES = {
