@@ -158,7 +158,7 @@ def lift(both: int, first: int, second: int, customers: int) -> Estimate | None:
 
     Example:
         >>> lift(50, 100, 500, 1000)  # half of one in each half of the other: exactly chance
-        Estimate(value=1.0, low=0.821..., high=1.217...)
+        Estimate(value=1.0, low=0.830..., high=1.204...)
     """
     if not first or not second or customers < first + second - both:
         return None
