@@ -196,7 +196,8 @@ class BooleanReader(ABC):
     def _in(self, node: Any) -> Any:
         of = self._subject(node)
         if not node.expressions:
-            raise self.source.refused(node, "`in` needs a list of values.", "Write: column in ('a', 'b').")
+            place = self.source.stretched(self.source.span(node), frozenset({"not", "in", "(", ")"}))
+            raise self.source.refused(place, "`in` needs a list of values.", "Write: column in ('a', 'b').")
         values = self.source.values(node, node.expressions)
         return self.build(self.nodes.Among, self.place(node), of, values, False)
 

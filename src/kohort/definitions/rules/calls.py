@@ -60,8 +60,9 @@ class Call:
                 self.positional.append(argument)
 
     def _refuse_equals(self, argument: Any, known: tuple[str, ...]) -> None:
-        if isinstance(argument, exp.EQ) and isinstance(argument.this, exp.Column) and argument.this.name in known:
-            name = argument.this.name
+        left = argument.this if isinstance(argument, exp.EQ) else None
+        if isinstance(left, exp.Column) and left.name in known and not left.this.args.get("quoted"):
+            name = left.name
             hint = f"Write: {name} => {self.source.cut(argument.expression)}."
             raise self.source.refused(argument, f"The option {name!r} is written with =>.", hint, "bad_arguments")
 
