@@ -13,6 +13,7 @@ from ibis.config import Config
 from kohort.compile.clock import FixedClock
 from kohort.compile.conditions import Scope
 from kohort.compile.plan import Plan
+from kohort.compile.tables import build
 from kohort.definitions.columns import vocabulary
 from kohort.definitions.features import FeatureDefinition, check
 from kohort.errors import BadInput
@@ -72,7 +73,7 @@ def compile_features(
         check(definition, declared)
     plan = Plan(Scope(vocabulary(declared), currency, zone), FixedClock(as_of))
     values = {d.name: plan.measure(d.measure) for d in definitions}
-    joined = plan.build(visible_events(declared, as_of, customers))
+    joined = build(plan, visible_events(declared, as_of, customers))
     expr = joined.select(**{CUSTOMER: joined.customer}, **{name: value(joined) for name, value in values.items()})
     return Compiled(expr, tuple(d.info(declared) for d in definitions))
 

@@ -19,6 +19,7 @@ from kohort.compile.features import event_relation
 from kohort.compile.operands import PERSON, OperandType
 from kohort.compile.plan import Plan
 from kohort.compile.rules import Rules
+from kohort.compile.tables import build
 from kohort.compile.values import Value
 from kohort.definitions.columns import vocabulary
 from kohort.definitions.features import FeatureDefinition
@@ -89,7 +90,7 @@ def compile_moments(
     edges = dict.fromkeys(clock.edges.values(), "int64")
     about = {MOMENT: "int64", "person": "int64", **edges, **dict.fromkeys(asked.values(), "boolean")}
     moments = ibis.table(about, name="moments")
-    joined = plan.build(_visible(event_relation(columns), moments, list(edges), now))
+    joined = build(plan, _visible(event_relation(columns), moments, list(edges), now))
     table = moments.left_join(joined, moments[MOMENT] == joined.customer)
     table = rules.operands.stage(table.mutate(**{PERSON: table.person}))
     expr = table.select(

@@ -1,40 +1,21 @@
 """What many measures need together, each need registered once: so that many definitions cost one scan.
 
-Stages, each one `GROUP BY customer`, joined at the end:
-
-- **direct**: plain aggregates over events, filtered by flags (one boolean column per distinct condition and window);
-- **by key**: what needs a second level (distinct, mode, entropy, gaps) first groups by (customer, key). One such stage,
-  the host, also carries the plain aggregates as partial sums: reading the events once more would cost more than that;
-- **sequence**, **periods**, **changes**: one per need, grouping by (customer, instant), (customer, period) or ordering
-  the values of one column.
-
-Only integers are summed (entropy excepted, which is rounded by definition); divisions happen once per customer, in
-float64.
+`kohort.compile.tables` turns the needs into tables. Only integers are summed (entropy excepted, which is rounded by
+definition); divisions happen once per customer, in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Hashable
 from copy import copy
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 from typing import Any
 
 import ibis
 
-from kohort.compile.clock import NOW, Clock, Edge, Instant, MovingClock, on
-from kohort.compile.conditions import Scope, condition_value, is_present, stored_value
-from kohort.compile.stages import (
-    change_stage,
-    gap_stage,
-    level_partials,
-    level_values,
-    merged,
-    mode_stage,
-    partial,
-    period_stage,
-    sequence_stage,
-)
+from kohort.compile.clock import NOW, Clock, Edge, Instant, on
+from kohort.compile.conditions import Scope
 from kohort.compile.values import Value, column, constant, divided, entropy, number, numeric_needs, scaled, std
 from kohort.compile.windows import fixed_length
 from kohort.definitions.conditions import Condition, refs
@@ -63,7 +44,7 @@ _STORED = {"day": "local_day", "weekday": "local_day", "hour": "local_hour", "re
 
 
 class Plan:
-    """Needs are registered first; `build` turns them into tables, and the answers make values from these."""
+    """Needs are registered first; the answers make values from the joined tables."""
 
     def __init__(self, scope: Scope, clock: Clock) -> None:
         self.scope, self.clock = scope, clock
@@ -253,121 +234,30 @@ class Plan:
         stored = {_STORED.get(name, name) for name in named if not self.scope.never_declared(name)}
         return frozenset({"customer", "event_id", "event", "ts"} | stored)
 
-    # Tables ----------------------------------------------------------------------------------------------------------
+    def keys(self) -> dict[str, Hashable]:
+        """Name of every column that `build` adds → what it is, whatever else the plan holds: equal keys, equal values."""
+        columns, flags = ({name: key for key, name in d.items()} for d in (self.values, self.flags))
+        scope = (self.scope.currency,)
 
-    def build(self, visible: Any) -> Any:
-        """All stages, joined: one row per customer.
+        def flag(name: str) -> Hashable:
+            return flags[name] if name else ()
 
-        Args:
-            visible: The events that count, of customers only. With a moving clock each moment has its own copy of them
-                under its own `customer`, beside the columns of `moments`.
-        """
-        tested = self._tested(visible)
-        host = next((k for k in (self.values.get("order_id"), self.values.get("day")) if k in self.levels), None)
-        joined = self._direct(tested) if host is None else self._host(tested, host)
-        for n, stage in enumerate(self._stages(tested, host)):
-            other = stage.rename(**{f"key{n}": "customer"})
-            joined = joined.left_join(other, joined.customer == other[f"key{n}"]).drop(f"key{n}")
-        return joined
+        found: dict[str, Hashable] = {}
+        for (function, value, chosen), name in (*self.plain.items(), *self.ordered.items()):
+            found[name] = (scope, function, columns.get(value, value), flag(chosen))
+        for value, needs in self.levels.items():
+            found |= {n: (scope, "level", f, columns.get(value, value), flag(g)) for (f, g), n in needs.items()}
+        for (first, then, within, alone), name in self.sequences.items():
+            found[name] = (scope, "sequence", flag(first), flag(then), within, alone)
+        found |= {name: (scope, "periods", flag(f), edges) for (f, edges), name in self.periods.items()}
+        found |= {name: (scope, "changes", columns.get(value, value)) for value, name in self.changes.items()}
+        return found
 
-    def _stages(self, tested: Any, host: str | None) -> list[Any]:
-        """Everything beyond the first stage."""
-        stages = [s for key in self.levels for s in self._level_stages(tested, key, hosted=key == host)]
-        stages += [self._ordered_stage(tested)] if self.ordered else []
-        stages += [
-            sequence_stage(self._flagged(tested, (first, then)), first, then, within, name, alone=alone)
-            for (first, then, within, alone), name in self.sequences.items()
-        ]
-        for (flag, edges), name in self.periods.items():
-            rows = self._flagged(tested, (flag,), *self._moving(edges))
-            stages.append(period_stage(rows.filter(rows[flag]) if flag else rows, edges, name))
-        for value, name in self.changes.items():
-            stages.append(change_stage(self._flagged(tested, (), "event_id", value), value, name))
-        return stages
-
-    def _tested(self, visible: Any) -> Any:
-        """Events with the values and the tested conditions that anything needs: what all stages share."""
-        identity = ["customer", "ts", *(["event_id"] if self.ordered or self.changes else []), *self._edges()]
-        values = {n: stored_value(visible, self.scope.column(c)) for c, n in self.values.items()}
-        return visible.select(
-            *identity, **values, **{n: self._predicate(visible, p) for p, n in self.predicates.items()}
-        )
-
-    def _edges(self) -> list[str]:
-        return list(self.clock.edges.values()) if isinstance(self.clock, MovingClock) else []
-
-    def _moving(self, edges: Iterable[Instant]) -> list[str]:
-        return [e for e in edges if isinstance(e, str)]
-
-    def _flagged(self, tested: Any, flags: Iterable[str], *others: str) -> Any:
-        """The events with the flags (and other columns) of one stage. Windows are cheaper to test again than to keep."""
-        keys = {name: key for key, name in self.flags.items()}
-        columns = dict.fromkeys(("customer", "ts", *sorted(c for c in others if c)))
-        return tested.select(*columns, **{f: self._flag_value(tested, *keys[f]) for f in sorted(set(flags)) if f})
-
-    def _predicate(self, events: Any, predicate: Predicate) -> Any:
-        names, condition, zone = predicate
-        parts = [events.event == names[0] if len(names) == 1 else events.event.isin(names)] if names else []
-        if condition is not None:
-            parts.append(condition_value(events, condition, self.scope.in_zone(zone)))
-        return reduce(and_, parts)
-
-    def _flag_value(
-        self, table: Any, parts: tuple[Predicate, ...], after: Instant | None, limits: tuple[Instant, ...]
-    ) -> Any:
-        tests = [table[self.predicates[p]] for p in parts]
-        if after is not None:
-            tests.append(table.ts > on(table, after))
-        tests += [table.ts <= on(table, limit) for limit in limits]
-        return reduce(and_, tests)
-
-    def _direct(self, tested: Any) -> Any:
-        """Everybody, with the plain aggregates straight from the events."""
-        flagged = self._flagged(tested, [f for _, _, f in self.plain], *(v for _, v, _ in self.plain))
-        return flagged.group_by("customer").agg(**{name: partial(flagged, *need) for need, name in self.plain.items()})
-
-    def _host(self, tested: Any, key: str) -> Any:
-        """Everybody, with the plain aggregates and those of one key: first by (customer, key), then by customer."""
-        needs = self.levels[key]
-        flags = [f for _, _, f in self.plain] + [f for _, f in needs]
-        flagged = self._flagged(tested, flags, key, *(v for _, v, _ in self.plain))
-        level = flagged.group_by("customer", key).agg(
-            **{name: partial(flagged, *need) for need, name in self.plain.items()},
-            **level_partials(flagged, key, needs),
-        )
-        again = {name: merged(level, function, name) for (function, _, _), name in self.plain.items()}
-        return level.group_by("customer").agg(**again, **level_values(level, key, needs))
-
-    def _level_stages(self, tested: Any, key: str, *, hosted: bool) -> list[Any]:
-        """What one key contributes beyond what the host already carries."""
-        needs = self.levels[key]
-        if hosted and not any(f == "mode" or f.startswith("gap_") for f, _ in needs):
-            return []
-        used = sorted({flag for _, flag in needs})
-        rows = self._flagged(tested, used, key)
-        rows = rows.filter(is_present(rows[key]))
-        if all(used):
-            rows = rows.filter(reduce(or_, (rows[flag] for flag in used)))
-        if len(needs) == 1 and ("distinct", used[0]) in needs:
-            pairs = rows.select("customer", key).distinct()
-            return [pairs.group_by("customer").agg(**{needs["distinct", used[0]]: pairs.count()})]
-        level = rows.group_by("customer", key).agg(**level_partials(rows, key, needs))
-        values = {} if hosted else level_values(level, key, needs)
-        stages = [level.group_by("customer").agg(**values)] if values else []
-        stages += [mode_stage(level, key, flag, name) for (f, flag), name in needs.items() if f == "mode"]
-        for flag in used:
-            wanted = {f.removeprefix("gap_"): n for (f, g), n in needs.items() if g == flag and f.startswith("gap_")}
-            stages += [gap_stage(level, key, flag, wanted, by_day=key == self.values.get("day"))] if wanted else []
-        return stages
-
-    def _ordered_stage(self, tested: Any) -> Any:
-        kept = {value for _, value, _ in self.ordered}
-        flagged = self._flagged(tested, [flag for _, _, flag in self.ordered], "event_id", *kept)
-        order = ibis.struct({"ts": flagged.ts, "event_id": flagged.event_id})
-        found = {}
-        for (kind, value, flag), name in self.ordered.items():
-            there = is_present(flagged[value])
-            present = there & flagged[flag] if flag else there
-            pick = flagged[value].argmin if kind == "first" else flagged[value].argmax
-            found[name] = pick(order, where=present)
-        return flagged.group_by("customer").agg(**found)
+    def only(self, names: Collection[str]) -> Plan:
+        """The same plan with these columns alone."""
+        other = copy(self)
+        for part in ("plain", "ordered", "sequences", "periods", "changes"):
+            setattr(other, part, {key: name for key, name in getattr(self, part).items() if name in names})
+        kept = {v: {key: n for key, n in needs.items() if n in names} for v, needs in self.levels.items()}
+        other.levels = {value: needs for value, needs in kept.items() if needs}
+        return other

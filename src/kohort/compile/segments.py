@@ -22,6 +22,7 @@ from kohort.compile.operands import PERSON, random_number
 from kohort.compile.plan import Plan
 from kohort.compile.rules import Rules
 from kohort.compile.side import ByHand, Standing
+from kohort.compile.tables import build
 from kohort.compile.values import Value
 from kohort.definitions.columns import vocabulary
 from kohort.definitions.features import Aggregate, FeatureDefinition, Selection
@@ -164,7 +165,7 @@ class _Program:
     # Placing ---------------------------------------------------------------------------------------------------------
 
     def compiled(self, visible: Any) -> CompiledSegments:
-        table = self.plan.build(visible)
+        table = build(self.plan, visible)
         table = self.standing.join(self.by_hand.join(table))
         table = self.rules.operands.stage(table.mutate(**{PERSON: table.customer, CUSTOMER: table.customer}))
         table = table.mutate(**{f"w_{n}": agreed(table) for n, agreed in enumerate(self.consent.values())})
@@ -277,7 +278,7 @@ class _Program:
         if name.startswith("t_"):
             plan = Plan(self.plan.scope, self.plan.clock)
             account = plan.measure(Aggregate("last", name, Selection()))
-            joined = plan.build(visible)
+            joined = build(plan, visible)
             rows = joined.select(**{CUSTOMER: joined.customer}, account=account(joined))
             return rows.filter(rows.account.notnull())
         rows = visible.select(**{CUSTOMER: visible.customer}, account=visible[name])
