@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 OPERATORS: dict[str, Operator] = {"EQ": "=", "NEQ": "!=", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
 TURNED: dict[Operator, Operator] = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_OPERATOR_AND_FLAG = frozenset({"=", "==", "!=", "<>", "<", "<=", ">", ">=", "true", "false"})
 _TESTS = frozenset({"And", "Or", "Not", "In", "Between", "Is", "Like", *OPERATORS})
 
 
@@ -59,7 +60,7 @@ class BooleanReader(ABC):
         if kind == "Is":
             return self.source.stretched(place, frozenset({"is", "not", "null"}))
         if kind in OPERATORS and type(node.expression).__name__ == "Boolean":
-            return self.source.stretched(place, frozenset({"=", "==", "!=", "<>", "true", "false"}))
+            return self.source.stretched(place, _OPERATOR_AND_FLAG)
         if kind == "Not":
             inner = self.place(node.this)
             if type(node.this).__name__ in ("In", "Is", "Like", "Between"):

@@ -170,8 +170,8 @@ class _Checker:
             case tree.DatePart(_, of):
                 self.needs(of, ("time",), "is not a date or time.")
             case tree.Exactly(of):
-                self.needs(of, ("text", "list"), "is not text.", "Only text has large and small letters.")
-                return self.operand(of)
+                kind = self.needs(of, ("text", "list"), "is not text.", "Only text has large and small letters.")
+                return kind if kind in ("text", "list") else None
             case tree.Item(of) | tree.ItemCount(of):
                 self.needs(of, ("list",), "is not a list.")
         return type_of(operand, self.known)
@@ -185,10 +185,12 @@ class _Checker:
             self.passed_on(error, operand.place)
             return None
 
-    def needs(self, operand: Operand, kinds: tuple[ColumnType, ...], message: str, hint: str = "") -> None:
+    def needs(self, operand: Operand, kinds: tuple[ColumnType, ...], message: str, hint: str = "") -> ColumnType | None:
+        """Note a value that is of none of some types; its type."""
         kind = self.operand(operand)
         if kind is not None and kind not in kinds:
             self.note(operand.place, f"{self.words(operand)!r} {message}", hint)
+        return kind
 
     def measure(self, operand: tree.Measured, measure: Aggregate) -> None:
         self.filter(measure.selection)

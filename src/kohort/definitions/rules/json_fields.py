@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from math import isfinite
 from typing import Any, TypeVar
 
 from kohort.definitions.conditions import Value
@@ -118,7 +118,9 @@ def a_number(data: Any, path: Path) -> Decimal:
     if isinstance(data, dict):
         text = fields(data, path, ("decimal",))["decimal"]
         written = text if isinstance(text, str) and len(text) <= 40 else ""
-    elif isinstance(data, bool) or not isinstance(data, int | float) or not math.isfinite(data):
+    elif (
+        isinstance(data, bool) or not isinstance(data, int | float) or (isinstance(data, float) and not isfinite(data))
+    ):
         raise refused(path, "This must be a text, a number, true or false.")
     else:
         written = repr(data) if abs(data) < 10**12 else ""
