@@ -150,12 +150,14 @@ class Change:
         before: Part until then; None = in none.
         after: Decision then.
         flipped: Conditions whose answer changes at that instant.
+        by_event: Something stored already and dated at that instant takes effect then.
     """
 
     at: int
     before: str | None
     after: Decision
     flipped: tuple[Clause, ...]
+    by_event: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +168,15 @@ class Outlook:
         now: Decision at the moment asked about.
         change: None = no change until `until`.
         until: The instant up to which was looked, inclusive.
-        truths: Of every question at the moment asked about, by its key.
+        truths: Of every condition at the moment asked about, by its key.
+        others: Decisions of all definitions at the moment asked about.
     """
 
     now: Decision
     change: Change | None
     until: int
     truths: Mapping[str, Truth]
+    others: Mapping[str, Decision]
 
 
 def next_change(case: Case, trace: Trace, ask: Ask, as_of: int, until: int) -> Outlook:
@@ -194,17 +198,17 @@ class _Replay:
         self.clauses = case.clauses()
         self.standing = dict(case.standing)
         self.stays: list[int] = []
-        future = {t for ts in trace.events.values() for t in ts if as_of < t <= until}
+        self.future = {t for ts in trace.events.values() for t in ts if as_of < t <= until}
         self.clocks = {
             zone: Clock(trace, case.features, zone, case.zone, as_of, until) for zone in {q.zone for q in self.clauses}
         }
-        self.instants = {q.key: self.clocks[q.zone].instants(q.leaf) | future for q in self.clauses}
+        self.instants = {q.key: self.clocks[q.zone].instants(q.leaf) | self.future for q in self.clauses}
         self.drifting = {q.key for q in self.clauses if self.clocks[q.zone].drifts(q.leaf)}
 
     def outlook(self) -> Outlook:
         first = self._truths(self.clauses, [self.as_of])[0]
         decisions = self.case.decisions(self.as_of, first, self.standing)
-        now = decisions[self.case.asked.name]
+        now, at_first = decisions[self.case.asked.name], decisions
         self._settle(decisions, self.as_of)
         moving = self._moving(first)
         truths = dict(first)
@@ -219,8 +223,9 @@ class _Replay:
             self._settle(decisions, t)
             after = decisions[self.case.asked.name]
             if after.segment != now.segment:
-                return Outlook(now, Change(t, now.segment, after, flipped), self.until, first)
-        return Outlook(now, None, looked, first)
+                change = Change(t, now.segment, after, flipped, t in self.future)
+                return Outlook(now, change, self.until, first, at_first)
+        return Outlook(now, None, looked, first, at_first)
 
     def _settle(self, decisions: Mapping[str, Decision], at: int) -> None:
         """Where she stands from now on, and when that by itself lets her move: next, and after a minimum stay."""
