@@ -109,7 +109,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     root = tmp_path_factory.mktemp("segments") / "shop"
     data = Path(kohort.__file__).parent / "data" / "online_retail_ii"
     left = {}
@@ -130,7 +130,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         lines = whole.filter(
             pc.and_(pc.is_valid(whole["customer"]), pc.equal(whole["event"], "order_line"))
         ).to_pandas()
-    yield Story(root, left, lines)
+    return Story(root, left, lines)
 
 
 @pytest.fixture
@@ -375,6 +375,24 @@ def test_a_dry_run_foretells_the_run(story: Story, copy: kohort.Workspace) -> No
     assert {o.name for o in report.outcomes if o.backfill} == {"value", "slipping", "markets"}
     assert report.of("value").difference == foretold.edited.next_run
     assert copy.store.members.last_transition() == before + foretold.transitions
+
+
+def test_what_no_longer_fits_the_data_keeps_its_members_and_harms_nobody_else(
+    story: Story, copy: kohort.Workspace
+) -> None:
+    date, later = DATES[-1], "2010-11-28"
+    odd = definitions(YAML.replace("line_kind = 'goods').amount >= 5000", "line_kind = 'goods').p_country >= 5000"))
+    report = run_at(copy, later, definitions=odd)
+    results = {o.name: o.result for o in report.outcomes}
+    assert {n for n, r in results.items() if r == "failed"} == {"value"}
+    assert {n for n, r in results.items() if r == "waiting"} == {"slipping", "markets"}
+    assert {n for n, r in results.items() if r == "published"} == {"big", "life", "split", "friends"}
+    for name in ("value", "slipping", "markets"):
+        assert now(copy, name) == story.left[date][name]
+    lines = {d.name: d.status for d in describe_all(copy.store, odd)}
+    assert "p_country" in lines["value"].error
+    assert "'value'" in lines["slipping"].error
+    assert (lines["value"].as_of, lines["life"].as_of) == (moment(date), moment(later))
 
 
 def test_overlap_counts_what_pandas_counts(story: Story) -> None:

@@ -22,7 +22,7 @@ from kohort.definitions.rules.tree import Compare, Did, InSegment, Named, Not, R
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
 from kohort.definitions.windows import Span, Window
 from kohort.errors import BadInput, Damaged, NotFound, RefusedDefinition, WrongUsage
-from kohort.model.event import Event
+from kohort.model.event import ColumnType, Event
 from kohort.model.membership import Difference, Placed
 from kohort.model.segmentation import Segment, Segmentation, Structure
 from kohort.segments.accounts import RESERVED, account_names
@@ -40,7 +40,7 @@ from kohort.testing.naive_segments import Situation, members
 
 DAY = 86_400_000_000
 CONSENT = SegmentSettings(consent=(("marketing", "t_ok"),), accounts="t_company")
-COLUMNS = {"t_ok": "flag", "t_company": "text"}
+COLUMNS: dict[str, ColumnType] = {"t_ok": "flag", "t_company": "text"}
 
 
 def did(event: str, times: int = 1, days: int | None = None) -> Rule:
@@ -84,7 +84,7 @@ class Engine:
         stood = {(r["name"], r["customer"]): (r["segment"], r["since"]) for r in standing.to_pylist()}
         situation = Situation(
             self.question.as_of,
-            columns=COLUMNS,  # type: ignore[arg-type]
+            columns=COLUMNS,
             features=self.question.features,
             settings=self.question.settings,
             by_hand=hand,
@@ -121,7 +121,7 @@ class Shop:
     features: tuple[Any, ...] = ()
 
     def question(self, day: int) -> Question:
-        return Question(day * DAY, "UTC", "EUR", self.features, CONSENT)
+        return Question(day * DAY, "UTC", "EUR", self.features, CONSENT, columns=COLUMNS)
 
     def engine(self, day: int) -> Engine:
         return Engine(self.people, self.question(day), self.broken, self.calls)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from kohort.definitions.features import Ratio, describe
-from kohort.definitions.rules.tree import Named
+from kohort.definitions.rules import names
 from kohort.errors import NotFound, WrongUsage
 from kohort.segments.dependencies import in_order, refers_to, unknown_references
 
@@ -56,8 +56,8 @@ def save_version(store: Store, definition: SegmentDefinition, meaning: Meaning, 
 
 def adopted_parts(store: Store) -> dict[str, tuple[str, ...]]:
     """The newest version of each adopted segmentation: its name → the ids of its segments."""
-    names = {row["name"]: row["version"] for row in store.state.segmentations() if row["adopted"]}
-    found = ((name, store.state.segmentation(name, version=version)) for name, version in names.items())
+    newest = {row["name"]: row["version"] for row in store.state.segmentations() if row["adopted"]}
+    found = ((name, store.state.segmentation(name, version=version)) for name, version in newest.items())
     return {name: tuple(s.id for s in kept.segments) for name, kept in found if kept is not None}
 
 
@@ -102,8 +102,8 @@ def named(definitions: Sequence[SegmentDefinition], name: str) -> SegmentDefinit
 
 
 def _used(definition: SegmentDefinition, meaning: Meaning, versions: Mapping[str, str]) -> Iterator[str]:
-    named_ones = {n for part in definition.parts for r in (part.rule, part.keep) if r for n in _names(r.rule)}
-    for name in sorted(named_ones & meaning.features.keys()):
+    asked = {n for part in definition.parts for r in (part.rule, part.keep) if r for n in names(r.rule)}
+    for name in sorted(asked & meaning.features.keys()):
         yield f"{name}: {_said(meaning.features[name].measure)}"
     for name in sorted(refers_to(definition) & versions.keys()):
         yield f"in_segment({name!r}): {versions[name]}"
@@ -113,18 +113,6 @@ def _used(definition: SegmentDefinition, meaning: Meaning, versions: Mapping[str
         yield f"consent: {dict(meaning.settings.consent).get(definition.purpose, '')}"
     if definition.kind == "accounts":
         yield f"account: {meaning.settings.accounts}"
-
-
-def _names(node: Any) -> Iterator[str]:
-    """Names of features and traits, anywhere in a rule."""
-    if isinstance(node, Named):
-        yield node.name
-    elif isinstance(node, tuple):
-        for item in node:
-            yield from _names(item)
-    elif is_dataclass(node):
-        for f in fields(node):
-            yield from _names(getattr(node, f.name))
 
 
 def _said(measure: Measure) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from kohort.definitions.rules.tree import AllOf, AnyOf, InSegment, Not
+from kohort.definitions.rules import leaves
+from kohort.definitions.rules.tree import InSegment
 from kohort.errors import NotFound, RefusedDefinition
 
 if TYPE_CHECKING:
-    from kohort.definitions.rules.tree import Rule
     from kohort.definitions.segments import RuleText, SegmentDefinition
 
 
@@ -118,15 +118,4 @@ def _references(definition: SegmentDefinition) -> Iterator[tuple[RuleText, InSeg
     for part in definition.parts:
         for written in (part.rule, part.keep):
             if written is not None:
-                yield from ((written, leaf) for leaf in _asked(written.rule))
-
-
-def _asked(rule: Rule) -> Iterator[InSegment]:
-    match rule:
-        case InSegment():
-            yield rule
-        case Not(item):
-            yield from _asked(item)
-        case AllOf(items) | AnyOf(items):
-            for item in items:
-                yield from _asked(item)
+                yield from ((written, leaf) for leaf in leaves(written.rule) if isinstance(leaf, InSegment))

@@ -20,8 +20,8 @@ from kohort.segments.evaluate import (
     by_hand,
     duckdb_evaluator,
     evaluate_each,
-    lost_references,
     standing,
+    unfit,
 )
 
 if TYPE_CHECKING:
@@ -113,8 +113,9 @@ def dry_run(
         RefusedDefinition: It does not fit the others (see `checked`).
         WrongUsage: An adopted segmentation has its name.
     """
-    question = Question(as_of, zone, currency, tuple(features), settings, threads)
-    evaluate = duckdb_evaluator(store, store.log.snapshot(), question, progress)
+    snapshot = store.log.snapshot()
+    question = Question(as_of, zone, currency, tuple(features), settings, threads, snapshot.columns)
+    evaluate = duckdb_evaluator(store, snapshot, question, progress)
     return dry_run_with(evaluate, store, definitions, edited, question)
 
 
@@ -172,7 +173,7 @@ def _members(
         active,
         by_hand=by_hand(store, active),
         standing=standing(store, active, question.as_of),
-        refused=lost_references(store, definitions, active),
+        refused=unfit(store, definitions, active, question),
     )
 
 

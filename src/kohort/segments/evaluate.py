@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
-from kohort.errors import Busy, Damaged, KohortError, MissingExtra
+from kohort.definitions.features import check
+from kohort.errors import Busy, Damaged, KohortError, MissingExtra, RefusedDefinition
 from kohort.segments.definitions import adopted_parts
-from kohort.segments.dependencies import refers_to, unknown_references, with_needed
+from kohort.segments.dependencies import refers_to, with_needed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from kohort.definitions.features import FeatureDefinition
     from kohort.definitions.segments import SegmentDefinition, SegmentSettings
     from kohort.engines.segments import Evaluated
+    from kohort.model.event import ColumnType
+    from kohort.model.feature import FeatureInfo
     from kohort.model.progress import Progress
     from kohort.model.snapshot import Snapshot
     from kohort.store.store import Store
@@ -40,6 +44,7 @@ class Question:
         currency: Of the log's amounts.
         features: That rules may name.
         threads: None = the setting KOHORT_THREADS.
+        columns: Declared columns of the log: `p_…`, `t_…`.
     """
 
     as_of: int
@@ -48,6 +53,7 @@ class Question:
     features: tuple[FeatureDefinition, ...]
     settings: SegmentSettings
     threads: int | None = None
+    columns: Mapping[str, ColumnType] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -187,9 +193,30 @@ def by_hand(store: Store, definitions: Sequence[SegmentDefinition]) -> pa.Table:
     return table.filter(pc.is_in(table.column("name"), pa.array([d.name for d in definitions], pa.string())))
 
 
-def lost_references(
-    store: Store, definitions: Sequence[SegmentDefinition], active: Sequence[SegmentDefinition]
+def unfit(
+    store: Store, definitions: Sequence[SegmentDefinition], active: Sequence[SegmentDefinition], question: Question
 ) -> dict[str, Exception]:
-    """By name, the reference of an active definition that leads nowhere: it cannot be evaluated."""
-    lost = unknown_references(definitions, adopted_parts(store))
-    return {d.name: lost[d.name] for d in active if d.name in lost}
+    """By name, why an active definition no longer fits: a reference that leads nowhere, a column of another type, ….
+
+    Text is checked when it is saved; the data, the features and the adopted segmentations may have changed since.
+    """
+    from kohort.definitions.rules import Vocabulary, check_rule
+
+    parts = {d.name: tuple(p.key for p in d.parts) for d in definitions}
+    known = Vocabulary(dict(_features(question)), question.columns, adopted_parts(store) | parts)
+    found: dict[str, Exception] = {}
+    for definition in active:
+        for part in definition.parts:
+            for written in (part.rule, part.keep):
+                mistakes = check_rule(written.rule, known, written.text) if written else []
+                if mistakes and definition.name not in found:
+                    found[definition.name] = mistakes[0]
+    return found
+
+
+def _features(question: Question) -> Iterator[tuple[str, FeatureInfo]]:
+    """Those that fit the columns; a rule that names another one does not fit either."""
+    for feature in question.features:
+        with suppress(RefusedDefinition):
+            check(feature, question.columns)
+            yield feature.name, feature.info(question.columns)

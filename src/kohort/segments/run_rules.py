@@ -22,8 +22,8 @@ from kohort.segments.evaluate import (
     by_hand,
     duckdb_evaluator,
     evaluate_each,
-    lost_references,
     standing,
+    unfit,
 )
 
 if TYPE_CHECKING:
@@ -133,9 +133,10 @@ def run(
         WrongUsage: Members of a later moment are stored for every one of them.
         Busy: Another run has been going on for ten minutes.
     """
-    question = Question(as_of, zone, currency, tuple(features), settings, threads)
     with turn(store):
-        evaluate = duckdb_evaluator(store, store.log.snapshot(), question, progress)
+        snapshot = store.log.snapshot()
+        question = Question(as_of, zone, currency, tuple(features), settings, threads, snapshot.columns)
+        evaluate = duckdb_evaluator(store, snapshot, question, progress)
         return run_with(evaluate, store, definitions, question, names=names, now=now)
 
 
@@ -157,7 +158,7 @@ def run_with(
         active,
         by_hand=by_hand(store, active),
         standing=standing(store, active, question.as_of),
-        refused=_refused(store, definitions, active, question.as_of),
+        refused=_refused(store, definitions, active, question),
     )
     with store.write_lock():
         placed = _placed(store, active, found, question)
@@ -187,18 +188,18 @@ def turn(store: Store) -> Iterator[None]:
 
 
 def _refused(
-    store: Store, definitions: Sequence[SegmentDefinition], active: Sequence[SegmentDefinition], as_of: int
+    store: Store, definitions: Sequence[SegmentDefinition], active: Sequence[SegmentDefinition], question: Question
 ) -> dict[str, Exception]:
-    """What is known to fail beforehand: references that lead nowhere, and moments before the latest run."""
+    """What is known to fail beforehand: rules that no longer fit, and moments before the latest run."""
     latest = _latest(store, [d.name for d in active])
     later: dict[str, Exception] = {
         name: WrongUsage("Members of a later moment are stored.", hint=f"Ask for {iso(run['as_of'])} or later.")
         for name, run in latest.items()
-        if run["as_of"] > as_of
+        if run["as_of"] > question.as_of
     }
     if later and len(later) == len(active):
         raise next(iter(later.values()))
-    return later | lost_references(store, definitions, active)
+    return later | unfit(store, definitions, active, question)
 
 
 def _placed(store: Store, active: Sequence[SegmentDefinition], found: Found, question: Question) -> list[Placed]:
