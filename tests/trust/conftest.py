@@ -13,6 +13,7 @@ import select
 import signal
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 
 import pytest
@@ -71,6 +72,40 @@ def dump(store) -> str:
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
+NAMES = ("gold", "value", "young")
+
+
+def members_of(number: int, name: str) -> dict[int, str]:
+    """Customer → segment in evaluation `number` of a definition; evaluations differ a little from their neighbours."""
+    found = {}
+    for customer in range(60):
+        draw = random.Random(f"{name} {customer} {(number + customer) // 5}")
+        if draw.random() < 0.7:
+            found[customer << 50] = draw.choice("abc")
+    return found
+
+
+def evaluation(number: int):
+    """What a run with this number finds, for all names. The number stands in every row's reason."""
+    import pyarrow as pa
+
+    from kohort.model.membership import Placed
+
+    found = []
+    for name in NAMES:
+        rows = members_of(number, name)
+        table = pa.table(
+            {
+                "customer": pa.array(list(rows), pa.int64()),
+                "segment": pa.array(list(rows.values()), pa.string()),
+                "confidence": pa.nulls(len(rows), pa.float64()),
+                "reason": pa.array([f"run {number}"] * len(rows), pa.string()),
+            }
+        )
+        found.append(Placed(name, number, table))
+    return found
+
+
 class Lab:
     """Runs jobs in children of a helper process and kills them."""
 
@@ -119,6 +154,12 @@ def logical():
     return events, contents, dump
 
 
+@pytest.fixture(scope="session")
+def evaluations():
+    """NAMES, members_of and evaluation for tests."""
+    return types.SimpleNamespace(NAMES=NAMES, members_of=members_of, evaluation=evaluation)
+
+
 def say(**what: object) -> None:
     os.write(1, (json.dumps(what) + "\n").encode())
 
@@ -162,6 +203,55 @@ def small_log(kind: str, store):
     return locals()[kind](store.root, store._database, store._lock, buckets=store.log.buckets, seed=store.log._seed)
 
 
+def small_members(kind: str, store):
+    """The store's memberships with small limits, so that few rows reach every path; some kinds die or cheat."""
+    from kohort.store.members.members import Members
+
+    def die(*_args, **_kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    class Small(Members):
+        def __init__(self):
+            super().__init__(store.root, store._database, store._lock)
+            self.parts.inline_rows, self.parts.most_parts, self.parts.few_rows = 12, 5, 100
+
+    class DiesBeforeTransaction(Small):
+        _commit = die
+
+    class DiesInTransaction(Small):
+        def __init__(self):
+            super().__init__()
+            add, added = self.parts.add, []
+            self.parts.add = lambda *part: die() if len(added) == 2 else added.append(add(*part))
+
+    class DiesAfterTransaction(Small):
+        def _refresh(self, names):
+            die()
+
+    class DiesBeforeSnapshotCounts(Small):
+        def __init__(self):
+            super().__init__()
+            self.parts.most_parts = 0
+            self.parts.remove = die
+
+    class PublishesOneByOne(Small):
+        """Sabotage: every name is a transaction of its own."""
+
+        def publish(self, found, *, as_of, now):
+            super().publish(found[:1], as_of=as_of, now=now)
+            die()
+
+    return locals()[kind]()
+
+
+def publish(job: dict, store) -> None:
+    members = small_members(job.get("members", "Small"), store)
+    for number in job["runs"]:
+        # Every third run states the moment of the one before again, as after late events.
+        members.publish(evaluation(number), as_of=100 * (number - (number % 3 == 2)), now=number)
+        say(ack=number)
+
+
 def work(job: dict) -> None:
     from kohort.store import open_store
 
@@ -170,6 +260,8 @@ def work(job: dict) -> None:
         for number, first, n in job.get("appends", ()):
             log.append(events(first, n), batch=number)
             say(ack=number)
+        if job.get("runs"):
+            publish(job, store)
         if job.get("compact"):
             log.compact()
         if job.get("optimise"):

@@ -29,6 +29,7 @@ FILES = {
     "vault.db-wal": "vault.db-wal",
     "vault.mark": "vault.mark",
     "parquet": "events/bucket=*/*.parquet",
+    "memberships": "memberships/*.parquet",
     "delta log": "events/_delta_log/*.json",
     "id index": "ids/*.ids",
     "artefact": "models/tree/v1/*.bin",
@@ -59,6 +60,7 @@ def fill(store, events) -> None:
     found = Segmentation("x1", "kmeans", 3, 60, structure, (), (), 0, ("A warning.",), as_of="2011-12-09T00:00:00Z")
     store.state.save_segmentation(found)
     store.state.save_segmentation(found, name="Main", adopted=True)
+    store.members.parts.inline_rows = 10  # the first run is a file, the others are in the state
     for moment in (100, 200, 300):
         rows = {
             "customer": keys,
@@ -67,6 +69,10 @@ def fill(store, events) -> None:
             "reason": [None if i % 3 else f"More than {i} orders" for i in range(60)],
         }
         store.state.replace_memberships("Main", 1, moment, pa.table(rows).slice(0, 60 - moment // 100))
+    store.definitions.save("Main", "amount > 10")
+    store.by_hand.put("Main", "s1", keys[:5], True, by="Ada", note="friends")
+    store.status.failed("Main", "no_events: Nothing happened.", now=5)
+    store.members.acknowledge("consumer", 7)
     store.artefacts.save("tree", "v1", {"a.bin": bytes(range(256)), "b.bin": b"weights" * 40}, {"seed": 7})
 
 
@@ -105,6 +111,10 @@ def answers(root: Path, logical) -> dict[str, object]:
             "members": [store.state.memberships("Main", moment).to_pylist() for moment in MOMENTS],
             "history": [store.state.history("Main", key) for key in keys.tolist()],
             "runs": store.state.membership_runs("Main"),
+            "outbox": store.members.outbox("consumer", limit=500),
+            "definitions": store.definitions.versions("Main"),
+            "by hand": (store.by_hand.table().to_pylist(), store.by_hand.actions()),
+            "status": (store.status.all(), store.members.names()),
             "model": store.artefacts.load("tree", "v1"),
         }
 
@@ -127,7 +137,16 @@ def unchecked(root: Path, _logical) -> dict[str, object]:
     found: dict[str, object] = {}
     try:
         for name, tables in {
-            "state.db": ("member_body", "batch", "rejected_row", "segmentation", "setting", "base_file", "hot_event"),
+            "state.db": (
+                "member_part",
+                "member_body",
+                "batch",
+                "rejected_row",
+                "segmentation",
+                "setting",
+                "base_file",
+                "hot_event",
+            ),
             "vault.db": ("person", "identity"),
         }.items():
             con = sqlite3.connect(root / name)
@@ -135,6 +154,7 @@ def unchecked(root: Path, _logical) -> dict[str, object]:
             con.close()
         files = sorted((root / "events").glob("bucket=*/*.parquet"))
         found["events"] = [pq.read_table(path, partitioning=None).to_pylist() for path in files]
+        found["moves"] = [pq.read_table(p).to_pylist() for p in sorted((root / "memberships").glob("*.parquet"))]
         found["ids"] = [path.read_bytes() for path in sorted((root / "ids").glob("*.ids"))]
     except (sqlite3.Error, pa.ArrowException, OSError, ValueError) as error:
         raise KohortError("noticed") from error
@@ -190,7 +210,7 @@ def test_damage_is_reported_or_harmless_in_volume(kind: str, images, tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["state.db", "state.db-wal", "vault.db", "parquet", "id index"])
+@pytest.mark.parametrize("kind", ["state.db", "state.db-wal", "vault.db", "parquet", "memberships", "id index"])
 def test_twin_without_checks_gives_wrong_answers(kind: str, images, tmp_path: Path, logical) -> None:
     assert outcomes(kind, images[kind], tmp_path, logical, rounds=30, ask=unchecked)["silent"] > 0
 

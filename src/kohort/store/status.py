@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kohort.errors import KohortError
@@ -74,8 +75,9 @@ def _status(name: str, noted: Any, head: Any) -> Status:
 
 
 def _row(con: Connection, name: str) -> dict[str, Any]:
-    found = next((row for row in statuses.all(con) if row["name"] == name), {**_NEVER, "name": name})
-    return {key: found[key] for key in ("name", *_NEVER)}
+    table = schema.segment_status
+    rows = statuses.some(con, sa.select(table).where(table.c.name == name))
+    return {key: rows[0][key] for key in ("name", *_NEVER)} if rows else {"name": name, **_NEVER}
 
 
 def _put(con: Connection, row: dict[str, Any]) -> None:

@@ -134,8 +134,11 @@ class Members(Reading, Outbox):
             known = set(con.execute(sa.select(schema.member_part.c.name).distinct()).scalars())
         for name in sizes.keys() | known:
             self.runs(name)
-            self.parts.read(lambda con, name=name: snapshots.check(self.parts, con, name, sizes.get(name, 0)))
+            self._check(name, sizes.get(name, 0))
         self.check_outbox()
+
+    def _check(self, name: str, size: int) -> None:
+        self.parts.read(lambda con: snapshots.check(self.parts, con, name, size))
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -170,10 +173,14 @@ class Members(Reading, Outbox):
             moment = {"run": Ledger(con).take("member_run"), "as_of": as_of}
             for one in prepared:
                 _enter(con, self.parts, one, moment, now)
-        for one in prepared:
-            if self.parts.read(lambda con, name=one.name: snapshots.due(self.parts.of(con, name))):
-                snapshots.refresh(self.parts, one.name)
+        self._refresh([one.name for one in prepared if one.moves or one.restated])
         return {one.name: one.difference for one in prepared}
+
+    def _refresh(self, names: Sequence[str]) -> None:
+        """New snapshots where they are due; what was published is true already."""
+        due = self.parts.read(lambda con: [name for name in names if snapshots.due(self.parts, con, name)])
+        for name in due:
+            snapshots.refresh(self.parts, name)
 
 
 def _enter(con: Connection, parts: Parts, one: _Prepared, moment: dict[str, int], now: int) -> None:

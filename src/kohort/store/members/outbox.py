@@ -54,8 +54,7 @@ class Outbox:
 
         if limit < 1:
             raise WrongUsage("Ask for one transition at least.")
-        table: pa.Table = self.parts.read(ask)
-        return table
+        return self.parts.read(ask)
 
     def last_transition(self) -> int:
         """`seq` of the latest transition; 0 = there is none. A consumer that wants news only acknowledges it first."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from kohort.store.files import Verified, flush_file, flush_folder, private_folde
 from kohort.store.members.tables import DATED, MOVES, STAYS
 from kohort.store.sealed import Ledger, SealedGroups
 
+Answer = TypeVar("Answer")
 Kind = Literal["moves", "restated", "stays"]
 
 ROW_GROUP = 131_072
@@ -75,9 +76,13 @@ class Parts:
 
     Attributes:
         inline_rows: Tables of at most so many rows live in the state database.
+        most_parts: With more parts of a name since its snapshot there is a new one …
+        few_rows: … and never for fewer rows than these, however small the snapshot is.
     """
 
     inline_rows = 4_000
+    most_parts = 50
+    few_rows = 20_000
 
     def __init__(self, root: Path, database: Database) -> None:
         self.folder = root / "memberships"
@@ -86,8 +91,8 @@ class Parts:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def read(self, question: Any) -> Any:
-        """Asks `question(connection)` about one moment; again where a file was replaced while it was being asked."""
+    def read(self, question: Callable[[Connection], Answer]) -> Answer:
+        """The answer to a question about one moment; it is asked again where a file was replaced meanwhile."""
         for _ in range(5):
             try:
                 with self.database.read() as con:

@@ -70,8 +70,7 @@ class Reading:
                 found[name] = _now(stays(self.parts, con, name))
             return found
 
-        together: dict[str, pa.Table] = self.parts.read(ask)
-        return together
+        return self.parts.read(ask)
 
     def at(self, name: str, as_of: int) -> pa.Table:
         """Who was a member at a moment: like `current`, and nobody before the first run.
@@ -97,8 +96,7 @@ class Reading:
                     found.append(table.append_column("name", text).select(STANDING.names).cast(STANDING))
             return pa.concat_tables(found).combine_chunks()
 
-        table: pa.Table = self.parts.read(ask)
-        return table
+        return self.parts.read(ask)
 
     def of_customer(self, customer: int) -> pa.Table:
         """What one customer is in now: name, segment, since, version, confidence, reason; ordered by name."""
@@ -119,7 +117,7 @@ class Reading:
         def ask(con: Connection) -> pa.Table:
             return stays(self.parts, con, name, since=-OPEN, customer=customer)
 
-        found: pa.Table = self.parts.read(ask)
+        found = self.parts.read(ask)
         lived = found.filter(pa.array(numbers(found, "since") < untils(found))).sort_by("since")
         told: list[dict[str, Any]] = lived.drop_columns(["customer"]).to_pylist()
         return told
@@ -140,8 +138,7 @@ class Reading:
             _known(_heads(con), name)
             return _at(stays(self.parts, con, name, since=as_of), as_of, just_before=just_before)
 
-        table: pa.Table = self.parts.read(ask)
-        return table
+        return self.parts.read(ask)
 
 
 def _heads(con: Connection) -> dict[str, sa.RowMapping]:

@@ -16,12 +16,8 @@ from kohort.store.members.fold import OPEN, fold, latest, untils
 from kohort.store.members.parts import Part, Parts
 from kohort.store.members.tables import MOVES, STAYS, numbers, text_codes, together
 
-MOST_PARTS = 50
-"""With more parts than that since the last snapshot there is a new one."""
 GROWN = 0.2
-"""Or with more moves than this share of what the snapshot holds …"""
-FEW_ROWS = 20_000
-"""… but not for fewer rows than this."""
+"""With more rows since the last snapshot than this share of it there is a new one."""
 
 
 def stays(
@@ -43,13 +39,14 @@ def stays(
     return latest(found) if since is None else found
 
 
-def due(listed: Sequence[Part]) -> bool:
-    """Whether these parts of one name are worth a new snapshot."""
+def due(parts: Parts, con: Connection, name: str) -> bool:
+    """Whether what was added to a name since its snapshot is worth a new one."""
+    listed = parts.of(con, name)
     base = _base(listed)
     # Without a snapshot the first part is as good as one: everybody enters.
     start, size = (base.id, base.rows) if base else (listed[0].id, listed[0].rows) if listed else (0, 0)
     later = [part for part in listed if part.id > start]
-    return len(later) > MOST_PARTS or sum(part.rows for part in later) > max(FEW_ROWS, GROWN * size)
+    return len(later) > parts.most_parts or sum(part.rows for part in later) > max(parts.few_rows, GROWN * size)
 
 
 def refresh(parts: Parts, name: str, *, in_file: bool = False) -> None:
