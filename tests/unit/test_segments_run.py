@@ -235,12 +235,22 @@ def test_an_adopted_segmentation_can_be_asked_for_and_stands_in_the_same_list(sh
 
 def adopt(shop: Shop, day: int, who: dict[str, str]) -> None:
     """An adopted segmentation with two segments, as far as the store is concerned."""
+    shop.store.state.save_segmentation(segmentation(), name="Main", adopted=True)
+    rows = {
+        "customer": pa.array([shop.keys[w] for w in who], pa.int64()),
+        "segment": list(who.values()),
+        "confidence": pa.array([0.9] * len(who)),
+        "reason": ["alike"] * len(who),
+    }
+    shop.store.members.publish([Placed("Main", 1, pa.table(rows))], as_of=day * DAY, now=day * DAY)
 
+
+def segmentation() -> Segmentation:
     def segment(id_: str, name: str) -> Segment:
         nothing = {"revenue": None, "revenue_share": None, "stability": None, "confidence": None, "rule": None}
         return Segment(id=id_, name=name, description="", size=0, share=0.0, different=(), **nothing)  # type: ignore[arg-type]
 
-    found = Segmentation(
+    return Segmentation(
         id="found-1",
         algorithm="kmeans",
         k=2,
@@ -253,14 +263,17 @@ def adopt(shop: Shop, day: int, who: dict[str, str]) -> None:
         as_of="1970-01-11T00:00:00Z",
         name="Main",
     )
-    shop.store.state.save_segmentation(found, name="Main", adopted=True)
-    rows = {
-        "customer": pa.array([shop.keys[w] for w in who], pa.int64()),
-        "segment": list(who.values()),
-        "confidence": pa.array([0.9] * len(who)),
-        "reason": ["alike"] * len(who),
-    }
-    shop.store.members.publish([Placed("Main", 1, pa.table(rows))], as_of=day * DAY, now=day * DAY)
+
+
+def test_a_segmentation_is_not_adopted_under_the_name_of_a_segment(shop: Shop) -> None:
+    from kohort.model.feature import FeatureTable
+    from kohort.segments import adopt as keep
+
+    shop.run([BUYERS], 21)
+    table = FeatureTable(pa.array(list(shop.keys.values()), pa.int64()), pa.table({"x": [1.0] * 4}), (), as_of=22 * DAY)
+    kept = {"groups": np.zeros(4, int), "confidence": np.ones(4), "segment_of": ("s1",), "assigner": b"", "load": None}
+    with pytest.raises(WrongUsage, match="buyers"):
+        keep(shop.store, "buyers", segmentation(), table, **kept)  # type: ignore[arg-type]
 
 
 def test_members_of_a_later_moment_are_never_replaced_by_an_earlier_one(shop: Shop) -> None:

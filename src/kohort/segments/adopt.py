@@ -68,6 +68,8 @@ def adopt(
     customers, as_of = _identified(table)
     if not name.strip():
         raise WrongUsage("An adopted segmentation needs a name.")
+    if name in store.definitions.names():
+        raise WrongUsage(f"A segment of your own is called {name!r}.", hint="Choose another name.")
     provenance = _provenance(table, found, data_version)
     fresh = Adopted(
         name=name,
@@ -122,7 +124,8 @@ def members(store: Store, name: str, as_of: int | None = None) -> pa.Table:
     Raises:
         NotFound: Nothing is adopted under this name.
     """
-    return store.state.memberships(name, as_of)
+    table = store.members.current(name) if as_of is None else store.members.at(name, as_of)
+    return table.select(["customer", "segment", "since", "confidence", "reason"])
 
 
 def rename(store: Store, name: str, segment: str, title: str) -> Segmentation:
@@ -222,7 +225,7 @@ def _identified(table: FeatureTable) -> tuple[np.ndarray, int]:
 
 
 def _not_before(store: Store, name: str, as_of: int) -> None:
-    earlier = store.state.membership_runs(name)
+    earlier = store.members.runs(name)
     if earlier and as_of < earlier[-1]["as_of"]:
         raise WrongUsage(
             "Memberships of a later moment are stored already.", hint="Ask for a moment after the latest run."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kohort.model.membership import Placed
 from kohort.model.segmentation import Segmentation
 from kohort.segments import words
 from kohort.segments.adopted import Adopted
@@ -29,7 +31,7 @@ def record(
     *,
     by_old_definition: np.ndarray | None = None,
 ) -> Movement:
-    """Replaces the memberships in one step and says who moved.
+    """Replaces the memberships in one step and says who moved. What only the definition moved is marked as backfill.
 
     Args:
         data: Features of the customers, for the reasons.
@@ -38,8 +40,8 @@ def record(
     """
     import pyarrow as pa
 
-    earlier = store.state.membership_runs(mine.name)
-    before = _members(store.state.memberships(mine.name)) if earlier else _NO_MEMBERS
+    earlier = store.members.runs(mine.name)
+    before = _members(store.members.current(mine.name)) if earlier else _NO_MEMBERS
     reasons = _reasons(mine.segmentation, data, now)
     confidence = np.asarray(now.confidence, np.float64)
     inside = now.segments != NOBODY
@@ -51,7 +53,9 @@ def record(
             "reason": pa.array(reasons[inside], pa.string()),
         }
     )
-    store.state.replace_memberships(mine.name, mine.version, as_of, rows)
+    redefined = not earlier or by_old_definition is not None
+    placed = Placed(mine.name, mine.version, rows, backfill=redefined)
+    store.members.publish([placed], as_of=as_of, now=time.time_ns() // 1_000)
     order = np.argsort(now.customers)
     return movement(
         mine.name,
