@@ -98,14 +98,14 @@ def compile_segments(
     check_moment(as_of)
     declared = dict(columns or {})
     evaluated = tuple(d for d in definitions if not d.paused)
-    asked = _Asked(evaluated, {f.name: f for f in features}, settings or SegmentSettings(), key)
+    asked = Asked(evaluated, {f.name: f for f in features}, settings or SegmentSettings(), key)
     plan = Plan(Scope(vocabulary(declared), currency, zone), FixedClock(as_of))
-    program = _Program(asked, plan, ByHand(by_hand), Standing(standing))
+    program = Program(asked, plan, ByHand(by_hand), Standing(standing))
     return program.compiled(visible_events(declared, as_of, customers))
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What a program is made from."""
 
     definitions: tuple[SegmentDefinition, ...]
@@ -114,8 +114,10 @@ class _Asked:
     key: bytes
 
 
-class _Program:
-    def __init__(self, asked: _Asked, plan: Plan, by_hand: ByHand, standing: Standing) -> None:
+class Program:
+    """Definitions, read: what they need is registered with the plan, and they can be placed over its stages."""
+
+    def __init__(self, asked: Asked, plan: Plan, by_hand: ByHand, standing: Standing) -> None:
         self.definitions, self.key, self.settings = asked.definitions, asked.key, asked.settings
         self.plan, self.by_hand, self.standing = plan, by_hand, standing
         self.place = {d.name: i for i, d in enumerate(self.definitions)}
@@ -164,21 +166,23 @@ class _Program:
 
     # Placing ---------------------------------------------------------------------------------------------------------
 
-    def compiled(self, visible: Any) -> CompiledSegments:
-        table = build(self.plan, visible)
-        table = self.standing.join(self.by_hand.join(table))
+    def placed(self, joined: Any) -> Any:
+        """The joined stages of the plan with what every definition says: for definition i `s{i}`, `r{i}`, `x{i}`."""
+        table = self.standing.join(self.by_hand.join(joined))
         table = self.rules.operands.stage(table.mutate(**{PERSON: table.customer, CUSTOMER: table.customer}))
         table = table.mutate(**{f"w_{n}": agreed(table) for n, agreed in enumerate(self.consent.values())})
         for level in in_order(self.definitions):
             table = self._placed(table, level)
-        pairs = self._pairs(visible) if any(d.kind == "accounts" for d in self.definitions) else None
+        return table
+
+    def compiled(self, visible: Any) -> CompiledSegments:
+        table = self.placed(build(self.plan, visible))
+        asked = any(d.kind == "accounts" for d in self.definitions)
+        pairs = account_pairs(self.plan, self.settings.accounts, visible) if asked else None
         expr = table.select(CUSTOMER, *self._columns(table, words=True))
+        codes = table.select(CUSTOMER, *self._columns(table, words=False))
         return CompiledSegments(
-            self.definitions,
-            table.select(CUSTOMER, *self._columns(table, words=False)),
-            expr,
-            pairs,
-            None if pairs is None else self._accounts(pairs, expr),
+            self.definitions, codes, expr, pairs, None if pairs is None else self._accounts(pairs, expr)
         )
 
     def _columns(self, table: Any, *, words: bool) -> Iterator[Any]:
@@ -266,30 +270,26 @@ class _Program:
         zone = definition.zone or self.plan.scope.zone
         return on(table, self.plan.clock.at(Edge("ago", span, zone)))
 
-    # Accounts --------------------------------------------------------------------------------------------------------
-
-    def _pairs(self, visible: Any) -> Any:
-        """Who belongs to which accounts: the latest value of a trait, or every value of a property."""
-        name = self.settings.accounts
-        if not name or self.plan.scope.never_declared(name):
-            return visible.select(**{CUSTOMER: visible.customer}, account=ibis.null("string")).filter(
-                ibis.literal(False)
-            )
-        if name.startswith("t_"):
-            plan = Plan(self.plan.scope, self.plan.clock)
-            account = plan.measure(Aggregate("last", name, Selection()))
-            joined = build(plan, visible)
-            rows = joined.select(**{CUSTOMER: joined.customer}, account=account(joined))
-            return rows.filter(rows.account.notnull())
-        rows = visible.select(**{CUSTOMER: visible.customer}, account=visible[name])
-        return rows.filter(is_present(rows.account)).distinct()
-
     def _accounts(self, pairs: Any, expr: Any) -> Any:
         asked = [f"u{i}" for i, d in enumerate(self.definitions) if d.kind == "accounts"]
         joined = pairs.join(expr.select(CUSTOMER, *asked), CUSTOMER)
         return joined.group_by("account").agg(
             users=joined.count(), **{name: joined.count(where=joined[name]) for name in asked}
         )
+
+
+def account_pairs(plan: Plan, name: str, visible: Any) -> Any:
+    """Who belongs to which accounts: the latest value of a trait, or every value of a property."""
+    if not name or plan.scope.never_declared(name):
+        return visible.select(**{CUSTOMER: visible.customer}, account=ibis.null("string")).filter(ibis.literal(False))
+    if name.startswith("t_"):
+        own = Plan(plan.scope, plan.clock)
+        account = own.measure(Aggregate("last", name, Selection()))
+        joined = build(own, visible)
+        rows = joined.select(**{CUSTOMER: joined.customer}, account=account(joined))
+        return rows.filter(rows.account.notnull())
+    rows = visible.select(**{CUSTOMER: visible.customer}, account=visible[name])
+    return rows.filter(is_present(rows.account)).distinct()
 
 
 def in_order(definitions: Rows[SegmentDefinition]) -> list[list[int]]:

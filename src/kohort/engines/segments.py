@@ -152,7 +152,7 @@ class _Placements(Mapping[str, pa.Table]):
         i, definition = self._places[name]
         keys = pa.array([p.key for p in definition.parts], pa.string())
         if definition.kind == "accounts":
-            inside = _quantified(self._accounts, f"u{i}", definition.quantifier)
+            inside = quantified(self._accounts, f"u{i}", definition.quantifier)
             members = self._accounts["account"].filter(inside).combine_chunks()
             return _rows("account", members, keys.take(pa.array(np.zeros(len(members), np.int64))), None)
         segment = self._codes.get(f"s{i}", np.empty(0, np.int8))
@@ -168,7 +168,7 @@ def _rows(who: str, members: pa.Array, segment: pa.Array, reasons: np.ndarray | 
     return pa.table({who: members, "segment": segment, "confidence": confidence, "reason": reason})
 
 
-def _quantified(accounts: pa.Table, name: str, quantifier: str) -> pa.Array:
+def quantified(accounts: pa.Table, name: str, quantifier: str) -> pa.Array:
     """M8: an account without users is not in the table, so it is never a member."""
     if quantifier == "all":
         return pc.equal(accounts[name], accounts["users"])
