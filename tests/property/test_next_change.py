@@ -67,7 +67,7 @@ class Story:
             for column, values in times.items():
                 if isinstance(found := event.get(column), int):
                     values.add(found)
-        return Trace({n: tuple(sorted(t)) for n, t in events.items()}, {c: tuple(sorted(v)) for c, v in times.items()})
+        return Trace({n: tuple(sorted(set(t))) for n, t in events.items()}, {c: tuple(sorted(v)) for c, v in times.items()})
 
     def case(self, *definitions: SegmentDefinition, **given: object) -> Case:
         return Case(definitions, self.world.zone, {f.name: f for f in self.features}, **given)  # type: ignore[arg-type]

@@ -39,8 +39,9 @@ from kohort.model.event import ColumnType
 from kohort.model.feature import Unit
 from kohort.segments import why_words as words
 from kohort.segments.decide import Decision, Truth, rules_of, truth_of
-from kohort.segments.drift import Ask, Clause
+from kohort.segments.drift import Answers, Ask, Clause
 from kohort.segments.instants import Trace
+from kohort.segments.missing import ToChange, holding, to_change
 from kohort.segments.next_change import Case, Outlook, inside, next_change
 from kohort.segments.reasons import Condition, How, Needed, PartWhy, Why
 
@@ -83,8 +84,12 @@ def explain(
         since: When she entered the part she is in, as recorded.
         part: Key of the part to explain; None = hers, else the one she is nearest to.
     """
-    outlook = next_change(case, trace, ask, as_of, until)
-    teller = _Teller(case, knowledge, outlook, ask, as_of)
+    wanted = asked_values(case)
+    clauses = (*case.clauses(), *wanted.periods)
+    first = ask(clauses, wanted.operands, [as_of])
+    told = dict(zip([c.key for c in clauses], first.truths[0], strict=True))
+    outlook = next_change(case, trace, _remembering(ask, as_of, told), as_of, until)
+    teller = _Teller(case, knowledge, outlook, wanted=wanted, told=told, values=first.values[0])
     parts = tuple(teller.part(p) for p in case.asked.parts)
     now = outlook.now
     chosen = part or now.segment or now.left_out or now.candidate or _nearest(parts)
@@ -157,25 +162,38 @@ def asked_values(case: Case) -> Shown:
     )
 
 
-class _Teller:
-    """Puts answers into words; asks once for all the values that conditions show."""
+def _remembering(ask: Ask, as_of: int, told: Mapping[str, Truth]) -> Ask:
+    """The same engine; what it has said about `as_of` is not asked again."""
 
-    def __init__(self, case: Case, knowledge: Knowledge, outlook: Outlook, ask: Ask, as_of: int) -> None:
+    def asked(clauses: Sequence[Clause], operands: Sequence[tuple[str, Operand]], moments: Sequence[int]) -> Answers:
+        if not operands and list(moments) == [as_of] and all(c.key in told for c in clauses):
+            return Answers([[told[c.key] for c in clauses]])
+        return ask(clauses, operands, moments)
+
+    return asked
+
+
+class _Teller:
+    """Puts answers into words."""
+
+    def __init__(
+        self,
+        case: Case,
+        knowledge: Knowledge,
+        outlook: Outlook,
+        *,
+        wanted: Shown,
+        told: Mapping[str, Truth],
+        values: Sequence[object],
+    ) -> None:
         self.case, self.knowledge, self.outlook = case, knowledge, outlook
         self.zone = case.zone_of(case.asked)
         self.say = words.Speech(knowledge.currency, self.zone)
         self.columns = vocabulary(knowledge.columns)
-        self.truths = outlook.truths
-        self.values = self._asked(ask, as_of)
-
-    def _asked(self, ask: Ask, as_of: int) -> dict[str, list[object]]:
-        """Per condition of the definition the values it shows."""
-        wanted = asked_values(self.case)
-        found = ask(wanted.periods, wanted.operands, [as_of])
-        values = iter(found.values[0] if wanted.operands else ())
-        told = dict(zip([p.key for p in wanted.periods], found.truths[0] if wanted.periods else (), strict=True))
-        return {
-            key: [*(next(values) for _ in observed(leaf)), *self._counted(leaf, told)]
+        self.truths = told
+        each = iter(values)
+        self.values = {
+            key: [*(next(each) for _ in observed(leaf)), *self._counted(leaf, told)]
             for key, leaf in wanted.shown.items()
         }
 
@@ -189,16 +207,16 @@ class _Teller:
     def part(self, part: Part) -> PartWhy:
         rule = part.rule.rule if part.rule else None
         true = None if rule is None else truth_of(rule, self._truth)
-        missing = self._change(rule, wanted=True) if rule is not None and true is not True else _NOTHING
-        holding = self._witness(rule, wanted=True) if rule is not None and true is True else ()
+        missing = ToChange() if rule is None or true else to_change(rule, self._truth, self._possible)
+        held = holding(rule, self._truth) if rule is not None and true else ()
         return PartWhy(
             part.key,
             part.label or part.key,
             true,
             self._conditions(part.rule),
             self._conditions(part.keep),
-            tuple(self._needed(leaf, wanted=wanted) for leaf, wanted in missing.leaves),
-            tuple(self.condition(leaf) for leaf in holding),
+            tuple(self._needed(leaf, wanted) for leaf, wanted in missing.leaves),
+            tuple(self.condition(leaf) for leaf in held),
         )
 
     def _conditions(self, rule: RuleText | None) -> tuple[Condition, ...]:
@@ -257,41 +275,12 @@ class _Teller:
     def _sentence(self, rule: Rule) -> str:
         return said(format_rule(rule), self.knowledge.language, tuple(sorted(self.knowledge.labels.items())))
 
-    # What is missing, what holds -------------------------------------------------------------------------------------
-
-    def _change(self, rule: Rule, *, wanted: bool) -> _Set:
-        """The smallest set of conditions that would have to change for a rule to be true (or false)."""
-        match rule:
-            case Not(item):
-                return self._change(item, wanted=not wanted)
-            case AllOf(items) | AnyOf(items):
-                sets = [self._change(item, wanted=wanted) for item in items]
-                if isinstance(rule, AllOf) == wanted:
-                    return _union(sets)
-                return min(sets, key=lambda s: (s.impossible, len(s.leaves)))
-        if self._truth(rule) is wanted:
-            return _NOTHING
-        return _Set(((rule, wanted),), 0 if self._possible(rule, wanted=wanted) else 1)
-
-    def _witness(self, rule: Rule, *, wanted: bool) -> tuple[Leaf, ...]:
-        """The smallest set of conditions that make a rule true (or false), given that it is."""
-        match rule:
-            case Not(item):
-                return self._witness(item, wanted=not wanted)
-            case AllOf(items) | AnyOf(items):
-                if isinstance(rule, AllOf) == wanted:
-                    found = [leaf for item in items for leaf in self._witness(item, wanted=wanted)]
-                    return tuple({format_rule(leaf): leaf for leaf in found}.values())
-                holding = [i for i in items if truth_of(i, self._truth) is wanted]
-                return min((self._witness(i, wanted=wanted) for i in holding), key=len)
-        return (rule,)
-
-    def _needed(self, leaf: Leaf, *, wanted: bool) -> Needed:
+    def _needed(self, leaf: Leaf, wanted: bool) -> Needed:
         far = words.distance(leaf, self._values(leaf), self._unit(leaf), self.say, wanted=wanted)
-        possible = self._possible(leaf, wanted=wanted)
+        possible = self._possible(leaf, wanted)
         return Needed(format_rule(leaf), self._sentence(leaf), wanted, far, possible)
 
-    def _possible(self, leaf: Leaf, *, wanted: bool) -> bool:
+    def _possible(self, leaf: Leaf, wanted: bool) -> bool:
         """Whether events or waiting can make a condition what is wanted; what has happened once never has not."""
         values = self._values(leaf)
         match leaf:
@@ -347,22 +336,6 @@ class _Teller:
             first = [f"Is not in {asked.label}."]
             first += [f"Missing: {'; '.join(_missing_words(n) for n in asked.missing)}."] if asked.missing else []
         return " ".join([*first, *further])
-
-
-@dataclass(frozen=True, slots=True)
-class _Set:
-    """Conditions and what they would have to be; how many of them nothing can bring about."""
-
-    leaves: tuple[tuple[Leaf, bool], ...]
-    impossible: int
-
-
-_NOTHING = _Set((), 0)
-
-
-def _union(sets: Sequence[_Set]) -> _Set:
-    found = {(format_rule(leaf), wanted): (leaf, wanted) for s in sets for leaf, wanted in s.leaves}
-    return _Set(tuple(found.values()), sum(s.impossible for s in sets))
 
 
 def _nearest(parts: Sequence[PartWhy]) -> str:
