@@ -29,7 +29,9 @@ MOST_VALUES = 1_000
 LONGEST_TEXT = 500
 """Letters of one text in quotes."""
 
-_BAD_IN_QUOTES = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_BAD_IN_QUOTES = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
 _IN_QUOTES = re.compile("'(?:[^']|'')*'|\"[^\"]*\"")
 _BAD_OUTSIDE = re.compile(r"[^\t\n\r -~]")
 _LOOKALIKES = {
@@ -320,6 +322,8 @@ class _Fence:
         elif kind == names.negation:
             if before is not None and before.token_type in names.comparing:
                 raise self._refused(token, "`not` cannot stand here.", "Write: not (left = right).")
+            if after is not None and after.text.lower() == "null" and (before is None or before.text.lower() != "is"):
+                raise self._refused(token, "`not` cannot stand here.", "Write: is not null.")
             if before is not None and before.token_type == kind and after is not None and after.token_type == kind:
                 raise self._refused(token, f"The {noun} is nested too deeply.", "Take `not not` away.", "too_deep")
 
