@@ -11,6 +11,10 @@ from kohort.errors import BadInput, WrongUsage
 if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
 
+MOMENT: dict[str, Any] = {
+    "metavar": "T",
+    "help": "At this moment: 2011-12-09 or 2011-12-09T12:50:00Z (default: the newest).",
+}
 PORT = click.IntRange(0, 65_535)
 MOST_GROUPS = 100
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_DEFINITIONS, MOST_PARTS = 1_000, 100
 LONGEST_NAME, LONGEST_LABEL, LONGEST_DESCRIPTION = 60, 60, 1_000
-_KINDS: tuple[SegmentKind, ...] = get_args(SegmentKind)
+KINDS: tuple[SegmentKind, ...] = get_args(SegmentKind)
 _QUANTIFIERS: tuple[Quantifier, ...] = get_args(Quantifier)
 _COMMON = ("label", "description", "purpose", "timezone", "paused")
 _BELONGS: dict[str, tuple[SegmentKind, ...]] = {
@@ -106,11 +106,11 @@ class Reader:
         if not isinstance(data, dict):
             self.mistake(path, "A segment is a rule, or {…}.", _EXAMPLE)
             return None
-        kinds = [k for k in data if k in _KINDS]
-        self.known_keys(data, path, (*_KINDS, *_BELONGS, *_COMMON))
+        kinds = [k for k in data if k in KINDS]
+        self.known_keys(data, path, (*KINDS, *_BELONGS, *_COMMON))
         if len(kinds) != 1:
             what = "none of them" if not kinds else " and ".join(kinds)
-            self.mistake(path, f"A segment has exactly one of {_listed(_KINDS)}; this one has {what}.", _EXAMPLE)
+            self.mistake(path, f"A segment has exactly one of {_listed(KINDS)}; this one has {what}.", _EXAMPLE)
             return None
         kind: SegmentKind = kinds[0]
         for key in data.keys() & _BELONGS.keys():

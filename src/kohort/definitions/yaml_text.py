@@ -115,6 +115,11 @@ class Document:
         within = None if error.start is None or error.end is None else (error.start, error.end)
         self.mistake(path, error.message, error.hint, within=within, code=error.code)
 
+    def under(self, key: str) -> Document:
+        """The same text with its value below a key."""
+        places, keys = ({(key, *path): at for path, at in some.items()} for some in (self.places, self.keys))
+        return Document(self.text, self.name, {key: self.data}, places, keys, self.mistakes)
+
     def finish(self) -> None:
         """Raise one error that says every mistake.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from kohort.errors import NotFound, RefusedDefinition
+from kohort.errors import NotFound, RefusedDefinition, WrongUsage
 
 if TYPE_CHECKING:
     from kohort.definitions.defaults import DataProfile
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from kohort.definitions.rules.tree import Rule
     from kohort.definitions.segments import SegmentDefinition
     from kohort.definitions.workspace_file import WorkspaceConfig
+    from kohort.definitions.yaml_text import Document
     from kohort.workspace.workspace import Workspace
+
+Body: TypeAlias = "str | Mapping[str, Any] | SegmentDefinition"
+"""A rule, what `kohort.yaml` has under a segment's name (tiers, stages, buckets …), or a definition that was read."""
 
 
 def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary:
@@ -65,24 +69,56 @@ def refuse(mistakes: list[RefusedDefinition], text: str) -> None:
         )
 
 
-def read_new(ws: Workspace, name: str, body: str | Mapping[str, Any]) -> SegmentDefinition:
+def read_new(ws: Workspace, name: str, body: Body) -> SegmentDefinition:
     """A definition somebody wants to add, checked alone; how it fits the others is `kohort.segments.checked`'s matter.
-
-    Args:
-        body: A rule, or what `kohort.yaml` has under the name.
 
     Raises:
         RefusedDefinition: With every mistake. For a rule, places point into it; else into the YAML of the definition.
     """
-    from kohort.definitions.segments_text import read_segments
+    from kohort.definitions.segments import SegmentDefinition
     from kohort.definitions.yaml_text import read_yaml, write_yaml
 
+    if isinstance(body, SegmentDefinition):
+        return body
     if isinstance(body, str):
         read_rule(ws, body, without=name)
-    document = read_yaml(write_yaml({name: _plain(body)}), name)
-    found = read_segments(
-        document, document.data, (), vocabulary(ws, without=name), settings=ws.config.segment_settings
-    )
+    return _only(ws, read_yaml(write_yaml({name: _plain(body)}), "the definition"))
+
+
+def read_file(ws: Workspace, text: str, file: str, name: str = "") -> SegmentDefinition:
+    """One definition from a text: a rule alone, what stands under its name, or `name: …` as in `kohort.yaml`.
+
+    Args:
+        file: What the text is called in messages.
+        name: Needed where the text does not say it.
+
+    Raises:
+        RefusedDefinition: With every mistake and its line.
+        WrongUsage: It holds several definitions, or none of that name.
+    """
+    from kohort.definitions.segments_reading import KINDS
+    from kohort.definitions.yaml_text import read_yaml
+
+    document = read_yaml(text, file)
+    data = document.data
+    if isinstance(data, dict) and not data.keys() & {*KINDS}:
+        if name and name not in data:
+            raise WrongUsage(f"{file} does not define {name!r}.", hint=f"It defines: {', '.join(data) or 'nothing'}.")
+        if len(data) != 1:
+            raise WrongUsage(f"{file} holds {len(data)} definitions.", hint="Write one per file.")
+        return _only(ws, document)
+    if not name:
+        raise WrongUsage(f"{file} does not say what the segment is called.", hint="Give its name, or write name: {…}.")
+    return _only(ws, document.under(name))
+
+
+def _only(ws: Workspace, document: Document) -> SegmentDefinition:
+    """The one definition of a document, looked up."""
+    from kohort.definitions.segments_text import read_segments
+
+    (name,) = document.data
+    known = vocabulary(ws, without=name)
+    found = read_segments(document, document.data, (), known, settings=ws.config.segment_settings)
     document.finish()
     return found[0]
 
@@ -97,6 +133,30 @@ def keep(ws: Workspace, definition: SegmentDefinition) -> None:
         return replace(config, segments=kept)
 
     ws.change(with_it)
+
+
+def relabel(ws: Workspace, definition: SegmentDefinition, part: str, label: str) -> None:
+    """Give a part (its key, or what it is called now) a name of its own; with one part, the definition.
+
+    Raises:
+        NotFound: No such part.
+        RefusedDefinition: It cannot be a name.
+    """
+    from kohort.definitions.segments_text import read_definition, title, write_definition
+
+    by_title = {title(p.key, p.label).lower(): p.key for p in definition.parts} | {
+        p.key: p.key for p in definition.parts
+    }
+    key = by_title.get(part, by_title.get(part.lower()))
+    if key is None:
+        raise NotFound(f"part of {definition.name!r}", part, [p.key for p in definition.parts])
+    if len(definition.parts) == 1:
+        renamed = replace(definition, label=label)
+    else:
+        renamed = replace(
+            definition, parts=tuple(replace(p, label=label) if p.key == key else p for p in definition.parts)
+        )
+    keep(ws, read_definition(write_definition(renamed)))
 
 
 def let_go(ws: Workspace, name: str) -> None:

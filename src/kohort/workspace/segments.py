@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from kohort.errors import WrongUsage
 from kohort.model.progress import Progress, silent
 from kohort.workspace import definitions as texts
 from kohort.workspace import looks
+from kohort.workspace.definitions import Body
 from kohort.workspace.looks import Each
+from kohort.workspace.people import customer_keys
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from kohort.definitions.rules.tree import Rule
     from kohort.definitions.segments import SegmentDefinition
+    from kohort.segments.alarms import Alarms
     from kohort.segments.dry_run import DryRun
     from kohort.segments.listing import Description
     from kohort.segments.migration import Migration
     from kohort.segments.overlap import Overlap
+    from kohort.segments.preview import Preview
+    from kohort.segments.reasons import Why
     from kohort.segments.run_rules import RunReport
     from kohort.workspace.workspace import Workspace
 
-Body = str | Mapping[str, Any]
-"""A rule, or what `kohort.yaml` has under a segment's name: tiers, stages, buckets, a list by hand, accounts …"""
+UNNAMED = "this rule"
+"""Name of a rule that is looked at before it is saved."""
 
 Language = Literal["en", "nl", "da", "de"]
 
@@ -57,6 +63,20 @@ class SegmentDoor:
         texts.keep(self._ws, definition)
         return definition
 
+    def read(self, text: str, *, name: str = "", file: str = "the text") -> SegmentDefinition:
+        """One definition from the text of a file, for `add` and `dry_run`. See `kohort.workspace.definitions.read_file`."""
+        return texts.read_file(self._ws, text, file, name)
+
+    def understood(self, name: str, rule: Body) -> SegmentDefinition:
+        """What `add` would write, without writing it."""
+        return texts.read_new(self._ws, name, rule)
+
+    def never_observed(self, definition: SegmentDefinition) -> list[str]:
+        """Events and columns that the rules of a definition ask for and the data has never shown."""
+        rules = [r.rule for p in definition.parts for r in (p.rule, p.keep) if r is not None]
+        contents = self._ws.contents()
+        return sorted({name for rule in rules for name in texts.never_observed(rule, contents)})
+
     def check(self, rule: str) -> dict[str, Any]:
         """What a rule is once it is read: `text` in the canonical way of writing, `sentence`, `never_observed`.
 
@@ -76,7 +96,7 @@ class SegmentDoor:
         """A rule as a sentence in plain words: English, Dutch, Danish or German."""
         return self._sentence(texts.read_rule(self._ws, rule), language)
 
-    def read(self, sentence: str, language: Language = "en") -> str:
+    def hear(self, sentence: str, language: Language = "en") -> str:
         """The rule that a sentence says: the inverse of `say`.
 
         Raises:
@@ -166,6 +186,56 @@ class SegmentDoor:
         """
         return looks.history(self._ws, name, customer)
 
+    def preview(
+        self,
+        name: str | None = None,
+        *,
+        rule: Body | None = None,
+        as_of: int | str | None = None,
+        progress: Progress = silent,
+    ) -> Preview:
+        """Size, value and examples of a definition, or of a rule that is not saved, condition by condition.
+
+        Raises:
+            WrongUsage: Neither or both are given.
+            RefusedDefinition: With every mistake of the rule.
+        """
+        return looks.preview(self._ws, self._asked(name, rule), self._how(as_of), progress)
+
+    def why(
+        self,
+        name: str,
+        customer: str,
+        *,
+        part: str | None = None,
+        as_of: int | str | None = None,
+        language: Language = "en",
+    ) -> Why:
+        """Every condition of a definition with what is so for one customer, what is missing, and what time will do.
+
+        Args:
+            customer: The company's number; of a user, where members are accounts.
+            part: Which part to explain; hers where not given, else the one she is nearest to.
+
+        Raises:
+            UnknownCustomer: No customer has this number.
+            NotEnough: She has no event at that moment.
+        """
+        from kohort.segments.why import why
+
+        (key,) = customer_keys(self._ws.store.vault, [customer])
+        how = {k: v for k, v in self._how(as_of).items() if k != "threads"}
+        return why(
+            self._ws.store,
+            self._ws.config.segments,
+            self.definition(name),
+            key,
+            part=part,
+            language=language,
+            labels=self._labels(),
+            **how,
+        )
+
     def overlap(self, name: str | None = None, *, as_of: int | str | None = None) -> Overlap:
         """Shared members of every pair of segments, the most alike first; with a name, only its pairs."""
         from kohort.segments.overlap import overlap
@@ -194,6 +264,12 @@ class SegmentDoor:
         """
         start, end = (None if t is None else self._moment(t) for t in (since, until))
         return looks.movement(self._ws, name, start, end, by)
+
+    def alarms(self, movements: Sequence[Migration]) -> Alarms:
+        """Whether the latest of several periods is unusual, by what the ones before it suggest."""
+        from kohort.segments.alarms import alarms
+
+        return alarms(movements)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -267,12 +343,19 @@ class SegmentDoor:
             "threads": ws.threads,
         }
 
-    def _engine(self) -> dict[str, str]:
+    def _engine(self) -> dict[str, Any]:
         """Where runs take place."""
         return {"engine": self._ws.config.engine, "spark": self._ws.config.spark}
 
     def _moment(self, as_of: int | str | None) -> int:
         return as_of if isinstance(as_of, int) else self._ws.as_of(as_of)
+
+    def _asked(self, name: str | None, rule: Body | None) -> SegmentDefinition:
+        if (name is None) == (rule is None):
+            raise WrongUsage("Give either the name of a segment or a rule.")
+        if name is not None:
+            return self.definition(name)
+        return texts.read_new(self._ws, UNNAMED, rule or "")
 
     def _sentence(self, rule: Rule, language: Language) -> str:
         from kohort.definitions.rules.sentences import say_rule

@@ -404,7 +404,16 @@ class Workspace:
         return movement
 
     def rename(self, name: str, segment: str, title: str) -> None:
-        """Give a segment (its id or its name) a name of your own; it survives finding the groups again."""
+        """Give a segment (its id or its name) a name of your own; it survives finding the groups again.
+
+        Of a definition of your own it changes what a part is called, not the key that rules use.
+        """
+        from kohort.workspace.definitions import relabel
+
+        mine = next((d for d in self.config.segments if d.name == name), None)
+        if mine is not None:
+            relabel(self, mine, segment, title)
+            return
         from kohort.segments import adopted, rename
 
         titles = adopted(self.store, name).titles

@@ -1,0 +1,190 @@
+"""What the commands that look at segments show to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kohort.cli.screen import Screen, bar
+from kohort.cli.segment_pages import day, minute, right, share, unseen
+from kohort.views.formats import EN
+from kohort.views.words import plural
+
+Row = Mapping[str, Any]
+PAIRS_SHOWN = 20
+RUNS_SHOWN = 24
+TRUTH = {True: "✓", False: "✗", None: "?"}
+
+
+def preview_shown(screen: Screen, data: Row, name: str, currency: str) -> None:
+    """Sizes of a rule, condition by condition."""
+    screen.line(
+        f"{name}: {EN.number(data['size'])} of {EN.number(data['universe'])} customers "
+        f"({EN.percent(share(data['size'], data['universe']))}).",
+        "bold",
+    )
+    if data["excluded_by_consent"]:
+        screen.line(f"{plural(data['excluded_by_consent'], 'more customer')} left out for want of consent.")
+    if data["conditions"]:
+        screen.table(
+            [("condition", "left"), *right("customers"), ("", "left")],
+            [
+                ("  " * depth + c["text"], EN.number(c["size"]), bar(share(c["size"], data["universe"])))
+                for depth, c in _nested(data["conditions"])
+            ],
+        )
+    if data["never_observed"]:
+        screen.line(unseen(data["never_observed"], "It asks for"))
+
+
+def why_shown(screen: Screen, data: Row) -> None:
+    """The answer, the conditions with what is so, what is missing, what time will do."""
+    screen.line(data["text"], "bold")
+    for note in data["notes"]:
+        screen.line(note)
+    if data["conditions"]:
+        screen.line()
+        screen.table(
+            [("", "left"), ("condition", "left"), ("what is so", "left")],
+            [
+                (
+                    TRUTH[c["true"]],
+                    "  " * depth + c["sentence"],
+                    c["actual"],
+                )
+                for depth, c in _nested(data["conditions"])
+            ],
+        )
+    for needed in data["missing"]:
+        far = f" ({needed['distance']})" if needed["distance"] else ""
+        verb = "Would have to be so" if needed["wanted"] else "Would have to be no longer so"
+        screen.line(f"{verb}: {needed['sentence']}{far}." + ("" if needed["possible"] else " That cannot happen."))
+    if data["change_text"]:
+        screen.line(data["change_text"])
+
+
+def runs_shown(screen: Screen, name: str, rows: Sequence[Row]) -> None:
+    screen.line(f"{name}: {plural(len(rows), 'run')}.", "bold")
+    screen.table(
+        [("as of", "left"), *right("version", "entered", "left", "moved", "stayed"), ("", "left")],
+        [
+            (
+                minute(r["as_of"]),
+                str(r["version"]),
+                *(EN.number(r[k]) for k in ("entered", "left", "moved", "stayed")),
+                "removed" if r["dropped"] else "new or changed definition" if r["backfill"] else "",
+            )
+            for r in rows[-RUNS_SHOWN:]
+        ],
+    )
+    if len(rows) > RUNS_SHOWN:
+        screen.line(f"The latest {RUNS_SHOWN} of {len(rows)} runs; --json has all of them.")
+
+
+def stays_shown(screen: Screen, name: str, customer: str, rows: Sequence[Row]) -> None:
+    if not rows:
+        screen.line(f"{customer} was never in {name}.")
+        return
+    screen.table(
+        [("part", "left"), ("from", "left"), ("until", "left"), ("version", "right"), ("reason", "left")],
+        [
+            (r["segment"], minute(r["since"]), minute(r["until"]) or "still in", str(r["version"]), r["reason"] or "")
+            for r in rows
+        ],
+    )
+
+
+def overlap_shown(screen: Screen, data: Row) -> None:
+    groups, pairs = data["groups"], [p for p in data["pairs"] if p["both"]]
+    if not pairs:
+        screen.line("No two segments share a customer." if len(groups) > 1 else "There is nothing to compare yet.")
+        return
+    titles = [g["segment"] if g["segment"] == g["name"] else f"{g['name']}/{g['segment']}" for g in groups]
+    screen.table(
+        [("", "left"), ("and", "left"), *right("both", "of the first", "of the second"), ("beside chance", "left")],
+        [
+            (
+                titles[p["first"]],
+                titles[p["second"]],
+                EN.number(p["both"]),
+                EN.percent(p["share_of_first"]),
+                EN.percent(p["share_of_second"]),
+                _times(p["lift"]),
+            )
+            for p in pairs[:PAIRS_SHOWN]
+        ],
+    )
+    if len(pairs) > PAIRS_SHOWN:
+        screen.line(f"The {PAIRS_SHOWN} most alike of {len(pairs)} pairs; --json has all of them.")
+
+
+def movement_shown(screen: Screen, data: Row) -> None:
+    """One movement as a matrix; several as a course."""
+    movements = data["movements"]
+    if len(movements) == 1:
+        _matrix(screen, movements[0])
+    else:
+        screen.table(
+            [
+                ("from", "left"),
+                ("to", "left"),
+                *right("entered", "left", "moved", "stayed", "changed part"),
+                ("", "left"),
+            ],
+            [
+                (
+                    day(m["start"]),
+                    day(m["end"]),
+                    *(EN.number(m[k]) for k in ("entered", "left", "moved", "stayed")),
+                    EN.percent(m["mobility"]["value"]) if m["mobility"] else "",
+                    "definition changed" if m["redefined"] else "" if m["rerun"] else "not run",
+                )
+                for m in movements
+            ],
+        )
+        for part in movements[-1]["parts"]:
+            screen.line(part["text"])
+    if data["alarms"]:
+        screen.line(data["alarms"]["text"])
+        for alarm in data["alarms"]["raised"]:
+            screen.line(f"  {alarm['text']}")
+
+
+def cases_shown(screen: Screen, data: Row) -> None:
+    """The table of the conformance suite, and every case that differs."""
+    screen.line(f"{EN.number(data['agree'])} of {EN.number(data['cases'])} cases agree.", "bold")
+    for group in data.get("groups") or ():
+        screen.line(str(group))
+    if data["differ"]:
+        screen.table(
+            [("case", "left"), ("expected", "left"), ("found", "left")],
+            [(str(d.get("case", "")), str(d.get("expected", "")), str(d.get("found", ""))) for d in data["differ"]],
+        )
+
+
+def _matrix(screen: Screen, m: Row) -> None:
+    screen.line(f"From {day(m['start'])} to {day(m['end'])}. {m['text']}", "bold")
+    titles = {"": "in none"} | {p["segment"]: p["label"] for p in m["parts"]}
+    counts = {(c["source"], c["target"]): c["customers"] for c in m["cells"]}
+    columns = [*(k for k in titles if k), ""]
+    screen.table(
+        [("from ↓ to →", "left"), *right(*(titles[k] if k else "left" for k in columns))],
+        [
+            (titles[a] if a else "entered", *(EN.number(counts[a, b]) if (a, b) in counts else "" for b in columns))
+            for a in columns
+        ],
+    )
+    for part in m["parts"]:
+        screen.line(part["text"])
+
+
+def _nested(conditions: Sequence[Row], depth: int = 0) -> Iterator[tuple[int, Row]]:
+    for condition in conditions:
+        yield depth, condition
+        yield from _nested(condition.get("conditions") or (), depth + 1)
+
+
+def _times(lift: Row | None) -> str:
+    if lift is None:
+        return ""
+    return f"{lift['value']:.1f} times ({lift['low']:.1f} to {lift['high']:.1f})"
