@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
 
 Change = Literal["entered", "left"]
@@ -43,13 +45,14 @@ class Placed:
     """Who is where in one definition, as one evaluation found it.
 
     Attributes:
-        rows: `customer` int64 (each once), `segment` text, `confidence` float64 or null, `reason` text or null.
+        rows: `customer` int64 (each once), `segment` text, `confidence` float64 or null, `reason` text or null; or what
+            makes them when they are needed, so that many definitions take the memory of one.
         backfill: See `Transition`.
     """
 
     name: str
     version: int
-    rows: pa.Table
+    rows: pa.Table | Callable[[], pa.Table]
     backfill: bool = False
 
 

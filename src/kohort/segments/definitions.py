@@ -49,11 +49,6 @@ def version_text(definition: SegmentDefinition, meaning: Meaning, versions: Mapp
     return write_definition(bare) + "".join(f"# {line}\n" for line in _used(definition, meaning, versions))
 
 
-def save_version(store: Store, definition: SegmentDefinition, meaning: Meaning, versions: Mapping[str, str]) -> int:
-    """The number of a definition's version: the newest where its meaning is the same, else the next."""
-    return int(store.definitions.save(definition.name, version_text(definition, meaning, versions)))
-
-
 def adopted_parts(store: Store) -> dict[str, tuple[str, ...]]:
     """The newest version of each adopted segmentation: its name → the ids of its segments."""
     newest = {row["name"]: row["version"] for row in store.state.segmentations() if row["adopted"]}

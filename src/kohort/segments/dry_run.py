@@ -179,12 +179,12 @@ def _members(
 
 def _effect(store: Store, definition: SegmentDefinition, before: Found, after: Found) -> Effect:
     name = definition.name
-    if name not in after.placed:
+    if name not in after.answers:
         error = after.failed.get(name)
         said = str(error) if isinstance(error, KohortError) else "It, or what it refers to, cannot be evaluated."
         return _untouched(name, error=said)
-    stored, new = _stored(store, definition), _rows(store, definition, after.placed[name])
-    old = _rows(store, definition, before.placed[name]) if name in before.placed else stored
+    stored, new = _stored(store, definition), _rows(store, definition, after.rows(name))
+    old = _rows(store, definition, before.rows(name)) if name in before.answers else stored
     moves = _joined(old, new)
     gone = sorted(set(old.column("segment").unique().to_pylist()) - {p.key for p in definition.parts})
     parts = tuple(_part(key, moves) for key in [*(p.key for p in definition.parts), *gone])

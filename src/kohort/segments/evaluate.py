@@ -61,18 +61,22 @@ class Found:
     """What came of evaluating definitions.
 
     Attributes:
-        placed: By name: customer (of accounts: `account`, their name), segment, confidence, reason.
+        answers: By name, the evaluation that placed its members.
         excluded: By name, customers left out because they did not agree to its purpose.
         universe: Customers in all; None where nothing could be evaluated.
         failed: By name, why it could not be evaluated.
         waiting: By name, the failed definition that it refers to, directly or not.
     """
 
-    placed: dict[str, pa.Table] = field(default_factory=dict)
+    answers: dict[str, Evaluated] = field(default_factory=dict)
     excluded: dict[str, int] = field(default_factory=dict)
     universe: int | None = None
     failed: dict[str, Exception] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
+
+    def rows(self, name: str) -> pa.Table:
+        """customer (of accounts: `account`, their name), segment, confidence, reason; made anew each time."""
+        return self.answers[name].placed[name]
 
 
 def duckdb_evaluator(store: Store, snapshot: Snapshot, question: Question, progress: Progress) -> Evaluator:
@@ -144,12 +148,12 @@ def evaluate_each(
             decide(group[len(group) // 2 :])
         else:
             found.universe = answer.universe
-            found.placed.update({d.name: answer.placed[d.name] for d in group})
+            found.answers.update({d.name: answer for d in group})
             found.excluded.update({d.name: answer.excluded_by_consent.get(d.name, 0) for d in group})
 
     decide(definitions)
     surprises = [e for e in found.failed.values() if not isinstance(e, KohortError)]
-    if surprises and not found.placed:
+    if surprises and not found.answers:
         raise surprises[0]  # nothing works: no single definition is to blame
     return found
 

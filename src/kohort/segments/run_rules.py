@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from kohort.errors import KohortError, WrongUsage
@@ -13,7 +14,7 @@ from kohort.model.clock import iso
 from kohort.model.membership import Difference, Placed
 from kohort.model.progress import Progress, silent
 from kohort.segments.accounts import account_rows
-from kohort.segments.definitions import Meaning, save_version
+from kohort.segments.definitions import Meaning, version_text
 from kohort.segments.dependencies import refers_to, with_needed
 from kohort.segments.evaluate import (
     Evaluator,
@@ -27,6 +28,8 @@ from kohort.segments.evaluate import (
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kohort.definitions.features import FeatureDefinition
     from kohort.definitions.segments import SegmentDefinition, SegmentSettings
     from kohort.store.store import Store
@@ -70,7 +73,7 @@ class RunReport:
     Attributes:
         as_of: The moment shown, microseconds UTC.
         customers: In all at that moment; None where nothing could be evaluated.
-        duration_ms: Of the whole run; the definitions are evaluated together.
+        duration_ms: Of the evaluation; the definitions are evaluated together.
         outcomes: In order of evaluation.
     """
 
@@ -160,16 +163,13 @@ def run_with(
         standing=standing(store, active, question.as_of),
         refused=_refused(store, definitions, active, question),
     )
-    with store.write_lock():
-        placed = _placed(store, active, found, question)
-        changes = store.members.publish(placed, as_of=question.as_of, now=now)
     duration_ms = round(1000 * (time.monotonic() - started))
+    placed = _placed(store, active, found, question)
+    changes = store.members.publish(placed, as_of=question.as_of, now=now, duration_ms=duration_ms)
     published = {p.name: p for p in placed}
     outcomes = tuple(_outcome(d, found, published.get(d.name), changes.get(d.name)) for d in asked)
     for outcome in outcomes:
-        if outcome.result == "published":
-            store.status.succeeded(outcome.name, now=now, duration_ms=duration_ms)
-        elif outcome.error:
+        if outcome.error:
             store.status.failed(outcome.name, f"{outcome.code}: {outcome.error}", now=now)
     return RunReport(question.as_of, found.universe, duration_ms, outcomes)
 
@@ -193,9 +193,9 @@ def _refused(
     """What is known to fail beforehand: rules that no longer fit, and moments before the latest run."""
     latest = _latest(store, [d.name for d in active])
     later: dict[str, Exception] = {
-        name: WrongUsage("Members of a later moment are stored.", hint=f"Ask for {iso(run['as_of'])} or later.")
-        for name, run in latest.items()
-        if run["as_of"] > question.as_of
+        name: WrongUsage("Members of a later moment are stored.", hint=f"Ask for {iso(as_of)} or later.")
+        for name, (_, as_of) in latest.items()
+        if as_of > question.as_of
     }
     if later and len(later) == len(active):
         raise next(iter(later.values()))
@@ -203,39 +203,52 @@ def _refused(
 
 
 def _placed(store: Store, active: Sequence[SegmentDefinition], found: Found, question: Question) -> list[Placed]:
-    """What is to be published, each under the number of its version."""
+    """What is to be published, each under the number of its version; a new meaning becomes a new version."""
     latest = _latest(store, [*(d.name for d in active), *(n for d in active for n in refers_to(d))])
     meaning = Meaning({f.name: f for f in question.features}, question.zone, question.settings)
-    versions = {name: f"version {run['version']}" for name, run in latest.items()}
+    versions = {name: f"version {version}" for name, (version, _) in latest.items()}
     versions |= {row["name"]: row["id"] for row in store.state.segmentations() if row["adopted"]}
+    kept = store.definitions.in_force()
     placed = []
     for definition in active:
         name = definition.name
-        if name in found.placed:
-            version = save_version(store, definition, meaning, versions)
+        if name in found.answers:
+            text = version_text(definition, meaning, versions)
+            version, known = kept.get(name, (0, ""))
+            if text != known:
+                version = store.definitions.save(name, text)
             versions[name] = f"version {version}"
-            rows = found.placed[name]
-            if definition.kind == "accounts":
-                rows = account_rows(store, definition, rows)
-            before = latest.get(name)
-            new = before is None or before["dropped"] or before["version"] != version
-            placed.append(Placed(name, version, rows, backfill=new))
+            rows = partial(_rows, store, definition, found)
+            placed.append(Placed(name, version, rows, backfill=name not in latest or latest[name][0] != version))
     return placed
 
 
-def _latest(store: Store, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The latest run of each name that has one."""
-    runs = {name: store.members.runs(name) for name in dict.fromkeys(names)}
-    return {name: found[-1] for name, found in runs.items() if found}
+def _rows(store: Store, definition: SegmentDefinition, found: Found) -> pa.Table:
+    rows = found.rows(definition.name)
+    return account_rows(store, definition, rows) if definition.kind == "accounts" else rows
+
+
+def _latest(store: Store, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Version and moment of the latest run of each name that has one; of a removed one version 0."""
+    standing = store.status.all()
+    found = {}
+    for name in dict.fromkeys(names):
+        status = standing.get(name)
+        if status is not None and status.as_of is not None:
+            found[name] = status.version, status.as_of
+        elif runs := store.members.runs(name):
+            found[name] = 0, int(runs[-1]["as_of"])
+    return found
 
 
 def _outcome(
     definition: SegmentDefinition, found: Found, placed: Placed | None, difference: Difference | None
 ) -> Outcome:
     name = definition.name
-    if placed is not None:
+    if placed is not None and difference is not None:
+        size = difference.entered + difference.moved + difference.stayed
         excluded = found.excluded[name]
-        return Outcome(name, "published", placed.version, placed.rows.num_rows, difference, excluded, placed.backfill)
+        return Outcome(name, "published", placed.version, size, difference, excluded, placed.backfill)
     if definition.paused:
         return Outcome(name, "paused")
     if name in found.waiting:

@@ -46,12 +46,16 @@ class DefinitionTexts:
         found = self.versions(name)
         return found[-1] if found and found[-1]["dropped_at"] is None else None
 
-    def names(self) -> list[str]:
-        """Definitions in force, sorted."""
+    def in_force(self) -> dict[str, tuple[int, str]]:
+        """Every definition in force: its newest version and text, in one reading."""
         with self._database.read() as con:
             rows = versions.all(con, schema.segment_version.c.version)
-        last = {row["name"]: row["dropped_us"] for row in rows}
-        return sorted(name for name, dropped in last.items() if dropped is None)
+        last = {row["name"]: row for row in rows}
+        return {name: (row["version"], row["text"]) for name, row in last.items() if row["dropped_us"] is None}
+
+    def names(self) -> list[str]:
+        """Definitions in force, sorted."""
+        return sorted(self.in_force())
 
     def drop(self, name: str, *, now: int | None = None) -> None:
         """Ends a definition; its versions stay. One that does not exist is fine."""

@@ -46,7 +46,9 @@ class Members(Reading, Outbox):
         self._database = database
         self._lock = lock
 
-    def publish(self, found: Sequence[Placed], *, as_of: int, now: int) -> dict[str, Difference]:
+    def publish(
+        self, found: Sequence[Placed], *, as_of: int, now: int, duration_ms: int | None = None
+    ) -> dict[str, Difference]:
         """Makes what an evaluation found the members of its definitions: all in one step, or none.
 
         Who stays keeps `since`. What changes becomes transitions, each exactly once; the same rows again change
@@ -57,6 +59,7 @@ class Members(Reading, Outbox):
             found: One evaluation of each definition; names differ.
             as_of: The moment that they show, not before the latest run of any of them.
             now: Wall clock, µs UTC.
+            duration_ms: How long the evaluation took, for the status of each.
 
         Raises:
             WrongUsage: Rows are not memberships, a customer appears twice, or a later moment is stored already.
@@ -67,7 +70,7 @@ class Members(Reading, Outbox):
             self.parts.clean()
             before = self._runs_before([one.name for one in found], as_of)
             prepared = [self._prepare(one, as_of) for one in found]
-            return self._commit(prepared, before, as_of, now)
+            return self._commit(prepared, before, as_of, now, duration_ms)
 
     def register(self, found: Sequence[Registered], *, as_of: int, now: int) -> dict[str, Difference]:
         """Publishes moves that other processes wrote into a folder of `staging`; otherwise like `publish`.
@@ -156,14 +159,19 @@ class Members(Reading, Outbox):
 
     def _prepare(self, one: Placed, as_of: int, *, dropped: bool = False) -> _Prepared:
         """Compares, and writes what changes. One name at a time: memory does not grow with their number."""
-        rows = placed(one.rows)
+        rows = placed(one.rows() if callable(one.rows) else one.rows)
         stays = self.parts.read(lambda con: snapshots.stays(self.parts, con, one.name))
         found = compare(stays, rows, as_of)
         moves, restated = ([self.parts.write(t)] if t.num_rows else [] for t in (found.moves, found.restated))
         return _Prepared(one.name, one.version, one.backfill, found.difference, moves, restated, dropped)
 
     def _commit(
-        self, prepared: Sequence[_Prepared], before: dict[str, int], as_of: int, now: int
+        self,
+        prepared: Sequence[_Prepared],
+        before: dict[str, int],
+        as_of: int,
+        now: int,
+        duration_ms: int | None = None,
     ) -> dict[str, Difference]:
         self.parts.flush()
         with self._database.write() as con:
@@ -173,6 +181,7 @@ class Members(Reading, Outbox):
             moment = {"run": Ledger(con).take("member_run"), "as_of": as_of}
             for one in prepared:
                 _enter(con, self.parts, one, moment, now)
+                note_success(con, one.name, evaluated_us=now, duration_ms=duration_ms)
         self._refresh([one.name for one in prepared if one.moves or one.restated])
         return {one.name: one.difference for one in prepared}
 
@@ -196,7 +205,6 @@ def _enter(con: Connection, parts: Parts, one: _Prepared, moment: dict[str, int]
     heads.delete(con, schema.member_head.c.name == one.name)
     head = {"name": one.name, "version": one.version, "dropped": one.dropped, **moment}
     heads.insert(con, [{**head, "size": d.entered + d.moved + d.stayed}])
-    note_success(con, one.name, evaluated_us=now)
 
 
 def _distinct(names: Iterable[str]) -> None:
