@@ -22,10 +22,12 @@ from kohort.definitions.rules import (
     rule_to_json,
     vocabulary_of,
 )
+from kohort.definitions.segments import Part, RuleText, SegmentDefinition
+from kohort.engines.segments import evaluate
 from kohort.errors import RefusedDefinition
 from kohort.model.event import Event
 from kohort.testing.naive_rules import judge
-from kohort.testing.random_rules import FEATURES, RULE_COLUMNS, random_rule
+from kohort.testing.random_rules import FEATURES, RULE_COLUMNS, random_rule, random_rule_world
 
 KNOWN = vocabulary_of(FEATURES, RULE_COLUMNS, adopted={"vip": ("vip",)}, scores=["churn"])
 _CODES = """empty bad_rule not_allowed bad_character too_long too_deep too_many bad_name bad_value bad_count bad_window
@@ -300,6 +302,36 @@ def test_ten_thousand_hostile_texts_are_refused_with_a_code_or_mean_what_they_sa
     seen = run(2, 10_000)
     assert seen["fine"] > 300
     assert len(seen) >= 15, seen
+
+
+def test_what_the_checks_accept_means_the_same_to_an_engine_and_to_the_judge() -> None:
+    rng, accepted = Random(6), {}
+    while len(accepted) < 60:
+        text = combined(rng) if rng.random() < 0.6 else mutated(rng, rng.choice(HAND_WRITTEN))
+        try:
+            rule = parse_rule(text)
+        except RefusedDefinition:
+            continue
+        if "in_segment" not in text and not check_rule(rule, KNOWN, text):
+            accepted[format_rule(rule)] = rule
+    world = random_rule_world(rng)
+    found = evaluate(
+        world.snapshot(),
+        [SegmentDefinition(text, "rule", (Part(text, rule=RuleText(text, rule)),)) for text, rule in accepted.items()],
+        features=FEATURES,
+        as_of=world.as_of,
+        zone=world.zone,
+        currency=world.currency,
+        key=b"key",
+    )
+    about = {"as_of": world.as_of, "zone": world.zone, "currency": world.currency, "columns": world.columns}
+    for text, rule in accepted.items():
+        expected = {
+            customer
+            for customer, events in world.customers().items()
+            if judge(rule, events, features=FEATURES, key=b"key", **about)
+        }
+        assert set(found.placed[text]["customer"].to_pylist()) == expected, text
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
