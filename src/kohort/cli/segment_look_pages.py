@@ -59,7 +59,7 @@ def why_shown(screen: Screen, data: Row) -> None:
         far = f" ({needed['distance']})" if needed["distance"] else ""
         verb = "Would have to be so" if needed["wanted"] else "Would have to be no longer so"
         screen.line(f"{verb}: {needed['sentence']}{far}." + ("" if needed["possible"] else " That cannot happen."))
-    if data["change_text"]:
+    if data["change_text"] and data["change_text"] not in data["text"]:
         screen.line(data["change_text"])
 
 
@@ -97,9 +97,13 @@ def stays_shown(screen: Screen, name: str, customer: str, rows: Sequence[Row]) -
 def overlap_shown(screen: Screen, data: Row) -> None:
     groups, pairs = data["groups"], [p for p in data["pairs"] if p["both"]]
     if not pairs:
-        screen.line("No two segments share a customer." if len(groups) > 1 else "There is nothing to compare yet.")
+        screen.line(
+            "No two segments share a customer."
+            if len({g["name"] for g in groups}) > 1
+            else "There is nothing to compare yet: it takes two segments that were run."
+        )
         return
-    titles = [g["segment"] if g["segment"] == g["name"] else f"{g['name']}/{g['segment']}" for g in groups]
+    titles = [g["name"] if g["segment"] == g["name"] else f"{g['name']}: {g['label']}" for g in groups]
     screen.table(
         [("", "left"), ("and", "left"), *right("both", "of the first", "of the second"), ("beside chance", "left")],
         [

@@ -75,8 +75,10 @@ def overlap(door: Door, *, name: str | None, as_of: str | None) -> Result:
     from kohort.cli.segment_look_pages import overlap_shown
 
     with door.open() as ws:
-        found = ws.segments.overlap(name, as_of=moment(ws, as_of))
-    data = found.as_dict()
+        data = ws.segments.overlap(name, as_of=moment(ws, as_of)).as_dict()
+        labels = {(d.name, p.key): p.label for d in ws.segments.list() for p in d.parts}
+    for group in data["groups"]:
+        group["label"] = labels.get((group["name"], group["segment"]), group["segment"])
     return Result(data, lambda screen: overlap_shown(screen, data))
 
 

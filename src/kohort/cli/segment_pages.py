@@ -188,7 +188,7 @@ def _facts(data: Row) -> Iterator[tuple[str, str]]:
         yield "customers", "not run yet"
     if status["error"]:
         yield "last error", f"{minute(status['failed_at'])}: {status['error']}"
-    yield "runs", data["evaluation"]
+    yield "evaluated", data["evaluation"]
     if data["purpose"]:
         yield "only with consent to", data["purpose"]
     if data["depends_on"]:
