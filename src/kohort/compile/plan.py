@@ -234,7 +234,7 @@ class Plan:
         stored = {_STORED.get(name, name) for name in named if not self.scope.never_declared(name)}
         return frozenset({"customer", "event_id", "event", "ts"} | stored)
 
-    def keys(self) -> dict[str, Hashable]:
+    def needs(self) -> dict[str, Hashable]:
         """Name of every column that `build` adds → what it is, whatever else the plan holds: equal keys, equal values."""
         columns, flags = ({name: key for key, name in d.items()} for d in (self.values, self.flags))
         scope = (self.scope.currency,)

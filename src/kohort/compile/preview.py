@@ -35,7 +35,7 @@ class CompiledPreview:
     """A definition and those it refers to, over `measures`.
 
     Attributes:
-        plan: Its `keys` say what the columns of `measures` must hold, beside `customer`.
+        plan: Its `needs` say what the columns of `measures` must hold, beside `customer`.
         program: The definitions; the one that is looked at is the last of them.
         nodes: Name of a column → the truth of a node: `n{part}_{place in walk}`.
         value: Of a customer; None where nothing was asked.

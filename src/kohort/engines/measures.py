@@ -55,7 +55,7 @@ class Measures:
 
     def table(self, compiled: CompiledPreview) -> pa.Table:
         """`customer` and every column that the plan of a preview asks for, under its names."""
-        keys = compiled.plan.keys()
+        keys = compiled.plan.needs()
         missing = {name: key for name, key in keys.items() if key not in self._columns}
         if missing:
             self._compute(compiled, missing)
