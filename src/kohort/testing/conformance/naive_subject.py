@@ -12,6 +12,7 @@ from kohort.testing.conformance.subject import Answer, CaseTurn, Change
 from kohort.testing.naive_segments import Situation, Standing, members
 
 Places = dict[int | str, str]
+Spells = dict[int | str, Standing]
 
 
 @dataclass(slots=True)
@@ -22,9 +23,9 @@ class _Kept:
     by_hand: dict[tuple[str, int], dict[str, bool]] = field(default_factory=dict)
     definitions: dict[str, SegmentDefinition] = field(default_factory=dict)
     evaluated: dict[str, object] = field(default_factory=dict)  # definition → what it meant when it was evaluated
-    spells: dict[str, dict[int | str, Standing]] = field(default_factory=dict)
+    spells: dict[str, Spells] = field(default_factory=dict)
     numbers: dict[tuple[str, str, int | str], int] = field(default_factory=dict)
-    history: list[tuple[int, dict[str, Places]]] = field(default_factory=list)
+    history: list[tuple[int, dict[str, Spells]]] = field(default_factory=list)  # as of → what was said about it last
 
 
 class NaiveSubject:
@@ -73,7 +74,9 @@ class NaiveSubject:
             kept.evaluated[name] = meaning
             changes += self.publish(kept, turn, name, places, backfill=backfill)
             left_out[name] = sum(v.left_out for v in found[name].values())
-        kept.history.append((turn.as_of, self.stored(kept)))
+        if kept.history and kept.history[-1][0] == turn.as_of:
+            kept.history.pop()
+        kept.history.append((turn.as_of, {name: dict(spells) for name, spells in kept.spells.items()}))
         return self.answer(kept, turn, tuple(changes), left_out)
 
     def answer(
@@ -84,16 +87,15 @@ class NaiveSubject:
         left_out: Mapping[str, int] | None = None,
         error: str = "",
     ) -> Answer:
-        past = {moment: self.at(kept, moment) for moment in turn.ask_past}
+        past = {moment: places(self.before(kept, moment + 1)) for moment in turn.ask_past}
         return Answer(self.stored(kept), changes, left_out or {}, past, error)
 
     def situation(self, kept: _Kept, turn: CaseTurn) -> Situation:
-        standing = {
-            (name, who): (part, since)
-            for name, spells in kept.spells.items()
-            for who, (part, since) in spells.items()
-            if since < turn.as_of
-        }
+        """Definitions remember who was in strictly before; of paused ones others see the members as they are."""
+        evaluated = {d.name for d in turn.definitions if not d.paused}
+        before = self.before(kept, turn.as_of)
+        seen = {name: (before if name in evaluated else kept.spells).get(name, {}) for name in {*before, *kept.spells}}
+        standing = {(name, who): spell for name, spells in seen.items() for who, spell in spells.items()}
         return Situation(
             turn.as_of,
             turn.zone,
@@ -115,7 +117,7 @@ class NaiveSubject:
 
     def publish(self, kept: _Kept, turn: CaseTurn, name: str, places: Places, *, backfill: bool) -> list[Change]:
         """M1 and M2: the difference is the entries and exits; who stays keeps the moment of entry."""
-        spells = kept.spells.setdefault(name, {})
+        spells, earlier = kept.spells.setdefault(name, {}), self.before(kept, turn.as_of).get(name, {})
         changes = []
         for who in sorted({*spells, *places}, key=str):
             before, after = spells.get(who, ("", 0))[0], places.get(who, "")
@@ -126,7 +128,8 @@ class NaiveSubject:
                 del spells[who]
             if after:
                 changes.append(self.change(kept, name, after, who, backfill=backfill))
-                spells[who] = (after, turn.as_of)
+                # Said again about the same moment: who was in before it never left.
+                spells[who] = earlier[who] if who in earlier and earlier[who][0] == after else (after, turn.as_of)
         return changes
 
     def change(self, kept: _Kept, name: str, part: str, who: int | str, *, backfill: bool) -> Change:
@@ -144,11 +147,16 @@ class NaiveSubject:
         return bare, [self.meaning(n, kept, turn) for n in sorted(needs(definition))]
 
     def stored(self, kept: _Kept) -> dict[str, Places]:
-        return {name: {who: part for who, (part, _) in spells.items()} for name, spells in kept.spells.items()}
+        return places(kept.spells)
 
-    def at(self, kept: _Kept, moment: int) -> dict[str, Places]:
-        """The members that the latest run not after a moment found."""
-        return next((places for as_of, places in reversed(kept.history) if as_of <= moment), {})
+    def before(self, kept: _Kept, moment: int) -> dict[str, Spells]:
+        """What the latest run strictly before a moment left."""
+        return next((spells for as_of, spells in reversed(kept.history) if as_of < moment), {})
+
+
+def places(spells: Mapping[str, Spells]) -> dict[str, Places]:
+    """Members without since when."""
+    return {name: {who: part for who, (part, _) in found.items()} for name, found in spells.items()}
 
 
 def needs(definition: SegmentDefinition) -> set[str]:
@@ -159,11 +167,13 @@ def needs(definition: SegmentDefinition) -> set[str]:
 
 def decide(decided: dict[str, bool], part: str, added: bool | None) -> None:
     """M4: the latest decision counts. Put in one part, she is in no other and taken out of nothing that forbids it."""
+    if added is None:
+        decided.clear()
+        return
     if added:
         ended = [p for p, was_added in decided.items() if was_added or p in ("", part)]
     else:
         ended = [p for p in decided if part in (p, "")]
     for p in ended:
         del decided[p]
-    if added is not None:
-        decided[part] = added
+    decided[part] = added

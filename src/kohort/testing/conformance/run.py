@@ -119,7 +119,7 @@ def read_case(case: Case) -> list[CaseTurn]:
                 COLUMNS,
                 FEATURES,
                 SETTINGS,
-                alone=any(t.left_out for t in case.turns),
+                alone=any(t.left_out for t in case.turns) or any(d.kind == "accounts" for d in definitions),
             )
         )
     return turns
