@@ -6,17 +6,20 @@ says, letter by letter. docs/rule-sentences.md shows every form.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from typing import Any
 
-from kohort.definitions.conditions import format_condition
-from kohort.definitions.features import Where
+from kohort.definitions.conditions import Ref
+from kohort.definitions.rules import format_rule, parse_rule
 from kohort.definitions.rules.sentences.grammar import grammar
 from kohort.definitions.rules.sentences.languages import LANGUAGES
+from kohort.definitions.rules.sentences.languages import language as words_of
 from kohort.definitions.rules.sentences.syntax import Reader, Syntax
-from kohort.definitions.rules.tree import Rule
-from kohort.errors import RefusedDefinition, WrongUsage
+from kohort.definitions.rules.tree import Node, Place, Rule
+from kohort.errors import LISTED, RefusedDefinition, WrongUsage
 
 LONGEST = 100_000
 _NONE: Mapping[str, str] = {}
@@ -46,7 +49,7 @@ def say_rule(rule: Rule, language: str, *, labels: Mapping[str, str] = _NONE) ->
             raise WrongUsage("This is not a rule that can be said in words.", hint="Check it with check_rule.")
         sentence = said.removesuffix(",")
         # Unlucky labels could still form a phrase of the grammar. What does not read back is said with names in quotes.
-        if _read(sentence, language, labels) in (rule, canonical(rule)):
+        if _read(sentence, language, labels) == rule:
             return sentence
     raise AssertionError(f"no unambiguous sentence: {sentence}")
 
@@ -64,25 +67,21 @@ def read_sentence(text: str, language: str, *, labels: Mapping[str, str] = _NONE
         >>> read_sentence("has not viewed a page in the last 30 days", "en").times
         0
     """
-    found = _read(text, language, labels)
-    if isinstance(found, RefusedDefinition):
-        raise found
-    return found
-
-
-def canonical(value: Any) -> Any:
-    """A rule, or a part of it, whose event filters have their canonical text."""
-    if isinstance(value, Where):
-        return Where(format_condition(value.condition), value.condition)
-    if isinstance(value, tuple):
-        return tuple(canonical(v) for v in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: canonical(getattr(value, f.name)) for f in fields(value)})
-    return value
+    rule = _read(text, language, labels)
+    if isinstance(rule, RefusedDefinition):
+        raise rule
+    written = format_rule(rule)
+    try:
+        same = parse_rule(written) == rule
+    except RefusedDefinition as error:
+        raise _refused(text, 0, len(text), error.message, error.hint) from None
+    if not same:
+        raise _refused(text, 0, len(text), "No rule says this.", f"Nearest: {written}")
+    return rule
 
 
 def _read(text: str, language: str, labels: Mapping[str, str]) -> Rule | RefusedDefinition:
-    reader = Reader(text)
+    reader = Reader(text, _placed)
     if len(text) > LONGEST:
         return _refused(text, 0, len(text), f"A sentence can be {LONGEST:,} characters long at most.")
     try:
@@ -95,18 +94,38 @@ def _read(text: str, language: str, labels: Mapping[str, str]) -> Rule | Refused
         if text[end:].strip() in ("", "."):
             return rule
         reader.miss(end, "the end")
-    return _expected(reader)
+    return _expected(reader, language)
 
 
-def _expected(reader: Reader) -> RefusedDefinition:
+def _placed(value: Any, place: Place) -> Any:
+    """A node that knows where it stands in the sentence, as the nodes inside that no words of their own stand for."""
+    if isinstance(value, Ref):
+        return replace(value, start=place[0], end=place[1]) if not value.end else value
+    if not isinstance(value, Node) or value.place != (0, 0):
+        return value
+    parts = {f.name: getattr(value, f.name) for f in fields(value) if f.name != "place"}
+    inner = {
+        name: tuple(_placed(p, place) for p in part) if isinstance(part, tuple) else _placed(part, place)
+        for name, part in parts.items()
+    }
+    return type(value)(**inner, place=place)
+
+
+def _expected(reader: Reader, code: str) -> RefusedDefinition:
+    """What stands at the furthest place that anything came to, and what could stand there."""
     text, start = reader.text, reader.furthest
-    end = start
-    while end < len(text) and not text[end].isspace():
-        end += 1
-    what = ", ".join(sorted(reader.expected)[:8])
-    if start >= len(text):
-        return _refused(text, len(text), len(text), "The sentence ends too early.", f"Expected: {what}.")
-    return _refused(text, start, end, "Something else was expected here.", f"Expected: {what}.")
+    found = re.match(r"\w([\w.,]*\w)?|\S?", text[start:])
+    assert found is not None
+    joining = {words_of(code).templates[key].strip(", ") for key in ("and", "or")}
+    known = sorted(words.strip("“”") for words in reader.expected)
+    near = difflib.get_close_matches(found[0].lower(), [word.lower() for word in known], n=1)
+    hint = f"Expected: {', '.join(sorted(reader.expected)[:LISTED])}."
+    if near:
+        hint = f"Did you mean “{near[0]}”?"
+    elif found[0].lower() in joining and joining & set(known):
+        hint = f"“{'” and “'.join(sorted(joining))}” do not mix: put one group in parentheses."
+    message = f"“{found[0]}” was not expected here." if found[0] else "The sentence ends too early."
+    return _refused(text, start, start + found.end(), message, hint)
 
 
 def _refused(text: str, start: int, end: int, message: str, hint: str = "") -> RefusedDefinition:

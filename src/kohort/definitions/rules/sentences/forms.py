@@ -16,6 +16,7 @@ from kohort.definitions import conditions
 from kohort.definitions.conditions import Ref, format_condition
 from kohort.definitions.features import Aggregate, Selection, Step, Where
 from kohort.definitions.rules import tree
+from kohort.definitions.rules.vocabulary import AGGREGATES, DATE_PARTS
 from kohort.definitions.windows import EVER, Window
 
 Parts = Mapping[str, Any]
@@ -263,8 +264,6 @@ def _leaves() -> Iterator[Form]:
 
 # Operands ------------------------------------------------------------------------------------------------------------
 
-_STATISTICS = ("sum", "mean", "min", "max", "std", "count_distinct", "first", "last", "mode", "entropy")
-
 
 def _measured(kind: Any, *, column: bool) -> Form:
     slots = {"history": "history", **({"column": "name"} if column else {})}
@@ -302,14 +301,14 @@ def _operands() -> Iterator[Form]:
     yield _days_since("recency")
     yield _days_since("tenure")
     yield _measured("count", column=False)
-    for kind in _STATISTICS:
+    for kind in AGGREGATES.values():
         yield _measured(kind, column=True)
     yield _node("operand", "days_unchanged", tree.DaysUnchanged, {"trait": "name"})
     yield _node("operand", "random_bucket", tree.RandomBucket, {"salt": "name"})
     yield _node("operand", "score", tree.Score, {"name": "name"})
     point = {"latitude": "operand", "longitude": "operand", "to_latitude": "number", "to_longitude": "number"}
     yield _node("operand", "distance", tree.Distance, point)
-    for part in ("year", "month", "day", "weekday", "hour"):
+    for part in DATE_PARTS:
         yield _node("operand", f"{part}_of", tree.DatePart, {"of": "operand"}, part=part)
     yield _node("operand", "exactly", tree.Exactly, {"of": "operand"})
     yield _node("operand", "item", tree.Item, {"of": "operand", "index": "integer"})
@@ -359,16 +358,12 @@ def _windows() -> Iterator[Form]:
     def last(value: Window) -> Parts | None:
         return {"last": value.start} if value.start is not None and value.end is None else None
 
-    def until(value: Window) -> Parts | None:
-        return {"end": value.end} if value.start is None and value.end is not None else None
-
     def between(value: Window) -> Parts | None:
         return {"start": value.start, "end": value.end} if value.start and value.end else None
 
     yield Form("window", "within", {"last": "last"}, last, lambda last: Window(last))  # noqa: PLW0108 - by name
     yield Form("window", "between_alike", {"start": "integer", "end": "span"}, alike, from_alike)
     yield Form("window", "between", {"start": "span", "end": "span"}, between, Window)
-    yield Form("window", "until", {"end": "span"}, until, lambda end: Window(None, end))
     yield Form("last", "last", {"span": "span"}, lambda v: {"span": v}, lambda span: span)
 
 

@@ -150,7 +150,7 @@ def number_token(lang: Language) -> Token:
         return f"{number:f}".replace("-", "−").replace(".", lang.decimal)
 
     return Token(
-        f"a number such as 12{lang.decimal}5",
+        f"a number such as 1000 or 12{lang.decimal}5",
         re.compile(rf"([-−]?)(\d+(?:{mark}\d+)?)(?![.,]\d)", re.ASCII),
         lambda found: Decimal(("-" if found[1] else "") + found[2].replace(lang.decimal, ".")),
         words,
@@ -158,12 +158,12 @@ def number_token(lang: Language) -> Token:
 
 
 def integer_token() -> Token:
-    """A whole number, 0 or more."""
+    """A whole number."""
     return Token(
         "a whole number",
-        re.compile(r"(\d{1,9})(?!\d)", re.ASCII),
-        lambda found: int(found[1]),
-        lambda number: str(number) if isinstance(number, int) and number >= 0 else None,
+        re.compile(r"([-−]?)(\d{1,12})(?!\d)", re.ASCII),
+        lambda found: int(("-" if found[1] else "") + found[2]),
+        lambda number: str(number).replace("-", "−") if isinstance(number, int) else None,
     )
 
 

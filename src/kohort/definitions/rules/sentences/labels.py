@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from kohort.definitions.rules.sentences.syntax import chunks
 
@@ -17,7 +17,7 @@ def usable(defaults: Mapping[str, str], labels: Mapping[str, str], templates: It
     """The labels that can be read back, longest first; the other names are written in quotes.
 
     Left out is a label with signs of the grammar, one that means two names, one that begins with a word that opens a
-    phrase of the grammar, and one that continues another label.
+    phrase of the grammar, and one that continues another label as the grammar could.
     """
     templates = tuple(templates)
     openings = {_first_word(words) for template in templates for _, _, words in chunks(template)} - {""}
@@ -25,8 +25,14 @@ def usable(defaults: Mapping[str, str], labels: Mapping[str, str], templates: It
     taken = {words.lower() for words in given.values()}
     kept = {n: w for n, w in defaults.items() if n not in labels and w.lower() not in taken} | given
     times = Counter(words.lower() for words in kept.values())
-    kept = {n: w for n, w in kept.items() if times[w.lower()] == 1}
+    kept = {n: w for n, w in kept.items() if times[w.lower()] == 1 and not _continues(w.lower(), times, openings)}
     return dict(sorted(kept.items(), key=lambda item: -len(item[1])))
+
+
+def _continues(label: str, labels: Container[str], openings: Container[str]) -> bool:
+    """Whether another label and then a word of the grammar begin this one: "orders" and "orders is late"."""
+    spaces = [at for at, letter in enumerate(label) if letter == " "]
+    return any(label[:at] in labels and _first_word(label[at:]) in openings for at in spaces)
 
 
 def _first_word(words: str) -> str:

@@ -32,9 +32,13 @@ class Syntax(Protocol):
 
 @dataclass(slots=True)
 class Reader:
-    """A text being read: what was found where, and what was expected at the furthest place anything came to."""
+    """A text being read: what was found where, and what was expected at the furthest place anything came to.
+
+    `mark` writes into a value where it stands, (start, end).
+    """
 
     text: str
+    mark: Callable[[Any, tuple[int, int]], Any] = lambda value, _: value
     found: dict[tuple[int, int], Read | None] = field(default_factory=dict)
     furthest: int = 0
     expected: set[str] = field(default_factory=set)
@@ -53,12 +57,13 @@ class Reader:
             self.expected.add(what)
 
     def phrase(self, at: int, words: str) -> int | None:
-        """Where a phrase ends that may begin here: whole words, in small or large letters."""
-        start = self.skip(at)
-        end = start + len(words)
-        if self.text[start:end].lower() != words.lower() or _splits_word(self.text, end):
-            return None
-        return end
+        """Where a phrase ends that may begin here: whole words, in small or large letters, any space between them."""
+        for word in words.split():
+            start = self.skip(at)
+            at = start + len(word)
+            if self.text[start:at].lower() != word.lower() or _splits_word(self.text, at):
+                return None
+        return at
 
 
 def _splits_word(text: str, at: int) -> bool:
@@ -211,12 +216,13 @@ class Phrase:
 
     def read(self, reader: Reader, at: int) -> Read | None:
         parts: dict[str, Any] = {}
+        start = reader.skip(at)
         for slot, optional, words in chunks(self.template):
             end = self._read_chunk(reader, at, slot, words, parts)
             if end is None and not optional:
                 return None
             at = at if end is None else end
-        return self.build(**parts), at
+        return reader.mark(self.build(**parts), (start, at)), at
 
     def _read_chunk(self, reader: Reader, at: int, slot: str, words: str, parts: dict[str, Any]) -> int | None:
         before, _, after = words.partition(MARK) if slot else (words, "", "")
