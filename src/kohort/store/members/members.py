@@ -93,6 +93,8 @@ class Members(Reading, Outbox):
     def drop(self, name: str, as_of: int, *, now: int | None = None) -> Difference:
         """Ends a definition: everybody leaves, history stays, and `names` no longer tells it.
 
+        The exits are marked as backfill: the definition ended, the customers did nothing.
+
         Args:
             as_of: When; not before the latest run.
             now: Wall clock; `as_of` where not given.
@@ -106,7 +108,8 @@ class Members(Reading, Outbox):
             if head["dropped"]:
                 return Difference(0, 0, 0, 0)
             before = self._runs_before([name], as_of)
-            prepared = self._prepare(Placed(name, head["version"], PLACED.empty_table()), as_of, dropped=True)
+            nobody = Placed(name, head["version"], PLACED.empty_table(), backfill=True)
+            prepared = self._prepare(nobody, as_of, dropped=True)
             return self._commit([prepared], before, as_of, as_of if now is None else now)[name]
 
     def staging(self) -> Path:
