@@ -302,7 +302,7 @@ def moved(screen: Screen, movement: Movement) -> None:
 
 
 def member_counts(screen: Screen, data: Mapping[str, Any]) -> None:
-    screen.line(f"{data['customers']:,} customers in {data['name']}.", "bold")
+    screen.line(f"{plural(data['customers'], 'customer')} in {data['name']}.", "bold")
     if data["out"]:
         screen.line(f"Written to {data['out']}.")
     else:

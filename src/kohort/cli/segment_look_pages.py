@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kohort.cli.screen import Screen, bar
-from kohort.cli.segment_pages import day, minute, right, share, unseen
+from kohort.cli.segment_pages import day, minute, right
 from kohort.views.formats import EN
 from kohort.views.words import plural
 
@@ -16,32 +16,66 @@ RUNS_SHOWN = 24
 TRUTH = {True: "✓", False: "✗", None: "?"}
 
 
-def preview_shown(screen: Screen, data: Row, name: str, currency: str) -> None:
-    """Sizes of a rule, condition by condition."""
-    screen.line(
-        f"{name}: {EN.number(data['size'])} of {EN.number(data['universe'])} customers "
-        f"({EN.percent(share(data['size'], data['universe']))}).",
-        "bold",
-    )
-    if data["excluded_by_consent"]:
-        screen.line(f"{plural(data['excluded_by_consent'], 'more customer')} left out for want of consent.")
-    if data["conditions"]:
+def preview_shown(screen: Screen, data: Row, currency: str) -> None:
+    """Sizes of a definition, part by part and condition by condition, and what looks like a mistake."""
+    screen.line(data["text"], "bold")
+    screen.line(data["universe_text"])
+    if len(data["parts"]) > 1:
+        screen.line()
         screen.table(
-            [("condition", "left"), *right("customers"), ("", "left")],
-            [
-                ("  " * depth + c["text"], EN.number(c["size"]), bar(share(c["size"], data["universe"])))
-                for depth, c in _nested(data["conditions"])
-            ],
+            [("part", "left"), *right("customers", "of all", "value", "of all")],
+            [(p["label"], EN.number(p["size"]), EN.percent(p["share"]), *_worth(p, currency)) for p in data["parts"]],
         )
-    if data["never_observed"]:
-        screen.line(unseen(data["never_observed"], "It asks for"))
+    for part in data["parts"]:
+        if part["conditions"]:
+            head = part["label"] if len(data["parts"]) > 1 else "condition"
+            screen.line()
+            screen.table(
+                [(head, "left"), *right("alone"), ("", "left"), ("so far", "left")],
+                [
+                    ("  " * c["depth"] + words, EN.number(c["size"]), bar(c["share"]), _so_far(c))
+                    for c, words in _worded(part["conditions"])
+                ],
+            )
+    examples = [str(c) for p in data["parts"] for c in p["sample"][:3]]
+    if examples:
+        screen.line(f"For example: {', '.join(examples)}.")
+    for o in data.get("overlap", ())[:PAIRS_SHOWN]:
+        title = o["name"] if o["segment"] == o["name"] else f"{o['name']}: {o['label']}"
+        both = f"{plural(o['both'], 'customer')} also in {title}"
+        screen.line(f"{both}: {EN.percent(o['share_of_this'])} of these, {EN.percent(o['share_of_other'])} of those.")
+    for warning in data["warnings"]:
+        screen.line(f"Note: {warning}")
+
+
+def _worded(conditions: Sequence[Row]) -> Iterator[tuple[Row, str]]:
+    """Each condition with its words; one that is made of the ones below it says only how."""
+    for condition, below in zip(conditions, [*conditions[1:], None], strict=True):
+        inner = below is not None and below["depth"] > condition["depth"]
+        how = {"left": "all of these", "added": "any of these", "": "not"}[below["group"] if inner and below else ""]
+        yield condition, how if inner else condition["sentence"]
+
+
+def _worth(part: Row, currency: str) -> tuple[str, str]:
+    if part["value"] is None:
+        return "", ""
+    return EN.money(part["value"], currency, 0), EN.percent(part["value_share"])
+
+
+def _so_far(condition: Row) -> str:
+    """What a condition leaves of those before it, or adds to them."""
+    if condition["running"] is None:
+        return ""
+    verb = "leaves" if condition["group"] == "left" else "adds"
+    return f"{verb} {EN.number(condition['running'])}"
 
 
 def why_shown(screen: Screen, data: Row) -> None:
     """The answer, the conditions with what is so, what is missing, what time will do."""
     screen.line(data["text"], "bold")
     for note in data["notes"]:
-        screen.line(note)
+        if note not in data["text"]:
+            screen.line(note)
     if data["conditions"]:
         screen.line()
         screen.table(

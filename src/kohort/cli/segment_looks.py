@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,12 +13,16 @@ from kohort.cli.options import MOMENT, moment
 from kohort.cli.segments import segments
 from kohort.errors import WrongUsage
 
+if TYPE_CHECKING:
+    from kohort.workspace.workspace import Workspace
+
 
 @command(segments, "preview", short_help="How many would be in, and which condition decides?")
 @click.argument("name", required=False)
 @click.option("--rule", metavar="RULE", help="Look at this rule instead of a segment.")
+@click.option("--overlap", is_flag=True, help="Also say how it overlaps with the segments there are.")
 @click.option("--as-of", **MOMENT)
-def preview(door: Door, *, name: str | None, rule: str | None, as_of: str | None) -> Result:
+def preview(door: Door, *, name: str | None, rule: str | None, overlap: bool, as_of: str | None) -> Result:
     """Show the size of the segment NAME, or of a rule, before anything is saved: condition by condition.
 
     \b
@@ -26,11 +32,14 @@ def preview(door: Door, *, name: str | None, rule: str | None, as_of: str | None
 
     if (name is None) == (rule is None):
         raise WrongUsage("Give either the name of a segment or --rule.")
-    with door.open() as ws, door.progress() as progress:
-        found = ws.segments.preview(name, rule=rule, as_of=moment(ws, as_of), progress=progress)
+    with door.open() as ws:
+        when = moment(ws, as_of)
+        data = ws.segments.preview(name, rule=rule, as_of=when).as_dict()
+        if overlap:
+            data["overlap"] = [asdict(o) for o in ws.segments.preview_overlap(name, rule=rule, as_of=when) if o.both]
+            _label(ws, data["overlap"])
         currency = ws.currency
-    data = found.as_dict()
-    return Result(data, lambda screen: preview_shown(screen, data, name or "This rule", currency))
+    return Result(data, lambda screen: preview_shown(screen, data, currency))
 
 
 @command(segments, "why", short_help="Why is a customer in a segment, or not?")
@@ -76,9 +85,7 @@ def overlap(door: Door, *, name: str | None, as_of: str | None) -> Result:
 
     with door.open() as ws:
         data = ws.segments.overlap(name, as_of=moment(ws, as_of)).as_dict()
-        labels = {(d.name, p.key): p.label for d in ws.segments.list() for p in d.parts}
-    for group in data["groups"]:
-        group["label"] = labels.get((group["name"], group["segment"]), group["segment"])
+        _label(ws, data["groups"])
     return Result(data, lambda screen: overlap_shown(screen, data))
 
 
@@ -133,6 +140,13 @@ def reset(door: Door, *, name: str, customers: tuple[str, ...]) -> Result:
     with door.open() as ws:
         ws.segments.reset(name, customers)
     return _decided(name, customers, "left to the rule again", "")
+
+
+def _label(ws: Workspace, rows: Sequence[dict[str, Any]]) -> None:
+    """Say how people call the part that each row is about."""
+    labels = {(d.name, p.key): p.label for d in ws.segments.list() for p in d.parts}
+    for row in rows:
+        row["label"] = labels.get((row["name"], row["segment"]), row["segment"])
 
 
 def _decided(name: str, customers: tuple[str, ...], done: str, segment: str) -> Result:

@@ -45,8 +45,8 @@ def explained(error: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _mistake(mistake: Mapping[str, Any]) -> Sequence[str]:
-    where = f"{mistake['file']} line {mistake['line']}" + (f", {mistake['key']}" if mistake["key"] else "")
-    lines = [f"{where}: {mistake['message']}"]
+    where = f"{mistake['file']} line {mistake['line']}, {mistake['key']}: " if mistake["key"] else ""
+    lines = [f"{where}{mistake['message']}"]
     if excerpt := mistake.get("excerpt"):
         lines += [f"    {line}" for line in underlined(excerpt, mistake["column"] - 1, mistake["until"] - 1)]
     return [*lines, f"    {mistake['hint']}"] if mistake["hint"] else lines

@@ -13,9 +13,11 @@ from kohort.workspace.people import company_numbers, customer_keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kohort.definitions.features import FeatureDefinition
     from kohort.segments.dry_run import DryRun, Effect
     from kohort.segments.listing import Description
     from kohort.segments.migration import Migration
+    from kohort.segments.preview import Preview
     from kohort.store.vault import Vault
     from kohort.workspace.workspace import Workspace
 
@@ -98,16 +100,33 @@ def movement(ws: Workspace, name: str, since: int | None, until: int | None, by:
     return (migration(ws.store, name, start, end, labels=labels),)
 
 
+def value_of(ws: Workspace) -> FeatureDefinition | None:
+    """What customers are worth, where the data says it."""
+    from kohort.definitions.defaults import value_definition
+
+    return value_definition(ws.contents())
+
+
+def sampled(found: Preview, vault: Vault) -> Preview:
+    """The same with the company's numbers in place of the pseudonyms of its samples."""
+    return replace(found, parts=tuple(replace(p, sample=_shown(p.sample, vault)) for p in found.parts))
+
+
+def _shown(sample: tuple[int | str, ...], vault: Vault) -> tuple[int | str, ...]:
+    keys = [key for key in sample if isinstance(key, int)]
+    return tuple(company_numbers(vault, keys)) if keys else sample
+
+
 def with_numbers(found: DryRun, vault: Vault) -> DryRun:
     """The same with the company's numbers in place of the pseudonyms of its samples."""
 
-    def shown(sample: tuple[int | str, ...]) -> tuple[int | str, ...]:
-        keys = [key for key in sample if isinstance(key, int)]
-        return tuple(company_numbers(vault, keys)) if keys else sample
-
     def effect(e: Effect) -> Effect:
         parts = (
-            replace(p, entering_sample=shown(p.entering_sample), leaving_sample=shown(p.leaving_sample))
+            replace(
+                p,
+                entering_sample=_shown(p.entering_sample, vault),
+                leaving_sample=_shown(p.leaving_sample, vault),
+            )
             for p in e.parts
         )
         return replace(e, parts=tuple(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 
     from kohort.definitions.rules.tree import Rule
     from kohort.definitions.segments import SegmentDefinition
+    from kohort.engines.measures import Measures
     from kohort.segments.alarms import Alarms
     from kohort.segments.dry_run import DryRun
     from kohort.segments.listing import Description
     from kohort.segments.migration import Migration
     from kohort.segments.overlap import Overlap
-    from kohort.segments.preview import Preview
+    from kohort.segments.preview import OverlapWith, Preview
     from kohort.segments.reasons import Why
     from kohort.segments.run_rules import RunReport
     from kohort.workspace.workspace import Workspace
@@ -44,6 +46,8 @@ class SegmentDoor:
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
+        self._measures: Measures | None = None
+        self._looking = threading.Lock()
 
     # -- definitions -----------------------------------------------------------------------------------------------
 
@@ -192,15 +196,44 @@ class SegmentDoor:
         *,
         rule: Body | None = None,
         as_of: int | str | None = None,
-        progress: Progress = silent,
+        language: Language = "en",
     ) -> Preview:
         """Size, value and examples of a definition, or of a rule that is not saved, condition by condition.
+
+        What was computed is kept: the next preview of the same data and moment is quick.
 
         Raises:
             WrongUsage: Neither or both are given.
             RefusedDefinition: With every mistake of the rule.
         """
-        return looks.preview(self._ws, self._asked(name, rule), self._how(as_of), progress)
+        from kohort.engines.measures import Measures
+        from kohort.segments.preview import preview
+
+        ws, how = self._ws, self._how(as_of)
+        snapshot = ws.store.log.snapshot()
+        with self._looking:
+            if self._measures is None or not self._measures.fits(snapshot, how["as_of"]):
+                self._measures = Measures(snapshot, how["as_of"], threads=how["threads"])
+            found = preview(
+                ws.store,
+                ws.config.segments,
+                self._asked(name, rule),
+                value=looks.value_of(ws),
+                measures=self._measures,
+                language=language,
+                labels=self._labels(),
+                **how,
+            )
+        return looks.sampled(found, ws.store.vault)
+
+    def preview_overlap(
+        self, name: str | None = None, *, rule: Body | None = None, as_of: int | str | None = None
+    ) -> tuple[OverlapWith, ...]:
+        """How the customers of a definition, or of a rule that is not saved, overlap with segments that were run."""
+        from kohort.segments.preview import preview_overlap
+
+        asked = self._asked(name, rule)
+        return preview_overlap(self._ws.store, self._ws.config.segments, asked, **self._how(as_of))
 
     def why(
         self,

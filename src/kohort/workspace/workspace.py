@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -318,7 +319,7 @@ class Workspace:
 
     # -- segments --------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def segments(self) -> SegmentDoor:
         """Segments that people define: rules, tiers, stages, buckets, lists by hand, accounts."""
         from kohort.workspace.segments import SegmentDoor
