@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
 from decimal import Decimal
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from kohort.definitions.rules.tree import AllOf, AnyOf, Compare, InSegment, Named, Not, Rule
-from kohort.definitions.segments import Part, RuleText, SegmentDefinition
+from kohort.definitions.segments import Part, Quantifier, RuleText, SegmentDefinition, SegmentKind
+from kohort.definitions.segments_text import read_definition
+from kohort.definitions.workspace_file import parse
 from kohort.errors import NotFound, RefusedDefinition
 from kohort.segments.dependencies import dependants, in_order, refers_to, unknown_references, with_needed
 
@@ -106,3 +111,31 @@ def test_a_reference_that_leads_nowhere_says_where_it_stands_and_what_was_meant(
     assert found.keys() == {"a", "b"}
     assert (found["a"].start, found["a"].end, found["a"].hint) == (0, len(text), "Did you mean 'vip'?")
     assert "s9" in found["b"].message
+
+
+# The documentation ----------------------------------------------------------------------------------------------------
+
+TEXT = (Path(__file__).parents[2] / "docs" / "segments.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL))
+def test_the_examples_of_the_page_are_definitions(example: str) -> None:
+    if "segments:" in example:
+        config = parse(f"name: Toys\n{example}")
+        assert {d.kind for d in config.segments} == {*get_args(SegmentKind)}
+        assert in_order(config.segments)[-1].name
+    else:
+        assert read_definition(example).name == "slipping"
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))
+def test_the_python_of_the_page_runs(example: str) -> None:
+    names: dict[str, object] = {}
+    exec(example, names)
+    assert "lapsed" in names
+
+
+def test_the_page_names_every_kind_setting_and_reason() -> None:
+    words = {*get_args(SegmentKind), *get_args(Quantifier), "keep", "minimum_stay", "then", "purpose", "salt", "paused"}
+    words |= {"minimum stay", "not allowed yet", "by hand", "random"}
+    assert not {word for word in words if word not in TEXT}
