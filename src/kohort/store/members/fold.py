@@ -69,7 +69,7 @@ def _moves(stays: pa.Table, change: int, number: np.ndarray, at: np.ndarray) -> 
         "number": pa.array(number.astype(np.int32)),
         "at": pa.array(at),
     }
-    return pa.table([columns.get(name) or stays.column(name) for name in DATED.names], schema=DATED)
+    return pa.table([columns[n] if n in columns else stays.column(n) for n in DATED.names], schema=DATED)
 
 
 def _order(table: pa.Table) -> np.ndarray | None:
