@@ -1,5 +1,6 @@
 """Rules: each form is read as its tree and written back as its canonical text; all else is refused at its place."""
 
+import string
 from decimal import Decimal
 
 import pytest
@@ -221,6 +222,21 @@ def test_words_of_sql_are_plain_names_here(word: str) -> None:
         )
         rule = parse_rule(text.format(quoted))
         assert format_rule(rule) == text.format(quoted)
+
+
+@pytest.mark.parametrize(
+    "letter", [*string.punctuation, "and", "not", "=>", "--", "/*", "é", "日本", " a ", "(", "')", "\\'"]
+)
+def test_any_letter_can_stand_in_a_text(letter: str) -> None:
+    quoted = letter.replace("'", "''")
+    texts = [
+        f"t_x = '{quoted}'",
+        f"did('{quoted}')",
+        f"has_any(t_x, '{quoted}', '{quoted}')",
+        f"random_bucket('{quoted}') < 1",
+    ]
+    assert [format_rule(parse_rule(text)) for text in texts] == texts
+    assert parse_rule(texts[0]) == Compare(Named("t_x"), "=", letter)
 
 
 REFUSED = [

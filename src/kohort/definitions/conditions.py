@@ -105,7 +105,8 @@ def parse_condition(text: str) -> Condition:
         '>'
     """
     from kohort.definitions.conditions_read import ConditionReader
-    from kohort.definitions.sql_text import Noun, read_sql
+    from kohort.definitions.sql_fence import read_sql
+    from kohort.definitions.sql_text import Noun
 
     if not text.strip():
         hint = "Leave `where` out to count every event."

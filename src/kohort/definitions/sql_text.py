@@ -1,10 +1,4 @@
-"""From text to a syntax tree, for conditions and rules: a small closed dialect of SQL, fenced before and after parsing.
-
-The tokenizer knows ten keywords and no comments, the parser knows no functions, no casts and no statements, so what is
-not ours is a syntax error. Before parsing, every letter and token that can have no place is refused; after it, the
-reader takes each name and value it understands, and what nobody took is refused too: nothing that was written is left
-out silently.
-"""
+"""A text with its tokens and its syntax tree: places, plain values, and what of it was understood."""
 
 from __future__ import annotations
 
@@ -32,25 +26,29 @@ LONGEST_TEXT = 500
 _BAD_IN_QUOTES = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
-_IN_QUOTES = re.compile("'(?:[^']|'')*'|\"[^\"]*\"")
-_BAD_OUTSIDE = re.compile(r"[^\t\n\r -~]")
-_LOOKALIKES = {
-    **dict.fromkeys("‘’‚‛“”„‟′″´", "Write text in straight 'quotes'."),
-    "≥": "Write >=.",
-    "≤": "Write <=.",
-    "≠": "Write !=.",
-    **dict.fromkeys("−–—", "Write a plain -."),
-    "\u00a0": "Write a plain space.",
-}
-_NO_ARITHMETIC = "Define a feature for it, for example {ratio: [revenue, orders]}."
-_ODD = {
-    ";": ("Write one {noun}, without a semicolon.", ""),
-    **dict.fromkeys("+-*/%^", ("A {noun} does not calculate.", _NO_ARITHMETIC)),
-    ":": ("Types are not converted.", "Compare with a value of the same type."),
-    "#": ("Comments cannot be used in a {noun}.", ""),
-    "!": ("Write `not` as a word.", ""),
-    "`": ("Write text in straight 'quotes'.", ""),
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Kinds of tokens. sqlglot is imported on first use: it is slow to import and most commands read no rule."""
+
+    of: Any  # sqlglot's enumeration
+    allowed: frozenset[Any]
+    carrying: frozenset[Any]  # a name or a value
+    ending: frozenset[Any]  # a value can end with it
+    comparing: frozenset[Any]
+
+
+@cache
+def kinds() -> Kinds:
+    """The kinds of tokens that the language knows."""
+    from sqlglot.tokens import TokenType as T
+
+    carrying = frozenset({T.VAR, T.IDENTIFIER, T.STRING, T.NUMBER})
+    ending = carrying | {T.R_PAREN, T.R_BRACKET, T.TRUE, T.FALSE, T.NULL}
+    comparing = frozenset({T.EQ, T.NEQ, T.LT, T.LTE, T.GT, T.GTE, T.LIKE, T.BETWEEN, T.IN})
+    words = {T.AND, T.OR, T.NOT, T.IS, T.FARROW, T.L_PAREN, T.L_BRACKET, T.COMMA, T.DOT, T.DASH, T.STAR}
+    return Kinds(T, ending | comparing | words, carrying, ending, comparing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +83,9 @@ class Source:
 
     def check_all_taken(self) -> None:
         """Refuse the first word or value that nobody took."""
-        names = _names()
+        known = kinds()
         for token in self.tokens:
-            if token.token_type in names.carrying and token.start not in self.taken:
+            if token.token_type in known.carrying and token.start not in self.taken:
                 place = (token.start, token.end + 1)
                 raise self.refused(place, f"{self.cut(place)!r} cannot be used here.", code="not_allowed")
 
@@ -126,7 +124,7 @@ class Source:
         start, end = place
         for token in self.tokens:
             if token.start >= end:
-                if token.text.lower() not in words or token.token_type in _names().carrying:
+                if token.text.lower() not in words or token.token_type in kinds().carrying:
                     break
                 end = token.end + 1
         return start, end
@@ -217,158 +215,3 @@ def text_problem(text: str) -> str | None:
     """What is wrong with a text in quotes: letters nobody can see or store; None where nothing is."""
     found = _BAD_IN_QUOTES.search(text)
     return None if found is None else f"The letter U+{ord(found[0]):04X} cannot be used in a text."
-
-
-def read_sql(text: str, noun: Noun) -> Source:
-    """Tokens and syntax tree of a text.
-
-    Raises:
-        RefusedDefinition: Too long, too deep, a letter or sign without a place, or a syntax error; with its place.
-    """
-    from sqlglot.errors import ParseError
-
-    from kohort.definitions.sql_dialect import Kohort
-
-    dialect, source = Kohort(), Source(text, noun, [])
-    if len(text) > noun.longest:
-        message = f"A {noun.word} can be {noun.longest:,} characters long at most."
-        raise source.refused((0, len(text)), message, code="too_long")
-    source.tokens = _tokens(source, dialect)
-    _Fence(source).check()
-    try:
-        trees = dialect.parser().parse(source.tokens, text)
-    except ParseError as error:
-        raise _syntax_error(source, error) from None
-    except RecursionError:
-        raise source.refused((0, len(text)), f"The {noun.word} is nested too deeply.", code="too_deep") from None
-    if len(trees) != 1 or trees[0] is None:
-        raise source.refused((0, len(text)), f"This is not a {noun.word} we can read.")
-    source.tree = trees[0]
-    return source
-
-
-def _tokens(source: Source, dialect: Any) -> list[Token]:
-    from sqlglot.errors import TokenError
-
-    text = source.text
-    for found in _IN_QUOTES.finditer(text):
-        problem = text_problem(found[0]) if found[0][0] == "'" else None
-        if problem:
-            raise source.refused(found.span(), problem, code="bad_character")
-    odd = _BAD_OUTSIDE.search(_IN_QUOTES.sub(lambda m: " " * len(m[0]) if m[0][0] == "'" else m[0], text))
-    if odd is not None:
-        hint = _LOOKALIKES.get(odd[0], "")
-        message = f"The letter U+{ord(odd[0]):04X} cannot be used outside of a text in quotes."
-        raise source.refused(odd.span(), message, hint, "bad_character")
-    try:
-        tokens: list[Token] = dialect.tokenize(text)
-    except TokenError:
-        mark = max(text.rfind("'"), text.rfind('"'))
-        raise source.refused((mark, len(text)), "A quote is not closed.", "End text with '.") from None
-    if not tokens:
-        raise source.refused((0, len(text)), f"The {source.noun.word} is empty.", code="empty")
-    return tokens
-
-
-class _Fence:
-    """Looks at the tokens alone and refuses what can have no place in any condition or rule."""
-
-    def __init__(self, source: Source) -> None:
-        self.source, self.names = source, _names()
-
-    def check(self) -> None:
-        opened: list[Token] = []
-        for before, token, after in self._threes():
-            self._check_type(token)
-            self._check_sign(before, token, after)
-            if token.text in "([" and token.token_type not in self.names.carrying:
-                opened.append(token)
-                if len(opened) > DEEPEST:
-                    raise self._refused(token, f"The {self.source.noun.word} is nested too deeply.", code="too_deep")
-            elif token.text in ")]" and token.token_type not in self.names.carrying:
-                if not opened or (opened[-1].text == "(") != (token.text == ")"):
-                    raise self._refused(token, f"Nothing was opened that this {token.text} could close.")
-                self.source.closing[opened.pop().start] = token.start
-        if opened:
-            raise self._refused(opened[-1], f"This {opened[-1].text} is never closed.")
-
-    def _threes(self) -> Any:
-        tokens = self.source.tokens
-        return zip([None, *tokens], tokens, [*tokens[1:], None], strict=False)
-
-    def _check_type(self, token: Token) -> None:
-        if token.token_type not in self.names.allowed or token.text == "!":
-            start = self.source.text[token.start : token.end + 1][:1]
-            if self.source.text[token.start : token.start + 2] == "/*":
-                start = "#"
-            message, hint = _ODD.get(start, ("{sign!r} cannot be used in a {noun}.", ""))
-            text = message.format(noun=self.source.noun.word, sign=start)
-            raise self._refused(token, text, hint, "not_allowed")
-
-    def _check_sign(self, before: Token | None, token: Token, after: Token | None) -> None:
-        """A minus belongs to a number, a star stands for all events, `not` in front of what is true or false."""
-        names, kind = self.names, token.token_type
-        noun = self.source.noun.word
-        if kind == names.dash:
-            if after is not None and after.token_type == names.dash and after.start == token.end + 1:
-                raise self._refused(token, f"Comments cannot be used in a {noun}.", code="not_allowed")
-            follows_value = before is not None and before.token_type in names.ending
-            if follows_value or after is None or after.token_type != names.number:
-                raise self._refused(token, f"A {noun} does not calculate.", _NO_ARITHMETIC, "not_allowed")
-        elif kind == names.star:
-            alone = before is not None and before.text == "(" and after is not None and after.text in ",)"
-            if not alone:
-                raise self._refused(token, f"A {noun} does not calculate.", _NO_ARITHMETIC, "not_allowed")
-        elif kind == names.negation:
-            if before is not None and before.token_type in names.comparing:
-                raise self._refused(token, "`not` cannot stand here.", "Write: not (left = right).")
-            if after is not None and after.text.lower() == "null" and (before is None or before.text.lower() != "is"):
-                raise self._refused(token, "`not` cannot stand here.", "Write: is not null.")
-            if before is not None and before.token_type == kind and after is not None and after.token_type == kind:
-                raise self._refused(token, f"The {noun} is nested too deeply.", "Take `not not` away.", "too_deep")
-
-    def _refused(self, token: Token, message: str, hint: str = "", code: str = "") -> RefusedDefinition:
-        return self.source.refused((token.start, token.end + 1), message, hint, code)
-
-
-def _syntax_error(source: Source, error: Any) -> RefusedDefinition:
-    found = error.errors[0] if error.errors else {}
-    place, names = (0, len(source.text)), _names()
-    for token in source.tokens:
-        if (token.line, token.col) == (found.get("line"), found.get("col")):
-            place = (token.start, token.end + 1)
-        elif place[0] and token.start > place[0] and token.token_type in names.ending and token.text not in ")]":
-            place = (place[0], token.end + 1)
-        elif place[0] and token.start > place[0]:
-            break
-    hint = "A closing ) or a comma is missing before it." if "Expecting )" in found.get("description", "") else ""
-    last = source.tokens[-1]
-    if place == (last.start, last.end + 1) and last.token_type not in names.ending:
-        return source.refused(place, f"The {source.noun.word} ends too early.", "Something must follow.")
-    hint = hint or "Between two conditions stands `and` or `or`."
-    return source.refused(place, f"{source.cut(place)!r} was not expected here.", hint)
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """Kinds of tokens by what the fence asks of them."""
-
-    allowed: frozenset[Any]
-    carrying: frozenset[Any]  # a name or a value
-    ending: frozenset[Any]  # a value can end with it
-    comparing: frozenset[Any]
-    dash: Any
-    star: Any
-    negation: Any
-    number: Any
-
-
-@cache
-def _names() -> _Names:
-    from sqlglot.tokens import TokenType as T
-
-    carrying = frozenset({T.VAR, T.IDENTIFIER, T.STRING, T.NUMBER})
-    ending = carrying | {T.R_PAREN, T.R_BRACKET, T.TRUE, T.FALSE, T.NULL}
-    comparing = frozenset({T.EQ, T.NEQ, T.LT, T.LTE, T.GT, T.GTE, T.LIKE, T.BETWEEN, T.IN})
-    words = {T.AND, T.OR, T.NOT, T.IS, T.FARROW, T.L_PAREN, T.L_BRACKET, T.COMMA, T.DOT, T.DASH, T.STAR}
-    return _Names(ending | comparing | words, carrying, ending, comparing, T.DASH, T.STAR, T.NOT, T.NUMBER)

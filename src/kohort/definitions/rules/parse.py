@@ -21,7 +21,8 @@ from kohort.definitions.rules.vocabulary import (
     RULE_FUNCTIONS,
 )
 from kohort.definitions.sql_boolean import BooleanReader
-from kohort.definitions.sql_text import MOST_VALUES, Noun, Place, Source, read_sql, unwrapped
+from kohort.definitions.sql_fence import read_sql
+from kohort.definitions.sql_text import MOST_VALUES, Noun, Place, Source, unwrapped
 from kohort.errors import RefusedDefinition
 
 LONGEST = 20_000
