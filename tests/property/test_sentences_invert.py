@@ -22,6 +22,7 @@ from kohort.definitions.rules.sentences import LANGUAGES, read_sentence, say_rul
 from kohort.definitions.rules.sentences.languages import language
 from kohort.definitions.rules.vocabulary import AGGREGATES, DATE_PARTS, MEASURES, PERIODS
 from kohort.definitions.windows import EVER, Span, Window
+from kohort.errors import RefusedDefinition
 from kohort.testing.random_rules import random_rule
 
 TEXTS = (
@@ -185,6 +186,46 @@ def test_thousands_of_rules_are_read_back(code: str) -> None:
     for _ in range(350):
         check(rules.rule(), code)
         check(random_rule(rng, 3, segments={"vip": (), "value": ("gold", "silver")}), code)
+
+
+def damaged(rng: Random, sentence: str, other: str) -> str:
+    """The sentence with words or letters taken out, doubled, exchanged or put in from another one."""
+    parts = re.split(r"( )", sentence) if rng.random() < 0.7 else list(sentence)
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(parts))
+        change = rng.choice(("out", "double", "exchange", "other"))
+        if change == "out" and len(parts) > 1:
+            del parts[at]
+        elif change == "double":
+            parts.insert(at, parts[at])
+        elif change == "exchange":
+            parts[at], parts[at - 1] = parts[at - 1], parts[at]
+        else:
+            parts[at] = rng.choice(other.split(" "))
+    return "".join(parts)
+
+
+def told(text: str, code: str) -> Any:
+    try:
+        return read_sentence(text, code)
+    except RefusedDefinition as refusal:
+        return refusal
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_damaged_sentences_are_refused_or_mean_what_they_say(code: str) -> None:
+    rules, rng, refused = Rules(Random(f"damage {code}")), Random(code), 0
+    for _ in range(150):
+        sentence, other = say_rule(rules.rule(), code), say_rule(rules.rule(), code)
+        text = damaged(rng, sentence, other)
+        said = told(text, code)
+        if isinstance(said, RefusedDefinition):
+            refused += 1
+            assert said.text == text
+            assert 0 <= said.start <= said.end <= len(text)
+        else:
+            assert read_sentence(say_rule(said, code), code) == said
+    assert 50 < refused < 150
 
 
 def words_of(code: str) -> list[str]:

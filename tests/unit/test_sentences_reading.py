@@ -103,6 +103,12 @@ def test_groups_and_values(sentence: str, rule: tree.Rule) -> None:
     assert read_sentence(sentence, "en") == rule
 
 
+def test_equal_rules_have_equal_sentences() -> None:
+    one, other = (parse_rule(f"x = {n} and did('page', not  refund={n})") for n in ("12.50", "12.5"))
+    assert one == other
+    assert say_rule(one, "en") == say_rule(other, "en")
+
+
 def test_german_lists_and_days() -> None:
     rule = parse_rule("x in (1.5, 2) or x > '2011-02-09'")
     assert say_rule(rule, "de") == "'x' ist einer der Werte 1,5; 2, oder 'x' ist später als 09.02.2011"
@@ -221,6 +227,13 @@ def test_given_words_go_before_default_ones() -> None:
     assert said("net", net="amount") == "amount"
     assert said("amount", net="amount") == "'amount'"
     assert said("amount", amount="Money") == "Money"
+
+
+def test_default_words_stand_where_they_fit() -> None:
+    rule = parse_rule("page > 5 and did('refund') and did('page', refund > 5)")
+    assert say_rule(rule, "en") == (
+        "'page' is more than 5, and has done 'refund', and has viewed a page (where refund is more than 5)"
+    )
 
 
 def test_words_that_could_mean_something_else_are_read_back_in_any_case() -> None:

@@ -80,6 +80,7 @@ def _limits(nodes: ModuleType, value: Any) -> Parts | None:
 def _groups(category: str, nodes: ModuleType, left: str) -> Iterator[Form]:
     """`category` is a whole rule or condition, `…_member` what stands in a group."""
     member = f"{category}_member"
+    # `between` has words of its own, so that its two comparisons are not a group.
     together = _node(category, "all", nodes.AllOf, {"items": f"{member}_and"})
     yield _when(lambda v: _limits(nodes, v) is None, together)
     yield _node(category, "any", nodes.AnyOf, {"items": f"{member}_or"})
@@ -159,6 +160,10 @@ def _selection(events: tuple[str, ...], filter: Where | None = None, window: Win
     return Selection(events, filter, window or EVER)
 
 
+def _stepped(step: Step) -> dict[str, Any]:
+    return {"events": step.events, "filter": step.where}
+
+
 def _step(events: tuple[str, ...], filter: Where | None = None) -> Step:  # noqa: A002
     return Step(events, filter)
 
@@ -185,8 +190,7 @@ def _two_windows(template: str, kind: type, within_as: str) -> Form:
     def apart(value: Any) -> Parts | None:
         if not isinstance(value, kind):
             return None
-        step, within, recent = value.step, value.within, value.recent  # type: ignore[attr-defined]
-        return {"events": step.events, "filter": step.where, "within": within, "recent": recent}
+        return {**_stepped(value.step), "within": value.within, "recent": value.recent}  # type: ignore[attr-defined]
 
     def build(within: Any, recent: Any, **step: Any) -> Any:
         return kind(_step(**step), within, recent)
@@ -197,8 +201,7 @@ def _two_windows(template: str, kind: type, within_as: str) -> Form:
 def _in_periods(value: Any) -> Parts | None:
     if not isinstance(value, tree.InPeriods):
         return None
-    step = {"events": value.step.events, "filter": value.step.where}
-    return {**step, "at_least": value.at_least, "of": (value.of, value.period)}
+    return {**_stepped(value.step), "at_least": value.at_least, "of": (value.of, value.period)}
 
 
 def _follows(template: str, negated: bool) -> Form:
@@ -334,15 +337,16 @@ def _filters() -> Iterator[Form]:
     yield from _groups("condition", conditions, "column")
     yield Form("condition_member", "one", {"item": "check"}, lambda v: {"item": v}, lambda item: item)
     yield from _comparisons("check", conditions, "column", "column_right")
-    yield _exact_column()
-    yield Form("column", "named", {"name": "name"}, lambda v: {"name": v.name} if isinstance(v, Ref) else None, Ref)
+    for template, slot, exact in (("exactly", "of", True), ("named", "name", False)):
 
+        def apart(value: Any, slot: str = slot, exact: bool = exact) -> Parts | None:
+            return {slot: value.name} if isinstance(value, Ref) and value.exact == exact else None
 
-def _exact_column() -> Form:
-    def apart(value: Any) -> Parts | None:
-        return {"of": value.name} if isinstance(value, Ref) and value.exact else None
+        def build(*, exact: bool = exact, **parts: str) -> Ref:
+            (name,) = parts.values()
+            return Ref(name, exact)
 
-    return Form("column", "exactly", {"of": "name"}, apart, lambda of: Ref(of, exact=True))
+        yield Form("column", template, {slot: "name"}, apart, build)
 
 
 def _windows() -> Iterator[Form]:

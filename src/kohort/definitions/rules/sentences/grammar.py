@@ -13,6 +13,7 @@ from kohort.definitions.rules.sentences.forms import FORMS
 from kohort.definitions.rules.sentences.labels import usable
 from kohort.definitions.rules.sentences.languages import Language, language
 from kohort.definitions.rules.sentences.syntax import Choice, Names, Phrase, Series, Syntax, Token
+from kohort.definitions.sql_write import number_text
 from kohort.definitions.windows import Span, TimeUnit, Window
 
 SAME_EVERYWHERE = {
@@ -39,15 +40,20 @@ def grammar(code: str, labels: tuple[tuple[str, str], ...] | None) -> Syntax:
     """
     lang = language(code)
     words = {**SAME_EVERYWHERE, **lang.templates}
-    names = {} if labels is None else usable({**lang.events, **lang.columns}, dict(labels), words.values())
-    return _Grammar(lang, words, names).categories["rule"]
+    given = dict(labels or ())
+    known = {} if labels is None else usable({**lang.events, **lang.columns}, given, words.values())
+    events = {name: said for name, said in known.items() if name in given or name in lang.events}
+    names = {name: said for name, said in known.items() if name in given or name in lang.columns}
+    return _Grammar(lang, words, events, names).categories["rule"]
 
 
 class _Grammar:
     """Categories by name. Each is a choice, filled last, because rules contain rules."""
 
-    def __init__(self, lang: Language, words: Mapping[str, str], names: Mapping[str, str]) -> None:
-        self.language, self.words, self.names = lang, words, names
+    def __init__(
+        self, lang: Language, words: Mapping[str, str], events: Mapping[str, str], names: Mapping[str, str]
+    ) -> None:
+        self.language, self.words, self.events, self.names = lang, words, events, names
         self.categories: dict[str, Choice] = {}
         tokens = self._tokens()
         for name, options in {**tokens, **self._series()}.items():
@@ -84,8 +90,8 @@ class _Grammar:
         words, category = self.words, self._category
         comma = (", ", "; ")
         found: dict[str, tuple[Syntax, ...]] = {
-            "events": self._events(""),
-            "events_past": self._events("_past"),
+            "events": self._happenings(""),
+            "events_past": self._happenings("_past"),
             "values": (Series(category("value"), comma, heavy=self._is_heavy),),
             "texts": (Series(category("text"), comma),),
         }
@@ -94,12 +100,12 @@ class _Grammar:
                 found[f"{kind}_{joined}"] = (Series(category(kind), (words[joined],), least=2),)
         return found
 
-    def _events(self, form: str) -> tuple[Syntax, ...]:
+    def _happenings(self, form: str) -> tuple[Syntax, ...]:
         """Names of events as words that complete "has …", or, where English differs, "they …"."""
         words = self.words
         nothing = Phrase(words[f"any_event{form}"], {}, lambda v: {} if v == () else None, tuple)
         named = Phrase(words[f"event{form}"], {"name": name_token()}, _named, lambda name: name)
-        one = Choice((Names("what somebody did", self.names), named))
+        one = Choice((Names("what somebody did", self.events), named))
         return nothing, Series(one, (words["or_event"],))
 
     def _is_heavy(self, value: Any) -> bool:
@@ -147,7 +153,7 @@ def number_token(lang: Language) -> Token:
     def words(number: Any) -> str | None:
         if not isinstance(number, Decimal):
             return None
-        return f"{number:f}".replace("-", "−").replace(".", lang.decimal)
+        return number_text(number).replace("-", "−").replace(".", lang.decimal)
 
     return Token(
         f"a number such as 1000 or 12{lang.decimal}5",

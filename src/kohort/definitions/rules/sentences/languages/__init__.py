@@ -15,12 +15,11 @@ class Language:
 
     Attributes:
         code: ISO 639-1.
-        decimal: The sign before decimals.
+        decimal: The sign before decimals. Where it is a comma, semicolons stand between the values of a list with numbers.
         quotes: What opens and closes a text; straight "quotes" are read as well.
-        comma: Between values of a list; with `heavy_comma` where one of them is a number.
         date: With {day}, {month} and {year}; `months` are their texts, January first.
         units: Unit of a span (`calendar day` is one) → its word after 1 and after any other number.
-        one: Unit → a window of one such unit that ends now; empty where `templates["last"]` serves one as well.
+        one: Unit → a window of one such unit that ends now, in words that cannot mean the calendar month before.
         periods: Unit → "full month" after 1 and after any other number.
         templates: Form → its words (`kohort.definitions.rules.sentences.forms`).
         events: Event → words that complete `has …`; columns: column of an event → its name in plain words.
