@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def session(*, threads: int | None = None, memory: str = "1g") -> SparkSession:
-    """A Spark session on this machine; the running one where there is one already.
+def session(*, threads: int | None = None, memory: str = "1g", master: str = "") -> SparkSession:
+    """A Spark session; the running one where there is one already.
+
+    Args:
+        threads: On this machine; None = the setting KOHORT_THREADS.
+        memory: Of the driver, and on this machine of everything.
+        master: URL of a cluster, or `local[4]`; empty = this machine with `threads`.
 
     Raises:
         MissingExtra: PySpark is not installed.
@@ -37,9 +42,6 @@ def session(*, threads: int | None = None, memory: str = "1g") -> SparkSession:
         raise KohortError("Spark needs Java, and there is none.", hint="Install Java 17 and put it on the path.")
     cores = threads_setting(threads)
     settings = {
-        # Nothing listens beyond this machine, and no page is served.
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": memory,
@@ -56,7 +58,10 @@ def session(*, threads: int | None = None, memory: str = "1g") -> SparkSession:
         # Rows come back as Arrow, the same bits as DuckDB's.
         "spark.sql.execution.arrow.pyspark.enabled": "true",
     }
-    builder = SparkSession.builder.master(f"local[{cores}]").appName("kohort")
+    builder = SparkSession.builder.master(master or f"local[{cores}]").appName("kohort")
+    if not master or master.startswith("local"):
+        # Nothing listens beyond this machine.
+        settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
     for key, value in settings.items():
         builder = builder.config(key, value)
     found = builder.getOrCreate()
@@ -72,13 +77,13 @@ def register_events(spark: SparkSession, snapshot: Snapshot) -> None:
     parts: list[DataFrame] = []
     if files:
         # An explicit schema reads a column that an older file lacks as null.
-        parts.append(spark.read.schema(_spark_schema(arrow)).parquet(*sorted(files)))
+        parts.append(spark.read.schema(spark_schema(arrow)).parquet(*sorted(files)))
     if not files or (snapshot.hot is not None and snapshot.hot.num_rows):
         hot = snapshot.hot if snapshot.hot is not None else arrow.empty_table()
         have = set(hot.column_names)
         columns = [hot.column(f.name).cast(f.type) if f.name in have else pa.nulls(len(hot), f.type) for f in arrow]
         rows: Any = pa.table(columns, names=arrow.names).to_pylist()
-        parts.append(spark.createDataFrame([tuple(r.values()) for r in rows], _spark_schema(arrow)))
+        parts.append(spark.createDataFrame([tuple(r.values()) for r in rows], spark_schema(arrow)))
     events = parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
     events.createOrReplaceTempView("events")
 
@@ -116,7 +121,8 @@ def features(
     return as_table([rows], compiled, as_of=as_of, currency=currency, with_value=value is not None)
 
 
-def _spark_schema(schema: pa.Schema) -> Any:
+def spark_schema(schema: pa.Schema) -> Any:
+    """An Arrow schema of the types that Kohort stores, in Spark's words."""
     from pyspark.sql import types as t
 
     kinds = {"string": t.StringType, "int64": t.LongType, "int32": t.IntegerType, "bool": t.BooleanType}

@@ -72,7 +72,9 @@ class Members(Reading, Outbox):
             prepared = [self._prepare(one, as_of) for one in found]
             return self._commit(prepared, before, as_of, now, duration_ms)
 
-    def register(self, found: Sequence[Registered], *, as_of: int, now: int) -> dict[str, Difference]:
+    def register(
+        self, found: Sequence[Registered], *, as_of: int, now: int, duration_ms: int | None = None
+    ) -> dict[str, Difference]:
         """Publishes moves that other processes wrote into a folder of `staging`; otherwise like `publish`.
 
         Raises:
@@ -88,7 +90,7 @@ class Members(Reading, Outbox):
                 _Prepared(one.name, one.version, one.backfill, one.difference, accepted(self.parts, one, as_of))
                 for one in found
             ]
-            return self._commit(prepared, before, as_of, now)
+            return self._commit(prepared, before, as_of, now, duration_ms)
 
     def drop(self, name: str, as_of: int, *, now: int | None = None) -> Difference:
         """Ends a definition: everybody leaves, history stays, and `names` no longer tells it.
