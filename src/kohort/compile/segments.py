@@ -52,6 +52,7 @@ class CompiledSegments:
         expr: The same with `s{i}` the key of the part and `r{i}` the words of the reason, null for nobody.
         pairs: `_customer`, `account`: who belongs to which accounts; None without definitions of accounts.
         accounts: `account`, `users`, then `u{i}`: how many of them meet the rule; None likewise.
+        plain: Definitions (i) whose members are there by rule or by chance alone, so that `r{i}` follows from `s{i}`.
     """
 
     definitions: tuple[SegmentDefinition, ...]
@@ -59,6 +60,7 @@ class CompiledSegments:
     expr: Any
     pairs: Any | None
     accounts: Any | None
+    plain: frozenset[int]
 
 
 def compile_segments(
@@ -181,9 +183,14 @@ class Program:
         pairs = account_pairs(self.plan, self.settings.accounts, visible) if asked else None
         expr = table.select(CUSTOMER, *self._columns(table, words=True))
         codes = table.select(CUSTOMER, *self._columns(table, words=False))
-        return CompiledSegments(
-            self.definitions, codes, expr, pairs, None if pairs is None else self._accounts(pairs, expr)
-        )
+        accounts = None if pairs is None else self._accounts(pairs, expr)
+        names = {d.name: i for i, d in enumerate(self.definitions) if d.kind != "accounts"}
+        plain = frozenset(i for name, i in names.items() if not self._told(name))
+        return CompiledSegments(self.definitions, codes, expr, pairs, accounts, plain)
+
+    def _told(self, name: str) -> bool:
+        """Whether a relation beside the events can say anything of a definition."""
+        return self.by_hand.has(name) or self.standing.has(name)
 
     def _columns(self, table: Any, *, words: bool) -> Iterator[Any]:
         for i, definition in enumerate(self.definitions):

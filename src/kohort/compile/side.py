@@ -28,6 +28,9 @@ class ByHand:
         if self.names is None or definition.name in self.names:
             self.needed[definition.name] = definition
 
+    def has(self, name: str) -> bool:
+        return name in self.needed
+
     def join(self, table: Any) -> Any:
         if not self.needed:
             return table

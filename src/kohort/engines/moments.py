@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -82,7 +83,7 @@ class OneCustomer:
         self._given = _Given(tuple(features), zone, currency, tuple(sorted(snapshot.columns.items())), key)
         self._expected = (tuple(questions), tuple(operands))
         self._columns: frozenset[str] = frozenset()
-        self._con = connect(folders=folders_of(snapshot), threads=1)
+        self._con = _database(tuple(folders_of(snapshot))).cursor()
 
     def __enter__(self) -> OneCustomer:
         return self
@@ -238,8 +239,13 @@ def _read(con: Any, files: Sequence[str], names: list[str], customer: int) -> pa
     """Her rows from the base; a file from before a property was declared lacks that column."""
     if not files:
         return event_schema().empty_table().select(["customer", "event_id", "event", "ts"])
-    listed = ", ".join("'" + f.replace("'", "''") + "'" for f in sorted(files))
+    listed, wanted = (", ".join("'" + text.replace("'", "''") + "'" for text in texts) for texts in (files, names))
     source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-    have = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
-    kept = ", ".join(f'"{n}"' for n in names if n in have)
-    return con.execute(f"SELECT {kept} FROM {source} WHERE customer = ?", [customer]).to_arrow_table()
+    found = f"SELECT COLUMNS(c -> c IN ({wanted})) FROM {source} WHERE customer = ?"
+    return con.execute(found, [customer]).to_arrow_table()
+
+
+@lru_cache(maxsize=4)
+def _database(folders: tuple[str, ...]) -> duckdb.DuckDBPyConnection:
+    """One engine for many short questions: opening it takes longer than an answer."""
+    return connect(folders=folders, threads=1)

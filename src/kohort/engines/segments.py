@@ -95,7 +95,7 @@ def evaluate(
         by_hand=_names(by_hand),
         standing=_names(standing),
     )
-    sql = to_sql(compiled.codes)
+    sql = to_sql(compiled.codes.drop(*(f"r{i}" for i in sorted(compiled.plain))))
     pairs_sql = None if compiled.pairs is None else to_sql(compiled.pairs)
     groups = list(bucket_groups(snapshot, customers))
     total, done = sum(n for _, n in groups), 0
@@ -134,7 +134,7 @@ def _evaluated(compiled: CompiledSegments, codes: list[pa.Table], accounts: _Acc
 
 
 class _Placements(Mapping[str, pa.Table]):
-    """The tables of all definitions, made from two bytes per customer and definition when they are asked for."""
+    """The tables of all definitions, made from a byte or two per customer and definition when they are asked for."""
 
     def __init__(
         self, compiled: CompiledSegments, customers: np.ndarray, codes: dict[str, np.ndarray], accounts: pa.Table
@@ -154,16 +154,21 @@ class _Placements(Mapping[str, pa.Table]):
         if definition.kind == "accounts":
             inside = quantified(self._accounts, f"u{i}", definition.quantifier)
             members = self._accounts["account"].filter(inside).combine_chunks()
-            return _rows("account", members, keys.take(pa.array(np.zeros(len(members), np.int64))), None)
+            return _rows(
+                "account",
+                members,
+                keys.take(pa.array(np.zeros(len(members), np.int8))),
+                np.zeros(len(members), np.int8),
+            )
         segment = self._codes.get(f"s{i}", np.empty(0, np.int8))
         there = np.flatnonzero(segment != NOBODY)
-        reasons = self._codes.get(f"r{i}", np.empty(0, np.int8))[there]
+        first = REASONS.index("random" if definition.kind == "buckets" else "rule")
+        reasons = self._codes[f"r{i}"][there] if f"r{i}" in self._codes else np.full(len(there), first, np.int8)
         return _rows("customer", pa.array(self._customers[there]), keys.take(pa.array(segment[there])), reasons)
 
 
-def _rows(who: str, members: pa.Array, segment: pa.Array, reasons: np.ndarray | None) -> pa.Table:
-    codes = np.zeros(len(members), np.int8) if reasons is None else reasons
-    reason = pa.array(REASONS, pa.string()).take(pa.array(codes))
+def _rows(who: str, members: pa.Array, segment: pa.Array, reasons: np.ndarray) -> pa.Table:
+    reason = pa.array(REASONS, pa.string()).take(pa.array(reasons))
     confidence = pa.nulls(len(members), pa.float64())
     return pa.table({who: members, "segment": segment, "confidence": confidence, "reason": reason})
 
