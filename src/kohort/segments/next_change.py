@@ -255,29 +255,32 @@ class _Replay:
             if agreed is not None and agreed.key not in still:
                 open_[agreed.key] = agreed
             for rule in rules_of(definition):
-                open_ |= {q.key: q for q in self._partly(rule.rule, zone, still)[2]}
+                open_ |= {q.key: q for q in self._partly(rule.rule, zone, still)[1]}
         return tuple(open_.values())
 
-    def _partly(self, rule: Rule, zone: str, still: Mapping[str, Truth]) -> tuple[bool, Truth, list[Clause]]:
-        """Whether a rule is decided by what stands still, its answer then, else the questions that decide it."""
+    def _partly(
+        self, rule: Rule, zone: str, still: Mapping[str, Truth], *, wanted: bool = True
+    ) -> tuple[bool | None, list[Clause]]:
+        """Whether a rule is as wanted, where what stands still decides that; else None and the conditions that do.
+
+        Unknown is neither true nor false, so `a and b` with an unknown b is never true, and may be false.
+        """
         match rule:
             case Not(item):
-                decided, truth, found = self._partly(item, zone, still)
-                return decided, None if truth is None else not truth, found
+                return self._partly(item, zone, still, wanted=not wanted)
             case AllOf(items) | AnyOf(items):
-                parts = [self._partly(item, zone, still) for item in items]
-                ends = isinstance(rule, AnyOf)
-                truths = [truth for decided, truth, _ in parts if decided]
-                if ends in truths:
-                    return True, ends, []
-                if len(truths) == len(parts):
-                    return True, None if None in truths else not ends, []
-                return False, None, [q for decided, _, found in parts if not decided for q in found]
+                parts = [self._partly(item, zone, still, wanted=wanted) for item in items]
+                ends = isinstance(rule, AnyOf) == wanted  # one such item decides
+                answers = [answer for answer, _ in parts]
+                if ends in answers:
+                    return ends, []
+                return (None if None in answers else not ends), [
+                    c for answer, found in parts if answer is None for c in found
+                ]
             case InSegment():
-                return False, None, []  # its own definition says what can change
+                return None, []  # its own definition says what can change
         clause = self.case.clause(zone, rule)
-        decided = clause.key in still
-        return decided, still.get(clause.key), [] if decided else [clause]
+        return (still[clause.key] is wanted, []) if clause.key in still else (None, [clause])
 
     # The timeline ----------------------------------------------------------------------------------------------------
 

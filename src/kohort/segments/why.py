@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kohort.compile.windows import ahead
+from kohort.definitions.windows import Span
 from kohort.errors import NotEnough, NotFound
-from kohort.model.clock import DAY_US
 from kohort.segments.dependencies import refers_to, with_needed
 from kohort.segments.drift import Answers, Ask, Clause
 from kohort.segments.evaluate import bucket_key
@@ -43,7 +44,7 @@ def why(
     part: str | None = None,
     language: str = "en",
     labels: Mapping[str, str] | None = None,
-    horizon_days: int = 366 * HORIZON_YEARS,
+    horizon_years: int = HORIZON_YEARS,
 ) -> Why:
     """Every condition with what is so for one customer, what is missing or holds, and when time alone changes it.
 
@@ -55,7 +56,7 @@ def why(
         part: Key of the part to explain; None = hers, else the one she is nearest to.
         language: Of the conditions' sentences: en, nl, da or de.
         labels: Plain words for names, as `say_rule` takes them.
-        horizon_days: How far to look for a change.
+        horizon_years: How far to look for a change.
 
     Raises:
         NotFound: No such customer, or no such part.
@@ -100,7 +101,7 @@ def why(
             trace,
             asker(she),
             as_of,
-            min(as_of + horizon_days * DAY_US, _LATEST_US),
+            min(ahead(Span(horizon_years, "year"), as_of, zone), _LATEST_US),
             knowledge=Knowledge(snapshot.columns, currency, language, labels or {}),
             since=recorded[1] if recorded else None,
             part=part,

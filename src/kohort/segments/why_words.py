@@ -237,9 +237,9 @@ def _distance_in_numbers(op: str, value: object, limit: object, unit: Unit, say:
     gap = float(limit) - float(value)
     match op:
         case ">=" | ">" if gap >= 0:
-            return f"{say.value(gap, unit)} more" if gap else "a little more"
+            return f"{'more than ' if op == '>' else ''}{say.value(gap, unit)} more" if gap else "a little more"
         case "<=" | "<" if gap <= 0:
-            return f"{say.value(-gap, unit)} less" if gap else "a little less"
+            return f"{'more than ' if op == '<' else ''}{say.value(-gap, unit)} less" if gap else "a little less"
         case "=" if gap:
             return f"{say.value(abs(gap), unit)} {'more' if gap > 0 else 'less'}"
         case _:
@@ -247,10 +247,12 @@ def _distance_in_numbers(op: str, value: object, limit: object, unit: Unit, say:
 
 
 def _number(value: float, unit: Unit, unlike: object) -> str:
-    """As few decimals as tell it apart from another number."""
-    other = float(unlike) if isinstance(unlike, int | float | Decimal) and not isinstance(unlike, bool) else None
+    """As few decimals as tell it apart from another number, and from nothing."""
+    others = [0.0]
+    if isinstance(unlike, int | float | Decimal) and not isinstance(unlike, bool):
+        others.append(float(unlike))
     least = 2 if unit == "money" else 0 if value == round(value) else 1
     for decimals in range(least, _DECIMALS + 1):
-        if other is None or value == other or round(value, decimals) != round(other, decimals):
+        if all(value == other or round(value, decimals) != round(other, decimals) for other in others):
             return f"{value:,.{decimals}f}"
     return f"{value:,.{_DECIMALS}f}"
