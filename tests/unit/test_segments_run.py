@@ -597,7 +597,7 @@ def test_what_others_need_is_not_removed_and_what_is_removed_leaves_exits(shop: 
     put_in(shop.store, EVERYBODY, "not fans", [shop.keys["ana"]], by="kim")
     left = remove(shop.store, EVERYBODY, "not fans", as_of=22 * DAY)
     assert [d.name for d in left] == ["buyers", "recent", "fans"]
-    assert emitted(shop, seen) == [("not fans", "bo left", False), ("not fans", "cy left", False)]
+    assert emitted(shop, seen) == [("not fans", "bo left", True), ("not fans", "cy left", True)]
     assert "not fans" not in shop.store.members.names()
     assert shop.store.by_hand.table().num_rows == 0
     remove(shop.store, left, "fans", as_of=22 * DAY)

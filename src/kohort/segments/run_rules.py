@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from kohort.errors import KohortError, WrongUsage
 from kohort.model.clock import iso
@@ -26,6 +26,7 @@ from kohort.segments.evaluate import (
     standing,
     unfit,
 )
+from kohort.segments.on_spark import spark_run
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +41,14 @@ paused: left alone. Where it was not published, its members stay as they were.""
 
 TURN_SECONDS = 600.0
 """How long a run waits for another one to end."""
+
+
+class Publish(Protocol):
+    """Makes what was found the members: see `kohort.store.members.Members.publish`."""
+
+    def __call__(
+        self, found: Sequence[Placed], *, as_of: int, now: int, duration_ms: int | None
+    ) -> dict[str, Difference]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,11 @@ def run(
     with turn(store):
         snapshot = store.log.snapshot()
         question = Question(as_of, zone, currency, tuple(features), settings, threads, snapshot.columns)
+        if engine == "spark":
+            with spark_run(store, snapshot, question, master=spark) as there:
+                return run_with(
+                    there.evaluate, store, definitions, question, names=names, now=now, publish=there.publish
+                )
         evaluate = duckdb_evaluator(store, snapshot, question, progress)
         return run_with(evaluate, store, definitions, question, names=names, now=now)
 
@@ -151,8 +165,13 @@ def run_with(
     *,
     names: Iterable[str] | None = None,
     now: int,
+    publish: Publish | None = None,
 ) -> RunReport:
-    """The same with an evaluator of the caller's; the caller holds the `turn`."""
+    """The same with an evaluator of the caller's; the caller holds the `turn`.
+
+    Args:
+        publish: For an engine that compares with the stored members itself; it reads them itself, too.
+    """
     started = time.monotonic()
     asked = with_needed(definitions, [d.name for d in definitions] if names is None else names)
     active = [d for d in asked if not d.paused]
@@ -160,12 +179,12 @@ def run_with(
         evaluate,
         active,
         by_hand=by_hand(store, active),
-        standing=standing(store, active, question.as_of),
+        standing=standing(store, [] if publish else active, question.as_of),
         refused=_refused(store, definitions, active, question),
     )
     duration_ms = round(1000 * (time.monotonic() - started))
     placed = _placed(store, active, found, question)
-    changes = store.members.publish(placed, as_of=question.as_of, now=now, duration_ms=duration_ms)
+    changes = (publish or store.members.publish)(placed, as_of=question.as_of, now=now, duration_ms=duration_ms)
     published = {p.name: p for p in placed}
     outcomes = tuple(_outcome(d, found, published.get(d.name), changes.get(d.name)) for d in asked)
     for outcome in outcomes:

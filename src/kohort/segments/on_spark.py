@@ -1,0 +1,151 @@
+"""A run on Spark: executors read the stored members, compare and write; this process hands over the names of files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kohort.model.membership import Difference, Placed
+from kohort.segments.dependencies import refers_to
+from kohort.segments.evaluate import Question, bucket_key, remembers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+    from kohort.definitions.segments import SegmentDefinition
+    from kohort.engines.segments import Evaluated
+    from kohort.engines.spark_segments import OnSpark, Standing
+    from kohort.model.snapshot import Snapshot
+    from kohort.store.store import Store
+
+
+@contextmanager
+def spark_run(store: Store, snapshot: Snapshot, question: Question, *, master: str = "") -> Iterator[Cluster]:
+    """A cluster that evaluates and publishes one run; what it wrote and nobody registered is removed at the end.
+
+    Args:
+        master: Spark's master URL; empty = this machine.
+
+    Raises:
+        MissingExtra: PySpark is not installed. (KohortError: Java is not.)
+    """
+    from kohort.engines.spark import session
+
+    spark = session(master=master, threads=question.threads)
+    with ExitStack() as stack:
+        yield Cluster(store, snapshot, question, spark, stack)
+
+
+@dataclass(slots=True)
+class Cluster:
+    """Evaluates (`kohort.segments.evaluate.Evaluator`) and publishes (`run_rules.Publish`) on Spark."""
+
+    store: Store
+    snapshot: Snapshot
+    question: Question
+    spark: SparkSession
+    stack: ExitStack
+    files: dict[str, tuple[Path | None, int]] = field(default_factory=dict)
+
+    def evaluate(self, definitions: Sequence[SegmentDefinition], *, by_hand: pa.Table, standing: pa.Table) -> Evaluated:
+        """Who is where, as data frames; nothing passes through this process. `standing` is read from files."""
+        from kohort.engines import spark_segments
+        from kohort.engines.segments import Evaluated
+
+        question = self.question
+        evaluated = spark_segments.evaluate(
+            self.snapshot,
+            definitions,
+            features=question.features,
+            as_of=question.as_of,
+            zone=question.zone,
+            currency=question.currency,
+            settings=question.settings,
+            key=bucket_key(self.store),
+            by_hand=by_hand,
+            standing=self._stored(definitions),
+            spark=self.spark,
+            scratch=self._passing(),
+        )
+        found = self.stack.enter_context(evaluated)
+        accounts = frozenset(d.name for d in definitions if d.kind == "accounts")
+        return Evaluated(
+            _Frames(found, [d.name for d in definitions], accounts), found.universe, found.excluded_by_consent
+        )
+
+    def publish(
+        self, found: Sequence[Placed], *, as_of: int, now: int, duration_ms: int | None
+    ) -> dict[str, Difference]:
+        """Compares on the executors and registers what they wrote, all in one step."""
+        import pyarrow as pa
+
+        from kohort.engines.spark_segments import frame, moves
+        from kohort.store.members.elsewhere import Registered
+
+        folder = self.store.members.staging()
+        registered = []
+        for i, one in enumerate(found):
+            rows: Any = one.rows() if callable(one.rows) else one.rows
+            if isinstance(rows, pa.Table):
+                rows = frame(self.spark, rows.select(["customer", "segment", "reason"]))
+            stays, run = self._stays(one.name)
+            moved = moves(rows, stays, as_of, folder / f"moves-{i}")
+            registered.append(Registered(one.name, one.version, moved.files, moved.difference, run, one.backfill))
+        return self.store.members.register(registered, as_of=as_of, now=now, duration_ms=duration_ms)
+
+    def _stored(self, definitions: Sequence[SegmentDefinition]) -> Standing:
+        """Files of what is standing; a table only where the moment asked about is stored already."""
+        import pyarrow as pa
+
+        from kohort.engines.spark_segments import Standing
+
+        as_of, statuses = self.question.as_of, self.store.status.all()
+        evaluated = {d.name for d in definitions}
+        own = [d.name for d in definitions if remembers(d)]
+        asked = sorted({n for d in definitions for n in refers_to(d)} - evaluated)
+        files, now = {}, []
+        for name in (*own, *asked):
+            status = statuses.get(name)
+            if status is None or status.as_of is None:
+                continue
+            if status.as_of >= as_of:
+                now.append(name)
+            elif path := self._stays(name)[0]:
+                files[name] = path
+        tables = [
+            self.store.members.standing([n for n in own if n in now], as_of),
+            self.store.members.standing([n for n in asked if n in now], as_of + 1),
+        ]
+        return Standing(files, pa.concat_tables(tables))
+
+    def _stays(self, name: str) -> tuple[Path | None, int]:
+        if name not in self.files:
+            self.files[name] = self.store.members.stays_file(name)
+        return self.files[name]
+
+    def _passing(self) -> Path:
+        """A folder that executors can reach wherever they can reach the workspace, gone when the run ends."""
+        folder = self.store.members.staging()
+        self.stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+
+class _Frames(Mapping[str, Any]):
+    """By name: `customer`, `segment`, `reason` as a data frame; of accounts `account` and the others as a table."""
+
+    def __init__(self, found: OnSpark, names: Sequence[str], accounts: frozenset[str]) -> None:
+        self._found, self._names, self._accounts = found, names, accounts
+
+    def __getitem__(self, name: str) -> Any:
+        return self._found.accounts(name) if name in self._accounts else self._found.rows(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
