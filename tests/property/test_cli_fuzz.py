@@ -10,21 +10,39 @@ from click.testing import CliRunner
 
 from kohort.cli.app import app
 
-# `serve` and `demo` start long work where they succeed; they have their own tests.
+# `serve`, `demo` and `conformance` start long work where they succeed; they have their own tests.
 COMMANDS = (
     "init ingest health features discover segments members report rejected doctor "
-    "list show adopt run rename export retry"
+    "list show adopt run rename export retry "
+    "add check preview diff why history overlap movement remove put take-out reset"
 )
 OPTIONS = (
     "--json --help -w --workspace --as --map --as-of --out --table --id --algorithm --k --micro --seed --adopt --limit "
-    "--values --refresh --name --timezone --currency --business --version -h --no-such -x --"
+    "--values --refresh --name --timezone --currency --business --version -h --no-such -x -- "
+    "--rule --text --file --yes --segment --note --overlap --from --to --by"
 )
 PLAIN = (
     "orders.csv table.csv broken.parquet empty.csv folder shop missing.csv *.csv out.csv out.parquet out.json out.html "
     "auto kmeans mixture 2 3 0 -1 99999999999999999999 1e5 NaN events orders customers 2011-12-09 2011-13-45 "
-    "9999-12-31 0001-01-01 Europe/London Mars/Base GBP gbp € Main s1 id visits no_such_column = + - @"
+    "9999-12-31 0001-01-01 Europe/London Mars/Base GBP gbp € Main s1 id visits no_such_column = + - @ "
+    "orders>=2 did('order_line') did(*) month quarter 7 8 loyal"
 )
-ODD = ("", " ", "a b", "\udce4", "\x1b[31m", "'; DROP TABLE x; --", "x" * 5_000, "日本", "{}", "%s", "...")
+ODD = (
+    "recency_days <= 60 and not in_segment('loyal')",
+    "did('order_line', within => '30 d",
+    "select 1; --",
+    "",
+    " ",
+    "a b",
+    "\udce4",
+    "\x1b[31m",
+    "'; DROP TABLE x; --",
+    "x" * 5_000,
+    "日本",
+    "{}",
+    "%s",
+    "...",
+)
 WORDS = (*COMMANDS.split(), *OPTIONS.split())
 VALUES = (*PLAIN.split(), *ODD)
 

@@ -189,15 +189,15 @@ def movement_shown(screen: Screen, data: Row) -> None:
 
 
 def cases_shown(screen: Screen, data: Row) -> None:
-    """The table of the conformance suite, and every case that differs."""
-    screen.line(f"{EN.number(data['agree'])} of {EN.number(data['cases'])} cases agree.", "bold")
-    for group in data.get("groups") or ():
-        screen.line(str(group))
+    """How many cases agree, every one that differs, and what is decided later."""
+    screen.line(f"{data['engine']}: {EN.number(data['agree'])} of {plural(data['cases'], 'case')} agree.", "bold")
     if data["differ"]:
         screen.table(
-            [("case", "left"), ("expected", "left"), ("found", "left")],
-            [(str(d.get("case", "")), str(d.get("expected", "")), str(d.get("found", ""))) for d in data["differ"]],
+            [("case", "left"), ("about", "left"), ("expected", "left"), ("got", "left")],
+            [(f"{d['case']}: {d['says']}", d["about"], d["expected"], d["got"]) for d in data["differ"]],
         )
+    for later in data.get("pending") or ():
+        screen.line(f"Not asked: {later['case']}: {later['says']} {later['reason']}")
 
 
 def _matrix(screen: Screen, m: Row) -> None:
