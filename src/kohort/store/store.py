@@ -123,11 +123,15 @@ def open_(root: Path) -> Store:
         raise Damaged("The workspace has no state.db.", hint="Restore it from a backup, or create the workspace again.")
     lock = WriteLock(root / ".lock")
     database = Database(root / "state.db")
-    if database.outdated():
-        with lock():
-            database.prepare()
-    vault = Vault(root / "vault.db", master_key(root, create=False))
-    return Store(root, database, vault, lock)
+    try:
+        if database.outdated():
+            with lock():
+                database.prepare()
+        vault = Vault(root / "vault.db", master_key(root, create=False))
+        return Store(root, database, vault, lock)
+    except BaseException:
+        database.close()
+        raise
 
 
 def _tried(check: object) -> list[str]:
