@@ -209,7 +209,7 @@ def _problem(  # noqa: PLR0911 - one answer per kind
             return order_problem(left.name, column.type, op)
         case Compare(left, op, right):
             assert not isinstance(right, Ref)
-            return _value_problem(left, column, right) or order_problem(left.name, column.type, op)
+            return _value_problem(left, column, right, op) or order_problem(left.name, column.type, op)
         case Among(ref, values):
             return next((p for p in (_value_problem(ref, column, v) for v in values) if p), None)
         case Like(ref):
@@ -217,15 +217,15 @@ def _problem(  # noqa: PLR0911 - one answer per kind
     return None
 
 
-def _value_problem(ref: Ref, column: Column, value: Value) -> tuple[str, str] | None:
+def _value_problem(ref: Ref, column: Column, value: Value, op: Operator = "=") -> tuple[str, str] | None:
     if column.name == "line_kind" and isinstance(value, str) and value and value.lower() not in LINE_KINDS:
         near = difflib.get_close_matches(value.lower(), LINE_KINDS, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "Kinds: " + ", ".join(LINE_KINDS) + "."
         return f"No order line is of the kind {value!r}.", hint
-    return value_problem(ref.name, column.type, value)
+    return value_problem(ref.name, column.type, value, op)
 
 
-def value_problem(name: str, kind: ColumnType, value: Value) -> tuple[str, str] | None:
+def value_problem(name: str, kind: ColumnType, value: Value, op: Operator = "=") -> tuple[str, str] | None:
     """Why a value cannot be compared with something of a type: a sentence and a hint; None where it can."""
     match kind:
         case "number":
@@ -238,7 +238,8 @@ def value_problem(name: str, kind: ColumnType, value: Value) -> tuple[str, str] 
             fits, write = isinstance(value, str), "'text'"
     if not fits:
         return f"{name!r} is compared with a value of another type.", f"Write {write}."
-    return ("Empty text is missing.", f"Write: {name} is null.") if value == "" else None
+    hint = f"Write: {name} is {'not ' if op == '!=' else ''}null."
+    return ("Empty text is missing.", hint) if value == "" else None
 
 
 def order_problem(name: str, kind: ColumnType, op: Operator) -> tuple[str, str] | None:

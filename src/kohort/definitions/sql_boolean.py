@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from kohort.definitions.sql_text import Place, Source, unwrapped
+from kohort.definitions.sql_text import WORDS, Place, Source, unwrapped
 from kohort.model.source import stored_name
 
 if TYPE_CHECKING:
@@ -107,6 +107,9 @@ class BooleanReader(ABC):
             return called
         if self.is_operand(node):
             return self.build(self.nodes.Compare, self.place(node), self.operand(node), "=", True)
+        if kind in ("Literal", "Boolean", "Null", "Neg"):
+            hint = "Write the whole comparison, or use in: t_country in ('DE', 'AT')."
+            raise self.source.refused(node, f"{self.source.cut(node)!r} is compared with nothing.", hint, "not_allowed")
         raise self.not_allowed(node)
 
     def column(self, node: Any) -> str:
@@ -130,6 +133,8 @@ class BooleanReader(ABC):
         """The stored name of identifiers joined by dots."""
         for part in parts:
             self.source.take(part)
+            if part.name.lower() in WORDS and not part.args.get("quoted"):
+                raise self.source.refused(part, f"{part.name!r} was not expected here.")
             if not _NAME.fullmatch(part.name):
                 hint = "Text stands in single quotes: 'text'." if part.args.get("quoted") else ""
                 raise self.source.refused(part, f"{self.source.cut(part)!r} is not a name.", hint, "bad_name")

@@ -132,6 +132,8 @@ class _Fence:
         stands_for_all = left == of.L_PAREN and right in (of.COMMA, of.R_PAREN)
         if (kind == of.DASH and not signs_number) or (kind == of.STAR and not stands_for_all):
             raise self._refused(token, f"A {self.word} does not calculate.", _NO_ARITHMETIC, "not_allowed")
+        if kind == of.L_BRACKET and left not in self.kinds.ending:
+            raise self._refused(token, "A list stands in parentheses.", "Write: t_country in ('DE', 'AT').")
         if kind == of.NOT and left in self.kinds.comparing:
             raise self._refused(token, "`not` cannot stand here.", "Write: not (left = right).")
         if kind == of.NOT and right == of.NULL and left != of.IS:

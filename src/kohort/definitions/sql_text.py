@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Place = tuple[int, int]
 DEEPEST = 25
 """Levels of parentheses; the parser below needs about 20 frames for each."""
+WORDS = frozenset({"and", "or", "not", "in", "is", "null", "between", "like", "true", "false"})
+"""The words of the language; a name that is one of them stands in double quotes."""
 MOST_VALUES = 1_000
 """Values of one list."""
 LONGEST_TEXT = 500

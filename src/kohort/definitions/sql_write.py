@@ -8,11 +8,12 @@ from decimal import Decimal
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kohort.definitions.sql_text import WORDS
+
 if TYPE_CHECKING:
     from kohort.definitions.conditions import Value
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_WORDS = frozenset({"and", "or", "not", "in", "is", "null", "between", "like", "true", "false"})
 _ANY, _ALL, _NOT, _TEST = range(4)
 """How strongly each kind binds."""
 
@@ -44,7 +45,7 @@ def value_text(value: Value) -> str:
 
 def name_text(name: str) -> str:
     """A name, in double quotes where it is one of the words of the language."""
-    return f'"{name}"' if name.lower() in _WORDS or not _PLAIN.fullmatch(name) else name
+    return f'"{name}"' if name.lower() in WORDS or not _PLAIN.fullmatch(name) else name
 
 
 class BooleanWriter:

@@ -185,6 +185,10 @@ class Call:
     def _where(self, node: Any) -> Where:
         if isinstance(unwrapped(node), exp.Literal):
             hint = f"Several events stand in parentheses: {self.name}(('page', 'screen'))."
+            if not unwrapped(node).is_string:
+                hint = f"How often is written with a name: at_least => {self.source.cut(node)}."
+            elif str(unwrapped(node).this)[:1].isdigit():
+                hint = f"A window is written with its name: within => {self.source.cut(node)}."
             raise self.source.refused(node, "This is not a condition on the event.", hint, "bad_arguments")
         reader = ConditionReader(self.source)
         reader.count = self.reader.count

@@ -129,7 +129,7 @@ class _Checker:
                 return
             self.value(leaf, leaf.left, kind, right, leaf.op)
             return
-        other = self.operand(right)
+        other = self.named(right, text=True) if isinstance(right, tree.Named) else self.operand(right)
         if kind is None or other is None:
             return
         if kind != other or kind == "list":
@@ -142,10 +142,11 @@ class _Checker:
 
     def value(self, leaf: Node, of: Operand, kind: ColumnType | None, value: Value, op: Operator = "=") -> None:
         words = self.words(of)
-        if kind is None:  # never declared: of any type
-            self.problem(leaf, value_problem(words, "text", value) if value == "" else None)
-            return
-        self.problem(leaf, value_problem(words, kind, value) or order_problem(words, kind, op))
+        # What was never declared is of any type.
+        problem = value_problem(words, kind or "text", value, op) if kind or value == "" else None
+        if problem and kind == "time" and value:
+            problem = problem[0], "Write '2011-12-09', or ago('30 days')."
+        self.problem(leaf, problem or (order_problem(words, kind, op) if kind else None))
 
     def problem(self, leaf: Node, problem: tuple[str, str] | None) -> None:
         if problem is not None:
@@ -176,11 +177,12 @@ class _Checker:
                 self.needs(of, ("list",), "is not a list.")
         return type_of(operand, self.known)
 
-    def named(self, operand: tree.Named) -> ColumnType | None:
+    def named(self, operand: tree.Named, *, text: bool = False) -> ColumnType | None:
+        """As `operand`; `text` says that text could stand here as well, so that quotes may be what is missing."""
         try:
             return type_of(operand, self.known)
         except RefusedDefinition as error:
-            if self.words(operand).startswith('"'):
+            if self.words(operand).startswith('"') or (text and "Did you mean" not in error.hint):
                 error.hint = f"Text stands in single quotes: '{operand.name}'."
             self.passed_on(error, operand.place)
             return None
