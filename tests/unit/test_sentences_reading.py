@@ -165,6 +165,14 @@ def test_hostile_lengths_and_depths_are_refused(text: str) -> None:
     refused(text)
 
 
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_the_deepest_and_longest_rules_are_said_and_read(code: str) -> None:
+    deep = parse_rule("not (" * 24 + "x = 1 or y = 2" + ")" * 24)
+    long = parse_rule(" or ".join(["mode(*).a>1"] * 300))
+    for rule in (deep, long):
+        assert read_sentence(say_rule(rule, code), code) == rule
+
+
 def test_mistakes_point_into_the_sentence() -> None:
     sentence = "has viewed a page (where 'p_speed' is 5), and 'nonsense' is at least 5, and 't_x' is known"
     (mistake,) = check_rule(read_sentence(sentence, "en"), Vocabulary(columns={"p_speed": "number"}), sentence)

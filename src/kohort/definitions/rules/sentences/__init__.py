@@ -21,7 +21,10 @@ from kohort.definitions.rules.sentences.syntax import Reader, Syntax
 from kohort.definitions.rules.tree import Node, Place, Rule
 from kohort.errors import LISTED, RefusedDefinition, WrongUsage
 
+__all__ = ["LANGUAGES", "read_sentence", "say_rule"]
+
 LONGEST = 100_000
+"""Characters of a sentence; the longest rule that text can write has fewer."""
 _NONE: Mapping[str, str] = {}
 
 
@@ -67,6 +70,8 @@ def read_sentence(text: str, language: str, *, labels: Mapping[str, str] = _NONE
         >>> read_sentence("has not viewed a page in the last 30 days", "en").times
         0
     """
+    if len(text) > LONGEST:
+        raise _refused(text, 0, len(text), f"A sentence can be {LONGEST:,} characters long at most.")
     rule = _read(text, language, labels)
     if isinstance(rule, RefusedDefinition):
         raise rule
@@ -82,8 +87,6 @@ def read_sentence(text: str, language: str, *, labels: Mapping[str, str] = _NONE
 
 def _read(text: str, language: str, labels: Mapping[str, str]) -> Rule | RefusedDefinition:
     reader = Reader(text, _placed)
-    if len(text) > LONGEST:
-        return _refused(text, 0, len(text), f"A sentence can be {LONGEST:,} characters long at most.")
     try:
         found = _grammar(language, labels).read(reader, 0)
     except RecursionError:

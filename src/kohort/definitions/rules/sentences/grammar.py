@@ -12,7 +12,7 @@ from typing import Any
 from kohort.definitions.rules.sentences.forms import FORMS
 from kohort.definitions.rules.sentences.labels import usable
 from kohort.definitions.rules.sentences.languages import Language, language
-from kohort.definitions.rules.sentences.syntax import Choice, Names, Phrase, Series, Syntax, Token
+from kohort.definitions.rules.sentences.syntax import Choice, Names, Phrase, Series, Syntax, Token, spaced
 from kohort.definitions.sql_write import number_text
 from kohort.definitions.windows import Span, TimeUnit, Window
 
@@ -83,7 +83,7 @@ class _Grammar:
             "column_right": (*value, self._category("column")),
             "span": (span_token(lang.units),),
             "periods": (periods_token(lang.periods),),
-            "last": (Names("a window", dict(sorted(one.items(), key=lambda item: -len(item[1])))),),
+            "last": (Names("a window", one),),
         }
 
     def _series(self) -> dict[str, tuple[Syntax, ...]]:
@@ -241,4 +241,4 @@ class _counted:  # noqa: N801 - a small pair of a pattern and what it found
 
 def _any_of(words: Iterable[str]) -> str:
     """A pattern for any of the words, the longest first."""
-    return "|".join(re.escape(w).replace(r"\ ", r"\s+") for w in sorted(words, key=len, reverse=True))
+    return "|".join(spaced(w) for w in sorted(words, key=len, reverse=True))

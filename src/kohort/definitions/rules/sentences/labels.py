@@ -14,7 +14,7 @@ _PLAIN = re.compile(
 
 
 def usable(defaults: Mapping[str, str], labels: Mapping[str, str], templates: Iterable[str]) -> dict[str, str]:
-    """The labels that can be read back, longest first; the other names are written in quotes.
+    """The labels that can be read back; the other names are written in quotes.
 
     Left out is a label with signs of the grammar, one that means two names, one that begins with a word that opens a
     phrase of the grammar, and one that continues another label as the grammar could.
@@ -25,8 +25,7 @@ def usable(defaults: Mapping[str, str], labels: Mapping[str, str], templates: It
     taken = {words.lower() for words in given.values()}
     kept = {n: w for n, w in defaults.items() if n not in labels and w.lower() not in taken} | given
     times = Counter(words.lower() for words in kept.values())
-    kept = {n: w for n, w in kept.items() if times[w.lower()] == 1 and not _continues(w.lower(), times, openings)}
-    return dict(sorted(kept.items(), key=lambda item: -len(item[1])))
+    return {n: w for n, w in kept.items() if times[w.lower()] == 1 and not _continues(w.lower(), times, openings)}
 
 
 def _continues(label: str, labels: Container[str], openings: Container[str]) -> bool:

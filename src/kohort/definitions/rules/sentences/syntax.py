@@ -19,6 +19,7 @@ Read = tuple[Any, int]
 """What was read and where it ends."""
 
 _CHUNK = re.compile(r"\{(\w+)\}|\[([^\]]*)\]|([^\[\]{}]+)")
+_SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W_]+|[^\w\s]+|_")
 
 
@@ -45,9 +46,8 @@ class Reader:
 
     def skip(self, at: int) -> int:
         """The next place that is no white space."""
-        while at < len(self.text) and self.text[at].isspace():
-            at += 1
-        return at
+        found = _SPACE.match(self.text, at)
+        return found.end() if found else at
 
     def miss(self, at: int, what: str) -> None:
         """Note that `what` was expected at a place."""
@@ -109,23 +109,36 @@ class Token:
         return value, found.end()
 
 
-@dataclass(frozen=True, slots=True)
 class Names:
-    """Values that have fixed words of their own; the longest that fit are read."""
+    """Values that have fixed words of their own; the longest that fit are read.
 
-    what: str
-    labels: Mapping[Any, str]  # in order of falling length of the words
+    Args:
+        what: What is expected where none of them stands.
+        words: Value → its words; no two values have the same.
+    """
+
+    def __init__(self, what: str, words: Mapping[Any, str]) -> None:
+        self.what, self.words = what, words
+        self.values = {said.lower(): value for value, said in words.items()}
+        any_of = "|".join(spaced(said) for said in sorted(words.values(), key=len, reverse=True))
+        self.pattern = re.compile(rf"(?:{any_of})(?!(?<=\w)\w)" if any_of else "(?!)", re.IGNORECASE)
 
     def say(self, value: Any) -> str | None:
-        return self.labels.get(value)
+        return self.words.get(value)
 
     def read(self, reader: Reader, at: int) -> Read | None:
-        for name, label in self.labels.items():
-            end = reader.phrase(at, label)
-            if end is not None:
-                return name, end
-        reader.miss(reader.skip(at), self.what)
-        return None
+        start = reader.skip(at)
+        found = self.pattern.match(reader.text, start)
+        said = " ".join(found[0].lower().split()) if found else ""
+        if found is None or said not in self.values:
+            reader.miss(start, self.what)
+            return None
+        return self.values[said], found.end()
+
+
+def spaced(words: str) -> str:
+    """A pattern for words with any space between them."""
+    return r"\s+".join(re.escape(word) for word in words.split())
 
 
 @dataclass(slots=True)
