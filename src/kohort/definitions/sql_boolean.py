@@ -133,7 +133,7 @@ class BooleanReader(ABC):
         """The stored name of identifiers joined by dots."""
         for part in parts:
             self.source.take(part)
-            if part.name.lower() in WORDS and not part.args.get("quoted"):
+            if part is parts[0] and part.name.lower() in WORDS and not part.args.get("quoted"):
                 raise self.source.refused(part, f"{part.name!r} was not expected here.")
             if not _NAME.fullmatch(part.name):
                 hint = "Text stands in single quotes: 'text'." if part.args.get("quoted") else ""
