@@ -92,9 +92,8 @@ class OnSpark:
         definition = self._compiled.definitions[i]
         assert self._accounts is not None
         found = self._accounts.filter(quantified(self._accounts, f"u{i}", definition.quantifier)).column("account")
-        n = len(found)
-        columns = [found.combine_chunks(), pa.array([definition.parts[0].key] * n), pa.array(["rule"] * n)]
-        return pa.table([pa.chunked_array([c], pa.string()) for c in columns], schema=ACCOUNTS_SCHEMA)
+        words = [[word] * len(found) for word in (definition.parts[0].key, "rule")]
+        return pa.table([found.cast(pa.string()), *(pa.array(w, pa.string()) for w in words)], schema=ACCOUNTS_SCHEMA)
 
     def collected(self) -> Evaluated:
         """Everything in this process, as the other engine tells it. For comparisons on small data only."""
