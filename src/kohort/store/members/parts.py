@@ -191,7 +191,7 @@ class Parts:
     def flush(self) -> None:
         """Makes the names of new files survive a power cut. Once, before the transaction that names them."""
         if self.folder.exists():
-            for folder in [self.folder, *(path for path in self.folder.iterdir() if path.is_dir())]:
+            for folder in [self.folder, *(path for path in self.folder.rglob("*") if path.is_dir())]:
                 flush_folder(folder)
 
     def add(self, con: Connection, found: Written, kind: Kind, facts: Mapping[str, Any]) -> None:

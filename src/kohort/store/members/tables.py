@@ -78,11 +78,11 @@ def placed(rows: pa.Table) -> pa.Table:
     if columns[0].null_count or columns[1].null_count:
         raise WrongUsage("A membership has no customer or no segment.")
     table = pa.table(dict(zip(PLACED.names, columns, strict=True)))
-    step = np.diff(numbers(table, "customer"))
-    if (step < 0).any():
-        table = table.take(pa.array(np.argsort(numbers(table, "customer"), kind="stable")))
-        step = np.diff(numbers(table, "customer"))
-    if (step == 0).any():
+    customer = numbers(table, "customer")
+    if (customer[1:] < customer[:-1]).any():
+        order = np.argsort(customer, kind="stable")
+        table, customer = table.take(pa.array(order)), customer[order]
+    if (customer[1:] == customer[:-1]).any():
         raise WrongUsage("A customer appears twice in the memberships.")
     return table
 
