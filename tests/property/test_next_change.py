@@ -115,7 +115,7 @@ def test_no_instant_is_missed_in_random_worlds(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1_000, 1_800))
+@pytest.mark.parametrize("seed", range(1_000, 1_250))
 def test_no_instant_is_missed_in_many_random_worlds(seed: int) -> None:
     the_judge_agrees(seed)
 
@@ -210,12 +210,12 @@ def listening(ask: Ask, moments: set[int]) -> Ask:
 
 
 def test_tiers_stages_staying_rules_references_hands_and_consent() -> None:
-    assert sum(definitions_agree(seed) for seed in range(60)) > 10
+    assert sum(definitions_agree(seed) for seed in range(25)) > 4
 
 
 @pytest.mark.slow
 def test_many_definitions_with_memory() -> None:
-    assert sum(definitions_agree(seed) for seed in range(2_000, 2_500)) > 100
+    assert sum(definitions_agree(seed) for seed in range(2_000, 2_150)) > 30
 
 
 # What is known -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -196,3 +197,9 @@ def test_overlaps_come_most_alike_first() -> None:
     mine = np.array([1, 2, 3, 4])
     groups = [("a", "", np.array([9])), ("b", "", np.array([1, 2, 3])), ("c", "", np.array([1, 2]))]
     assert [o.name for o in overlaps(mine, groups, 10)] == ["b", "c", "a"]
+
+
+def test_the_docs_name_every_key(store: Store, world: World) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "why.md").read_text()
+    told = look(store, world, segment("did('page')")).as_dict()
+    assert {k for k in told.keys() | told["conditions"][0].keys() if f"`{k}`" not in page} == set()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import combinations
+from pathlib import Path
 from random import Random
 from time import process_time
 from typing import Any
@@ -386,6 +387,13 @@ def test_what_holds_is_enough_by_itself() -> None:
         alone = {n: truths[n] if n in held else None for n in names}
         assert truth_of(rule, lambda leaf, a=alone: a[_name(leaf)]) is True  # type: ignore[misc]
         assert held <= {_name(leaf) for leaf in leaves(rule)}
+
+
+def test_the_docs_name_every_key(store: Store) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "why.md").read_text()
+    told = ask(store, one("did('page', at_least => 9)")).as_dict()
+    keys = told.keys() | told["conditions"][0].keys() | told["missing"][0].keys()
+    assert {k for k in keys if f"`{k}`" not in page} == set()
 
 
 @pytest.mark.slow

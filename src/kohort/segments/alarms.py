@@ -24,7 +24,7 @@ FEWEST_PERIODS = 4
 FALSE_ALARMS = 0.05
 """Chance of any alarm about one definition in a period in which nothing has changed."""
 
-_DRAWS = 40_000
+_DRAWS = 20_000
 _SHARES = 80
 _STRENGTHS = np.geomspace(2.0, 20_000.0, 40)
 """How steady a share may be from period to period: as if known from so many customers; each power of ten alike."""

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.clock import iso
+from kohort.model.progress import silent
 from kohort.segments import movement_words as words
-from kohort.segments.evaluate import Evaluator, remembers
+from kohort.segments.dependencies import refers_to, with_needed
+from kohort.segments.evaluate import Evaluator, Question, duckdb_evaluator, remembers
+from kohort.segments.evaluate import by_hand as by_hand_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kohort.definitions.segments import SegmentDefinition
+    from kohort.definitions.features import FeatureDefinition
+    from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+    from kohort.store.store import Store
 
 STAYING = ("keep", "minimum stay", "not allowed yet")
 """Reasons of those who are where they are only because of staying rules."""
@@ -52,6 +57,50 @@ class Hysteresis:
         """JSON-ready, instants as ISO 8601 UTC."""
         periods = [{**asdict(p), "start": iso(p.start), "end": iso(p.end)} for p in self.periods]
         return {**asdict(self), "periods": periods}
+
+
+def replay(
+    store: Store,
+    definitions: Sequence[SegmentDefinition],
+    definition: SegmentDefinition,
+    moments: Sequence[int],
+    *,
+    zone: str,
+    currency: str,
+    features: Sequence[FeatureDefinition],
+    settings: SegmentSettings,
+    threads: int | None = None,
+) -> Hysteresis:
+    """What the staying rules of a definition would have changed, on the data of past moments. Nothing is written.
+
+    Takes two evaluations of the definition, with all that it refers to, per moment.
+
+    Args:
+        definitions: All of the workspace.
+        definition: One of them, or one that is not saved.
+        moments: Ascending (µs UTC), for example the beginnings of months.
+
+    Raises:
+        WrongUsage: The definition has no staying rules.
+        NotEnough: Fewer than two moments.
+    """
+    everything = (*(d for d in definitions if d.name != definition.name), definition)
+    needed = [d for d in with_needed(everything, [definition.name]) if not d.paused or d.name == definition.name]
+    outside = sorted({n for d in needed for n in refers_to(d)} - {d.name for d in needed})
+    snapshot = store.log.snapshot()
+
+    def evaluator(at: int) -> Evaluator:
+        return duckdb_evaluator(
+            store, snapshot, Question(at, zone, currency, tuple(features), settings, threads), silent
+        )
+
+    return hysteresis(
+        evaluator,
+        needed,
+        moments,
+        by_hand=by_hand_of(store, needed),
+        elsewhere=lambda at: store.members.standing(outside, at + 1),
+    )
 
 
 def hysteresis(
