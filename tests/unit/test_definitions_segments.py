@@ -1,6 +1,8 @@
 """Segment definitions in YAML: every kind reads and writes back equal, and one pass names every mistake and its place."""
 
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -16,7 +18,7 @@ from kohort.definitions.segments_text import (
 )
 from kohort.definitions.windows import Span
 from kohort.definitions.workspace_file import load, parse, save, write
-from kohort.definitions.yaml_text import read_yaml
+from kohort.definitions.yaml_text import read_yaml, write_yaml
 from kohort.errors import RefusedDefinition
 
 HEAD = "name: Toys\nconsent: {marketing: t_newsletter}\naccounts: t_company\n"
@@ -292,3 +294,85 @@ def test_texts_that_can_no_longer_be_read_are_compared_by_line() -> None:
 
 def test_titles() -> None:
     assert (title("big_spenders"), title("VIP"), title("x", "Very best")) == ("Big spenders", "VIP", "Very best")
+
+
+REMARKS = """# the shop
+name: T   # what it is called
+segments:
+  # who matters most
+  vip: did('order_line')   # since May
+
+  # two tiers
+  value:
+    tiers:
+      gold: orders >= 3   # many
+      other: orders >= 1
+
+  # the end
+features:
+  orders: {count: events}   # all of them
+"""
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        ({"vip": "did('page')"}, REMARKS.replace("vip: did('order_line')   # since May", "vip: did('page')")),
+        ({"new": {"by_hand": True}}, REMARKS.replace(">= 1\n", ">= 1\n  new:\n    by_hand: true\n")),
+        ({"vip": None}, REMARKS.replace("  vip: did('order_line')   # since May\n", "")),
+        ({"value": None, "vip": "orders > 1"}, None),
+    ],
+)
+def test_only_what_changes_is_written_anew(edits: dict[str, object], expected: str | None, tmp_path: Path) -> None:
+    (tmp_path / "kohort.yaml").write_text(REMARKS)
+    config = load(tmp_path)
+    kept = {d.name: d for d in config.segments}
+    for name, body in edits.items():
+        kept[name] = read_definition(write_yaml({name: body})) if body else kept.pop(name)
+        if body is None:
+            del kept[name]
+    changed = replace(config, segments=tuple(kept.values()))
+    save(changed, tmp_path)
+    text = (tmp_path / "kohort.yaml").read_text()
+    assert load(tmp_path) == changed
+    assert "# the shop" in text
+    assert "# all of them" in text
+    assert expected is None or text == expected
+
+
+def test_where_the_text_cannot_be_kept_the_meaning_is(tmp_path: Path) -> None:
+    for text in (
+        "{name: T, segments: {a: did('page')}}",
+        "name: T\nsegments: {a: did('page')}",
+        "name: T",
+        "name: T\nsegments:\n",
+    ):
+        (tmp_path / "kohort.yaml").write_text(text)
+        config = load(tmp_path)
+        for segments in (
+            (read_definition("b: did('page')"),),
+            (*config.segments, read_definition("b: orders > 1")),
+            (),
+        ):
+            save(replace(config, segments=segments), tmp_path)
+            assert load(tmp_path).segments == segments
+
+
+def test_random_edits_keep_meaning_and_remarks(tmp_path: Path) -> None:
+    rng = Random(11)
+    file = tmp_path / "kohort.yaml"
+    file.write_text(REMARKS)
+    for number in range(60):
+        config = load(tmp_path)
+        kept = {d.name: d for d in config.segments}
+        name = rng.choice([*kept, f"s{number}"])
+        if rng.random() < 0.3 and len(kept) > 1:
+            kept.pop(name, None)
+        else:
+            body = rng.choice(["did('page')", {"by_hand": True}, {"tiers": {"x": f"orders > {number}", "y": "did(*)"}}])
+            kept[name] = read_definition(write_yaml({name: body}))
+        changed = replace(config, segments=tuple(kept.values()))
+        save(changed, tmp_path)
+        assert load(tmp_path) == changed
+        assert file.read_text().startswith("# the shop\nname: T   # what it is called\n")
+        assert "# all of them" in file.read_text()

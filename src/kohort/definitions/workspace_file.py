@@ -16,8 +16,9 @@ from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.definitions.segments_reading import Source, usable_name
 from kohort.definitions.segments_text import read_sources, write_segments
 from kohort.definitions.sources_text import choice, read_mappings, text_map, text_value, write_source
+from kohort.definitions.splice import spliced
 from kohort.definitions.yaml_text import LARGEST, Document, finish, nearest, read_yaml, write_yaml
-from kohort.errors import NoWorkspace, RefusedDefinition, UnreadableFile
+from kohort.errors import KohortError, NoWorkspace, RefusedDefinition, UnreadableFile
 from kohort.model.event import ColumnType, trait_column
 from kohort.model.source import SourceMapping
 
@@ -119,19 +120,49 @@ def load(path: str | FilePath, look_up: LookUp | None = None) -> WorkspaceConfig
 def save(config: WorkspaceConfig, path: str | FilePath) -> None:
     """Write `kohort.yaml` and those files of `segments/` whose definitions changed; one without any is removed.
 
-    Each file all or nothing: a reader sees the old text or the new one. A folder stands for its file.
+    Each file all or nothing: a reader sees the old text or the new one. Where only segments change, the rest of the text
+    stays as people wrote it, remarks included. A folder stands for its file.
     """
     file = _config_file(path)
-    _replace_text(file, write(config))
+    _replace_text(file, _kept_text(file, config) or write(config))
     written = {f"{FOLDER_NAME}/{f.name}": f for f in segment_files(file.parent)}
     for name in {*written, *config.files.values()}:
         mine = tuple(s for s in config.segments if config.files.get(s.name) == name)
         place = file.parent / name
         if not mine:
             place.unlink(missing_ok=True)
-        elif name not in written or _segments_of(_read_text(place), name) != mine:
+            continue
+        text = _read_text(place) if name in written else ""
+        before = _segments_of(text, name)
+        if before != mine:
             place.parent.mkdir(exist_ok=True)
-            _replace_text(place, write_yaml(write_segments(mine)))
+            kept = None if before is None else spliced(text, (), _edits(before, mine))
+            whole = kept if kept is not None and _segments_of(kept, name) == mine else write_yaml(write_segments(mine))
+            _replace_text(place, whole)
+
+
+def _kept_text(file: FilePath, config: WorkspaceConfig) -> str | None:
+    """The text of the file with only its segments changed, remarks and all; None where more is to be written."""
+    try:
+        text = _read_text(file)
+        before = parse(text)
+    except (FileNotFoundError, KohortError):
+        return None
+    mine = tuple(s for s in config.segments if s.name not in config.files)
+    if before == replace(config, segments=mine):
+        return text
+    kept = spliced(text, ("segments",), _edits(before.segments, mine))
+    try:
+        return kept if kept is not None and parse(kept) == replace(config, segments=mine) else None
+    except RefusedDefinition:
+        return None
+
+
+def _edits(before: tuple[SegmentDefinition, ...], after: tuple[SegmentDefinition, ...]) -> dict[str, Any]:
+    """Name → what is to be written under it; None = nothing any more."""
+    kept = {s.name: s for s in before}
+    gone = dict.fromkeys(kept.keys() - {s.name for s in after})
+    return gone | {name: body for s in after if kept.get(s.name) != s for name, body in write_segments((s,)).items()}
 
 
 def segment_files(folder: FilePath) -> list[FilePath]:

@@ -49,6 +49,7 @@ class Workspace:
         self.root = root
         self.store = store
         self._settings = settings
+        self._defaults: tuple[str, tuple[FeatureDefinition, ...]] | None = None
 
     @classmethod
     def open(cls, path: str | Path = ".") -> Workspace:
@@ -315,7 +316,13 @@ class Workspace:
         """The features of `kohort.yaml`, or a good default set for what the data contains now."""
         from kohort.definitions.defaults import default_features
 
-        return self.config.features or default_features(self.contents(), self.config.business)[1]
+        config = self.config
+        if config.features:
+            return config.features
+        stamp = self._stamp()
+        if self._defaults is None or self._defaults[0] != stamp:
+            self._defaults = stamp, default_features(self.contents(), config.business)[1]
+        return self._defaults[1]
 
     # -- segments --------------------------------------------------------------------------------------------------
 
@@ -482,7 +489,7 @@ class Workspace:
 
     def _kept(self, name: str, look: Callable[[], Any], *, refresh: bool = False) -> Any:
         """The kept answer to a question, or a new one where the data, the settings or Kohort itself changed since."""
-        stamp = f"{__version__}|{self.store.version()}|{self._settings.stamp()}"
+        stamp = self._stamp()
         kept = self.store.state.get(f"kept.{name}")
         if kept is not None and kept["stamp"] == stamp and not refresh:
             return kept["answer"]
@@ -491,3 +498,7 @@ class Workspace:
         with suppress(Busy):
             self.store.state.set(f"kept.{name}", {"stamp": stamp, "answer": answer})
         return answer
+
+    def _stamp(self) -> str:
+        """Another text whenever answers about the data may be others."""
+        return f"{__version__}|{self.store.version()}|{self._settings.stamp()}"
