@@ -26,9 +26,11 @@ from kohort.definitions.rules import parse_rule
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
 from kohort.definitions.windows import parse_span
 from kohort.engines.duck import connect
+from kohort.engines.segments import evaluate
 from kohort.errors import BadInput, RefusedDefinition
 from kohort.model.clock import DAY_US, iso, micros, parse_instant
 from kohort.model.random_bucket import P, random_bucket
+from kohort.testing.random_rules import random_rule_world
 
 AS_OF = parse_instant("2024-06-30T12:00:00Z")
 COLUMNS: Any = {"t_country": "text", "t_member": "flag", "t_joined": "time", "t_tags": "list", "t_age": "number"}
@@ -264,3 +266,20 @@ def test_the_engine_draws_the_same_numbers() -> None:
         con.register("given", pa.table({PERSON: pa.array(customers, pa.int64())}))
         rows = con.execute(sql).fetchall()
     assert rows == [(c, random_bucket(c, "spring", b"key")) for c in customers]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "has_any(t_tags, {texts})",
+        "t_joined in ({times})",
+        "did('page', p_rating in ({numbers}))",
+    ],
+)
+def test_a_list_of_a_thousand_values_is_no_thousand_levels(rule: str) -> None:
+    world = random_rule_world(Random(5))
+    texts = ", ".join(f"'v{n}'" for n in range(999))
+    times = ", ".join(f"'2024-01-{n % 28 + 1:02d}'" for n in range(999))
+    text = rule.format(texts=texts, times=times, numbers=", ".join(map(str, range(999))))
+    found = evaluate(world.snapshot(), [segment("a", text)], as_of=world.as_of, key=b"key")
+    assert found.universe == len(world.customers())

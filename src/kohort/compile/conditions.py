@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from functools import reduce
 from math import ceil, floor
 from operator import and_, or_
 from typing import Any
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import ibis
 
+from kohort.compile.values import joined
 from kohort.compile.windows import day_start
 from kohort.definitions.columns import Column, find, scale_of
 from kohort.definitions.conditions import (
@@ -90,9 +90,9 @@ def condition_value(events: Any, condition: Condition, scope: Scope) -> Any:  # 
     """True, false or null for each event."""
     match condition:
         case AllOf(items):
-            return reduce(and_, (condition_value(events, item, scope) for item in items))
+            return joined(and_, (condition_value(events, item, scope) for item in items))
         case AnyOf(items):
-            return reduce(or_, (condition_value(events, item, scope) for item in items))
+            return joined(or_, (condition_value(events, item, scope) for item in items))
         case Not(item):
             return ~condition_value(events, item, scope)
         case _ if any(scope.never_declared(ref.name) for ref in refs(condition)):
@@ -184,7 +184,7 @@ def _among(events: Any, among: Among, scope: Scope) -> Any:
         subject = comparable(value, texts, exact=ref.exact or column.closed)
         found = subject.isin(sorted({spelt(t, exact=ref.exact) for t in texts}))
     else:
-        found = reduce(or_, (_compare(events, ref, "=", v, scope) for v in among.values))
+        found = joined(or_, (_compare(events, ref, "=", v, scope) for v in among.values))
     return ~found | value.isnull() if among.negated else found
 
 

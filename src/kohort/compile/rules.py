@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import reduce
 from operator import and_, or_
 from typing import Any
 
@@ -21,7 +20,7 @@ from kohort.compile.conditions import (
 )
 from kohort.compile.operands import Operands, Typed
 from kohort.compile.plan import Plan
-from kohort.compile.values import Value
+from kohort.compile.values import Value, joined
 from kohort.definitions.conditions import Operator, day_or_instant
 from kohort.definitions.conditions import Value as Literal
 from kohort.definitions.features import FeatureDefinition, Selection
@@ -78,10 +77,10 @@ class Rules:
         match rule:
             case AllOf(items):
                 every = [self.read(item, zone) for item in items]
-                return lambda t: reduce(and_, (item(t) for item in every))
+                return lambda t: joined(and_, (item(t) for item in every))
             case AnyOf(items):
                 some = [self.read(item, zone) for item in items]
-                return lambda t: reduce(or_, (item(t) for item in some))
+                return lambda t: joined(or_, (item(t) for item in some))
             case Not(item):
                 denied = self.read(item, zone)
                 return lambda t: ~denied(t)
@@ -203,7 +202,7 @@ def _among(typed: Typed, values: tuple[Literal, ...], zone: str) -> Value:
         numbers = sorted({float(v) for v in values})
         return lambda t: typed.value(t).isin(numbers)
     some = [_with_literal(typed, "=", value, zone) for value in values]
-    return lambda t: reduce(or_, (answer(t) for answer in some))
+    return lambda t: joined(or_, (answer(t) for answer in some))
 
 
 def _like(typed: Typed, place: str, text: str) -> Value:
@@ -226,7 +225,7 @@ def _has(typed: Typed, items: tuple[str, ...], *, every: bool) -> Value:
 
     def value(t: Any) -> Any:
         subject = comparable(typed.value(t), items, exact=typed.exact)
-        return reduce(and_ if every else or_, (list_like(subject, "whole", item) for item in wanted))
+        return joined(and_ if every else or_, (list_like(subject, "whole", item) for item in wanted))
 
     return value
 
@@ -237,6 +236,6 @@ def _unknown(_: Any) -> Any:
 
 def _never(*sides: Typed) -> Value:
     """Values of different kinds are never equal nor in order (L4); of a missing one nothing is known."""
-    return lambda t: reduce(or_, (side.value(t).isnull() for side in sides)).ifelse(
+    return lambda t: joined(or_, (side.value(t).isnull() for side in sides)).ifelse(
         ibis.null("boolean"), ibis.literal(False)
     )

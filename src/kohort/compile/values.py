@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import ibis
@@ -25,6 +25,15 @@ def numeric_needs(kind: str) -> tuple[str, ...]:
             return ("sum", "present", "min", "max", *_SUMMED_PARTS)
         case _:
             return (kind,)
+
+
+def joined(operator: Callable[[Any, Any], Any], items: Iterable[Any]) -> Any:
+    """`a and b and c …` as a tree of little depth: a thousand items in a row would be a thousand levels."""
+    level = list(items)
+    while len(level) > 1:
+        pairs = [operator(*level[n : n + 2]) for n in range(0, len(level) - 1, 2)]
+        level = pairs + level[2 * len(pairs) :]
+    return level[0]
 
 
 def column(name: str) -> Value:
