@@ -265,6 +265,13 @@ def segmentation() -> Segmentation:
     )
 
 
+def test_a_definition_never_takes_over_the_members_of_an_adopted_segmentation(shop: Shop) -> None:
+    adopt(shop, 10, {"ana": "s1"})
+    report = shop.run([rule("Main", did("order")), BUYERS], 21)  # as a file edited by hand could say
+    assert (report.of("Main").result, report.of("buyers").result) == ("failed", "published")
+    assert shop.members("Main") == {"ana": "s1"}
+
+
 def test_a_segmentation_is_not_adopted_under_the_name_of_a_segment(shop: Shop) -> None:
     from kohort.model.feature import FeatureTable
     from kohort.segments import adopt as keep

@@ -72,7 +72,7 @@ def reset(
     note: str = "",
 ) -> None:
     """Takes back what people decided about these customers: the rule decides again. Arguments as `put_in`."""
-    _checked(store, named(definitions, name), "", customers, by, note)
+    _check(store, named(definitions, name), "", customers, by=by, note=note)
     store.by_hand.reset(name, list(customers), by=by.strip(), note=note.strip())
 
 
@@ -86,12 +86,13 @@ def _decide(
     by: str,
     note: str,
 ) -> None:
-    _checked(store, definition, part, customers, by, note)
+    _check(store, definition, part, customers, by=by, note=note)
     store.by_hand.put(definition.name, part, list(customers), added, by=by.strip(), note=note.strip())
 
 
-def _checked(store: Store, definition: SegmentDefinition, part: str, customers: Sequence[int], *said: str) -> None:
-    by, note = said
+def _check(
+    store: Store, definition: SegmentDefinition, part: str, customers: Sequence[int], *, by: str, note: str
+) -> None:
     keys = [p.key for p in definition.parts]
     if part and part not in keys:
         raise NotFound(f"part of {definition.name!r}", part, keys)

@@ -70,7 +70,7 @@ def checked(
     """
     adopted = adopted_parts(store)
     if new.name in adopted:
-        raise WrongUsage(f"An adopted segmentation is called {new.name!r}.", hint="Choose another name.")
+        raise taken(new.name)
     everything = (*(new if d.name == new.name else d for d in definitions),)
     if new.name not in {d.name for d in definitions}:
         everything = (*everything, new)
@@ -82,6 +82,11 @@ def checked(
     if lost:
         raise lost.get(new.name) or next(iter(lost.values()))
     return everything
+
+
+def taken(name: str) -> WrongUsage:
+    """The refusal of a name that an adopted segmentation has."""
+    return WrongUsage(f"An adopted segmentation is called {name!r}.", hint="Choose another name.")
 
 
 def named(definitions: Sequence[SegmentDefinition], name: str) -> SegmentDefinition:

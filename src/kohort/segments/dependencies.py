@@ -67,10 +67,20 @@ def with_needed(definitions: Iterable[SegmentDefinition], names: Iterable[str]) 
 
 def dependants(definitions: Iterable[SegmentDefinition], name: str) -> tuple[str, ...]:
     """Names of the definitions that refer to one, directly first, then through others."""
-    users: dict[str, list[str]] = {}
+    return onward(users(definitions), name)
+
+
+def users(definitions: Iterable[SegmentDefinition]) -> dict[str, list[str]]:
+    """Name → the definitions that refer to it directly, in the order given."""
+    found: dict[str, list[str]] = {}
     for definition in definitions:
         for used in refers_to(definition):
-            users.setdefault(used, []).append(definition.name)
+            found.setdefault(used, []).append(definition.name)
+    return found
+
+
+def onward(users: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
+    """As `dependants`, for those who ask about many names."""
     found: dict[str, None] = {}
     waiting = [name]
     while waiting:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kohort.definitions.features import check
 from kohort.errors import Busy, Damaged, KohortError, MissingExtra, RefusedDefinition
-from kohort.segments.definitions import adopted_parts
+from kohort.segments.definitions import adopted_parts, taken
 from kohort.segments.dependencies import refers_to, with_needed
 
 if TYPE_CHECKING:
@@ -207,8 +207,9 @@ def unfit(
     from kohort.definitions.rules import Vocabulary, check_rule
 
     parts = {d.name: tuple(p.key for p in d.parts) for d in definitions}
-    known = Vocabulary(dict(_features(question)), question.columns, adopted_parts(store) | parts)
-    found: dict[str, Exception] = {}
+    adopted = adopted_parts(store)
+    known = Vocabulary(dict(_features(question)), question.columns, adopted | parts)
+    found: dict[str, Exception] = {d.name: taken(d.name) for d in active if d.name in adopted}
     for definition in active:
         for part in definition.parts:
             for written in (part.rule, part.keep):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kohort.definitions.segments import SegmentKind
 from kohort.model.clock import iso
 from kohort.model.membership import Status
-from kohort.segments.dependencies import dependants, refers_to
+from kohort.segments.dependencies import onward, refers_to, users
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
@@ -71,7 +71,7 @@ def describe_all(
     Args:
         customers: In all, for shares.
     """
-    lister = _Lister(store, definitions, store.status.all(), customers)
+    lister = _Lister(store, users(definitions), store.status.all(), customers)
     defined = {d.name for d in definitions}
     adopted = dict.fromkeys(row["name"] for row in store.state.segmentations() if row["adopted"])
     lines = [lister.defined(d) for d in definitions]
@@ -83,7 +83,7 @@ def describe_all(
 @dataclass(frozen=True, slots=True)
 class _Lister:
     store: Store
-    definitions: Sequence[SegmentDefinition]
+    users: Mapping[str, Sequence[str]]
     statuses: Mapping[str, Status]
     customers: int | None
 
@@ -124,7 +124,7 @@ class _Lister:
             version=status.version,
             status=status,
             depends_on=(),
-            used_by=dependants(self.definitions, name),
+            used_by=onward(self.users, name),
         )
 
     def sizes(self, name: str, status: Status, keys: Sequence[str]) -> dict[str, int]:
