@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -258,6 +260,7 @@ def test_moves_written_by_other_processes_are_registered_in_one_step(store) -> N
     members = store.members
     members.publish([placed("gold", {1: "gold", 2: "gold", 3: "gold"})], as_of=100, now=1)
     path, run = members.stays_file("gold")
+    assert members.stays_file("gold") == (path, run), "the same file as long as nothing changes"
     assert pq.read_table(path).select(["customer", "number"]).to_pydict() == {"customer": [1, 2, 3], "number": [1] * 3}
     folder = members.staging()
     pq.write_table(moves([(1, "gold", -1, 2)], 200), folder / "a.parquet")
@@ -294,6 +297,19 @@ def test_files_that_do_not_hold_what_they_should_are_refused(store, rows, at, di
     with pytest.raises(WrongUsage):
         store.members.register([Registered("gold", 1, [folder / "text.parquet"], difference, 0)], as_of=200, now=1)
     assert store.members.names() == []
+
+
+def test_folders_that_were_abandoned_are_cleaned_away_and_those_in_use_are_not(store) -> None:
+    members = store.members
+    fresh, stale, empty = (members.staging() for _ in range(3))
+    for folder in (fresh, stale):
+        (folder / "value").mkdir()
+        (folder / "value" / "a.parquet").write_bytes(b"x")
+    for path in (stale / "value" / "a.parquet", stale / "value", stale, empty):
+        os.utime(path, (0, 0))
+    members.publish([], as_of=1, now=1)
+    assert list(members.parts.folder.iterdir()) == [fresh]
+    assert (fresh / "value" / "a.parquet").exists()
 
 
 def test_nothing_stored_gives_no_file_to_compare_with(store) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +117,23 @@ def test_opening_again_does_not_migrate_again(old: Path) -> None:
         first = store.members.transitions()
     with open_store(old) as store:
         assert store.members.transitions() == first
+
+
+def test_killed_while_rows_are_carried_over_nothing_is_half_done(old: Path) -> None:
+    """A child process opens the workspace and dies at the third part of the log."""
+    dies = """
+        import os, signal, sys
+        from kohort.store import open_store
+        from kohort.store.members import parts
+        done, encoded = [], parts.encoded
+        parts.encoded = lambda t: os.kill(os.getpid(), signal.SIGKILL) if len(done) == 2 else done.append(1) or encoded(t)
+        open_store(sys.argv[1])
+    """
+    said = subprocess.run([sys.executable, "-c", textwrap.dedent(dies), str(old)], check=False, timeout=60)
+    assert said.returncode == -9
+    with open_store(old) as store:
+        assert store.members.last_transition() == len(STAYS) + sum(row[2] is not None for row in STAYS)
+        assert store.verify() == []
 
 
 def test_damage_in_the_old_rows_is_not_carried_over(old: Path) -> None:

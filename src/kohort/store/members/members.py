@@ -19,7 +19,7 @@ from kohort.store.members.compare import compare
 from kohort.store.members.elsewhere import Registered, accepted
 from kohort.store.members.outbox import Outbox
 from kohort.store.members.parts import Parts, Written
-from kohort.store.members.reading import Reading, _heads, _known, heads, runs
+from kohort.store.members.reading import Reading, heads, heads_now, known_head, runs
 from kohort.store.members.tables import PLACED, placed
 from kohort.store.sealed import Ledger
 from kohort.store.status import note_success
@@ -106,7 +106,7 @@ class Members(Reading, Outbox):
         """
         with self._lock():
             with self._database.read() as con:
-                head = _known(_heads(con), name)
+                head = known_head(heads_now(con), name)
             if head["dropped"]:
                 return Difference(0, 0, 0, 0)
             before = self._runs_before([name], as_of)
@@ -122,14 +122,14 @@ class Members(Reading, Outbox):
         """A Parquet file with the last stay of each customer and segment (`tables.STAYS`), and the run it shows.
 
         For engines that compare on other machines: members are the rows without `until`. None where nothing is stored.
-        The file lives until the next snapshot of this name.
+        The file lives until members of this name change.
         """
         with self._lock():
-            snapshots.refresh(self.parts, name, in_file=True)
-            with self._database.read() as con:
-                base = [part for part in self.parts.of(con, name) if part.kind == "stays"]
-        path = self.parts.folder / str(base[-1].path) if base else None
-        return path, self.latest_run(name)
+            path = self._newest_file(name)
+            if path is None:
+                snapshots.refresh(self.parts, name, in_file=True)
+                path = self._newest_file(name)
+            return path, self.latest_run(name)
 
     def check(self) -> None:
         """Reads everything and compares the log with what was made from it.
@@ -138,22 +138,28 @@ class Members(Reading, Outbox):
             Damaged: Something does not check out.
         """
         with self._database.read() as con:
-            sizes = {name: int(head["size"]) for name, head in _heads(con).items()}
+            sizes = {name: int(head["size"]) for name, head in heads_now(con).items()}
             known = set(con.execute(sa.select(schema.member_part.c.name).distinct()).scalars())
         for name in sizes.keys() | known:
             self.runs(name)
             self._check(name, sizes.get(name, 0))
         self.check_outbox()
 
+    # -- parts -----------------------------------------------------------------------------------------------------
+
     def _check(self, name: str, size: int) -> None:
         self.parts.read(lambda con: snapshots.check(self.parts, con, name, size))
 
-    # -- parts -----------------------------------------------------------------------------------------------------
+    def _newest_file(self, name: str) -> Path | None:
+        """The file of a snapshot that nothing was added to since."""
+        with self._database.read() as con:
+            newest = self.parts.of(con, name)[-1:]
+        return next((self.parts.folder / part.path for part in newest if part.kind == "stays" and part.path), None)
 
     def _runs_before(self, names: Sequence[str], as_of: int) -> dict[str, int]:
         """Number of the latest run of each name (0 = none), none of which may be of a later moment."""
         with self._database.read() as con:
-            known = _heads(con)
+            known = heads_now(con)
         for name in names:
             if name in known and as_of < known[name]["as_of"]:
                 raise WrongUsage(
@@ -180,7 +186,7 @@ class Members(Reading, Outbox):
     ) -> dict[str, Difference]:
         self.parts.flush()
         with self._database.write() as con:
-            known = _heads(con)
+            known = heads_now(con)
             if any(before[one.name] != (known[one.name]["run"] if one.name in known else 0) for one in prepared):
                 raise Busy("The members changed while the difference was computed.", hint="Run it again.")
             moment = {"run": Ledger(con).take("member_run"), "as_of": as_of}

@@ -6,9 +6,10 @@ A part never changes. A file that no part names does not exist for anybody, so a
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -221,9 +222,11 @@ class Parts:
             named = set(con.execute(sa.select(schema.member_part.c.path)).scalars())
         limit = time.time() - ABANDONED_SECONDS
         stray = [p for p in _files(self.folder) if p.relative_to(self.folder).as_posix() not in named]
-        gone = [p for p in stray if p.parent == self.folder or p.stat().st_mtime < limit]
+        gone = [p for p in stray if p.parent == self.folder or _older(p, limit)]
         for path in gone:
             path.unlink(missing_ok=True)
+        for folder in [p for p in self.folder.glob("staged-*") if _older(p, limit)]:
+            _remove_empty(folder)
         return len(gone)
 
 
@@ -243,8 +246,23 @@ def encoded(table: pa.Table) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
+def _files(folder: Path) -> Iterator[Path]:
+    """Files below a folder; others may be writing there, and what vanishes meanwhile is passed over."""
+    return (Path(found) / name for found, _, names in os.walk(folder) for name in names)
+
+
+def _older(path: Path, limit: float) -> bool:
+    try:
+        return path.stat().st_mtime < limit
+    except FileNotFoundError:
+        return False
+
+
+def _remove_empty(folder: Path) -> None:
+    """Removes a folder and those below it where there are no files."""
+    for found, _, _ in os.walk(folder, topdown=False):
+        if not any(Path(found).iterdir()):
+            Path(found).rmdir()
 
 
 def _part(row: sa.RowMapping) -> Part:

@@ -43,7 +43,7 @@ class Reading:
     def names(self) -> list[str]:
         """Definitions whose members were published and that were not dropped, sorted."""
         with self.parts.database.read() as con:
-            return sorted(name for name, head in _heads(con).items() if not head["dropped"])
+            return sorted(name for name, head in heads_now(con).items() if not head["dropped"])
 
     def current(self, name: str) -> pa.Table:
         """Members as the latest run left them, ordered by customer.
@@ -62,11 +62,11 @@ class Reading:
         """Members of several definitions (None = all) at one and the same moment: never of two runs. See `current`."""
 
         def ask(con: Connection) -> dict[str, pa.Table]:
-            known = _heads(con)
+            known = heads_now(con)
             chosen = sorted(n for n, head in known.items() if not head["dropped"]) if names is None else names
             found = {}
             for name in chosen:
-                _known(known, name)
+                known_head(known, name)
                 found[name] = _now(stays(self.parts, con, name))
             return found
 
@@ -87,7 +87,7 @@ class Reading:
         """`before` of several definitions as one relation: customer, name, segment, since. Unknown names: nobody."""
 
         def ask(con: Connection) -> pa.Table:
-            known = _heads(con)
+            known = heads_now(con)
             found = [STANDING.empty_table()]
             for name in names:
                 if name in known:
@@ -102,7 +102,7 @@ class Reading:
         """What one customer is in now: name, segment, since, version, confidence, reason; ordered by name."""
 
         def ask(con: Connection) -> list[dict[str, Any]]:
-            listed = sorted(name for name, head in _heads(con).items() if not head["dropped"])
+            listed = sorted(name for name, head in heads_now(con).items() if not head["dropped"])
             found = {name: _now(stays(self.parts, con, name, customer=customer)) for name in listed}
             return [{"name": name, **row} for name, table in found.items() for row in table.to_pylist()]
 
@@ -130,22 +130,24 @@ class Reading:
     def latest_run(self, name: str) -> int:
         """Number of the latest run of a definition; 0 = none."""
         with self.parts.database.read() as con:
-            head = _heads(con).get(name)
+            head = heads_now(con).get(name)
             return 0 if head is None else int(head["run"])
 
     def _members(self, name: str, as_of: int, *, just_before: bool) -> pa.Table:
         def ask(con: Connection) -> pa.Table:
-            _known(_heads(con), name)
+            known_head(heads_now(con), name)
             return _at(stays(self.parts, con, name, since=as_of), as_of, just_before=just_before)
 
         return self.parts.read(ask)
 
 
-def _heads(con: Connection) -> dict[str, sa.RowMapping]:
+def heads_now(con: Connection) -> dict[str, sa.RowMapping]:
+    """The latest run of every name."""
     return {row["name"]: row for row in heads.all(con)}
 
 
-def _known(known: dict[str, sa.RowMapping], name: str) -> sa.RowMapping:
+def known_head(known: dict[str, sa.RowMapping], name: str) -> sa.RowMapping:
+    """The latest run of a name; NotFound where nothing was ever published under it."""
     if name not in known:
         raise NotFound("segmentation", name, [n for n, head in known.items() if not head["dropped"]])
     return known[name]
