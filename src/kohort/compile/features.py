@@ -85,7 +85,7 @@ def to_sql(expr: Any, dialect: Literal["duckdb", "spark"] = "duckdb") -> str:
     if dialect == "spark" and ibis.options.pyspark is None:
         # Set by ibis when its Spark backend connects; we only want the text and connect ourselves.
         ibis.options.pyspark = _SparkOptions()
-    return str(ibis.to_sql(expr, dialect="pyspark" if dialect == "spark" else "duckdb"))
+    return str(ibis.to_sql(expr, dialect="pyspark" if dialect == "spark" else "duckdb", pretty=False))
 
 
 class _SparkOptions(Config):  # type: ignore[misc]

@@ -55,7 +55,7 @@ class CompiledPreview:
         definition = self.program.definitions[i]
         table = self.program.placed(ibis.table({"customer": "int64", **types}, name="measures"))
         by_customer = definition.kind != "accounts"
-        placed = table[f"s{i}"] if by_customer else table[f"u{i}_0"].ifelse(0, -1).cast("int8")
+        placed = table[f"s{i}"] if by_customer else table[f"u{i}"].ifelse(0, -1).cast("int8")
         left_out = table[f"x{i}"] if by_customer and definition.purpose else ibis.literal(False)
         return table.select(
             CUSTOMER,

@@ -37,6 +37,9 @@ REASONS = ("rule", "keep", "minimum stay", "not allowed yet", "by hand", "random
 """Why somebody is in a part; their places are the reason codes."""
 
 _RULE, _KEEP, _MINIMUM_STAY, _NOT_ALLOWED, _BY_HAND, _RANDOM = range(len(REASONS))
+MOST_LEVELS = 20
+"""Segments in segments in segments: each level is one more query inside the query."""
+
 NOBODY = -1
 """The code of no part."""
 
@@ -195,40 +198,62 @@ class Program:
     def _columns(self, table: Any, *, words: bool) -> Iterator[Any]:
         for i, definition in enumerate(self.definitions):
             if definition.kind == "accounts":
-                yield table[f"u{i}_0"].name(f"u{i}")
+                yield table[f"u{i}"]
                 continue
             keys = [p.key for p in definition.parts]
-            for name, shown in ((f"s{i}", keys), (f"r{i}", list(REASONS))):
-                yield _word(table[name], shown).name(name) if words else table[name]
+            for name, code, shown in ((f"s{i}", table[f"s{i}"], keys), (f"r{i}", self._reason(table, i), REASONS)):
+                yield (_word(code, shown) if words else code).name(name)
             if definition.purpose:
                 yield table[f"x{i}"]
 
+    def _reason(self, table: Any, i: int) -> Any:
+        """Where only rules and chance can place anybody, the reason follows from the part."""
+        if self._told(self.definitions[i].name):
+            return table[f"r{i}"]
+        return (table[f"s{i}"] > NOBODY).ifelse(_code(self._first_reason(i)), _code(NOBODY))
+
+    def _first_reason(self, i: int) -> int:
+        return _RANDOM if self.definitions[i].kind == "buckets" else _RULE
+
     def _placed(self, table: Any, level: Rows[int]) -> Any:
-        """The table with the placement in some definitions that do not ask for each other."""
-        truths: dict[str, Any] = {}
+        """The table with the placement in some definitions that do not ask for each other.
+
+        Engines repeat what is written twice, so the candidate becomes a column where more than its value is needed.
+        """
+        accounts = {i for i in level if self.definitions[i].kind == "accounts"}
+        further = [i for i in level if i not in accounts and self._is_decided_further(i)]
+        found = {f"u{i}": _true(self._rule(i, 0)(table)) for i in sorted(accounts)}
         for i in level:
-            for j, (rule, keep) in enumerate(self.parts[i]):
-                truths |= {f"u{i}_{j}": _true(rule(table))} if rule else {}
-                truths |= {f"k{i}_{j}": _true(keep(table))} if keep else {}
-        table = table.mutate(**truths)
-        placed = [i for i in level if self.definitions[i].kind != "accounts"]
-        table = table.mutate(**{f"c{i}": self._candidate(table, i) for i in placed})
+            if i not in accounts:
+                found[f"{'candidate' if i in further else 's'}{i}"] = self._candidate(table, i)
+        table = table.mutate(**found)
+        if not further:
+            return table
         final: dict[str, Any] = {}
-        for i in placed:
+        for i in further:
             final |= self._final(table, i)
-        return table.mutate(**final)
+        return table.mutate(**final).drop(*(f"candidate{i}" for i in further))
+
+    def _is_decided_further(self, i: int) -> bool:
+        definition = self.definitions[i]
+        return bool(definition.purpose) or self._told(definition.name)
+
+    def _rule(self, i: int, j: int) -> Value:
+        rule = self.parts[i][j][0]
+        return (lambda _: ibis.literal(False)) if rule is None else rule
 
     def _candidate(self, table: Any, i: int) -> Any:
         """The part that rules or chance choose, and nobody has taken the customer out of."""
-        definition, chosen = self.definitions[i], _code(NOBODY)
-        for j in reversed(range(len(definition.parts))):
+        definition = self.definitions[i]
+        chosen: list[tuple[Any, Any]] = []
+        for j in range(len(definition.parts)):
             removed = self.by_hand.removed(table, definition, j)
             if definition.kind == "buckets":
                 here = removed.ifelse(_code(NOBODY), _code(j))
-                chosen = self._in_share(table, definition, j).ifelse(here, chosen)
-            elif self.parts[i][j][0] is not None:
-                chosen = (table[f"u{i}_{j}"] & ~removed).ifelse(_code(j), chosen)
-        return chosen
+                chosen.append((self._in_share(table, definition, j), here))
+            else:
+                chosen.append((_true(self._rule(i, j)(table)) & ~removed, _code(j)))
+        return ibis.cases(*chosen, else_=_code(NOBODY))
 
     def _in_share(self, table: Any, definition: SegmentDefinition, j: int) -> Any:
         """Whether the random number is below the shares of this part and those before it."""
@@ -236,9 +261,8 @@ class Program:
         return random_number(definition.salt or definition.name, self.key)(table) < float(limit)
 
     def _final(self, table: Any, i: int) -> dict[str, Any]:
-        definition, candidate = self.definitions[i], table[f"c{i}"]
-        first = _RANDOM if definition.kind == "buckets" else _RULE
-        part, reason = candidate, (candidate > NOBODY).ifelse(_code(first), _code(NOBODY))
+        definition, candidate = self.definitions[i], table[f"candidate{i}"]
+        part, reason = candidate, (candidate > NOBODY).ifelse(_code(self._first_reason(i)), _code(NOBODY))
         for j, stays in self._stays(table, i):
             for code, why in stays:
                 part, reason = why.ifelse(_code(j), part), why.ifelse(_code(code), reason)
@@ -255,7 +279,7 @@ class Program:
 
     def _stays(self, table: Any, i: int) -> Iterator[tuple[int, list[tuple[int, Any]]]]:
         """What keeps a customer in the part she stands in; the strongest reason comes last."""
-        definition, candidate = self.definitions[i], table[f"c{i}"]
+        definition, candidate = self.definitions[i], table[f"candidate{i}"]
         if not self.standing.has(definition.name):
             return
         for j, part in enumerate(definition.parts):
@@ -267,11 +291,16 @@ class Program:
                 reasons.append((_NOT_ALLOWED, here & (candidate > NOBODY) & ~candidate.isin(allowed)))
             if part.keep is not None:
                 lower = (candidate == NOBODY) | (candidate > j)
-                reasons.append((_KEEP, here & lower & table[f"k{i}_{j}"]))
+                reasons.append((_KEEP, here & lower & _true(self._keep(i, j)(table))))
             if part.minimum_stay is not None:
                 recent = self.standing.since(table, definition.name) > self._ago(part.minimum_stay, table, definition)
                 reasons.append((_MINIMUM_STAY, here & recent))
             yield j, reasons
+
+    def _keep(self, i: int, j: int) -> Value:
+        keep = self.parts[i][j][1]
+        assert keep is not None
+        return keep
 
     def _ago(self, span: Span, table: Any, definition: SegmentDefinition) -> Any:
         zone = definition.zone or self.plan.scope.zone
@@ -303,7 +332,7 @@ def in_order(definitions: Rows[SegmentDefinition]) -> list[list[int]]:
     """The definitions in levels: each asks only for those of earlier levels.
 
     Raises:
-        RefusedDefinition: Some ask for each other in a circle.
+        RefusedDefinition: Some ask for each other in a circle, or too many in a row.
     """
     asked = {d.name: {name for name, _ in asked_segments(d)} & {o.name for o in definitions} for d in definitions}
     done: set[str] = set()
@@ -314,6 +343,14 @@ def in_order(definitions: Rows[SegmentDefinition]) -> list[list[int]]:
             names = ", ".join(sorted(set(asked) - done))
             raise RefusedDefinition(f"These segments ask for each other in a circle: {names}.", code="circle")
         levels.append(ready)
+        if len(levels) > MOST_LEVELS:
+            name = definitions[ready[0]].name
+            raise RefusedDefinition(
+                f"{name!r} is more than {MOST_LEVELS} segments away from events.",
+                text=name,
+                hint="Let it ask about events, or about a segment nearer to them.",
+                code="too_deep",
+            )
         done |= {definitions[i].name for i in ready}
     return levels
 
