@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kohort.compile.features import CUSTOMER, to_sql
 from kohort.compile.segments import NOBODY, REASONS, CompiledSegments, compile_segments
@@ -97,14 +98,24 @@ class OnSpark:
 
     def collected(self) -> Evaluated:
         """Everything in this process, as the other engine tells it. For comparisons on small data only."""
-        placed = {}
-        for name in self._place:
-            table = self.rows(name).toArrow()
-            key = table.column_names[0]
-            columns = {n: table.column(n) for n in (key, "segment")}
-            columns |= {"confidence": pa.nulls(table.num_rows, pa.float64()), "reason": table.column("reason")}
-            placed[name] = pa.table(columns).sort_by(key)
+        whole = self._codes.toArrow()
+        placed = {name: self._collected(name, whole) for name in self._place}
         return Evaluated(placed, self.universe, dict(self.excluded_by_consent))
+
+    def _collected(self, name: str, whole: pa.Table) -> pa.Table:
+        i = self._place[name]
+        definition = self._compiled.definitions[i]
+        if definition.kind == "accounts":
+            found = self.accounts(name)
+        else:
+            inside = whole.filter(pc.not_equal(whole[f"s{i}"], NOBODY))
+            words = {"segment": [p.key for p in definition.parts], "reason": REASONS}
+            codes = {"segment": inside[f"s{i}"], "reason": inside[f"r{i}"]}
+            texts = {n: pa.array(words[n], pa.string()).take(code.combine_chunks()) for n, code in codes.items()}
+            found = pa.table({"customer": inside[CUSTOMER], **texts})
+        who = found.column_names[0]
+        found = found.append_column("confidence", pa.nulls(found.num_rows, pa.float64()))
+        return found.select([who, "segment", "confidence", "reason"]).sort_by(who)
 
 
 @contextmanager
