@@ -32,13 +32,14 @@ STOPPED = 130
 class Result:
     """What a command found: `data` for machines, `show` for people, `code` the exit status.
 
-    `then` runs after it was printed: the pages that `demo` ends with.
+    `then` runs after it was printed: the pages that `demo` ends with. `zone` is that of the moments people see.
     """
 
     data: dict[str, Any]
     show: Callable[[Screen], None]
     code: int = 0
     then: Callable[[], None] | None = None
+    zone: str = "UTC"
 
 
 class Door:
@@ -82,7 +83,7 @@ class Door:
         else:
             from kohort.cli.screen import Screen
 
-            result.show(Screen(sys.stdout))
+            result.show(Screen(sys.stdout, result.zone))
         if result.then is not None:
             sys.stdout.flush()
             result.then()

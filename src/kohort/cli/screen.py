@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import IO, Any, Literal
+from zoneinfo import ZoneInfo
 
 from kohort.cli.door import clean
 from kohort.model.progress import Progress
@@ -16,11 +18,12 @@ Align = Literal["left", "right"]
 
 
 class Screen:
-    """Writes text and tables to one stream, with colour only on a terminal."""
+    """Writes text and tables to one stream, with colour only on a terminal; moments as the clocks of a zone show them."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], zone: str = "UTC") -> None:
         from rich.console import Console
 
+        self._zone = zone
         width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
         self._console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
@@ -31,6 +34,19 @@ class Screen:
     def command(self, text: str) -> None:
         """A line that holds a command to copy: never broken, however long the path in it is."""
         self._console.print(clean(text), soft_wrap=True)
+
+    def day(self, instant: str | None) -> str:
+        """The local date of an ISO instant: 9 Dec 2011."""
+        from kohort.views.formats import EN
+
+        return EN.date_of(self._local(instant)[:10]) if instant else ""
+
+    def minute(self, instant: str | None) -> str:
+        """The local date and time of an ISO instant: 2011-12-09 12:50."""
+        return self._local(instant)[:16].replace("T", " ") if instant else ""
+
+    def _local(self, instant: str) -> str:
+        return datetime.fromisoformat(instant).astimezone(ZoneInfo(self._zone)).isoformat()
 
     def title(self, text: str) -> None:
         self.line()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kohort.cli.screen import Screen, bar
-from kohort.cli.segment_pages import day, minute, right
+from kohort.cli.segment_pages import right
 from kohort.views.formats import EN
 from kohort.views.words import plural
 
@@ -103,7 +103,7 @@ def runs_shown(screen: Screen, name: str, rows: Sequence[Row]) -> None:
         [("as of", "left"), *right("version", "entered", "left", "moved", "stayed"), ("", "left")],
         [
             (
-                minute(r["as_of"]),
+                screen.minute(r["as_of"]),
                 str(r["version"]),
                 *(EN.number(r[k]) for k in ("entered", "left", "moved", "stayed")),
                 "removed" if r["dropped"] else "new or changed definition" if r["backfill"] else "",
@@ -122,7 +122,13 @@ def stays_shown(screen: Screen, name: str, customer: str, rows: Sequence[Row]) -
     screen.table(
         [("part", "left"), ("from", "left"), ("until", "left"), ("version", "right"), ("reason", "left")],
         [
-            (r["segment"], minute(r["since"]), minute(r["until"]) or "still in", str(r["version"]), r["reason"] or "")
+            (
+                r["segment"],
+                screen.minute(r["since"]),
+                screen.minute(r["until"]) or "still in",
+                str(r["version"]),
+                r["reason"] or "",
+            )
             for r in rows
         ],
     )
@@ -171,8 +177,8 @@ def movement_shown(screen: Screen, data: Row) -> None:
             ],
             [
                 (
-                    day(m["start"]),
-                    day(m["end"]),
+                    screen.day(m["start"]),
+                    screen.day(m["end"]),
                     *(EN.number(m[k]) for k in ("entered", "left", "moved", "stayed")),
                     EN.percent(m["mobility"]["value"]) if m["mobility"] else "",
                     "definition changed" if m["redefined"] else "" if m["rerun"] else "not run",
@@ -188,6 +194,18 @@ def movement_shown(screen: Screen, data: Row) -> None:
             screen.line(f"  {alarm['text']}")
 
 
+def staying_shown(screen: Screen, data: Row) -> None:
+    """Entries, exits and moves of past months, with and without the rules that keep customers where they are."""
+    screen.line(data["text"], "bold")
+    screen.table(
+        [("from", "left"), ("to", "left"), *right("moves", "without these rules")],
+        [
+            (screen.day(p["start"]), screen.day(p["end"]), EN.number(p["with_staying"]), EN.number(p["without"]))
+            for p in data["periods"]
+        ],
+    )
+
+
 def cases_shown(screen: Screen, data: Row) -> None:
     """How many cases agree, every one that differs, and what is decided later."""
     screen.line(f"{data['engine']}: {EN.number(data['agree'])} of {plural(data['cases'], 'case')} agree.", "bold")
@@ -201,7 +219,7 @@ def cases_shown(screen: Screen, data: Row) -> None:
 
 
 def _matrix(screen: Screen, m: Row) -> None:
-    screen.line(f"From {day(m['start'])} to {day(m['end'])}. {m['text']}", "bold")
+    screen.line(f"From {screen.day(m['start'])} to {screen.day(m['end'])}. {m['text']}", "bold")
     titles = {"": "in none"} | {p["segment"]: p["label"] for p in m["parts"]}
     counts = {(c["source"], c["target"]): c["customers"] for c in m["cells"]}
     columns = [*(k for k in titles if k), ""]

@@ -66,11 +66,11 @@ def history(door: Door, *, name: str, customer: str | None) -> Result:
     from kohort.cli.segment_look_pages import runs_shown, stays_shown
 
     with door.open() as ws:
-        rows = list(ws.segments.history(name, customer))
+        rows, zone = list(ws.segments.history(name, customer)), ws.zone
     if customer is None:
-        return Result({"name": name, "runs": rows}, lambda screen: runs_shown(screen, name, rows))
+        return Result({"name": name, "runs": rows}, lambda screen: runs_shown(screen, name, rows), zone=zone)
     data = {"name": name, "customer": customer, "stays": rows}
-    return Result(data, lambda screen: stays_shown(screen, name, customer, rows))
+    return Result(data, lambda screen: stays_shown(screen, name, customer, rows), zone=zone)
 
 
 @command(segments, "overlap", short_help="Which segments share customers?")
@@ -94,18 +94,23 @@ def overlap(door: Door, *, name: str | None, as_of: str | None) -> Result:
 @click.option("--from", "since", metavar="D", help="From this date (default: the first run).")
 @click.option("--to", "until", metavar="D", help="To this date (default: the latest run).")
 @click.option("--by", type=click.Choice(["month", "quarter", "year"]), default="month", show_default=True)
-def movement(door: Door, *, name: str, since: str | None, until: str | None, by: Any) -> Result:
+@click.option("--staying", is_flag=True, help="Say what keep, minimum_stay and then changed over the past year.")
+def movement(door: Door, *, name: str, since: str | None, until: str | None, by: Any, staying: bool) -> Result:
     """Show who entered, left and moved between the parts of NAME: from month to month, or between two dates.
 
     Says whether the latest month is unusual, once there is history enough to know what is usual.
     """
-    from kohort.cli.segment_look_pages import movement_shown
+    from kohort.cli.segment_look_pages import movement_shown, staying_shown
 
+    if staying:
+        with door.open() as ws:
+            replayed, zone = ws.segments.staying(name, as_of=moment(ws, until)).as_dict(), ws.zone
+        return Result(replayed, lambda screen: staying_shown(screen, replayed), zone=zone)
     with door.open() as ws:
-        found = ws.segments.movement(name, moment(ws, since), moment(ws, until), by=by)
+        found, zone = ws.segments.movement(name, moment(ws, since), moment(ws, until), by=by), ws.zone
         unusual = ws.segments.alarms(found) if since is None and until is None else None
     data = {"name": name, "movements": [m.as_dict() for m in found], "alarms": unusual and unusual.as_dict()}
-    return Result(data, lambda screen: movement_shown(screen, data))
+    return Result(data, lambda screen: movement_shown(screen, data), zone=zone)
 
 
 @command(segments, "put", short_help="Put customers in by hand.")

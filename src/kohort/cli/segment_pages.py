@@ -46,7 +46,7 @@ def segment_list(screen: Screen, lines: Sequence[Row], found: Sequence[Row]) -> 
                     str(len(d["parts"])) if len(d["parts"]) > 1 else "",
                     EN.number(d["size"]) if d["version"] else "–",
                     EN.percent(d["share"]) if d["version"] else "",
-                    day(d["status"]["as_of"]),
+                    screen.day(d["status"]["as_of"]),
                     _state(d),
                 )
                 for d in lines
@@ -67,7 +67,7 @@ def segment_shown(screen: Screen, data: Row) -> None:
     screen.title(data["label"])
     if data["description"]:
         screen.line(data["description"])
-    screen.facts(_facts(data))
+    screen.facts(_facts(screen, data))
     if len(data["parts"]) > 1 and data["version"]:
         screen.line()
         screen.table(
@@ -76,8 +76,10 @@ def segment_shown(screen: Screen, data: Row) -> None:
         )
     screen.line()
     for rule in data["rules"]:
-        head = "" if len(data["parts"]) == 1 else f"{rule['part']}: "
-        screen.line(f"{head}{'may stay: ' if rule.get('keep') else ''}{rule['sentence']}.")
+        head = "" if len(data["parts"]) == 1 else rule["part"]
+        stays = ", may stay" if head else "May stay"
+        head += stays if rule.get("keep") else ""
+        screen.line(f"{head}{': ' if head else ''}{rule['sentence']}.")
     screen.title("In kohort.yaml")
     for line in data["definition"].splitlines():
         screen.command(f"  {line}")
@@ -152,7 +154,8 @@ def run_shown(screen: Screen, data: Row) -> None:
     """What a run did with each definition."""
     seconds = EN.compact(data["duration_ms"] / 1000)
     screen.line(
-        f"{plural(data['customers'] or 0, 'customer')} placed as of {day(data['as_of'])} in {seconds} seconds.", "bold"
+        f"{plural(data['customers'] or 0, 'customer')} placed as of {screen.day(data['as_of'])} in {seconds} seconds.",
+        "bold",
     )
     screen.table(
         [("segment", "left"), *right("customers", "entered", "left", "moved"), ("", "left")],
@@ -175,19 +178,19 @@ def run_shown(screen: Screen, data: Row) -> None:
             screen.line(f"{o['name']}: {plural(o['excluded_by_consent'], 'customer')} left out for want of consent.")
 
 
-def _facts(data: Row) -> Iterator[tuple[str, str]]:
+def _facts(screen: Screen, data: Row) -> Iterator[tuple[str, str]]:
     status = data["status"]
     yield "kind", KINDS[data["kind"]]
     if data["version"]:
         share = f" ({EN.percent(data['share'])})" if data["share"] is not None else ""
         yield "customers", f"{EN.number(data['size'])}{share}"
-        yield "as of", f"{minute(status['as_of'])}, version {data['version']}"
+        yield "as of", f"{screen.minute(status['as_of'])}, version {data['version']}"
         took = "" if status["duration_ms"] is None else f", in {EN.compact(status['duration_ms'] / 1000)} seconds"
-        yield "last run", f"{minute(status['evaluated_at'])}{took}"
+        yield "last run", f"{screen.minute(status['evaluated_at'])}{took}"
     else:
         yield "customers", "not run yet"
     if status["error"]:
-        yield "last error", f"{minute(status['failed_at'])}: {status['error']}"
+        yield "last error", f"{screen.minute(status['failed_at'])}: {status['error']}"
     yield "evaluated", data["evaluation"]
     if data["purpose"]:
         yield "only with consent to", data["purpose"]
@@ -222,12 +225,3 @@ def share(part: float, whole: float) -> float | None:
 
 def right(*names: str) -> list[tuple[str, Align]]:
     return [(name, "right") for name in names]
-
-
-def day(instant: str | None) -> str:
-    return EN.date_of(instant) if instant else ""
-
-
-def minute(instant: str | None) -> str:
-    """An instant to the minute, UTC."""
-    return f"{instant[:10]} {instant[11:16]}" if instant else ""

@@ -40,11 +40,11 @@ def listed(door: Door) -> Result:
 
     with door.open() as ws:
         rows = [{**r, "created": iso(r["created_us"])} for r in ws.segmentations()]
-        lines = [d.as_dict() for d in ws.segments.list()]
+        lines, zone = [d.as_dict() for d in ws.segments.list()], ws.zone
     for row in rows:
         del row["created_us"]
     data = {"segmentations": rows, "segments": lines}
-    return Result(data, lambda screen: segment_list(screen, lines, rows))
+    return Result(data, lambda screen: segment_list(screen, lines, rows), zone=zone)
 
 
 @command(segments, "show", short_help="One segment in full.")
@@ -62,6 +62,7 @@ def show(door: Door, *, name: str | None) -> Result:
         if definition is None:
             found = _segmentation(ws, name)
             return Result(found.as_dict(), lambda screen: segmentation_found(screen, found))
+        zone = ws.zone
         data = ws.segments.describe(definition.name).as_dict() | {
             "definition": ws.segments.text(definition.name),
             "rules": [
@@ -72,7 +73,7 @@ def show(door: Door, *, name: str | None) -> Result:
                 if r is not None
             ],
         }
-    return Result(data, lambda screen: segment_shown(screen, data))
+    return Result(data, lambda screen: segment_shown(screen, data), zone=zone)
 
 
 @command(segments, "add", short_help="Define a segment, or change one.")
@@ -199,7 +200,7 @@ def run(door: Door, *, names: tuple[str, ...], as_of: str | None) -> Result:
             raise NotFound("segment", unknown[0], [*defined, *adopted], hint="Make one with: kohort segments add")
         if not names and not defined:
             raise NotEnough("No segments are defined.", hint="Define one with: kohort segments add")
-        when = moment(ws, as_of)
+        when, zone = moment(ws, as_of), ws.zone
         with door.progress() as progress:
             movements = {n: ws.run(n, as_of=when, progress=progress) for n in names if n in adopted}
             mine = [n for n in names if n not in movements]
@@ -216,7 +217,7 @@ def run(door: Door, *, names: tuple[str, ...], as_of: str | None) -> Result:
         if report is not None:
             run_shown(screen, data)
 
-    return Result(data, shown, 1 if report is not None and report.failed else 0)
+    return Result(data, shown, 1 if report is not None and report.failed else 0, zone=zone)
 
 
 @command(segments, "rename", short_help="Give a segment a name of your own.")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from kohort.errors import WrongUsage
+from kohort.model.clock import DAY_US
 from kohort.model.progress import Progress, silent
 from kohort.workspace import definitions as texts
 from kohort.workspace import looks
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kohort.engines.measures import Measures
     from kohort.segments.alarms import Alarms
     from kohort.segments.dry_run import DryRun
+    from kohort.segments.hysteresis import Hysteresis
     from kohort.segments.listing import Description
     from kohort.segments.migration import Migration
     from kohort.segments.overlap import Overlap
@@ -297,6 +299,21 @@ class SegmentDoor:
         """
         start, end = (None if t is None else self._moment(t) for t in (since, until))
         return looks.movement(self._ws, name, start, end, by)
+
+    def staying(self, name: str, *, months: int = 12, as_of: int | str | None = None) -> Hysteresis:
+        """What `keep`, `minimum_stay` and `then` of a definition changed: past months replayed with and without them.
+
+        Raises:
+            WrongUsage: The definition has no such rules.
+        """
+        from kohort.segments.hysteresis import replay
+        from kohort.segments.migration import period_starts
+
+        how = self._how(as_of)
+        end = how.pop("as_of")
+        moments = period_starts(end - (months + 1) * 31 * DAY_US, end, self._ws.zone, "month")[-months:]
+        moments += [end] if end > moments[-1] else []
+        return replay(self._ws.store, self._ws.config.segments, self.definition(name), moments, **how)
 
     def alarms(self, movements: Sequence[Migration]) -> Alarms:
         """Whether the latest of several periods is unusual, by what the ones before it suggest."""
