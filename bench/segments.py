@@ -60,9 +60,11 @@ WINDOWS = (7, 30, 60, 90, 180, 365)
 def union() -> str:
     """The features above, and what the rules below measure in place, as features."""
     lines = [FEATURES]
-    for event in ("order_line", "page", "cart"):
-        for days in WINDOWS:
-            lines.append(f"n_{event}_{days}: {{count: events, event: {event}, within: {days} days}}")
+    lines += [
+        f"n_{event}_{days}: {{count: events, event: {event}, within: {days} days}}"
+        for event in ("order_line", "page", "cart")
+        for days in WINDOWS
+    ]
     lines += [
         f"big_{d}: {{count: events, event: order_line, where: 'amount > 50', within: {d} days}}" for d in (30, 365)
     ]
@@ -215,7 +217,62 @@ def run_segments(folder: Path) -> dict[str, float]:
     return {"cpu": time.process_time() - started, "customers": found.universe, "memberships": rows}
 
 
+EDITS = (
+    "recency_days <= 60 and amount_365d >= 200 and t_country in ('DE', 'AT')",
+    "recency_days <= 90 and amount_365d >= 200 and t_country in ('DE', 'AT')",
+    "recency_days <= 90 and amount_365d >= 100 and t_country in ('DE', 'AT', 'NL')",
+    "recency_days <= 90 and amount_365d >= 100 and not t_member",
+    "recency_days <= 75 and (amount_365d >= 100 or t_country = 'GB') and not t_member",
+    "recency_days <= 75 and amount_365d between 100 and 900 and did('page', p_page = 'shoes', within => '30 days')",
+    "recency_days <= 75 and amount_365d between 150 and 900 and did('page', p_page = 'shoes', within => '30 days')",
+    "recency_days <= 50 and not did('page', p_page = 'shoes', within => '30 days')",
+    "recency_days <= 50 and never('page', p_page = 'shoes', within => '30 days') and t_country != 'DE'",
+)
+"""How somebody works on a rule: numbers change more often than conditions; two of these look at something new."""
+
+
+def run_preview(folder: Path) -> dict[str, float]:
+    from kohort.definitions.features import parse_features
+    from kohort.definitions.rules import parse_rule
+    from kohort.definitions.segments import Part, RuleText, SegmentDefinition
+    from kohort.engines.measures import Measures
+    from kohort.engines.preview import preview
+
+    log, known = snapshot(folder), parse_features(FEATURES, COLUMNS)
+    measures, took = Measures(log, AS_OF), []
+    for text in EDITS:
+        started = time.perf_counter()
+        definition = SegmentDefinition("s", "rule", (Part("s", rule=RuleText(text, parse_rule(text))),))
+        found = preview(log, definition, features=known, value=known[4], as_of=AS_OF, key=KEY, measures=measures)
+        took.append(time.perf_counter() - started)
+    return {"first_s": took[0], "median_s": median(took[1:]), "slowest_s": max(took[1:]), "customers": found.universe}
+
+
+def run_one_customer(folder: Path) -> dict[str, float]:
+    """A rule of four conditions for one customer after the other, at one moment and at 500."""
+    import pyarrow.parquet as pq
+
+    from kohort.definitions.features import parse_features
+    from kohort.definitions.rules import operands, parse_rule
+    from kohort.engines.moments import OneCustomer
+
+    log, known, rule = snapshot(folder), parse_features(FEATURES, COLUMNS), parse_rule(EDITS[5])
+    question, values = ("", rule), [("", operand) for operand in operands(rule)]
+    people = pq.read_table(log.files[3][0], columns=["customer"])["customer"].unique().to_pylist()
+    found = {}
+    for moments in (1, 500):
+        took = []
+        for customer in people[:: len(people) // 20][:20]:
+            started = time.perf_counter()
+            with OneCustomer(log, customer, features=known, key=KEY, questions=[question], operands=values) as she:
+                she.ask([question], values, [AS_OF + n * DAY_US for n in range(moments)])
+            took.append(time.perf_counter() - started)
+        found[f"{moments}_moments_ms"] = 1_000 * median(took[1:])
+    return found
+
+
 CONTESTANTS = {"union": run_union, "segments": run_segments}
+QUESTIONS = {"preview": run_preview, "one customer": run_one_customer}
 
 
 def contest(name: str, folder: Path) -> dict[str, float]:
@@ -239,6 +296,9 @@ def compare(folder: Path, customers: int, rounds: int) -> None:
         )
     ratio = median(r["cpu"] for r in runs["segments"]) / median(r["cpu"] for r in runs["union"])
     print(f"{'':>10} ratio {ratio:.2f} (goal 3)")
+    for name in QUESTIONS:
+        told = ", ".join(f"{key} {value:,.2f}" for key, value in contest(name, folder).items() if key != "wall")
+        print(f"{'':>10} {name}: {told}")
 
 
 def main() -> None:
@@ -246,11 +306,11 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="also 20 million events")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()) / "kohort-bench-segments")
-    parser.add_argument("--run", choices=list(CONTESTANTS), help=argparse.SUPPRESS)
+    parser.add_argument("--run", choices=[*CONTESTANTS, *QUESTIONS], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
         started = time.perf_counter()
-        found = CONTESTANTS[options.run](options.dir)
+        found = (CONTESTANTS | QUESTIONS)[options.run](options.dir)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(found | {"wall": time.perf_counter() - started, "peak_mb": peak}))
         return
