@@ -7,7 +7,8 @@ second to start a query.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,8 +21,9 @@ from kohort.errors import KohortError
 from kohort.model.progress import silent
 from kohort.segments.accounts import account_names
 from kohort.segments.evaluate import Evaluator, Question, bucket_key, duckdb_evaluator
+from kohort.segments.on_spark import spark_run
 from kohort.segments.remove import remove
-from kohort.segments.run_rules import Outcome, run_with, turn
+from kohort.segments.run_rules import Outcome, Publish, RunReport, run_with, turn
 from kohort.testing.conformance import Answer, CaseTurn, Change, run_cases
 from kohort.testing.worlds import event_table
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from kohort.store.store import Store
 
 EngineName = Literal["duckdb", "spark"]
-MakeEvaluator = Callable[["Store", "Snapshot", Question], Evaluator]
 
 
 def run_conformance(engine: EngineName) -> dict[str, Any]:
@@ -59,7 +60,7 @@ class EngineSubject:
     """
 
     def __init__(self, folder: Path, engine: EngineName) -> None:
-        self.folder, self.make_evaluator = folder, _maker(engine)
+        self.folder, self.engine = folder, engine
         self._benches: dict[str, _Bench] = {}
 
     def take(self, turns: Sequence[CaseTurn]) -> list[Answer]:
@@ -81,7 +82,7 @@ class EngineSubject:
             from kohort.store import create_store
 
             store = create_store(self.folder / f"w{len(self._benches)}", buckets=2)
-            self._benches[name] = _Bench(store, self.make_evaluator)
+            self._benches[name] = _Bench(store, self.engine, alone=bool(name))
         return self._benches[name]
 
     def __enter__(self) -> EngineSubject:
@@ -90,12 +91,6 @@ class EngineSubject:
     def __exit__(self, *_: object) -> None:
         for bench in self._benches.values():
             bench.store.close()
-
-
-def _maker(engine: EngineName) -> MakeEvaluator:
-    if engine == "duckdb":
-        return lambda store, snapshot, question: duckdb_evaluator(store, snapshot, question, silent)
-    raise NotImplementedError(engine)
 
 
 @dataclass(slots=True)
@@ -119,7 +114,8 @@ class _Bench:
     """One workspace in which cases run side by side."""
 
     store: Store
-    make_evaluator: MakeEvaluator
+    engine: EngineName
+    alone: bool = False
     cases: dict[str, _Case] = field(default_factory=dict)
 
     def take(self, turns: Sequence[CaseTurn]) -> dict[str, Answer]:
@@ -171,20 +167,39 @@ class _Bench:
 
     def _evaluate(self, group: Sequence[CaseTurn], errors: dict[str, str]) -> dict[str, Outcome]:
         """Turns about one moment, in one run; outcomes by name."""
-        first = group[0]
-        columns = self.store.log.snapshot().columns
-        question = Question(first.as_of, first.zone, first.currency, first.features, first.settings, columns=columns)
-        everything = [d for case in self.cases.values() for d in case.definitions]
         asked = [d.name for one in group for d in self._case(one).definitions]
+        try:
+            report = self._run(group[0], asked)
+        except KohortError as error:
+            errors.update({one.case: error.code for one in group})
+            return {}
+        return {outcome.name: outcome for outcome in report.outcomes}
+
+    def _run(self, one: CaseTurn, names: Sequence[str]) -> RunReport:
+        """The definitions named, as of the moment of a turn."""
+        everything = [d for case in self.cases.values() for d in case.definitions]
         own = {d.name: case.customers for case in self.cases.values() for d in case.definitions}
         with turn(self.store):
-            evaluate = self.make_evaluator(self.store, self.store.log.snapshot(), question)
-            try:
-                report = run_with(_only(evaluate, own), self.store, everything, question, names=asked, now=first.as_of)
-            except KohortError as error:
-                errors.update({one.case: error.code for one in group})
-                return {}
-        return {outcome.name: outcome for outcome in report.outcomes}
+            snapshot = self.store.log.snapshot()
+            question = Question(one.as_of, one.zone, one.currency, one.features, one.settings, columns=snapshot.columns)
+            with self._engine(snapshot, question) as (evaluate, publish):
+                return run_with(
+                    _only(evaluate, own), self.store, everything, question, names=names, now=one.as_of, publish=publish
+                )
+
+    @contextmanager
+    def _engine(self, snapshot: Snapshot, question: Question) -> Iterator[tuple[Evaluator, Publish | None]]:
+        """Who evaluates and, where it does so itself, publishes."""
+        if self.engine == "duckdb":
+            yield duckdb_evaluator(self.store, snapshot, question, silent), None
+            return
+        if not self.alone:
+            # Comparing and writing takes Spark seconds per definition, evaluating a hundred together about as long as
+            # one: what is asked side by side is published here, by the store itself.
+            yield _collecting(self.store, snapshot, question), None
+            return
+        with spark_run(self.store, snapshot, question) as there:
+            yield there.evaluate, there.publish
 
     def _changes(self, seen: int) -> dict[str, list[dict[str, Any]]]:
         """Transitions after a place in the log, by name."""
@@ -244,6 +259,34 @@ def _together(turns: Iterable[CaseTurn]) -> Iterator[list[CaseTurn]]:
     yield from (groups[key] for key in sorted(groups))
 
 
+def _collecting(store: Store, snapshot: Snapshot, question: Question) -> Evaluator:
+    """Spark evaluates, and who is where comes back to this process."""
+
+    def evaluate(definitions: Sequence[SegmentDefinition], *, by_hand: pa.Table, standing: pa.Table) -> Evaluated:
+        from kohort.engines import spark_segments
+        from kohort.engines.spark import session
+
+        with TemporaryDirectory(prefix="kohort-conformance-") as folder:
+            found = spark_segments.evaluate(
+                snapshot,
+                definitions,
+                features=question.features,
+                as_of=question.as_of,
+                zone=question.zone,
+                currency=question.currency,
+                settings=question.settings,
+                key=bucket_key(store),
+                by_hand=by_hand,
+                standing=spark_segments.Standing({}, standing),
+                spark=session(threads=question.threads),
+                scratch=Path(folder),
+            )
+            with found as evaluated:
+                return evaluated.collected()
+
+    return evaluate
+
+
 def _only(evaluate: Evaluator, own: Mapping[str, set[int]]) -> Evaluator:
     """The same engine, but a definition of one case places only the customers of that case."""
 
@@ -254,9 +297,12 @@ def _only(evaluate: Evaluator, own: Mapping[str, set[int]]) -> Evaluator:
         found = evaluate(definitions, by_hand=by_hand, standing=standing)
 
         def mine(name: str, table: pa.Table) -> pa.Table:
-            if "customer" not in table.column_names:
-                return table
-            return table.filter(pc.is_in(table["customer"], pa.array(sorted(own[name]), pa.int64())))
+            if "customer" not in (table.column_names if isinstance(table, pa.Table) else table.columns):
+                return table  # of accounts
+            whom = sorted(own[name])
+            if isinstance(table, pa.Table):
+                return table.filter(pc.is_in(table["customer"], pa.array(whom, pa.int64())))
+            return table.where(table["customer"].isin(whom))
 
         return replace(found, placed={name: mine(name, table) for name, table in found.placed.items()})
 

@@ -69,7 +69,7 @@ class NaiveSubject:
             if definition.paused:
                 continue
             places = {who: v.part for who, v in found[name].items() if v.part is not None}
-            meaning = self.meaning(name, kept, turn)
+            meaning = self.meaning(name, kept)
             backfill = kept.evaluated.get(name) != meaning
             kept.evaluated[name] = meaning
             changes += self.publish(kept, turn, name, places, backfill=backfill)
@@ -137,14 +137,17 @@ class NaiveSubject:
         kept.numbers[name, part, who] = number
         return Change(name, part, who, "entered" if number % 2 else "left", number, backfill)
 
-    def meaning(self, name: str, kept: _Kept, turn: CaseTurn) -> object:
-        """What decides who is in: the definition without its words, and what it refers to."""
+    def meaning(self, name: str, kept: _Kept) -> object:
+        """What decides who is in: the definition without its words, and what it refers to.
+
+        A paused one keeps its members, so for others it means what it meant when it was evaluated.
+        """
         definition = kept.definitions.get(name)
-        if definition is None:
-            return None
+        if definition is None or definition.paused:
+            return kept.evaluated.get(name)
         parts = tuple(replace(p, label="") for p in definition.parts)
-        bare = replace(definition, label="", description="", paused=False, parts=parts)
-        return bare, [self.meaning(n, kept, turn) for n in sorted(needs(definition))]
+        bare = replace(definition, label="", description="", parts=parts)
+        return bare, [self.meaning(n, kept) for n in sorted(needs(definition))]
 
     def stored(self, kept: _Kept) -> dict[str, Places]:
         return places(kept.spells)
