@@ -70,8 +70,26 @@ def somewhere(tmp_path, monkeypatch):
     (tmp_path / "folder").mkdir()
 
 
-def check(seed, n):
-    for arguments in argument_lists(seed, n):
+SEGMENT_COMMANDS = (
+    "add check preview diff why history overlap movement run remove put take-out reset list show rename adopt"
+)
+SEGMENT_VALUES = (
+    "loyal", "value", "gold", "nothing", "7", "8", "orders >= 2", "did('order_line')", "in_segment('loyal')",
+    "recency_days <=", "'; DROP TABLE x; --", "2024-01-02", "table.csv", "value.yaml", "-", "--yes", "--rule", "--text",
+    "--file", "--as-of", "--json", "--segment", "--note", "--from", "--to", "--overlap", "--staying", *ODD,
+)  # fmt: skip
+
+
+def segment_calls(seed, n):
+    """Calls that reach further: a workspace with data and definitions is there."""
+    rng = random.Random(seed)
+    for _ in range(n):
+        some = [rng.choice(SEGMENT_VALUES) for _ in range(rng.randint(0, 4))]
+        yield ["segments", rng.choice(SEGMENT_COMMANDS.split()), *some, "-w", "shop"]
+
+
+def check(calls):
+    for arguments in calls:
         told = CliRunner().invoke(app, arguments)
         where = f"kohort {arguments!r}\n{told.output[-2000:]}"
         assert told.exit_code in {0, 1, 2, 3}, where
@@ -90,10 +108,33 @@ def wants_json(arguments):
 
 
 def test_random_arguments(somewhere):
-    check(1, 150)
+    check(argument_lists(1, 150))
 
 
 @pytest.mark.ci
 def test_many_random_arguments(somewhere):
     for seed in range(2, 42):
-        check(seed, 50)
+        check(argument_lists(seed, 50))
+
+
+@pytest.fixture
+def shop(somewhere, tmp_path):
+    """A workspace with segments of two kinds, run once."""
+    (tmp_path / "value.yaml").write_text("tiers: {gold: orders >= 3, other: did('order_line')}\n")
+    for arguments in (
+        ["init", "shop"],
+        ["ingest", "-w", "shop", "orders.csv"],
+        ["segments", "add", "loyal", "orders >= 1", "-w", "shop"],
+        ["segments", "add", "value", "--file", "value.yaml", "-w", "shop"],
+        ["segments", "run", "-w", "shop"],
+    ):
+        assert CliRunner().invoke(app, arguments).exit_code == 0, arguments
+
+
+def test_random_arguments_about_segments(shop):
+    check(segment_calls(1, 60))
+
+
+@pytest.mark.ci
+def test_many_random_arguments_about_segments(shop):
+    check(segment_calls(2, 2_000))

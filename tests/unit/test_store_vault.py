@@ -44,5 +44,5 @@ def test_known_numbers_are_found_and_unknown_ones_are_not_made(store) -> None:
     assert store.vault.known(["8", "9", "7"]).tolist() == [second, 0, first]
     (third,) = store.vault.customers(["9"])
     assert store.vault.known(["9", "8"]).tolist() == [third, second]
-    assert store.vault.known(["nobody", ""]).tolist() == [0, 0]
+    assert store.vault.known(["nobody", "", "\udce4"]).tolist() == [0, 0, 0]
     assert third not in (first, second)

@@ -127,7 +127,9 @@ class Vault:
         if self._behind:
             self._people, self._behind = None, False
         with self._translated():
-            return self._known([hmac.digest(key, ref.encode(), "sha256")[:_LOOKUP_BYTES] for ref in refs])
+            return self._known(
+                [hmac.digest(key, ref.encode(errors="surrogatepass"), "sha256")[:_LOOKUP_BYTES] for ref in refs]
+            )
 
     def refs(self, keys: Sequence[int] | np.ndarray) -> list[str | None]:
         """The company's own customer numbers of pseudonyms, in their order; None for unknown or forgotten ones."""
