@@ -53,8 +53,8 @@ def kill_and_retry(root: Path, lab, members_of, kills: int) -> int:
     create_store(root, buckets=2).close()
     chance, consumer, done, hits = random.Random(kills), Consumer(), 0, 0
     for _ in range(kills):
-        job = {"root": str(root), "runs": list(range(done + 1, done + 12))}
-        acks, well = lab.run(job, kill_after=chance.randrange(8), delay_ms=chance.uniform(0, 40))
+        job = {"root": str(root), "runs": list(range(done + 1, done + 6))}
+        acks, well = lab.run(job, kill_after=chance.randrange(4), delay_ms=chance.uniform(0, 40))
         hits += not well
         done += len(acks)
         with open_store(root) as store:
