@@ -12,18 +12,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from kohort.compile.windows import ago
+from kohort.compile.windows import ago, ahead
 from kohort.definitions.features import FeatureDefinition, parse_features
 from kohort.definitions.rules import parse_rule
 from kohort.definitions.rules.tree import Operand, Rule
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition
 from kohort.definitions.windows import Span, parse_span
 from kohort.model.clock import DAY_US, micros, moment
-from kohort.model.event import Event
+from kohort.model.event import Event, Scalar
 from kohort.model.random_bucket import random_bucket
 from kohort.segments.dependencies import with_needed
 from kohort.segments.drift import Answers, Ask, Clause
-from kohort.segments.instants import Trace, crossings
+from kohort.segments.instants import Trace, changes_of_clock, crossings
 from kohort.segments.next_change import Case, Outlook, next_change
 from kohort.testing.naive_rules import Judge
 from kohort.testing.naive_segments import Situation, members
@@ -225,7 +225,7 @@ def at(text: str, zone: str = "Europe/London") -> int:
     return micros(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)))
 
 
-def story_of(*events: tuple[str, str], as_of: str, zone: str = "Europe/London", **values: int) -> Story:
+def story_of(*events: tuple[str, str], as_of: str, zone: str = "Europe/London", **values: Scalar) -> Story:
     """One customer with events (name, local time)."""
     made = []
     for n, (name, when) in enumerate(events):
@@ -346,19 +346,83 @@ def test_it_says_how_far_it_looked() -> None:
     assert story.world.as_of + 200 * DAY_US < outlook.until < story.world.as_of + 3 * YEAR
 
 
-@pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"])
-def test_crossings_hold_every_passing_of_a_month(zone: str) -> None:
-    rng = Random(9)
-    starts = [at(d, zone) for d in ("2011-12-28T00:00", "2024-02-27T00:00", "2024-10-01T00:00", "2024-03-08T00:00")]
-    for start in starts:
-        value = start + rng.randint(0, 5 * DAY_US)
-        for months in (1, 2, 12):
-            span = Span(months, "month")
-            held = crossings(span, value, zone)
-            # Half hours from 20 hours before the usual crossing on, and the instants held: nothing flips in between.
-            low = min(held) - DAY_US
-            looked = sorted({*held, *range(low, max(held) + 5 * DAY_US, 1_800_000_000)})
-            sides = [ago(span, t, zone) >= value for t in looked]
-            for (a, b), (x, y) in zip(pairwise(looked), pairwise(sides), strict=True):
-                if x != y:
-                    assert b in held, (moment(a), moment(b))
+@pytest.mark.parametrize("zone", ["Europe/London", "America/Nuuk", "Australia/Lord_Howe", "America/Sao_Paulo"])
+@pytest.mark.parametrize("span", [Span(1, "month"), Span(1, "year"), Span(2, "day", calendar=True)], ids=str)
+@pytest.mark.parametrize("forwards", [False, True])
+def test_crossings_hold_every_passing_near_changes_of_the_clock(zone: str, span: Span, forwards: bool) -> None:
+    move, minutes = ahead if forwards else ago, 60_000_000
+    changed = list(changes_of_clock(zone, at("2017-01-01", zone), at("2018-12-31", zone)))
+    assert len(changed) >= 3
+    for change in changed[:3]:
+        for value in (change, ago(span, change, zone), ahead(span, change, zone)):
+            for near in (value + n * 10 * minutes for n in (-16, -9, -6, -3, -1, 0, 1, 3, 5, 6, 7, 13)):
+                held = crossings(span, near, zone, ahead=forwards)
+                borders = {t for h in held for t in (h - 1, h)}
+                grid = range(min(held) - 30 * 60 * minutes, max(held) + 30 * 60 * minutes, 60 * minutes)
+                looked = sorted({*grid, *borders})
+                sides = [move(span, t, zone) >= near for t in looked]
+                for (a, b), (x, y) in zip(pairwise(looked), pairwise(sides), strict=True):
+                    assert x == y or b in held, (moment(near), moment(a), moment(b))
+
+
+def test_a_moment_is_passed_in_the_microsecond_after_it() -> None:
+    joined = at("2024-06-05T10:00")
+    story = story_of(("order", "2024-03-01T10:00"), as_of="2024-03-02T09:30", t_joined=joined)
+    for rule, expected in (
+        ("t_joined < now()", joined + 1),
+        ("t_joined <= now()", joined),
+        ("t_joined = ago('2 days')", joined + 2 * DAY_US),
+        ("t_joined > ahead('1 week')", joined - 7 * DAY_US),
+        ("t_joined >= ahead('1 week')", joined - 7 * DAY_US + 1),
+    ):
+        found = changes(story, rule).change
+        assert found is not None
+        assert found.at == expected
+
+
+def test_a_period_leaves_the_last_ones_at_its_own_border() -> None:
+    story = story_of(("order", "2024-03-10T10:00"), as_of="2024-04-02T00:00")
+    found = changes(story, "in_periods('order', at_least => 1, of => 2, period => 'month')").change
+    assert found is not None
+    assert found.at == at("2024-06-01T00:00")
+
+
+def test_hours_follow_a_clock_that_changes_by_half_an_hour() -> None:
+    # Lord Howe's clock goes back from 2:00 to 1:30 on 7 April 2024: it is 2 o'clock half an hour later.
+    zone = "Australia/Lord_Howe"
+    story = story_of(("order", "2024-04-01T10:00"), as_of="2024-04-07T01:10", zone=zone)
+    found = changes(story, "hour(now()) = 2").change
+    assert found is not None
+    assert found.at - story.world.as_of == 80 * 60_000_000
+
+
+def test_conditions_under_not_that_can_still_decide_are_asked() -> None:
+    story = story_of(("order", "2024-03-01T10:00"), as_of="2024-03-02T09:30", t_country="DE", t_plan="gold")
+    for rule in (
+        "not (t_country = 'DE' and did('order', within => '10 days'))",
+        "not (t_country = 'FR' or did('order', within => '10 days'))",
+        "not (not (t_country = 'FR' or did('order', within => '10 days')))",
+        "not (never('order') or t_country = 'DE' and not (not did('order', within => '10 days')))",
+    ):
+        found = changes(story, rule).change
+        assert found is not None, rule
+        assert found.at == at("2024-03-11T10:00")
+
+
+def test_a_stay_that_ends_when_the_rule_becomes_true_changes_nothing() -> None:
+    story = story_of(("order", "2024-01-01T10:00"), as_of="2024-01-02T00:00")
+    part = Part("s", rule=RuleText("", parse_rule("days_since('order') >= 30")), minimum_stay=parse_span("30 days"))
+    case = story.case(SegmentDefinition("s", "rule", (part,)), standing={"s": ("s", at("2024-01-01T10:00"))})
+    outlook = next_change(case, story.trace(), story.ask(), story.world.as_of, story.world.as_of + YEAR)
+    assert outlook.now.reason == "minimum stay"
+    assert outlook.change is None
+
+
+def test_a_stay_that_ends_before_anything_else_is_the_next_change() -> None:
+    story = story_of(("order", "2024-01-01T10:00"), as_of="2024-01-02T00:00")
+    rule = RuleText("", parse_rule("did('order', at_least => 2, within => '60 days')"))
+    part = Part("s", rule=rule, minimum_stay=parse_span("1 month"))
+    case = story.case(SegmentDefinition("s", "rule", (part,)), standing={"s": ("s", at("2024-01-01T10:00"))})
+    outlook = next_change(case, story.trace(), story.ask(), story.world.as_of, story.world.as_of + YEAR)
+    assert outlook.change is not None
+    assert outlook.change.at == at("2024-02-01T10:00")

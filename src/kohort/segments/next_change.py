@@ -228,7 +228,7 @@ class _Replay:
         return Outlook(now, None, looked, first, at_first)
 
     def _settle(self, decisions: Mapping[str, Decision], at: int) -> None:
-        """Where she stands from now on, and when that by itself lets her move: next, and after a minimum stay."""
+        """Where she stands from now on, and when a minimum stay will be over."""
         for definition in self.case.definitions:
             part, stood = decisions[definition.name].segment, self.standing.get(definition.name)
             since = stood[1] if stood and stood[0] == part else at
@@ -236,12 +236,11 @@ class _Replay:
             if now == stood and at != self.as_of:
                 continue
             self.standing.pop(definition.name, None)
-            later = {at + 1} if now != stood else set()
-            if part is not None:
-                self.standing[definition.name] = (part, since)
-                stay = next((p.minimum_stay for p in definition.parts if p.key == part), None)
-                later |= crossings(stay, since, self.case.zone_of(definition)) if stay is not None else set()
-            for t in later:
+            if part is None:
+                continue
+            self.standing[definition.name] = (part, since)
+            stay = next((p.minimum_stay for p in definition.parts if p.key == part), None)
+            for t in crossings(stay, since, self.case.zone_of(definition)) if stay is not None else ():
                 if at < t <= self.until:
                     heapq.heappush(self.stays, t)
 
