@@ -375,5 +375,13 @@ def test_questions_can_be_asked_again_in_part_and_beyond() -> None:
             she.ask([one], [], [parse_instant("3001-01-01T00:00:00Z")])
 
 
+def test_many_moments_of_many_events_are_asked_about_in_turns() -> None:
+    page = ("", parse_rule("did('page')"))
+    with OneCustomer(log(), 1, key=b"key", most_rows=7) as she:
+        found = she.ask([page], [], [AS_OF - n * DAY_US for n in range(9)])
+        assert [row[0] for row in found.truths] == [True] * 5 + [False] * 4
+        assert she.ask([page], [], []).truths == []
+
+
 def test_a_customer_nobody_knows_was_never_seen() -> None:
     assert evaluate_at(log(), 999, [parse_rule("never('page')")], [AS_OF], key=b"key").seen == [False]

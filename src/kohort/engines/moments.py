@@ -33,6 +33,9 @@ InSegment = Callable[[str, str, int], bool]
 """Whether she is in a part of a segment (empty = any part) at a moment."""
 
 
+MOST_ROWS = 2_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What is true at each moment asked about.
@@ -65,6 +68,7 @@ class OneCustomer:
         key: The workspace's key of random buckets.
         questions: (zone, rule) that will be asked, wholly or in part: one query text then serves them all.
         operands: (zone, operand) likewise.
+        most_rows: Events times moments in one query; beyond it, moments are asked about in turns.
     """
 
     def __init__(
@@ -78,11 +82,13 @@ class OneCustomer:
         key: bytes,
         questions: Iterable[tuple[str, Rule]] = (),
         operands: Iterable[tuple[str, Operand]] = (),
+        most_rows: int = MOST_ROWS,
     ) -> None:
         self._snapshot, self._customer = snapshot, int(customer)
         self._given = _Given(tuple(features), zone, currency, tuple(sorted(snapshot.columns.items())), key)
         self._expected = (tuple(questions), tuple(operands))
         self._columns: frozenset[str] = frozenset()
+        self._events, self._most_rows = 0, most_rows
         self._con = _database(tuple(folders_of(snapshot))).cursor()
 
     def __enter__(self) -> OneCustomer:
@@ -117,8 +123,9 @@ class OneCustomer:
             check_moment(moment)
         program = self._program(questions, operands)
         self._load(program.compiled.reads)
-        self._con.register("moments", self._moments(program.compiled, moments, in_segment))
-        rows = run(self._con, program.sql).sort_by(MOMENT)
+        most = max(1, self._most_rows // max(1, self._events))
+        chunks = [moments[n : n + most] for n in range(0, max(1, len(moments)), most)]
+        rows = pa.concat_tables(self._rows(program, chunk, in_segment) for chunk in chunks)
         columns = {name: rows[name].to_pylist() for name in rows.column_names}
         places = [(program.questions[_key(q)], sum(1 for _ in walk(q[1]))) for q in questions]
         values = [columns[f"v{program.operands[_key(o)]}"] for o in operands]
@@ -130,6 +137,11 @@ class OneCustomer:
             ],
             [[value[m] for value in values] for m in range(len(moments))],
         )
+
+    def _rows(self, program: _Program, moments: Sequence[int], in_segment: InSegment) -> pa.Table:
+        """The rows of some moments, in their order."""
+        self._con.register("moments", self._moments(program.compiled, moments, in_segment))
+        return run(self._con, program.sql).sort_by(MOMENT)
 
     def _program(self, questions: Sequence[tuple[str, Rule]], operands: Sequence[tuple[str, Operand]]) -> _Program:
         expected = _program(*self._expected, self._given)
@@ -162,6 +174,7 @@ class OneCustomer:
             have = set(own.column_names)
             parts.append(pa.table({n: own[n] if n in have else pa.nulls(len(own)) for n in names}))
         whole = pa.concat_tables(parts, promote_options="permissive")
+        self._events = whole.num_rows
         have = set(whole.column_names)
         self._con.register(
             "events",
