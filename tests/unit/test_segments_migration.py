@@ -240,10 +240,22 @@ def test_periods_without_a_run_or_with_another_definition_do_not_count() -> None
     assert "definition changed" in alarms(past).text
 
 
+def test_a_period_that_is_not_over_is_not_compared() -> None:
+    past = history(np.random.default_rng(4), 9, share=0.05, strength=2000, last=0.0)
+    for t, m in enumerate(past):
+        m.start, m.end = t * 30 * DAY_US, (t + 1) * 30 * DAY_US
+    assert alarms(past).raised
+    past[-1].end -= 20 * DAY_US
+    found = alarms(past)
+    assert (found.start, found.periods) == (past[-2].start, 7)
+    assert not found.raised
+
+
 def test_a_real_series_goes_in(store: Store) -> None:
     found = alarms(series(store, "value", zone="UTC", labels=LABELS))
     assert found.periods == 2
     assert not found.enough
+    assert moment(found.start).month == 4  # May ends with the latest run, on the tenth
     assert found.as_dict()["raised"] == []
 
 

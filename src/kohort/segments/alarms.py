@@ -24,6 +24,7 @@ FEWEST_PERIODS = 4
 FALSE_ALARMS = 0.05
 """Chance of any alarm about one definition in a period in which nothing has changed."""
 
+_SHORTEST = 0.85
 _DRAWS = 20_000
 _SHARES = 80
 _STRENGTHS = np.geomspace(2.0, 20_000.0, 40)
@@ -98,27 +99,35 @@ class Alarms:
 def alarms(history: Sequence[Migration], *, seed: int = 0) -> Alarms:
     """Compares the latest period of a series with the ones before it.
 
-    Periods without a run, and those in which the definition changed, say nothing about customers: they are left out.
+    Periods without a run, and those in which the definition changed, say nothing about customers: they are left out. So
+    is a latest period that is not over: fewer people move in a week than in a month.
 
     Args:
         history: From `kohort.segments.migration.series`, oldest first, periods of one length.
         seed: Of the draws behind the intervals.
     """
-    latest = history[-1]
-    past = [m for m in history[:-1] if m.rerun and not m.redefined]
+    *before, latest = _whole(history)
+    past = [m for m in before if m.rerun and not m.redefined]
     enough = len(past) >= FEWEST_PERIODS and latest.rerun and not latest.redefined
     level = FALSE_ALARMS / max(1, 2 * len(latest.parts))
     found = []
     for part in latest.parts:
         watching: tuple[Watched, Watched] = ("left", "new")
         for watched in watching:
-            before = [_period(p, watched) for m in past for p in m.parts if p.segment == part.segment]
-            found.append(_alarm(part, watched, [p for p in before if p.n], level, seed, enough=enough))
+            known = [_period(p, watched) for m in past for p in m.parts if p.segment == part.segment]
+            found.append(_alarm(part, watched, [p for p in known if p.n], level, seed, enough=enough))
     raised = [a for a in found if a.unusual]
     text = words.alarms(
         len(raised), len(past), FEWEST_PERIODS, enough=enough, redefined=latest.redefined, rerun=latest.rerun
     )
     return Alarms(latest.name, latest.start, latest.end, len(past), enough, tuple(found), text)
+
+
+def _whole(history: Sequence[Migration]) -> Sequence[Migration]:
+    """The periods without one at the end that is clearly shorter than usual; months differ by a tenth."""
+    usual = float(np.median([m.end - m.start for m in history]))
+    over = history[-1].end - history[-1].start >= _SHORTEST * usual
+    return history if over or len(history) == 1 else history[:-1]
 
 
 def suggested(past: Sequence[Period], n: int, level: float, *, seed: int = 0) -> tuple[int, int]:
