@@ -12,6 +12,13 @@ The whole of it is one object, the workspace:
     found.adopt("Main")                  # a versioned definition with memberships
     ws.members("Main")                   # customer_id, segment, since, confidence, reason
 
+Segments of your own are rules under a name, kept in `kohort.yaml`:
+
+    ws.segments.add("loyal", "did('order_line', at_least => 3, within => '12 months')")
+    ws.segments.preview("loyal").size    # before anything is saved: how many, condition by condition
+    ws.segments.run()                    # members follow the definitions from here on
+    ws.segments.why("loyal", "14127")    # what is so for one customer, and what time will change
+
 Without a workspace, on any table: `ko.discover(table)` or the scikit-learn estimator `ko.Segmenter`.
 """
 

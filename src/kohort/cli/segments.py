@@ -107,8 +107,8 @@ def add(door: Door, *, name: str, rule: str | None, file: str | None, yes: bool,
             changes = diff(before, ws.segments.understood(name, text))
             if not door.as_json:
                 effect_shown(door.notes, effect, changes)
-            if changes:
-                _sure(door, f"Change {name}?", yes=yes)
+            if changes and not _sure(door, f"Change {name}?", yes=yes):
+                return Result({"name": name, "changes": []}, lambda screen: screen.line("Nothing was changed."))
         kept = ws.segments.add(name, text)
         data = {"name": name, "kind": kept.kind, "definition": ws.segments.text(name), "new": before is None}
     data |= {"changes": list(changes), "dry_run": effect.as_dict() if effect else None}
@@ -245,18 +245,17 @@ def _segmentation(ws: Workspace, name: str | None) -> Segmentation:
     raise NotEnough("Nothing was found yet.", hint="Run: kohort discover")
 
 
-def _sure(door: Door, question: str, *, yes: bool) -> None:
-    """Go on only if a person says so, or has said so beforehand.
+def _sure(door: Door, question: str, *, yes: bool) -> bool:
+    """Whether a person says so, or has said so beforehand.
 
     Raises:
         WrongUsage: Nobody is there to be asked.
-        click.Abort: No.
     """
     if yes:
-        return
+        return True
     if door.as_json or not sys.stdin.isatty():
         raise WrongUsage("This changes a segment that exists.", hint="Look at what it would do, then say --yes.")
-    click.confirm(question, abort=True, err=True)
+    return click.confirm(question, err=True)
 
 
 def _text(file: str) -> str:
