@@ -198,6 +198,15 @@ def test_the_same_run_again_changes_and_emits_nothing(shop: Shop) -> None:
     assert all(o.difference and o.difference.entered == o.difference.left == 0 for o in again.outcomes)
 
 
+def test_without_definitions_or_without_data_there_is_nothing_to_do(shop: Shop) -> None:
+    assert shop.run([], 21).outcomes == ()
+    assert shop.run([replace(BUYERS, paused=True)], 21).of("buyers").result == "paused"
+    shop.people.clear()
+    report = shop.run([BUYERS], 21)
+    assert (report.customers, report.of("buyers").size) == (0, 0)
+    assert shop.store.members.last_transition() == 0
+
+
 def test_what_a_definition_refers_to_is_published_with_it_and_the_rest_is_left_alone(shop: Shop) -> None:
     report = shop.run(EVERYBODY, 21, ["not fans"])
     assert [o.name for o in report.outcomes] == ["fans", "not fans"]
