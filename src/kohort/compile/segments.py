@@ -261,13 +261,12 @@ class Program:
         return random_number(definition.salt or definition.name, self.key)(table) < float(limit)
 
     def _final(self, table: Any, i: int) -> dict[str, Any]:
+        """The part and the reason, from the strongest decision to the weakest."""
         definition, candidate = self.definitions[i], table[f"candidate{i}"]
-        part, reason = candidate, (candidate > NOBODY).ifelse(_code(self._first_reason(i)), _code(NOBODY))
-        for j, stays in self._stays(table, i):
-            for code, why in stays:
-                part, reason = why.ifelse(_code(j), part), why.ifelse(_code(code), reason)
-        for j, added in self.by_hand.added(table, definition):
-            part, reason = added.ifelse(_code(j), part), added.ifelse(_code(_BY_HAND), reason)
+        added = [(put_in, j, _BY_HAND) for j, put_in in self.by_hand.added(table, definition)]
+        decided = [*added, *self._stays(table, i), (candidate > NOBODY, None, self._first_reason(i))]
+        part = ibis.cases(*((why, candidate if j is None else _code(j)) for why, j, _ in decided), else_=_code(NOBODY))
+        reason = ibis.cases(*((why, _code(code)) for why, _, code in decided), else_=_code(NOBODY))
         if not definition.purpose:
             return {f"s{i}": part, f"r{i}": reason}
         agreed = table[f"w_{list(self.consent).index(definition.purpose)}"]
@@ -277,25 +276,23 @@ class Program:
             f"x{i}": ~agreed & (part > NOBODY),
         }
 
-    def _stays(self, table: Any, i: int) -> Iterator[tuple[int, list[tuple[int, Any]]]]:
-        """What keeps a customer in the part she stands in; the strongest reason comes last."""
+    def _stays(self, table: Any, i: int) -> Iterator[tuple[Any, int, int]]:
+        """What keeps a customer in the part she stands in: the condition, the part, the reason; strongest first."""
         definition, candidate = self.definitions[i], table[f"candidate{i}"]
         if not self.standing.has(definition.name):
             return
         for j, part in enumerate(definition.parts):
             stands = self.standing.stands(table, definition.name, part.key)
             here = stands & (candidate != j) & ~self.by_hand.removed(table, definition, j)
-            reasons = []
-            if definition.kind == "stages" and part.then:
-                allowed = [n for n, p in enumerate(definition.parts) if p.key in part.then]
-                reasons.append((_NOT_ALLOWED, here & (candidate > NOBODY) & ~candidate.isin(allowed)))
-            if part.keep is not None:
-                lower = (candidate == NOBODY) | (candidate > j)
-                reasons.append((_KEEP, here & lower & _true(self._keep(i, j)(table))))
             if part.minimum_stay is not None:
                 recent = self.standing.since(table, definition.name) > self._ago(part.minimum_stay, table, definition)
-                reasons.append((_MINIMUM_STAY, here & recent))
-            yield j, reasons
+                yield here & recent, j, _MINIMUM_STAY
+            if part.keep is not None:
+                lower = (candidate == NOBODY) | (candidate > j)
+                yield here & lower & _true(self._keep(i, j)(table)), j, _KEEP
+            if definition.kind == "stages" and part.then:
+                allowed = [n for n, p in enumerate(definition.parts) if p.key in part.then]
+                yield here & (candidate > NOBODY) & ~candidate.isin(allowed), j, _NOT_ALLOWED
 
     def _keep(self, i: int, j: int) -> Value:
         keep = self.parts[i][j][1]
@@ -334,7 +331,8 @@ def in_order(definitions: Rows[SegmentDefinition]) -> list[list[int]]:
     Raises:
         RefusedDefinition: Some ask for each other in a circle, or too many in a row.
     """
-    asked = {d.name: {name for name, _ in asked_segments(d)} & {o.name for o in definitions} for d in definitions}
+    there = {d.name for d in definitions}
+    asked = {d.name: {name for name, _ in asked_segments(d)} & there for d in definitions}
     done: set[str] = set()
     levels: list[list[int]] = []
     while len(done) < len(definitions):

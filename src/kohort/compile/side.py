@@ -51,9 +51,9 @@ class ByHand:
         return self._told(table, definition, f"out{j}") | self._told(table, definition, "all")
 
     def added(self, table: Any, definition: SegmentDefinition) -> Iterator[tuple[int, Any]]:
-        """Place of each part and whether people put the customer there; the first part wins, so it comes last."""
+        """Place of each part and whether people put the customer there."""
         if definition.name in self.needed:
-            for j in reversed(range(len(definition.parts))):
+            for j in range(len(definition.parts)):
                 yield j, self._told(table, definition, f"in{j}")
 
     def _told(self, table: Any, definition: SegmentDefinition, what: str) -> Any:
