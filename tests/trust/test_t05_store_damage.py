@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kohort.errors import KohortError
+from kohort.model.membership import Placed
 from kohort.model.segmentation import Segmentation, Structure
 from kohort.model.source import BatchReport, RejectedRow
 from kohort.store import create_store, open_store
@@ -37,7 +38,7 @@ FILES = {
     "key": "keys/master.key",
 }
 REFS = [f"C{i:04}" for i in range(60)]
-MOMENTS = (None, 150, 250)
+MOMENTS = (150, 250, 1_000)
 
 
 def fill(store, events) -> None:
@@ -68,7 +69,8 @@ def fill(store, events) -> None:
             "confidence": [i / 60 for i in range(60)],
             "reason": [None if i % 3 else f"More than {i} orders" for i in range(60)],
         }
-        store.state.replace_memberships("Main", 1, moment, pa.table(rows).slice(0, 60 - moment // 100))
+        placed = Placed("Main", 1, pa.table(rows).slice(0, 60 - moment // 100))
+        store.members.publish([placed], as_of=moment, now=moment)
     store.definitions.save("Main", "amount > 10")
     store.by_hand.put("Main", "s1", keys[:5], True, by="Ada", note="friends")
     store.status.failed("Main", "no_events: Nothing happened.", now=5)
@@ -108,9 +110,9 @@ def answers(root: Path, logical) -> dict[str, object]:
             "rejected_counts": store.state.rejected_counts(),
             "segmentations": store.state.segmentations(),
             "documents": [store.state.segmentation(name) for name in (None, "", "Main")],
-            "members": [store.state.memberships("Main", moment).to_pylist() for moment in MOMENTS],
-            "history": [store.state.history("Main", key) for key in keys.tolist()],
-            "runs": store.state.membership_runs("Main"),
+            "members": [store.members.at("Main", moment).to_pylist() for moment in MOMENTS],
+            "history": [store.members.history("Main", key) for key in keys.tolist()],
+            "runs": store.members.runs("Main"),
             "outbox": store.members.outbox("consumer", limit=500),
             "definitions": store.definitions.versions("Main"),
             "by hand": (store.by_hand.table().to_pylist(), store.by_hand.actions()),

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from kohort.errors import Damaged
+from kohort.model.membership import Placed
 from kohort.store import create_store, open_store
 from kohort.store.checks import row_digest
 from kohort.store.sealed import Ledger, SealedTable, signed
@@ -107,7 +108,7 @@ def test_memberships_of_the_first_schema_are_carried_over(old: Path) -> None:
         assert members.last_transition() == len(STAYS) + sum(row[2] is not None for row in STAYS)
         assert store.verify() == []
         rows = {"customer": [1, 4], "segment": ["a", "a"], "confidence": [None, 1.0], "reason": [None, "x"]}
-        again = store.state.replace_memberships("Main", 3, 400, pa.table(rows))
+        again = members.publish([Placed("Main", 3, pa.table(rows))], as_of=400, now=1)["Main"]
         assert (again.left, again.stayed) == (2, 2)
         assert members.runs("Main")[-1]["run"] == 4
 

@@ -1,4 +1,4 @@
-"""The state: what is kept comes back, memberships keep their history, and old or new schemas are told apart."""
+"""The state: what is kept comes back, members keep their history, and old or new schemas are told apart."""
 
 import sqlite3
 import threading
@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from kohort.errors import BadInput, Busy, Damaged, NotFound, WrongUsage
-from kohort.model.membership import Difference
+from kohort.model.membership import Difference, Placed
 from kohort.model.segmentation import Segmentation, Structure
 from kohort.model.source import BatchReport, RejectedRow
 from kohort.store import create_store, open_store, schema
@@ -34,6 +34,10 @@ def members(rows: dict[int, str], **more) -> pa.Table:
             "reason": pa.array(more.get("reason", [None] * n), pa.string()),
         }
     )
+
+
+def replace(store, name: str, version: int, as_of: int, rows: pa.Table) -> Difference:
+    return store.members.publish([Placed(name, version, rows)], as_of=as_of, now=0)[name]
 
 
 def who(table: pa.Table) -> dict[int, tuple[str, int]]:
@@ -108,21 +112,20 @@ def test_segmentations_have_versions_by_name(store) -> None:
 
 
 def test_members_who_stay_keep_since_and_every_past_moment_can_be_asked(store) -> None:
-    state = store.state
-    first = state.replace_memberships("Main", 1, 100, members({1: "a", 2: "a", 3: "b"}, confidence=[0.5, 0.25, 1]))
-    second = state.replace_memberships("Main", 2, 200, members({1: "a", 2: "b", 4: "b"}, confidence=[0.75, 0.5, 0.5]))
+    first = replace(store, "Main", 1, 100, members({1: "a", 2: "a", 3: "b"}, confidence=[0.5, 0.25, 1]))
+    second = replace(store, "Main", 2, 200, members({1: "a", 2: "b", 4: "b"}, confidence=[0.75, 0.5, 0.5]))
     assert first == Difference(entered=3, left=0, moved=0, stayed=0)
     assert second == Difference(entered=1, left=1, moved=1, stayed=1)
-    assert who(state.memberships("Main")) == {1: ("a", 100), 2: ("b", 200), 4: ("b", 200)}
-    assert who(state.memberships("Main", 199)) == {1: ("a", 100), 2: ("a", 100), 3: ("b", 100)}
-    assert who(state.memberships("Main", 200)) == who(state.memberships("Main"))
-    assert who(state.memberships("Main", 99)) == {}
-    assert state.memberships("Main").column("confidence").to_pylist() == [0.75, 0.5, 0.5]
-    assert [(h["segment"], h["since"], h["until"]) for h in state.history("Main", 2)] == [
+    assert who(store.members.current("Main")) == {1: ("a", 100), 2: ("b", 200), 4: ("b", 200)}
+    assert who(store.members.at("Main", 199)) == {1: ("a", 100), 2: ("a", 100), 3: ("b", 100)}
+    assert who(store.members.at("Main", 200)) == who(store.members.current("Main"))
+    assert who(store.members.at("Main", 99)) == {}
+    assert store.members.current("Main").column("confidence").to_pylist() == [0.75, 0.5, 0.5]
+    assert [(h["segment"], h["since"], h["until"]) for h in store.members.history("Main", 2)] == [
         ("a", 100, 200),
         ("b", 200, None),
     ]
-    assert [(r["version"], r["entered"], r["left"], r["moved"]) for r in state.membership_runs("Main")] == [
+    assert [(r["version"], r["entered"], r["left"], r["moved"]) for r in store.members.runs("Main")] == [
         (1, 3, 0, 0),
         (2, 1, 1, 1),
     ]
@@ -130,28 +133,27 @@ def test_members_who_stay_keep_since_and_every_past_moment_can_be_asked(store) -
 
 
 def test_a_moment_can_be_stated_again_but_not_an_earlier_one(store) -> None:
-    state = store.state
-    state.replace_memberships("Main", 1, 100, members({1: "a", 2: "a"}))
-    state.replace_memberships("Main", 1, 100, members({1: "b"}))
-    assert who(state.memberships("Main")) == {1: ("b", 100)}
-    assert [h["segment"] for h in state.history("Main", 1)] == ["b"], "what was replaced was never lived"
+    replace(store, "Main", 1, 100, members({1: "a", 2: "a"}))
+    replace(store, "Main", 1, 100, members({1: "b"}))
+    assert who(store.members.current("Main")) == {1: ("b", 100)}
+    assert [h["segment"] for h in store.members.history("Main", 1)] == ["b"], "what was replaced was never lived"
     with pytest.raises(WrongUsage):
-        state.replace_memberships("Main", 1, 99, members({1: "a"}))
+        replace(store, "Main", 1, 99, members({1: "a"}))
     with pytest.raises(WrongUsage, match="twice"):
-        state.replace_memberships("Main", 1, 300, pa.concat_tables([members({1: "a"}), members({1: "b"})]))
+        replace(store, "Main", 1, 300, pa.concat_tables([members({1: "a"}), members({1: "b"})]))
     with pytest.raises(WrongUsage, match="columns"):
-        state.replace_memberships("Main", 1, 300, pa.table({"customer": [1]}))
-    assert who(state.memberships("Main")) == {1: ("b", 100)}, "a refused run changes nothing"
+        replace(store, "Main", 1, 300, pa.table({"customer": [1]}))
+    assert who(store.members.current("Main")) == {1: ("b", 100)}, "a refused run changes nothing"
     with pytest.raises(NotFound, match="Main"):
-        state.memberships("Mian")
+        store.members.current("Mian")
 
 
 def test_two_segmentations_do_not_mix(store) -> None:
-    store.state.replace_memberships("A", 1, 100, members({1: "x"}))
-    store.state.replace_memberships("B", 1, 50, members({1: "y", 2: "y"}))
-    store.state.replace_memberships("A", 1, 200, members({}))
-    assert who(store.state.memberships("A")) == {}
-    assert who(store.state.memberships("B")) == {1: ("y", 50), 2: ("y", 50)}
+    replace(store, "A", 1, 100, members({1: "x"}))
+    replace(store, "B", 1, 50, members({1: "y", 2: "y"}))
+    replace(store, "A", 1, 200, members({}))
+    assert who(store.members.current("A")) == {}
+    assert who(store.members.current("B")) == {1: ("y", 50), 2: ("y", 50)}
 
 
 def test_the_migrated_schema_is_the_one_the_code_uses(store) -> None:
@@ -195,7 +197,7 @@ def test_a_lost_tail_of_confirmed_changes_is_noticed(store) -> None:
 
 
 def test_a_changed_number_is_noticed(store) -> None:
-    store.state.replace_memberships("Main", 1, 100, members({1: "a", 2: "a"}))
+    replace(store, "Main", 1, 100, members({1: "a", 2: "a"}))
     store.state.begin_batch("orders", "a.csv")
     con = sqlite3.connect(store.root / "state.db")
     con.execute("UPDATE member_part SET rows = 1")
@@ -203,7 +205,7 @@ def test_a_changed_number_is_noticed(store) -> None:
     con.commit()
     con.close()
     with pytest.raises(Damaged):
-        store.state.memberships("Main")
+        store.members.current("Main")
     with pytest.raises(Damaged):
         store.state.batches()
     assert "state" in {problem.place for problem in store.verify()}

@@ -12,6 +12,7 @@ import pytest
 import kohort
 from kohort.errors import NotEnough
 from kohort.model.feature import FeatureInfo, FeatureTable
+from kohort.model.membership import Placed
 from kohort.model.segmentation import Segment, Segmentation, Structure
 from kohort.model.source import SourceMapping
 from kohort.segments import adopted as adopted_segmentation
@@ -137,7 +138,7 @@ def adopted(ws):
     found = Segmentation("x", "kmeans", 1, 2, Structure("spectrum", {}, ""), (), (group,), 0, (), name="Main")
     ws.store.state.save_segmentation(found, name="Main", adopted=True)
     rows = pa.table({"customer": keys, "segment": ["s1"] * 2, "confidence": [0.5, 0.9], "reason": [""] * 2})
-    ws.store.state.replace_memberships("Main", 1, 86_400_000_000, rows)
+    ws.store.members.publish([Placed("Main", 1, rows)], as_of=86_400_000_000, now=0)
     return table
 
 

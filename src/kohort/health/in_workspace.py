@@ -252,7 +252,7 @@ def last_run(case: Case) -> str | None:
 
     times = [s["as_of"] for s in case.store.state.segmentations() if s["adopted"] and s["as_of"]]
     names = {str(s["name"]) for s in case.store.state.segmentations() if s["adopted"]}
-    runs = [run["as_of"] for name in names for run in case.store.state.membership_runs(name)]
+    runs = [run["as_of"] for name in names for run in case.store.members.runs(name)]
     moments = [*runs, *(micros(datetime.fromisoformat(t)) for t in times)]
     newest = newest_event(case)
     if not moments or newest is None:

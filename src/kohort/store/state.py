@@ -7,21 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
 from kohort.errors import NotFound, WrongUsage
-from kohort.model.membership import Difference, Placed
 from kohort.model.segmentation import Segmentation, segmentation_from_dict
 from kohort.model.source import BatchReport, RejectedRow
 from kohort.store import schema
 from kohort.store.database import Database
-from kohort.store.members.members import Members
 from kohort.store.sealed import Ledger, SealedTable
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 settings = SealedTable(schema.setting)
 batches = SealedTable(schema.batch)
@@ -42,10 +37,9 @@ class Quarantine:
 class State:
     """Settings and records. Each call is one transaction; what returned is on disk."""
 
-    def __init__(self, database: Database, quarantine: Quarantine, members: Members) -> None:
+    def __init__(self, database: Database, quarantine: Quarantine) -> None:
         self._database = database
         self._quarantine = quarantine
-        self._members = members
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -195,26 +189,6 @@ class State:
         table = schema.segmentation
         with self._database.write() as con:
             return segmentations.delete(con, table.c.id == id, table.c.name == name)
-
-    # -- memberships of segmentations ------------------------------------------------------------------------------
-
-    def replace_memberships(self, name: str, version: int, as_of: int, rows: pa.Table) -> Difference:
-        """`Members.publish` of one segmentation, now."""
-        placed = Placed(name, version, rows)
-        return self._members.publish([placed], as_of=as_of, now=_now_us())[name]
-
-    def memberships(self, name: str, as_of: int | None = None) -> pa.Table:
-        """`Members.current`, or `Members.at` a moment: customer, segment, since, confidence, reason."""
-        found = self._members.current(name) if as_of is None else self._members.at(name, as_of)
-        return found.select(["customer", "segment", "since", "confidence", "reason"])
-
-    def history(self, name: str, customer: int) -> list[dict[str, Any]]:
-        """`Members.history`."""
-        return self._members.history(name, customer)
-
-    def membership_runs(self, name: str) -> list[dict[str, Any]]:
-        """`Members.runs`."""
-        return self._members.runs(name)
 
     # -- checking --------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class Store:
         self.vault = vault
         self.artefacts = Artefacts(root)
         self.members = Members(root, database, lock)
-        self.state = State(database, Quarantine(vault.quarantine, vault.release), self.members)
+        self.state = State(database, Quarantine(vault.quarantine, vault.release))
         self.definitions = DefinitionTexts(database)
         self.by_hand = ByHand(database)
         self.status = Statuses(database)
@@ -111,7 +111,7 @@ def create(root: Path, *, buckets: int) -> Store:
         private_file(root / "state.db")
         database = Database(root / "state.db")
         database.prepare()
-        state = State(database, Quarantine(vault.quarantine, vault.release), Members(root, database, lock))
+        state = State(database, Quarantine(vault.quarantine, vault.release))
         state.set("buckets", buckets)
         state.set("hash_seed", secrets.token_hex(8))
         return Store(root, database, vault, lock)

@@ -55,7 +55,7 @@ def members_page(ws: Workspace, segment_id: str, cursor: int, limit: int) -> dic
         raise NotFound("segment", segment_id, [s.id for s in found.segments] if found else [])
     table, infos = people(ws, found.name)
     if found.name:
-        rows = ws.store.state.memberships(found.name)
+        rows = ws.store.members.current(found.name)
         rows = rows.rename_columns([f"_{name}" for name in rows.column_names])  # no feature's name begins with _
         table = rows.join(table, keys="_customer", join_type="left outer")
     table = table.filter(pc.equal(table.column("_segment"), segment_id))
