@@ -118,6 +118,13 @@ def test_a_consent_trait_may_be_written_without_its_prefix() -> None:
     assert parse("name: T\nconsent: {mail: newsletter}").consent == {"mail": "t_newsletter"}
 
 
+def test_a_consent_is_a_flag() -> None:
+    source = "sources: {people: {kind: customers, columns: {customer: id}, properties: {country: text, mail: flag}}}"
+    assert parse(f"name: T\n{source}\nconsent: {{ads: mail}}").consent == {"ads": "t_mail"}
+    with pytest.raises(RefusedDefinition, match="t_country is a text; a consent is a flag"):
+        parse(f"name: T\n{source}\nconsent: {{ads: country}}")
+
+
 def test_every_mistake_of_a_file_is_told_in_one_pass() -> None:
     found = mistakes(
         """segments:

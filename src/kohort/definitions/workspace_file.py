@@ -258,7 +258,9 @@ def parse(text: str, files: Mapping[str, str] | None = None, look_up: LookUp | N
     for key in data.keys() - set(known):
         document.mistake((key,), f"{key!r} is not known here.", nearest(key, known), at_key=True)
     sources = read_mappings(document, data.get("sources"))
-    settings = SegmentSettings(tuple(_consent(document, data).items()), _account_column(document, data))
+    settings = SegmentSettings(
+        tuple(_consent(document, data, declared_columns(sources)).items()), _account_column(document, data)
+    )
     beside = [read_yaml(body, name) for name, body in (files or {}).items()]
     places = [Source(document, data.get("segments"), ("segments",)), *(Source(d, d.data, ()) for d in beside)]
     config = WorkspaceConfig(
@@ -285,7 +287,7 @@ def parse(text: str, files: Mapping[str, str] | None = None, look_up: LookUp | N
     )
 
 
-def _consent(document: Document, data: dict[str, Any]) -> dict[str, str]:
+def _consent(document: Document, data: dict[str, Any], declared: Mapping[str, ColumnType]) -> dict[str, str]:
     """Purpose → trait. The trait is written with or without `t_`."""
     consent = text_map(document, data.get("consent"), ("consent",))
     for purpose, trait in consent.items():
@@ -293,7 +295,12 @@ def _consent(document: Document, data: dict[str, Any]) -> dict[str, str]:
             document.mistake(("consent", purpose), f"{purpose!r} is not a usable name.")
         if not COLUMN.fullmatch(trait):
             document.mistake(("consent", purpose), "The consent is the name of a trait.", "For example t_newsletter.")
-    return {purpose: trait if trait.startswith("t_") else trait_column(trait) for purpose, trait in consent.items()}
+    traits = {purpose: t if t.startswith("t_") else trait_column(t) for purpose, t in consent.items()}
+    for purpose, trait in traits.items():
+        if declared.get(trait, "flag") != "flag":
+            message = f"{trait} is a {declared[trait]}; a consent is a flag: yes or no."
+            document.mistake(("consent", purpose), message, "Declare the column as a flag under sources.")
+    return traits
 
 
 def _account_column(document: Document, data: dict[str, Any]) -> str:

@@ -78,10 +78,12 @@ class SegmentDoor:
         return texts.read_new(self._ws, name, rule)
 
     def never_observed(self, definition: SegmentDefinition) -> list[str]:
-        """Events and columns that the rules of a definition ask for and the data has never shown."""
+        """Events and columns that a definition asks for, its consent and account too, and the data has never shown."""
         rules = [r.rule for p in definition.parts for r in (p.rule, p.keep) if r is not None]
-        contents = self._ws.contents()
-        return sorted({name for rule in rules for name in texts.never_observed(rule, contents)})
+        contents, settings = self._ws.contents(), self._ws.config.segment_settings
+        asked = {dict(settings.consent).get(definition.purpose), settings.accounts * (definition.kind == "accounts")}
+        unseen = {column for column in asked if column and not contents.present.get(column)}
+        return sorted(unseen.union(*(texts.never_observed(rule, contents) for rule in rules)))
 
     def check(self, rule: str) -> dict[str, Any]:
         """What a rule is once it is read: `text` in the canonical way of writing, `sentence`, `never_observed`.
