@@ -39,7 +39,7 @@ from kohort.model.event import ColumnType
 from kohort.model.feature import Unit
 from kohort.segments import why_words as words
 from kohort.segments.decide import Decision, Truth, rules_of, truth_of
-from kohort.segments.drift import Answers, Ask, Clause
+from kohort.segments.drift import Ask, Clause
 from kohort.segments.instants import Trace
 from kohort.segments.missing import ToChange, holding, to_change
 from kohort.segments.next_change import Case, Outlook, inside, next_change
@@ -85,11 +85,8 @@ def explain(
         part: Key of the part to explain; None = hers, else the one she is nearest to.
     """
     wanted = asked_values(case)
-    clauses = (*case.clauses(), *wanted.periods)
-    first = ask(clauses, wanted.operands, [as_of])
-    told = dict(zip([c.key for c in clauses], first.truths[0], strict=True))
-    outlook = next_change(case, trace, _remembering(ask, as_of, told), as_of, until)
-    teller = _Teller(case, knowledge, outlook, wanted=wanted, told=told, values=first.values[0])
+    outlook = next_change(case, trace, ask, as_of, until, clauses=wanted.periods, operands=wanted.operands)
+    teller = _Teller(case, knowledge, outlook, wanted)
     parts = tuple(teller.part(p) for p in case.asked.parts)
     now = outlook.now
     chosen = part or now.segment or now.left_out or now.candidate or _nearest(parts)
@@ -162,45 +159,24 @@ def asked_values(case: Case) -> Shown:
     )
 
 
-def _remembering(ask: Ask, as_of: int, told: Mapping[str, Truth]) -> Ask:
-    """The same engine; what it has said about `as_of` is not asked again."""
-
-    def asked(clauses: Sequence[Clause], operands: Sequence[tuple[str, Operand]], moments: Sequence[int]) -> Answers:
-        if not operands and list(moments) == [as_of] and all(c.key in told for c in clauses):
-            return Answers([[told[c.key] for c in clauses]])
-        return ask(clauses, operands, moments)
-
-    return asked
-
-
 class _Teller:
     """Puts answers into words."""
 
-    def __init__(
-        self,
-        case: Case,
-        knowledge: Knowledge,
-        outlook: Outlook,
-        *,
-        wanted: Shown,
-        told: Mapping[str, Truth],
-        values: Sequence[object],
-    ) -> None:
+    def __init__(self, case: Case, knowledge: Knowledge, outlook: Outlook, wanted: Shown) -> None:
         self.case, self.knowledge, self.outlook = case, knowledge, outlook
         self.zone = case.zone_of(case.asked)
         self.say = words.Speech(knowledge.currency, self.zone)
         self.columns = vocabulary(knowledge.columns)
-        self.truths = told
-        each = iter(values)
+        self.truths = outlook.truths
+        each = iter(outlook.values)
         self.values = {
-            key: [*(next(each) for _ in observed(leaf)), *self._counted(leaf, told)]
-            for key, leaf in wanted.shown.items()
+            key: [*(next(each) for _ in observed(leaf)), *self._counted(leaf)] for key, leaf in wanted.shown.items()
         }
 
-    def _counted(self, leaf: Leaf, told: Mapping[str, Truth]) -> list[object]:
+    def _counted(self, leaf: Leaf) -> list[object]:
         """In how many periods: the largest k that is true."""
         periods = list(_periods(leaf))
-        return [sum(told[Clause.of(self.zone, p).key] is True for p in periods)] if periods else []
+        return [sum(self.truths[Clause.of(self.zone, p).key] is True for p in periods)] if periods else []
 
     # Parts -----------------------------------------------------------------------------------------------------------
 

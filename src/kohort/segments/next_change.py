@@ -21,6 +21,7 @@ from kohort.definitions.rules.tree import (
     Leaf,
     Named,
     Not,
+    Operand,
     Rule,
 )
 from kohort.definitions.segments import RuleText, SegmentDefinition, SegmentSettings
@@ -170,6 +171,7 @@ class Outlook:
         until: The instant up to which was looked, inclusive.
         truths: Of every condition at the moment asked about, by its key.
         others: Decisions of all definitions at the moment asked about.
+        values: Of the operands asked for, at the moment asked about.
     """
 
     now: Decision
@@ -177,19 +179,30 @@ class Outlook:
     until: int
     truths: Mapping[str, Truth]
     others: Mapping[str, Decision]
+    values: Sequence[object] = ()
 
 
-def next_change(case: Case, trace: Trace, ask: Ask, as_of: int, until: int) -> Outlook:
+def next_change(
+    case: Case,
+    trace: Trace,
+    ask: Ask,
+    as_of: int,
+    until: int,
+    *,
+    clauses: Sequence[Clause] = (),
+    operands: Sequence[tuple[str, Operand]] = (),
+) -> Outlook:
     """The first instant after `as_of`, up to `until`, at which the customer's part changes without a new event.
 
     Args:
         trace: When the customer's events happened, including those dated later than `as_of`.
         ask: Answers conditions about this customer.
+        clauses, operands: Asked in passing about `as_of`: every question to an engine takes its time.
 
     Returns:
         As if every definition were evaluated at every instant; a run shows the change the next time it runs.
     """
-    return _Replay(case, trace, ask, as_of, until).outlook()
+    return _Replay(case, trace, ask, as_of, until).outlook(clauses, operands)
 
 
 class _Replay:
@@ -198,6 +211,7 @@ class _Replay:
         self.clauses = case.clauses()
         self.standing = dict(case.standing)
         self.stays: list[int] = []
+        self.known: dict[int, dict[str, Truth]] = {}
         self.future = {t for ts in trace.events.values() for t in ts if as_of < t <= until}
         self.clocks = {
             zone: Clock(trace, case.features, zone, case.zone, as_of, until) for zone in {q.zone for q in self.clauses}
@@ -205,8 +219,12 @@ class _Replay:
         self.instants = {q.key: self.clocks[q.zone].instants(q.leaf) | self.future for q in self.clauses}
         self.drifting = {q.key for q in self.clauses if self.clocks[q.zone].drifts(q.leaf)}
 
-    def outlook(self) -> Outlook:
-        first = self._truths(self.clauses, [self.as_of])[0]
+    def outlook(self, clauses: Sequence[Clause], operands: Sequence[tuple[str, Operand]]) -> Outlook:
+        soon = heapq.nsmallest(_FIRST_LOOK, set().union(*self.instants.values()))
+        everything, moments = (*self.clauses, *clauses), [self.as_of, *soon]
+        found = self.ask(everything, operands, moments)
+        self.known = {t: _by_key(everything, row) for t, row in zip(moments, found.truths, strict=True)}
+        first, values = self.known[self.as_of], found.values[0] if operands else ()
         decisions = self.case.decisions(self.as_of, first, self.standing)
         now, at_first = decisions[self.case.asked.name], decisions
         self._settle(decisions, self.as_of)
@@ -224,8 +242,8 @@ class _Replay:
             after = decisions[self.case.asked.name]
             if after.segment != now.segment:
                 change = Change(t, now.segment, after, flipped, t in self.future)
-                return Outlook(now, change, self.until, first, at_first)
-        return Outlook(now, None, looked, first, at_first)
+                return Outlook(now, change, self.until, first, at_first, values)
+        return Outlook(now, None, looked, first, at_first, values)
 
     def _settle(self, decisions: Mapping[str, Decision], at: int) -> None:
         """Where she stands from now on, and when a minimum stay will be over."""
@@ -316,6 +334,12 @@ class _Replay:
                 yield from zip(moments, self._truths(moving, moments), strict=True)
             before = end if drifting else (chunk[-1] if chunk else before)
 
-    def _truths(self, questions: Sequence[Clause], moments: Sequence[int]) -> list[dict[str, Truth]]:
-        found = self.ask(questions, (), moments).truths
-        return [{q.key: truth for q, truth in zip(questions, row, strict=True)} for row in found]
+    def _truths(self, clauses: Sequence[Clause], moments: Sequence[int]) -> list[dict[str, Truth]]:
+        new = [t for t in moments if t not in self.known]
+        found = self.ask(clauses, (), new).truths if new else []
+        asked = {t: _by_key(clauses, row) for t, row in zip(new, found, strict=True)}
+        return [asked[t] if t in asked else {c.key: self.known[t][c.key] for c in clauses} for t in moments]
+
+
+def _by_key(clauses: Sequence[Clause], row: Sequence[Truth]) -> dict[str, Truth]:
+    return {c.key: truth for c, truth in zip(clauses, row, strict=True)}
