@@ -41,7 +41,7 @@ PENDING = (
     Pending(
         "50: another workspace",
         "The same customer number in another workspace is another customer.",
-        "The cases run in one workspace; folders share nothing, which the tests of the store prove.",
+        "A case is about one workspace; two of them share no file and no key.",
     ),
     Pending(
         "58: journeys",
