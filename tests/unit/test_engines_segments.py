@@ -131,6 +131,12 @@ def test_a_paused_definition_answers_from_what_is_stored() -> None:
     assert placed(paused, segment("s", "in_segment('old')"), standing=standing) == {"s": {2: "s"}}
 
 
+def test_a_preview_of_sums_that_leave_64_bits_is_refused() -> None:
+    events = tuple(event(1, 1, "order_line", amount=2**62) for _ in range(4))
+    with pytest.raises(BadInput, match="too large"):
+        looked_at("spent > 1", snapshot=log(events))
+
+
 def test_what_people_decide_beats_rules_and_a_minimum_stay_holds() -> None:
     by_hand = pa.Table.from_pylist(
         [
@@ -182,7 +188,8 @@ def test_an_empty_log_has_no_members() -> None:
     )
     assert found.universe == 0
     assert {name: t.num_rows for name, t in found.placed.items()} == {"s": 0, "a": 0}
-    assert preview(log(()), segment("s", "did(*)"), as_of=AS_OF, key=b"").size == 0
+    everything = "did(*) and t_country = 'de' and last('page').p_page != 'a' and mode(*).p_page = 'b' and t_agreed"
+    assert preview(log(()), segment("s", everything), as_of=AS_OF, key=b"").size == 0
 
 
 def on_disk(folder: Path) -> Snapshot:

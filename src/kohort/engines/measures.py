@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
+from threading import RLock
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from kohort.compile.features import CUSTOMER, to_sql
 from kohort.compile.preview import CompiledPreview, first_event
 from kohort.definitions.conditions import Condition
 from kohort.engines.duck import connect, folders_of, register_events
-from kohort.engines.evaluate import MEMORY_LIMIT, bucket_groups, run
+from kohort.engines.evaluate import MEMORY_LIMIT, bucket_groups, run, too_large
 from kohort.model.snapshot import Snapshot
 
 MOST_BYTES = 1 << 29
@@ -37,6 +38,7 @@ class Measures:
         self._columns: OrderedDict[Hashable, pa.Array] = OrderedDict()
         self._pairs: dict[str, pa.Table] = {}
         self._seen: dict[Condition, bool] = {}
+        self._lock = RLock()  # pages ask from several threads; what one computes, the others need as well
 
     def fits(self, snapshot: Snapshot, as_of: int) -> bool:
         """Whether the columns are those of this log at this moment."""
@@ -56,47 +58,57 @@ class Measures:
     def table(self, compiled: CompiledPreview) -> pa.Table:
         """`customer` and every column that the plan of a preview asks for, under its names."""
         keys = compiled.plan.needs()
-        missing = {name: key for name, key in keys.items() if key not in self._columns}
-        if missing:
-            self._compute(compiled, missing)
-        columns = {name: self._columns[key] for name, key in keys.items()}
-        for key in keys.values():
-            self._columns.move_to_end(key)
-        self._forget(len(columns))
-        return pa.table({"customer": pa.array(self.customers), **columns})
+        with self._lock:
+            missing = {name: key for name, key in keys.items() if key not in self._columns}
+            if missing:
+                self._compute(compiled, missing)
+            columns = {name: self._columns[key] for name, key in keys.items()}
+            for key in keys.values():
+                self._columns.move_to_end(key)
+            self._forget(len(columns))
+            return pa.table({"customer": pa.array(self.customers), **columns})
 
     def pairs(self, compiled: CompiledPreview, accounts: str) -> pa.Table:
         """`_customer`, `account`: who belongs to which accounts."""
-        if accounts not in self._pairs:
-            sql = to_sql(compiled.pairs(accounts, self.snapshot.columns, self.as_of))
-            found = [t for (t,) in self._run([sql])]
-            empty = pa.table({CUSTOMER: pa.array([], pa.int64()), "account": pa.array([], pa.string())})
-            self._pairs[accounts] = pa.concat_tables([empty, *found], promote_options="permissive")
-        return self._pairs[accounts]
+        with self._lock:
+            if accounts not in self._pairs:
+                sql = to_sql(compiled.pairs(accounts, self.snapshot.columns, self.as_of))
+                found = [t for (t,) in self._run([sql])]
+                empty = pa.table({CUSTOMER: pa.array([], pa.int64()), "account": pa.array([], pa.string())})
+                self._pairs[accounts] = pa.concat_tables([empty, *found], promote_options="permissive")
+            return self._pairs[accounts]
 
     def seen(self, conditions: Iterable[Condition]) -> set[Condition]:
         """The conditions that some event of a customer has ever met; each is looked up once for a version of the log."""
         asked = list(conditions)
-        open_ = {c: to_sql(first_event(c, self.snapshot.columns)) for c in asked if c not in self._seen}
-        if open_:
-            with connect(folders=folders_of(self.snapshot), memory_limit=MEMORY_LIMIT, threads=self._threads) as con:
-                for buckets, _ in bucket_groups(self.snapshot):
+        with self._lock:
+            new = {c: to_sql(first_event(c, self.snapshot.columns)) for c in asked if c not in self._seen}
+            if new:
+                self._seen |= self._looked_up(new)
+            return {c for c in asked if self._seen[c]}
+
+    def _looked_up(self, texts: Mapping[Condition, str]) -> dict[Condition, bool]:
+        """Which of some queries have a row, group by group of customer buckets until all have one."""
+        open_ = dict(texts)
+        with connect(folders=folders_of(self.snapshot), memory_limit=MEMORY_LIMIT, threads=self._threads) as con:
+            for buckets, _ in bucket_groups(self.snapshot):
+                if open_:
                     register_events(con, self.snapshot, buckets)
                     open_ = {c: sql for c, sql in open_.items() if not run(con, sql).num_rows}
-            self._seen |= {c: c not in open_ for c in asked if c not in self._seen}
-        return {c for c in asked if self._seen[c]}
+        return {c: c not in open_ for c in texts}
 
     def _compute(self, compiled: CompiledPreview, missing: Mapping[str, Hashable]) -> None:
-        texts = [to_sql(stage) for stage in compiled.stages(list(missing), self.snapshot.columns, self.as_of)]
-        for stage in zip(*self._run(texts), strict=True):
-            whole = pa.concat_tables(stage, promote_options="permissive")
+        stages = compiled.stages(list(missing), self.snapshot.columns, self.as_of)
+        groups = self._run([to_sql(stage) for stage in stages])
+        for n, stage in enumerate(stages):
+            schema = pa.schema([(name, _ARROW[str(kind)]) for name, kind in stage.schema().items()])
+            try:
+                whole = pa.concat_tables([schema.empty_table(), *(_as(group[n], schema) for group in groups)])
+            except pa.ArrowInvalid as error:
+                raise too_large() from error
             place = self._aligned(whole["customer"].to_numpy())
-            for name in whole.column_names:
-                if name in missing:
-                    self._columns[missing[name]] = pa.chunked_array(whole[name]).combine_chunks().take(place)
-        # A log without any event has no stage; its columns are empty.
-        for key in missing.values():
-            self._columns.setdefault(key, pa.nulls(len(self.customers)))
+            for name in set(whole.column_names) & missing.keys():
+                self._columns[missing[name]] = whole[name].take(place).combine_chunks()
 
     def _aligned(self, customers: np.ndarray) -> pa.Array:
         """For everybody, the row of a stage; null where it has none."""
@@ -119,4 +131,10 @@ class Measures:
             self._columns.popitem(last=False)
 
 
+def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows with the types that the expression has: sums come from DuckDB in 128 bits."""
+    return table.select(schema.names).cast(schema)
+
+
+_ARROW = {"int64": pa.int64(), "string": pa.string(), "boolean": pa.bool_(), "float64": pa.float64()}
 _NOBODY = np.empty(0, np.int64)

@@ -163,15 +163,7 @@ def _rows(
     return rows if (customers[1:] > customers[:-1]).all() else rows.sort_by("_customer")
 
 
-_TYPES = {
-    "int64": "int64",
-    "int32": "int64",
-    "string": "string",
-    "bool": "boolean",
-    "double": "float64",
-    "null": "int64",
-    "decimal128(38, 0)": "decimal(38, 0)",
-}
+_TYPES = {"int64": "int64", "string": "string", "bool": "boolean", "double": "float64"}
 
 
 def _of_customers(definition: SegmentDefinition, rows: pa.Table, unseen: tuple[Unseen, ...]) -> RuleSizes:
