@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from kohort.cli.app import app
+from kohort.cli.segments import segments
 from kohort.cli.underline import underlined
 from kohort.definitions.workspace_file import load
 
@@ -203,6 +204,12 @@ def test_what_is_used_is_not_removed(shop):
     assert machine("segments", "run", "b", "-w", shop, code=1)["error"]["code"] == "not_found"
     machine("segments", "remove", "a", "-w", shop)
     assert machine("segments", "run", "-w", shop, code=3)["error"]["code"] == "not_enough"
+
+
+@pytest.mark.parametrize("name", sorted(segments.commands))
+def test_every_help_has_an_example(name):
+    words = " ".join(call("segments", name, "--help").stdout.split())
+    assert words.count(f"kohort segments {name} ") >= 2, "in the usage line, and as an example"
 
 
 def test_the_mark_stands_below_the_place():

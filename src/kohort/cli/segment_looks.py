@@ -42,7 +42,12 @@ def preview(door: Door, *, name: str | None, rule: str | None, overlap: bool, as
     return Result(data, lambda screen: preview_shown(screen, data, currency))
 
 
-@command(segments, "why", short_help="Why is a customer in a segment, or not?")
+@command(
+    segments,
+    "why",
+    short_help="Why is a customer in a segment, or not?",
+    epilog="Example: kohort segments why loyal 14127",
+)
 @click.argument("name")
 @click.argument("customer")
 @click.option("--as-of", **MOMENT)
@@ -58,7 +63,12 @@ def why(door: Door, *, name: str, customer: str, as_of: str | None) -> Result:
     return Result(data, lambda screen: why_shown(screen, data))
 
 
-@command(segments, "history", short_help="Runs of a segment, or one customer's stays.")
+@command(
+    segments,
+    "history",
+    short_help="Runs of a segment, or one customer's stays.",
+    epilog="Example: kohort segments history loyal 14127",
+)
 @click.argument("name")
 @click.argument("customer", required=False)
 def history(door: Door, *, name: str, customer: str | None) -> Result:
@@ -73,7 +83,9 @@ def history(door: Door, *, name: str, customer: str | None) -> Result:
     return Result(data, lambda screen: stays_shown(screen, name, customer, rows), zone=zone)
 
 
-@command(segments, "overlap", short_help="Which segments share customers?")
+@command(
+    segments, "overlap", short_help="Which segments share customers?", epilog="Example: kohort segments overlap loyal"
+)
 @click.argument("name", required=False)
 @click.option("--as-of", metavar="T", help="At this moment (default: as the latest runs left them).")
 def overlap(door: Door, *, name: str | None, as_of: str | None) -> Result:
@@ -89,7 +101,12 @@ def overlap(door: Door, *, name: str | None, as_of: str | None) -> Result:
     return Result(data, lambda screen: overlap_shown(screen, data))
 
 
-@command(segments, "movement", short_help="Who moved, month by month or between two dates?")
+@command(
+    segments,
+    "movement",
+    short_help="Who moved, month by month or between two dates?",
+    epilog="Example: kohort segments movement value --from 2011-06-30 --to 2011-12-09",
+)
 @click.argument("name")
 @click.option("--from", "since", metavar="D", help="From this date (default: the first run).")
 @click.option("--to", "until", metavar="D", help="To this date (default: the latest run).")
@@ -113,7 +130,12 @@ def movement(door: Door, *, name: str, since: str | None, until: str | None, by:
     return Result(data, lambda screen: movement_shown(screen, data), zone=zone)
 
 
-@command(segments, "put", short_help="Put customers in by hand.")
+@command(
+    segments,
+    "put",
+    short_help="Put customers in by hand.",
+    epilog='Example: kohort segments put friends 14127 --note "met at the fair"',
+)
 @click.argument("name")
 @click.argument("customers", nargs=-1, required=True, metavar="CUSTOMER…")
 @click.option("--segment", metavar="PART", default="", help="Which part, where NAME has several.")
@@ -125,7 +147,12 @@ def put(door: Door, *, name: str, customers: tuple[str, ...], segment: str, note
     return _decided(name, customers, "put in", segment)
 
 
-@command(segments, "take-out", short_help="Keep customers out by hand.")
+@command(
+    segments,
+    "take-out",
+    short_help="Keep customers out by hand.",
+    epilog="Example: kohort segments take-out friends 14127",
+)
 @click.argument("name")
 @click.argument("customers", nargs=-1, required=True, metavar="CUSTOMER…")
 @click.option("--segment", metavar="PART", default="", help="Only out of this part.")
@@ -137,7 +164,9 @@ def take_out(door: Door, *, name: str, customers: tuple[str, ...], segment: str,
     return _decided(name, customers, "taken out", segment)
 
 
-@command(segments, "reset", short_help="Let the rule decide again.")
+@command(
+    segments, "reset", short_help="Let the rule decide again.", epilog="Example: kohort segments reset friends 14127"
+)
 @click.argument("name")
 @click.argument("customers", nargs=-1, required=True, metavar="CUSTOMER…")
 def reset(door: Door, *, name: str, customers: tuple[str, ...]) -> Result:

@@ -32,7 +32,7 @@ def segments() -> None:
     """
 
 
-@command(segments, "list", short_help="Every segment there is.")
+@command(segments, "list", short_help="Every segment there is.", epilog="Example: kohort segments list -w shop")
 def listed(door: Door) -> Result:
     """List your segments and the adopted ones with their sizes, and what was found and not adopted yet."""
     from kohort.cli.segment_pages import segment_list
@@ -47,7 +47,7 @@ def listed(door: Door) -> Result:
     return Result(data, lambda screen: segment_list(screen, lines, rows), zone=zone)
 
 
-@command(segments, "show", short_help="One segment in full.")
+@command(segments, "show", short_help="One segment in full.", epilog="Example: kohort segments show loyal")
 @click.argument("name", required=False)
 def show(door: Door, *, name: str | None) -> Result:
     """Show the segment NAME: its rule, what it says in words, its size, how fresh it is and what uses it.
@@ -139,7 +139,9 @@ def check(door: Door, *, rule: str | None) -> Result:
     return Result(data, lambda screen: rule_checked(screen, data))
 
 
-@command(segments, "diff", short_help="What changed between two versions?")
+@command(
+    segments, "diff", short_help="What changed between two versions?", epilog="Example: kohort segments diff loyal 1 2"
+)
 @click.argument("name")
 @click.argument("old", type=click.IntRange(1), required=False)
 @click.argument("new", type=click.IntRange(1), required=False)
@@ -157,7 +159,7 @@ def diff_of(door: Door, *, name: str, old: int | None, new: int | None) -> Resul
     return Result(data, lambda screen: changes_shown(screen, data))
 
 
-@command(segments, "remove", short_help="Take a segment out.")
+@command(segments, "remove", short_help="Take a segment out.", epilog="Example: kohort segments remove loyal")
 @click.argument("name")
 def remove(door: Door, *, name: str) -> Result:
     """Take the segment NAME out of kohort.yaml. Everybody leaves it; its history stays.
@@ -169,7 +171,9 @@ def remove(door: Door, *, name: str) -> Result:
     return Result({"removed": name}, lambda screen: screen.line(f"{name} is removed. Its history stays."))
 
 
-@command(segments, "adopt", short_help="Keep what was found last under a name.")
+@command(
+    segments, "adopt", short_help="Keep what was found last under a name.", epilog="Example: kohort segments adopt Main"
+)
 @click.argument("name")
 def adopt(door: Door, *, name: str) -> Result:
     """Keep the latest result of `kohort discover` as the segmentation NAME, with everybody's membership."""
@@ -180,7 +184,12 @@ def adopt(door: Door, *, name: str) -> Result:
     return Result(found, lambda screen: adopted(screen, found))
 
 
-@command(segments, "run", short_help="Place everybody again; who moved?")
+@command(
+    segments,
+    "run",
+    short_help="Place everybody again; who moved?",
+    epilog="Example: kohort segments run --as-of 2011-12-09",
+)
 @click.argument("names", nargs=-1, metavar="[NAME]…")
 @click.option("--as-of", **MOMENT)
 def run(door: Door, *, names: tuple[str, ...], as_of: str | None) -> Result:
@@ -220,7 +229,12 @@ def run(door: Door, *, names: tuple[str, ...], as_of: str | None) -> Result:
     return Result(data, shown, 1 if report is not None and report.failed else 0, zone=zone)
 
 
-@command(segments, "rename", short_help="Give a segment a name of your own.")
+@command(
+    segments,
+    "rename",
+    short_help="Give a segment a name of your own.",
+    epilog='Example: kohort segments rename value gold "Best customers"',
+)
 @click.argument("name")
 @click.argument("segment")
 @click.argument("new_name")
