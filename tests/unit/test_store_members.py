@@ -264,7 +264,7 @@ def test_moves_written_by_other_processes_are_registered_in_one_step(store) -> N
     assert pq.read_table(path).select(["customer", "number"]).to_pydict() == {"customer": [1, 2, 3], "number": [1] * 3}
     folder = members.staging()
     pq.write_table(moves([(1, "gold", -1, 2)], 200), folder / "a.parquet")
-    pq.write_table(moves([(9, "gold", 1, 1), (8, "gold", 1, 1)], 200), folder / "b.parquet")
+    pq.write_table(moves([(8, "gold", 1, 1), (9, "gold", 1, 1)], 200), folder / "b.parquet")
     told = Registered("gold", 2, sorted(folder.iterdir()), Difference(2, 1, 0, 2), after_run=run)
     assert members.register([told], as_of=200, now=2) == {"gold": told.difference}
     assert who(members.current("gold")) == {2: "gold", 3: "gold", 8: "gold", 9: "gold"}
