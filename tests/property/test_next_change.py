@@ -21,9 +21,10 @@ from kohort.definitions.windows import Span, parse_span
 from kohort.model.clock import DAY_US, micros, moment
 from kohort.model.event import Event, Scalar
 from kohort.model.random_bucket import random_bucket
+from kohort.segments.crossings import changes_of_clock, crossings
 from kohort.segments.dependencies import with_needed
 from kohort.segments.drift import Answers, Ask, Clause
-from kohort.segments.instants import Trace, changes_of_clock, crossings
+from kohort.segments.instants import Trace
 from kohort.segments.next_change import Case, Outlook, next_change
 from kohort.testing.naive_rules import Judge
 from kohort.testing.naive_segments import Situation, members

@@ -25,9 +25,10 @@ from kohort.definitions.rules.tree import (
     Rule,
 )
 from kohort.definitions.segments import RuleText, SegmentDefinition, SegmentSettings
+from kohort.segments.crossings import crossings
 from kohort.segments.decide import Circumstances, Decision, Truth, decide, rules_of, truth_of
 from kohort.segments.drift import POINTS, Ask, Clause, passings
-from kohort.segments.instants import Clock, Trace, crossings
+from kohort.segments.instants import Clock, Trace
 
 HORIZON_YEARS = 10
 MOST_MOMENTS = 5_000
