@@ -170,15 +170,14 @@ class UnknownCustomer(NotFound):
 
     code = "unknown_customer"
 
-    def __init__(self, positions: Sequence[int], given: int) -> None:
+    def __init__(self, positions: Sequence[int], given: int, *, what: str = "customer") -> None:
         self.positions = tuple(positions)
-        listed = ", ".join(str(n) for n in positions[:LISTED]) + (", …" if len(positions) > LISTED else "")
-        message = (
-            "No customer has this number."
-            if given == 1
-            else f"Of {given} numbers, these are no customer's (counted from 1): {listed}."
-        )
         self.name = ""
+        listed = ", ".join(str(n) for n in positions[:LISTED]) + (", …" if len(positions) > LISTED else "")
+        mark = "name" if what == "account" else "number"
+        message = f"No {what} has this {mark}."
+        if given > 1:
+            message = f"Of {given} {mark}s, these are no {what}'s (counted from 1): {listed}."
         KohortError.__init__(self, message, hint="Write it as it stands in your files.")
 
 

@@ -206,10 +206,20 @@ def test_what_is_used_is_not_removed(shop):
     assert machine("segments", "run", "-w", shop, code=3)["error"]["code"] == "not_enough"
 
 
+@pytest.mark.slow
+def test_conformance_prints_what_agrees():
+    told = call("conformance")
+    assert told.exit_code == 0, told.output
+    agree, cases = re.match(r"duckdb: (\d+) of (\d+) cases agree\.", told.stdout).groups()
+    assert agree == cases
+    assert int(cases) >= 100
+
+
 @pytest.mark.parametrize("name", sorted(segments.commands))
 def test_every_help_has_an_example(name):
     words = " ".join(call("segments", name, "--help").stdout.split())
-    assert words.count(f"kohort segments {name} ") >= 2, "in the usage line, and as an example"
+    assert words.startswith(f"Usage: app segments {name} ")
+    assert f"kohort segments {name} " in words, "beside the usage line"
 
 
 def test_the_mark_stands_below_the_place():

@@ -206,6 +206,17 @@ def test_decisions_by_hand_beat_the_rule_until_reset(ws) -> None:
         ws.segments.put("nothing", ["K1"])
 
 
+def test_accounts_are_put_in_by_their_name(ws) -> None:
+    settings(ws, accounts="t_company")
+    ws.segments.add("firms", {"accounts": {"all": "did('order_line', at_least => 9)"}})
+    ws.segments.put("firms", ["Bolt"])
+    with pytest.raises(UnknownCustomer, match="No account has this name"):
+        ws.segments.put("firms", ["Nobody Ltd"])
+    ws.segments.run()
+    assert who(ws, "firms") == {"Bolt"}
+    assert ws.segments.history("firms", "Bolt")[0]["reason"] == "by hand"
+
+
 def test_a_preview_counts_conditions_and_shows_customers(ws) -> None:
     found = ws.segments.preview(rule="did('order_line', at_least => 2) and t_plan = 'gold'").as_dict()
     assert (found["size"], found["universe"], found["parts"][0]["sample"]) == (1, 4, ("K1",))

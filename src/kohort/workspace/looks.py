@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from kohort.errors import NotEnough, NotFound
+from kohort.errors import NotEnough, NotFound, UnknownCustomer
 from kohort.model.clock import iso
 from kohort.workspace.people import company_numbers, customer_keys
 
@@ -51,10 +51,26 @@ def member_keys(ws: Workspace, name: str, members: Sequence[str]) -> list[int]:
     Raises:
         UnknownCustomer: Some are not known.
     """
-    from kohort.segments.accounts import RESERVED
+    if not any(d.name == name and d.kind == "accounts" for d in ws.config.segments):
+        return customer_keys(ws.store.vault, members)
+    from kohort.segments.accounts import account_keys
 
-    accounts = any(d.name == name and d.kind == "accounts" for d in ws.config.segments)
-    return customer_keys(ws.store.vault, [RESERVED + m for m in members] if accounts else members)
+    there = _accounts(ws)
+    if missing := [i + 1 for i, member in enumerate(members) if member not in there]:
+        raise UnknownCustomer(missing, len(members), what="account")
+    return [int(key) for key in account_keys(ws.store, members)]
+
+
+def _accounts(ws: Workspace) -> set[str]:
+    """The names of all accounts that the data has ever shown."""
+    from kohort.engines.duck import connect, folders_of, register_events
+
+    snapshot, column = ws.store.log.snapshot(), ws.config.accounts
+    if column not in snapshot.columns:
+        return set()
+    with connect(folders=folders_of(snapshot)) as con:
+        register_events(con, snapshot)
+        return {row[0] for row in con.execute(f'SELECT DISTINCT "{column}" FROM events').fetchall() if row[0]}
 
 
 def diff(ws: Workspace, name: str, old: int | None, new: int | None) -> str:
