@@ -1,4 +1,7 @@
-"""Rules and placements on DuckDB are those of the naive judge, customer by customer, in worlds that live on the edges."""
+"""Rules and placements on DuckDB are those of the naive judge, customer by customer, in worlds that live on the edges.
+
+The sabotage tests break one rule of the compiled text each and see that the comparison notices.
+"""
 
 from dataclasses import replace
 from random import Random
@@ -8,9 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kohort.compile.features import to_sql
+from kohort.compile.segments import compile_segments
+from kohort.definitions.rules import parse_rule
 from kohort.definitions.rules.tree import Rule
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition
+from kohort.engines.duck import connect, register_events
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA, evaluate
+from kohort.testing.naive import DAY
 from kohort.testing.naive_rules import judge
 from kohort.testing.naive_segments import Situation, members
 from kohort.testing.random_rules import FEATURES, random_rule, random_rule_world
@@ -124,3 +132,61 @@ def test_placements_equal_the_judge(seed: int) -> None:
     paused = rng.choice([d.name for d in definitions if d.kind != "accounts"])
     definitions = tuple(replace(d, paused=d.name == paused) for d in definitions)
     assert misplaced(world, definitions, random_situation(rng, world, definitions, b"key"))[:3] == []
+
+
+SABOTAGE = {
+    "an answer needs no time": (
+        "sequence(did('page'), never('order_line'), within => '1 day')",
+        '"ts" <= {day_ago}',
+        '"ts" <= {as_of}',
+    ),
+    "silence is no answer": (
+        "sequence(did('page'), never('order_line'), within => '1 day')",
+        '"next_ts" IS NULL',
+        '"next_ts" < 0',
+    ),
+    "missing is not unequal": ("t_country != 'a'", "= 'a', FALSE)", "= 'a', TRUE)"),
+    "letters matter": ("t_country = 'a'", "LOWER(", "("),
+    "the oldest trait counts": ("t_country = 'a'", "} DESC)", "} ASC)"),
+    "the first word is no change": ("days_unchanged(t_plan) > 1", "IS NOT DISTINCT FROM", "="),
+    "a part of an item is an item": ("t_tags = 'a'", "'\x1fa\x1f'", "'a'"),
+    "an item fewer": ("item_count(t_tags) >= 2", "- 1, 0)", "- 2, 0)"),
+    "a day ends when it begins": ("t_joined <= '2024-02-29'", "< 1709251200000000", "< 1709164800000000"),
+    "never is once": ("never('page')", "= 0,", "= 1,"),
+    "the first in the window is the first ever": (
+        "first_time('page', within => '30 days')",
+        "= 'page' AS \"f0\"",
+        '= \'page\' AND "ts" > {month_ago} AS "f0"',
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", SABOTAGE)
+def test_a_broken_rule_is_noticed(broken: str) -> None:
+    text, good, bad = SABOTAGE[broken]
+    rule, noticed = parse_rule(text), False
+    for seed in range(12):
+        world = random_rule_world(Random(seed), customers=40, zone="UTC")
+        edges = {"as_of": world.as_of, "day_ago": world.as_of - DAY, "month_ago": world.as_of - 30 * DAY}
+        about = {"as_of": world.as_of, "currency": world.currency, "columns": world.columns, "key": b"key"}
+        program = compile_segments([segment("s", rule)], features=(), by_hand=(), standing=(), **about)
+        sql, wanted, wrong = to_sql(program.codes), *(_filled(t, edges) for t in (good, bad))
+        assert wanted in sql
+        judged = {c: judge(rule, events, **about) is True for c, events in world.customers().items()}
+        with connect() as con:
+            register_events(con, world.snapshot())
+            answers = [
+                {row["_customer"]: row["s0"] == 0 for row in con.execute(attempt).to_arrow_table().to_pylist()}
+                for attempt in (sql, sql.replace(wanted, wrong))
+            ]
+        assert answers[0] == judged
+        noticed = noticed or answers[1] != judged
+        if noticed:
+            return
+    assert noticed, f"nobody noticed that {broken}"
+
+
+def _filled(text: str, edges: dict[str, int]) -> str:
+    for name, instant in edges.items():
+        text = text.replace(f"{{{name}}}", str(instant))
+    return text
