@@ -1,7 +1,4 @@
-"""Segments on Spark: the same compiled placement, compared with the stored members by the executors.
-
-Customers never pass through the driver. It reads counts, and names of the files that the executors wrote.
-"""
+"""Segments on Spark: the same compiled placement. Customers stay on the executors; the driver reads counts."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,10 +15,8 @@ from kohort.compile.features import CUSTOMER, to_sql
 from kohort.compile.segments import NOBODY, REASONS, CompiledSegments, compile_segments
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
-from kohort.engines.evaluate import too_large
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA, Evaluated, quantified
-from kohort.engines.spark import register_events, spark_schema
-from kohort.model.membership import Difference
+from kohort.engines.spark import events, exact, frame, query, write
 from kohort.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -35,20 +30,13 @@ class Standing:
     """Stored members that an evaluation asks for.
 
     Attributes:
-        files: Definition → Parquet file of its last stays (see docs/store.md), read by the executors.
-        table: What no such file says (see `STANDING_SCHEMA`); small.
+        files: Definition → Parquet file of its last stays (see docs/store.md), of moments up to the one asked about.
+            Executors read it.
+        table: What no such file says (see `STANDING_SCHEMA`).
     """
 
     files: Mapping[str, Path]
     table: pa.Table | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What the executors found and wrote for one definition."""
-
-    files: tuple[Path, ...]
-    difference: Difference
 
 
 class OnSpark:
@@ -143,11 +131,8 @@ def evaluate(
         RefusedDefinition: A definition cannot be compiled.
         BadInput: A sum leaves 64 bits.
     """
-    from pyspark.errors import ArithmeticException
-
     by_hand = BY_HAND_SCHEMA.empty_table() if by_hand is None else by_hand
-    told = _register_standing(spark, standing or Standing({}), as_of)
-    frame(spark, by_hand.select(BY_HAND_SCHEMA.names)).createOrReplaceTempView("by_hand")
+    stood, told = _standing(spark, standing or Standing({}), as_of)
     compiled = compile_segments(
         definitions,
         features=features,
@@ -160,106 +145,40 @@ def evaluate(
         by_hand=sorted(set(by_hand.column("name").to_pylist())),
         standing=told,
     )
-    register_events(spark, snapshot)
-    folder = str(scratch / "codes")
-    try:
-        spark.sql(to_sql(compiled.codes, "spark")).write.parquet(folder)
-        codes = spark.read.parquet(folder)
-        accounts = None
+    relations = {
+        "events": events(spark, snapshot),
+        "by_hand": frame(spark, by_hand.select(BY_HAND_SCHEMA.names)),
+        "standing": stood,
+    }
+    folder, accounts = scratch / "codes", None
+    with exact():
+        write(query(spark, to_sql(compiled.codes, "spark"), relations), folder)
+        codes = spark.read.parquet(str(folder))
         if compiled.pairs is not None:
-            accounts = _account_counts(spark, compiled, codes)
-    except ArithmeticException as error:
-        raise too_large() from error
+            pairs = query(spark, to_sql(compiled.pairs, "spark"), relations)
+            accounts = _account_counts(compiled, pairs, codes)
     yield OnSpark(spark, compiled, codes, accounts)
 
 
-def moves(rows: DataFrame, stays: Path | None, as_of: int, folder: Path) -> Moved:
-    """Compares members found with the stored ones, and writes who enters and leaves.
-
-    Args:
-        rows: `customer` (int64), `segment`, `reason`.
-        stays: Parquet file of the last stay of each customer and segment; None = there are none.
-        as_of: The moment of all moves.
-        folder: Where the files go; it does not exist yet.
-    """
-    from pyspark.sql import functions as f
-
-    spark = rows.sparkSession
-    known = _stays(spark, stays)
-    now = known.where(f.col("until").isNull()).select(
-        f.col("customer").alias("customer"), f.col("segment").alias("was"), f.col("number").alias("was_number")
-    )
-    both = now.join(rows.withColumnRenamed("segment", "becomes"), "customer", "full_outer").cache()
-    changed = both.where(~f.col("was").eqNullSafe(f.col("becomes")))
-    exits = changed.where(f.col("was").isNotNull()).select(
-        "customer",
-        f.col("was").alias("segment"),
-        f.lit(-1).cast("tinyint").alias("change"),
-        (f.col("was_number") + 1).cast("int").alias("number"),
-        f.lit(as_of).cast("bigint").alias("at"),
-        f.lit(None).cast("double").alias("confidence"),
-        f.lit(None).cast("string").alias("reason"),
-    )
-    past = known.where(f.col("until").isNotNull()).select(
-        f.col("customer"), f.col("segment").alias("becomes"), f.col("number").alias("past_number")
-    )
-    entries = (
-        changed.where(f.col("becomes").isNotNull())
-        .join(past, ["customer", "becomes"], "left")
-        .select(
-            "customer",
-            f.col("becomes").alias("segment"),
-            f.lit(1).cast("tinyint").alias("change"),
-            (f.coalesce(f.col("past_number"), f.lit(0)) + 1).cast("int").alias("number"),
-            f.lit(as_of).cast("bigint").alias("at"),
-            f.lit(None).cast("double").alias("confidence"),
-            "reason",
-        )
-    )
-    parts = max(1, int(spark.conf.get("spark.sql.shuffle.partitions") or 1))
-    # All moves of a customer in one file, exits before entries: readers go through files in that order.
-    ordered = exits.unionByName(entries).repartition(parts, "customer").sortWithinPartitions("customer", "change")
-    ordered.write.option("compression", "zstd").parquet(str(folder))
-    kinds = {"entered": "was IS NULL", "left": "becomes IS NULL", "moved": "was <> becomes", "stayed": "was = becomes"}
-    counts = both.agg(*(f.count_if(f.expr(test)).alias(name) for name, test in kinds.items())).first()
-    both.unpersist()
-    assert counts is not None
-    difference = Difference(*(int(counts[name]) for name in kinds))
-    return Moved(tuple(sorted(folder.glob("*.parquet"))), difference)
-
-
-def frame(spark: SparkSession, table: pa.Table) -> DataFrame:
-    """A small Arrow table as a data frame, with its types also where it is empty."""
-    rows: Any = list(zip(*(c.to_pylist() for c in table.columns), strict=True))
-    return spark.createDataFrame(rows, spark_schema(table.schema))
-
-
-def _stays(spark: SparkSession, path: Path | None) -> DataFrame:
-    if path is not None:
-        return spark.read.parquet(str(path))
-    return spark.createDataFrame([], "customer bigint, segment string, number int, since bigint, until bigint")
-
-
-def _register_standing(spark: SparkSession, standing: Standing, as_of: int) -> list[str]:
-    """Makes the relation `standing`; says which definitions have rows in it."""
+def _standing(spark: SparkSession, standing: Standing, as_of: int) -> tuple[DataFrame, list[str]]:
+    """The relation `standing`, and which definitions have rows in it."""
     from pyspark.sql import functions as f
 
     table = STANDING_SCHEMA.empty_table() if standing.table is None else standing.table.select(STANDING_SCHEMA.names)
-    whole = frame(spark, table)
+    whole = frame(spark, table.cast(STANDING_SCHEMA))
     for name, path in standing.files.items():
         stored = spark.read.parquet(str(path))
-        inside = stored.where(f.col("until").isNull() & (f.col("since") < as_of))
-        whole = whole.unionByName(inside.select("customer", f.lit(name).alias("name"), "segment", "since"))
-    whole.createOrReplaceTempView("standing")
-    return sorted({*standing.files, *table.column("name").to_pylist()})
+        # Who left at the moment itself, by what it said last time, was there just before it.
+        here = (f.col("since") < as_of) & (f.col("until").isNull() | (f.col("until") >= as_of))
+        whole = whole.unionByName(stored.where(here).select("customer", f.lit(name).alias("name"), "segment", "since"))
+    return whole, sorted({*standing.files, *table.column("name").to_pylist()})
 
 
-def _account_counts(spark: SparkSession, compiled: CompiledSegments, codes: DataFrame) -> pa.Table:
+def _account_counts(compiled: CompiledSegments, pairs: DataFrame, codes: DataFrame) -> pa.Table:
     """`account`, `users` and how many of them meet each rule."""
     from pyspark.sql import functions as f
 
     asked = [f"u{i}" for i, d in enumerate(compiled.definitions) if d.kind == "accounts"]
-    pairs = spark.sql(to_sql(compiled.pairs, "spark"))
     joined = pairs.join(codes.select(CUSTOMER, *asked), CUSTOMER)
     counted = joined.groupBy("account").agg(
         f.count("*").alias("users"), *(f.count_if(f.col(name)).alias(name) for name in asked)

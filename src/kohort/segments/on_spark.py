@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kohort.model.membership import Difference, Placed
 from kohort.segments.dependencies import refers_to
 from kohort.segments.evaluate import Question, bucket_key, remembers
+from kohort.store.members.elsewhere import Registered
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +37,9 @@ def spark_run(store: Store, snapshot: Snapshot, question: Question, *, master: s
     from kohort.engines.spark import session
 
     spark = session(master=master, threads=question.threads)
+    store.members.sweep()  # an earlier run may have been killed; whoever runs has the turn, so none is going on
     with ExitStack() as stack:
+        stack.callback(store.members.sweep)
         yield Cluster(store, snapshot, question, spark, stack)
 
 
@@ -70,7 +72,7 @@ class Cluster:
             by_hand=by_hand,
             standing=self._stored(definitions),
             spark=self.spark,
-            scratch=self._passing(),
+            scratch=self.store.members.staging(),
         )
         found = self.stack.enter_context(evaluated)
         accounts = frozenset(d.name for d in definitions if d.kind == "accounts")
@@ -84,55 +86,47 @@ class Cluster:
         """Compares on the executors and registers what they wrote, all in one step."""
         import pyarrow as pa
 
-        from kohort.engines.spark_segments import frame, moves
-        from kohort.store.members.elsewhere import Registered
+        from kohort.engines.spark import frame
+        from kohort.engines.spark_members import Now, compare
 
-        folder = self.store.members.staging()
-        registered = []
-        for i, one in enumerate(found):
+        known, after_run = [], []
+        for one in found:
             rows: Any = one.rows() if callable(one.rows) else one.rows
             if isinstance(rows, pa.Table):
                 rows = frame(self.spark, rows.select(["customer", "segment", "reason"]))
             stays, run = self._stays(one.name)
-            moved = moves(rows, stays, as_of, folder / f"moves-{i}")
-            registered.append(Registered(one.name, one.version, moved.files, moved.difference, run, one.backfill))
+            known.append(Now(rows, one.version, stays))
+            after_run.append(run)
+        moved = compare(self.spark, known, as_of, self.store.members.staging())
+        registered = [
+            Registered(one.name, one.version, m.moves, m.difference, run, one.backfill, m.restated, m.stays)
+            for one, m, run in zip(found, moved, after_run, strict=True)
+        ]
         return self.store.members.register(registered, as_of=as_of, now=now, duration_ms=duration_ms)
 
     def _stored(self, definitions: Sequence[SegmentDefinition]) -> Standing:
-        """Files of what is standing; a table only where the moment asked about is stored already."""
-        import pyarrow as pa
-
+        """Files of what is standing; a table only where a paused definition was run for a later moment."""
         from kohort.engines.spark_segments import Standing
 
         as_of, statuses = self.question.as_of, self.store.status.all()
         evaluated = {d.name for d in definitions}
         own = [d.name for d in definitions if remembers(d)]
         asked = sorted({n for d in definitions for n in refers_to(d)} - evaluated)
-        files, now = {}, []
+        files, later = {}, []
         for name in (*own, *asked):
             status = statuses.get(name)
             if status is None or status.as_of is None:
                 continue
-            if status.as_of >= as_of:
-                now.append(name)
+            if status.as_of > as_of:
+                later.append(name)
             elif path := self._stays(name)[0]:
                 files[name] = path
-        tables = [
-            self.store.members.standing([n for n in own if n in now], as_of),
-            self.store.members.standing([n for n in asked if n in now], as_of + 1),
-        ]
-        return Standing(files, pa.concat_tables(tables))
+        return Standing(files, self.store.members.standing(later, as_of + 1))
 
     def _stays(self, name: str) -> tuple[Path | None, int]:
         if name not in self.files:
             self.files[name] = self.store.members.stays_file(name)
         return self.files[name]
-
-    def _passing(self) -> Path:
-        """A folder that executors can reach wherever they can reach the workspace, gone when the run ends."""
-        folder = self.store.members.staging()
-        self.stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        return folder
 
 
 class _Frames(Mapping[str, Any]):

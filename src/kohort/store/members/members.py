@@ -36,6 +36,7 @@ class _Prepared:
     moves: Sequence[Written]
     restated: Sequence[Written] = ()
     dropped: bool = False
+    stays: Written | None = None
 
 
 class Members(Reading, Outbox):
@@ -86,10 +87,7 @@ class Members(Reading, Outbox):
             before = self._runs_before([one.name for one in found], as_of)
             if any(before[one.name] != one.after_run for one in found):
                 raise Busy("The members changed while the difference was computed.", hint="Compute it again.")
-            prepared = [
-                _Prepared(one.name, one.version, one.backfill, one.difference, accepted(self.parts, one, as_of))
-                for one in found
-            ]
+            prepared = [self._accept(one, as_of) for one in found]
             return self._commit(prepared, before, as_of, now, duration_ms)
 
     def drop(self, name: str, as_of: int, *, now: int | None = None) -> Difference:
@@ -117,6 +115,14 @@ class Members(Reading, Outbox):
     def staging(self) -> Path:
         """A new folder for files to `register`. What is not registered within a day is cleaned away."""
         return self.parts.staging()
+
+    def sweep(self) -> int:
+        """Deletes what was written for `register` and never registered; says how many files.
+
+        The caller knows that nobody is writing into a folder of `staging` right now.
+        """
+        with self._lock():
+            return self.parts.clean(abandoned_seconds=0)
 
     def stays_file(self, name: str) -> tuple[Path | None, int]:
         """A Parquet file with the last stay of each customer and segment (`tables.STAYS`), and the run it shows.
@@ -176,6 +182,12 @@ class Members(Reading, Outbox):
         moves, restated = ([self.parts.write(t)] if t.num_rows else [] for t in (found.moves, found.restated))
         return _Prepared(one.name, one.version, one.backfill, found.difference, moves, restated, dropped)
 
+    def _accept(self, one: Registered, as_of: int) -> _Prepared:
+        """The files of other processes, checked."""
+        files = accepted(self.parts, one, as_of)
+        facts = (one.name, one.version, one.backfill, one.difference)
+        return _Prepared(*facts, files.moves, files.restated, stays=files.stays)
+
     def _commit(
         self,
         prepared: Sequence[_Prepared],
@@ -210,6 +222,9 @@ def _enter(con: Connection, parts: Parts, one: _Prepared, moment: dict[str, int]
         parts.add(con, written, "moves", facts)
     for written in one.restated:
         parts.add(con, written, "restated", facts)
+    if one.stays is not None:
+        parts.remove(con, [part for part in parts.of(con, one.name) if part.kind == "stays"])
+        parts.add(con, one.stays, "stays", {**facts, "backfill": False})
     d = one.difference
     counts = {"entered": d.entered, "left": d.left, "moved": d.moved, "stayed": d.stayed}
     runs.insert(con, [{**facts, **counts, "ran_us": now, "dropped": one.dropped}])

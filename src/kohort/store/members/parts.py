@@ -214,13 +214,17 @@ class Parts:
         con.execute(sa.delete(_body).where(_body.c.id.in_(ids)))
         parts.delete(con, schema.member_part.c.id.in_(ids))
 
-    def clean(self) -> int:
-        """Deletes files that no part names, and says how many. The caller holds the write lock."""
+    def clean(self, *, abandoned_seconds: float = ABANDONED_SECONDS) -> int:
+        """Deletes files that no part names, and says how many. The caller holds the write lock.
+
+        Args:
+            abandoned_seconds: How long a folder of `staging` is left to those who write there.
+        """
         if not self.folder.exists():
             return 0
         with self.database.read() as con:
             named = set(con.execute(sa.select(schema.member_part.c.path)).scalars())
-        limit = time.time() - ABANDONED_SECONDS
+        limit = time.time() - abandoned_seconds
         stray = [p for p in _files(self.folder) if p.relative_to(self.folder).as_posix() not in named]
         gone = [p for p in stray if p.parent == self.folder or _older(p, limit)]
         for path in gone:

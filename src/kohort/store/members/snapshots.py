@@ -46,7 +46,9 @@ def due(parts: Parts, con: Connection, name: str) -> bool:
     # Without a snapshot the first part is as good as one: everybody enters.
     start, size = (base.id, base.rows) if base else (listed[0].id, listed[0].rows) if listed else (0, 0)
     later = [part for part in listed if part.id > start]
-    return len(later) > parts.most_parts or sum(part.rows for part in later) > max(parts.few_rows, GROWN * size)
+    # Restatements outlive snapshots that came with their run; a new one keeps the last of each only.
+    many = sum(part.id > start or part.kind == "restated" for part in listed) > parts.most_parts
+    return many or sum(part.rows for part in later) > max(parts.few_rows, GROWN * size)
 
 
 def refresh(parts: Parts, name: str, *, in_file: bool = False) -> None:
