@@ -23,12 +23,15 @@ from kohort.errors import NotEnough, NotFound
 from kohort.model.clock import DAY_US, iso, micros
 from kohort.model.event import Event
 from kohort.model.membership import Placed
+from kohort.model.segmentation import Rule as ShortRule
+from kohort.model.segmentation import Segment, Segmentation, Structure
 from kohort.segments.decide import truth_of
 from kohort.segments.evaluate import bucket_key
 from kohort.segments.instants import Trace
 from kohort.segments.missing import holding, to_change
 from kohort.segments.reasons import Why
 from kohort.segments.why import trace_of, why
+from kohort.segments.why_found import why_found
 from kohort.segments.why_words import Speech
 from kohort.store import create_store
 from kohort.store.store import Store
@@ -265,6 +268,38 @@ def test_an_account_rule_is_told_for_one_user(store: Store) -> None:
     found = ask(store, definition)
     assert found.member
     assert "all of its users meet the rule" in found.text
+
+
+def test_a_found_group_is_told_by_its_reason_and_its_short_rule(store: Store) -> None:
+    rule = ShortRule("More than 100 spent", "spent > 100 AND t_country = 'DE'", 0.93, 0.9)
+    first = Segment("s1", "Big spenders", "", 1, 0.5, None, None, None, None, rule, ())
+    second = Segment("s2", "Others", "", 1, 0.5, None, None, None, None, None, ())
+    structure = Structure("spectrum", {}, "")
+    found = Segmentation("x", "kmeans", 2, 2, structure, (), (first, second), 0, (), name="Main")
+    store.state.save_segmentation(found, name="Main", adopted=True)
+    publish(store, "Main", "s1", day("2024-05-01"))
+    given: dict[str, Any] = {"as_of": AS_OF, "zone": ZONE, "currency": "GBP", "features": FEATURE, "settings": SETTINGS}
+    told = why_found(store, "Main", ANA, **given)
+    assert (told.segment, told.reason, told.since, told.change) == ("s1", "found", day("2024-05-01"), None)
+    assert [c.actual for c in told.asked.conditions] == ["120.50 GBP, needs more than 100.00 GBP", "DE, needs DE"]
+    assert told.text == (
+        "Is in Big spenders since 1 May 2024 at 01:00: rule. Big spenders was found, not defined. Of 100 customers who meet "
+        "its short rule, 93 are in it. It may change when the groups are run again."
+    )
+    other = why_found(store, "Main", ANA, part="s2", **given)
+    assert other.asked.conditions == ()
+    assert "no short rule describes it" in other.text
+    inner = one("in_segment('Main', 's1') and did('page', within => '7 days')")
+    assert ask(store, inner).member
+    with pytest.raises(NotFound):
+        why_found(store, "Nothing", ANA, **given)
+
+
+def test_a_paused_definition_keeps_its_members(store: Store) -> None:
+    publish(store, "paused", "paused", day("2024-05-01"))
+    definition = SegmentDefinition("paused", "rule", (Part("paused", rule=text("did('never_seen')")),), paused=True)
+    found = ask(store, definition)
+    assert (found.member, found.reason, found.change) == (True, "paused", None)
 
 
 # Against the judge ---------------------------------------------------------------------------------------------------

@@ -172,9 +172,9 @@ Stays = Callable[[str], Sequence[Mapping[str, Any]]]
 
 def _standing(needed: Sequence[SegmentDefinition], stays: Stays, as_of: int) -> dict[str, tuple[str, int]]:
     """Where she was strictly before a moment; in what is not evaluated (paused, adopted), where she is at it."""
-    evaluated = [d for d in needed if not d.paused]
-    outside = {n for d in evaluated for n in refers_to(d)} - {d.name for d in evaluated}
-    asked = {d.name: as_of - 1 for d in needed} | dict.fromkeys(outside, as_of)
+    evaluated = {d.name for d in needed if not d.paused}
+    named = {n for d in needed if not d.paused for n in refers_to(d)} | {d.name for d in needed}
+    asked = {name: as_of - 1 if name in evaluated else as_of for name in named}
     return {name: stood for name, at in asked.items() if (stood := _stood(stays(name), at)) is not None}
 
 

@@ -196,6 +196,24 @@ def membership(label: str, reason: str, since: int | None, say: Speech) -> str:
     return f"Is in {label}{begun}{': ' + why if why else ''}."
 
 
+def found_in(label: str, since: int | None, reason: str | None, say: Speech) -> str:
+    """Which found group she is in, since when, and the reason that was recorded."""
+    begun = f" since {say.at(since)}" if since is not None else ""
+    return f"Is in {label}{begun}{': ' + reason if reason else ''}."
+
+
+def left_out_of_groups(name: str) -> str:
+    return f"Is in no group of {name}."
+
+
+def short_rule(label: str, fidelity: float | None) -> str:
+    """How much a found group's short rule says."""
+    if fidelity is None:
+        return f"{label} was found, not defined, and no short rule describes it."
+    told = f"Of 100 customers who meet its short rule, {100 * fidelity:.0f} are in it."
+    return f"{label} was found, not defined. {told}"
+
+
 def _count(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
