@@ -58,7 +58,7 @@ def test_executors_compare_and_write_and_the_store_names_their_files(tmp_path: P
         session.createDataFrame(list(now.items()), "customer long, segment string").createOrReplaceTempView("now")
         moves = session.sql(MOVES).selectExpr("*", "300L at", "cast(null as double) confidence", "'rule' reason")
         folder = store.members.staging() / "value"
-        moves.repartition(2, "customer").write.parquet(str(folder))
+        moves.repartition(2, "customer").sortWithinPartitions("customer", "change").write.parquet(str(folder))
         session.stop()
         (expected,) = other.members.publish([placed(now)], as_of=300, now=2).values()
         told = Registered("value", 1, sorted(folder.glob("*.parquet")), expected, after_run=run)
