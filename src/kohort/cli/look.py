@@ -41,10 +41,12 @@ def conformance(door: Door, *, engine: Any) -> Result:
     """
     from kohort.cli.segment_look_pages import cases_shown
     from kohort.segments.conform import run_conformance
+    from kohort.testing.conformance.cases import all_cases, all_refusals
 
     with door.progress():
         data = run_conformance(engine)
-    return Result(data, lambda screen: cases_shown(screen, data), 1 if data["differ"] else 0)
+    asked = [*((c.code, c.says) for c in all_cases()), *((r.code, r.says) for r in all_refusals())]
+    return Result(data, lambda screen: cases_shown(screen, data, asked), 1 if data["differ"] else 0)
 
 
 @command(app, "report", short_help="One HTML file with everything, to send around.")

@@ -206,16 +206,24 @@ def staying_shown(screen: Screen, data: Row) -> None:
     )
 
 
-def cases_shown(screen: Screen, data: Row) -> None:
-    """How many cases agree, every one that differs, and what is decided later."""
-    screen.line(f"{data['engine']}: {EN.number(data['agree'])} of {plural(data['cases'], 'case')} agree.", "bold")
+def cases_shown(screen: Screen, data: Row, asked: Sequence[tuple[str, str]]) -> None:
+    """Every case with whether it agrees, as docs/semantics.md lists them; what differs, in full; what comes later."""
+    wrong = {d["case"] for d in data["differ"]}
+    screen.table(
+        [("", "left"), ("case", "left"), ("what it says", "left")],
+        [
+            *(("✗" if code in wrong else "✓", code, says) for code, says in asked),
+            *(("–", p["case"], f"{p['says']} {p['reason']}") for p in data["pending"]),
+        ],
+    )
     if data["differ"]:
         screen.table(
             [("case", "left"), ("about", "left"), ("expected", "left"), ("got", "left")],
-            [(f"{d['case']}: {d['says']}", d["about"], d["expected"], d["got"]) for d in data["differ"]],
+            [(d["case"], d["about"], d["expected"], d["got"]) for d in data["differ"]],
         )
-    for later in data.get("pending") or ():
-        screen.line(f"Not asked: {later['case']}: {later['says']} {later['reason']}")
+    screen.line(f"{data['engine']}: {EN.number(data['agree'])} of {plural(data['cases'], 'case')} agree.", "bold")
+    if data["pending"]:
+        screen.line(f"{plural(len(data['pending']), 'case')} (–) cannot be asked yet.")
 
 
 def _matrix(screen: Screen, m: Row) -> None:
