@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -28,8 +29,7 @@ class Registered:
     Attributes:
         name: The definition.
         version: Of its text.
-        files: Parquet files with the columns of `tables.MOVES`, sorted by customer; all rows of a customer are in one
-            file, exits first.
+        files: Parquet files with the columns of `tables.MOVES`; all rows of a customer are in one file, exits first.
         difference: What they say in counts of customers.
         after_run: `Members.latest_run` of the members that the moves begin with.
         backfill: See `kohort.model.membership.Transition`.
@@ -69,7 +69,7 @@ def accepted(parts: Parts, one: Registered, as_of: int) -> Accepted:
     sound = (sum(w.rows for w in moves), balance, silent) == (d.entered + d.left + 2 * d.moved, d.entered - d.left, 0)
     stays = None
     if one.stays is not None:
-        inside = sum(block.column("until").null_count for block in _blocks(parts, one.stays, STAYS))
+        inside = sum(block.column("until").null_count for block in _in_order(_blocks(parts, one.stays, STAYS)))
         sound = sound and inside == d.entered + d.moved + d.stayed
         stays = parts.adopt(one.stays)
     if not sound:
@@ -91,26 +91,30 @@ def _moves(parts: Parts, files: Sequence[Path], as_of: int, *, restated: bool = 
 
 
 def _blocks(parts: Parts, path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of a file in their order, which is that of customers."""
+    """The rows of a file."""
     if not path.resolve().is_relative_to(parts.folder.resolve()):
         raise WrongUsage("A file of moves lies outside the folder that was handed out for it.")
-    texts = {"segment", "reason"}
+    texts, may_miss = {"segment", "reason"}, {"until", "confidence", "reason"}
     plain = pa.schema([(field.name, pa.string() if field.name in texts else field.type) for field in schema])
-    may_miss = {"until", "confidence", "reason"}
-    last = None
     try:
         for batch in pq.ParquetFile(path).iter_batches(BLOCK_ROWS):
             block = pa.table(batch).select(schema.names).cast(plain)
-            customer = block.column("customer").combine_chunks()
             if any(block.column(name).null_count for name in plain.names if name not in may_miss):
                 raise _strange(path)
-            ordered = pc.all(pc.less_equal(customer[:-1], customer[1:])).as_py() in (True, None)
-            if block.num_rows and (not ordered or (last is not None and customer[0].as_py() < last)):
-                raise _strange(path)
-            last = customer[-1].as_py() if block.num_rows else last
             yield block
     except (OSError, KeyError, pa.ArrowException) as error:
         raise _strange(path) from error
+
+
+def _in_order(blocks: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same, sorted by customer as everybody who reads stays expects."""
+    last = np.empty(0, np.int64)
+    for block in blocks:
+        customer = np.append(last, block.column("customer").to_numpy())
+        if (customer[1:] < customer[:-1]).any():
+            raise WrongUsage("Stays that were written elsewhere are not sorted by customer.")
+        last = customer[-1:]
+        yield block
 
 
 def _sound(rows: pa.Table, as_of: int, *, restated: bool) -> bool:
@@ -123,4 +127,4 @@ def _sound(rows: pa.Table, as_of: int, *, restated: bool) -> bool:
 
 
 def _strange(path: Path) -> WrongUsage:
-    return WrongUsage(f"{path.name} does not hold moves of this moment, in order.")
+    return WrongUsage(f"{path.name} does not hold moves of this moment.")
