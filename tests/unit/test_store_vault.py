@@ -39,6 +39,164 @@ def test_a_workspace_is_this_users_alone_whatever_the_umask(tmp_path: Path) -> N
     assert loose == []
 
 
+def test_known_numbers_keep_their_pseudonyms_in_every_process(store) -> None:
+    first = store.vault.customers(["a", "b", "a", "c"])
+    with open_store(store.root) as other:
+        again = other.vault.customers(["c", "d", "b", "a"])
+    assert first[0] == first[2]
+    assert again[[3, 2, 0]].tolist() == first[[0, 1, 3]].tolist()
+    assert len({*first.tolist(), *again.tolist()}) == 4
+    assert store.vault.customers(["d"])[0] == again[1], "seen although another process created it"
+
+
+def test_pseudonyms_are_positive_63_bit_and_not_in_the_order_of_the_numbers(store) -> None:
+    keys = store.vault.customers([str(i) for i in range(3_000)])
+    assert keys.dtype == np.int64
+    assert (keys > 0).all()
+    assert (keys.astype(float) > 2.0**62).mean() == pytest.approx(0.5, abs=0.06)
+    order = np.argsort(keys)
+    assert abs(np.corrcoef(order, np.arange(3_000))[0, 1]) < 0.1
+
+
+def test_many_and_few_take_the_same_way_back(store) -> None:
+    numbers = [f"n{i}" for i in range(2_500)]
+    keys = store.vault.customers(numbers)
+    assert store.vault.refs(keys) == numbers
+    with open_store(store.root) as other:
+        assert other.vault.refs(keys[[7, 3]]) == ["n7", "n3"]
+        assert other.vault.customers(["n5"])[0] == keys[5]
+        assert other.vault.refs([123]) == [None]
+
+
+def test_numbers_that_are_identifiers_themselves_are_not_for_showing(store) -> None:
+    numbers = ["ann@x.org", "+45 12 34 56 78", "Bo Ek", "K1", "17850", "eve@x.org"]
+    keys = store.vault.customers(numbers)
+    for kind, place in (("email", 0), ("phone", 1), ("name", 2), ("name", 3)):
+        store.vault.seal([keys[place]], kind, [f" {numbers[place].upper()} " if place < 3 else "Kim"])
+    assert store.vault.numbers([*keys, 7]) == [None, None, None, "K1", "17850", "eve@x.org", None]
+    assert store.vault.refs(keys) == numbers
+
+
+def test_threads_and_processes_agree(store) -> None:
+    numbers = [f"n{i}" for i in range(400)]
+    with open_store(store.root) as other, ThreadPoolExecutor(6) as pool:
+        vaults = [store.vault, other.vault] * 6
+        found = list(pool.map(lambda vault: (vault.customers(numbers), vault.find("email", "x@y.z")), vaults))
+    assert all((keys == found[0][0]).all() for keys, _ in found)
+    assert store.vault.refs(found[0][0]) == numbers
+    assert store.verify() == []
+
+
+def test_nothing_readable_is_on_disk(store) -> None:
+    key = store.vault.customers(["customer-4711-number"])
+    store.vault.seal(key, "email", ["ada.lovelace@example.org"])
+    store.vault.seal(key, "name", ["Ada Lovelace"])
+    store.close()
+    for path in [p for p in store.root.rglob("*") if p.is_file()]:
+        data = path.read_bytes().lower()
+        assert not [text for text in (b"4711", b"lovelace", b"example.org") if text in data], path.name
+
+
+def test_identifiers_open_for_their_person_only_and_are_found_however_they_are_written(store) -> None:
+    ada, bob = store.vault.customers(["ada", "bob"])
+    new = store.vault.seal([ada, ada, bob, bob], "email", ["Ada@X.org", "ada@x.org ", None, "bob@x.org"])
+    store.vault.seal([bob], "phone", ["+44 20 7946 0958"])
+    assert new == 2
+    assert store.vault.open_person(ada) == {"ref": ["ada"], "email": ["ada@x.org "]}
+    assert store.vault.find("email", "ADA@x.org") == ada
+    assert store.vault.find("phone", "0044 (0)20 7946 0958".replace("(0)", "")) == bob
+    assert store.vault.find("email", "eve@x.org") is None
+    assert store.vault.seal([ada], "email", ["ADA@X.ORG"]) == 0
+
+
+def test_forgetting_destroys_the_key_on_disk_too(store) -> None:
+    ada, bob = store.vault.customers(["ada", "bob"])
+    store.vault.seal([ada, bob], "email", ["ada@x.org", "bob@x.org"])
+    con = sqlite3.connect(store.root / "vault.db")
+    wrapped = con.execute("SELECT wrapped FROM person WHERE customer = ?", (int(ada),)).fetchone()[0]
+    con.close()
+    assert store.vault.forget(ada) is True
+    assert store.vault.forget(ada) is False
+    files = [p.read_bytes() for p in store.root.glob("vault.db*")]
+    assert not any(wrapped in data for data in files)
+    assert store.vault.refs([ada, bob]) == [None, "bob"]
+    assert store.vault.find("email", "ada@x.org") is None
+    with pytest.raises(NotFound):
+        store.vault.open_person(ada)
+    assert store.vault.customers(["ada"])[0] != ada, "a new person, unlinkable to the old one"
+    assert store.verify() == []
+
+
+def test_the_search_for_a_key_on_disk_can_find_one(store) -> None:
+    ada = int(store.vault.customers(["ada"])[0])
+    con = sqlite3.connect(store.root / "vault.db")
+    wrapped = con.execute("SELECT wrapped FROM person WHERE customer = ?", (ada,)).fetchone()[0]
+    con.close()
+    assert any(wrapped in p.read_bytes() for p in store.root.glob("vault.db*"))
+
+
+def test_empty_numbers_unknown_kinds_and_unknown_people_are_refused(store) -> None:
+    with pytest.raises(WrongUsage):
+        store.vault.customers(["a", ""])
+    with pytest.raises(WrongUsage):
+        store.vault.seal([1], "shoe size", ["44"])
+    with pytest.raises(NotFound):
+        store.vault.seal([99], "email", ["a@b.c"])
+    assert store.vault.customers([]).tolist() == []
+    assert store.vault.refs([]) == []
+
+
+def test_another_master_key_does_not_open_the_vault(store, monkeypatch) -> None:
+    store.close()
+    monkeypatch.setenv(ENV_KEY, "00" * 32)
+    with pytest.raises(Damaged, match="master key"):
+        open_store(store.root)
+    monkeypatch.setenv(ENV_KEY, "no key")
+    with pytest.raises(WrongUsage, match="64 hexadecimal digits"):
+        open_store(store.root)
+
+
+def test_a_key_from_outside_leaves_none_in_the_workspace(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv(ENV_KEY_FILE, str(tmp_path / "secret.key"))
+    with create_store(tmp_path / "ws") as store:
+        assert store.vault.key_origin == "file"
+        assert not (tmp_path / "ws" / "keys").exists()
+    assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_file_that_others_can_read_is_refused(store) -> None:
+    store.close()
+    path = store.root / "keys" / "master.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    with pytest.raises(WrongUsage, match="other users"):
+        open_store(store.root)
+
+
+def test_a_sealed_value_opens_with_its_own_context_only() -> None:
+    cipher = AESGCM(bytes(32))
+    sealed = seal(cipher, b"value", b"ada|email")
+    assert unseal(cipher, sealed, b"ada|email") == b"value"
+    assert seal(cipher, b"value", b"ada|email") != sealed, "the nonce is random"
+    for wrong in (sealed[:-1], b"", b"\x02" + sealed[1:], sealed + b"\0"):
+        with pytest.raises(KohortError):
+            unseal(cipher, wrong, b"ada|email")
+    with pytest.raises(Damaged):
+        unseal(cipher, sealed, b"bob|email")
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "same"),
+    [
+        ("email", " Ada@Example.ORG", "ada@example.org"),
+        ("phone", "+49 (30) 901820", "004930901820"),
+        ("name", "STRASSE  Ada", "straße ada"),
+    ],
+)
+def test_writing_does_not_matter(kind: str, written: str, same: str) -> None:
+    assert normalised(kind, written) == normalised(kind, same)
+
+
 def test_known_numbers_are_found_and_unknown_ones_are_not_made(store) -> None:
     first, second = store.vault.customers(["7", "8"])
     assert store.vault.known(["8", "9", "7"]).tolist() == [second, 0, first]
