@@ -29,9 +29,15 @@ PAGES = {
     "map": "/map",
     "discover": "/discover",
     "data-health": "/data-health",
+    "own-segment": "/definitions/loyal",
+    "own-levels": "/definitions/value",
+    "own-customers": "/definitions/value/customers",
+    "why": "/definitions/loyal/customers/{first}",
+    "why-not": "/definitions/big/customers/{first}",
+    "lifecycle": "/lifecycle",
 }
 LOOKS = {"desktop": ((1440, 900), "light"), "phone": ((390, 844), "light"), "dark": ((1440, 900), "dark")}
-DARK = ("overview", "segment", "discover", "map")
+DARK = ("overview", "segment", "discover", "map", "own-segment", "why", "lifecycle")
 LARGEST = 250_000  # bytes
 TALLEST = 4_000  # pixels; the rest of a long list shows nothing new
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

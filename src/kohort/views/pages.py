@@ -46,6 +46,7 @@ class Shell:
     as_of: str | None = None
     segments: int | None = None
     score: int | None = None
+    has_lifecycle: bool = False
     places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +58,11 @@ class Shell:
                 (
                     Place("overview", "/", "Overview", "Overview", "home", "o"),
                     Place("segments", "/segments", "Segments", "Segments", "segments", "s", found),
+                    *(
+                        (Place("lifecycle", "/lifecycle", "Lifecycle", "Stages", "stages", "l"),)
+                        if self.has_lifecycle
+                        else ()
+                    ),
                     Place("map", "/map", "Customer map", "Map", "map", "m"),
                 ),
             ),
@@ -85,7 +91,8 @@ def names(found: Segmentation) -> dict[str, str]:
     return {s.id: s.name for s in found.segments}
 
 
-def _page(template: str, shell: Shell, here: str, found: Segmentation | None = None, **values: Any) -> str:
+def page(template: str, shell: Shell, here: str, found: Segmentation | None = None, **values: Any) -> str:
+    """A page in its surroundings, with what all pages about found segments share."""
     shared: dict[str, Any] = {"shell": shell, "here": here, "found": found, "position": {}, "names": {}}
     if found is not None:
         shared |= {
@@ -100,7 +107,7 @@ def overview(shell: Shell, found: Segmentation, summary: Summary, health: Health
     """The first page: the main finding, key figures, who brings in the money, and how far to trust it."""
     moves, since = findings.moves(found)
     months = [(m["month"], m.get("revenue")) for m in summary.get("monthly", ())]
-    return _page(
+    return page(
         "overview.html",
         shell,
         "overview",
@@ -126,8 +133,12 @@ def overview(shell: Shell, found: Segmentation, summary: Summary, health: Health
     )
 
 
-def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue") -> str:
-    """The list of segments. `sort` is one of SORTS; anything else means revenue."""
+def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue", own: Mapping[str, Any] | None = None) -> str:
+    """The list of segments. `sort` is one of SORTS; anything else means revenue.
+
+    Args:
+        own: What people defined, from `kohort.views.own.listed`; None = the source knows of no definitions.
+    """
     sort = sort if sort in dict(SORTS) else "revenue"
     keys = {
         "revenue": lambda s: -(s.revenue if s.revenue is not None else float("-inf")),
@@ -135,8 +146,16 @@ def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue") -> str
         "growth": lambda s: -(words.trend_words(s)[0] or 0),
     }
     rows = sorted(found.segments, key=keys[sort])
-    return _page(
-        "segments.html", shell, "segments", found, rows=rows, sort=sort, sorts=SORTS, slices=findings.slices(found)
+    return page(
+        "segments.html",
+        shell,
+        "segments",
+        found,
+        rows=rows,
+        sort=sort,
+        sorts=SORTS,
+        slices=findings.slices(found),
+        own=own,
     )
 
 
@@ -144,7 +163,7 @@ def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
     """One segment: words, differences, customers to check, place on the map, rule and steadiness."""
     shown = people(found, which)
     used = sorted((f for f in found.features if f.used), key=lambda f: -(f.relevance or 0.0))
-    return _page(
+    return page(
         "segment.html",
         shell,
         "segments",
@@ -163,14 +182,14 @@ def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
     )
 
 
-def customers(shell: Shell, found: Segmentation, which: Segment, page: Mapping[str, Any], *, cursor: int = 0) -> str:
+def customers(shell: Shell, found: Segmentation, which: Segment, some: Mapping[str, Any], *, cursor: int = 0) -> str:
     """One page of a segment's customers, as `Workspace.members_page` returns it."""
     first = cursor + 1
-    last = cursor + len(page["rows"])
+    last = cursor + len(some["rows"])
     title = (
-        f"Customers {EN.number(first)} to {EN.number(last)} of {EN.number(which.size)}" if page["rows"] else "Customers"
+        f"Customers {EN.number(first)} to {EN.number(last)} of {EN.number(which.size)}" if some["rows"] else "Customers"
     )
-    return _page(
+    return page(
         "segment.html",
         shell,
         "segments",
@@ -180,9 +199,9 @@ def customers(shell: Shell, found: Segmentation, which: Segment, page: Mapping[s
         steady=words.steadiness(which.stability),
         kpis=findings.segment_figures(which, found.currency),
         tab="customers",
-        page=page,
+        page=some,
         page_title=title,
-        page_columns=_columns(found, which, {c.name: c for c in page.get("columns", ())}),
+        page_columns=_columns(found, which, {c.name: c for c in some.get("columns", ())}),
         cursor=cursor,
     )
 
@@ -237,7 +256,7 @@ def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> s
         else "A flat picture of many facts: near neighbours are kept near, far distances mean little."
     )
     drawing = charts.customer_map(found.map, found.segments, highlight=highlight, axes=found.map_axes)
-    return _page("map.html", shell, "map", found, map=drawing, highlight=highlight, lead=lead, how=how)
+    return page("map.html", shell, "map", found, map=drawing, highlight=highlight, lead=lead, how=how)
 
 
 def choice(found: Segmentation) -> str:
@@ -254,7 +273,7 @@ def choice(found: Segmentation) -> str:
 
 def discover(shell: Shell, found: Segmentation) -> str:
     """How the segments were chosen: ways compared, number of groups, evidence."""
-    return _page(
+    return page(
         "discover.html",
         shell,
         "discover",
@@ -271,7 +290,7 @@ def discover(shell: Shell, found: Segmentation) -> str:
 
 def data_health(shell: Shell, health: HealthReport) -> str:
     """What the data is like and what was done to it."""
-    return _page(
+    return page(
         "health.html",
         shell,
         "health",
@@ -323,7 +342,7 @@ def start(shell: Shell, here: str, *, customers: int) -> str:
             "note": "",
         }
     states = ("now", "", "", "") if hopeless else ("done", "done", "now", "")
-    return _page(
+    return page(
         "start.html",
         shell,
         here,
@@ -337,4 +356,4 @@ def start(shell: Shell, here: str, *, customers: int) -> str:
 
 def problem(shell: Shell, title: str, text: str, hint: str = "") -> str:
     """A page that could not be shown, and the way back."""
-    return _page("problem.html", shell, "", title=title, text=text, hint=hint)
+    return page("problem.html", shell, "", title=title, text=text, hint=hint)

@@ -8,9 +8,9 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -21,9 +21,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kohort.errors import KohortError, NotEnough, NotFound, WrongUsage
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segment, Segmentation
-from kohort.views import pages
+from kohort.views import own, pages
 from kohort.views.paper import STATIC
 from kohort.web.counts import Counted, Counts
+from kohort.web.own import Looks, OwnSegments
+from kohort.web.own_pages import own_pages
 from kohort.web.warm import Warming
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
@@ -66,13 +68,14 @@ def create(source: Source | None = None) -> FastAPI:
     Args:
         source: The workspace; None = the folder named by the environment variable `KOHORT_WORKSPACE`.
     """
+    looks = Looks()
+    wait = None
     if source is None:
         folder = os.environ.get(WORKSPACE_VARIABLE, ".")
         source = _open(folder)
-        warming = Warming(folder)
-        read = partial(_read, source, warming.wait)
-    else:
-        read = partial(_read, source)
+        wait = Warming(folder, looks.keep).wait
+    mine = _own(source, looks)
+    read = partial(_read, source, mine, wait)
     app = FastAPI(title="Kohort", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.source = source
     app.state.counts = Counts()
@@ -81,6 +84,8 @@ def create(source: Source | None = None) -> FastAPI:
     app.add_middleware(Protected)
     app.add_middleware(Counted, counts=app.state.counts)
     _pages(app, source, read)
+    if mine is not None:
+        own_pages(app, mine, read)
     _machines(app, source)
     _problems(app, source)
     return app
@@ -90,6 +95,13 @@ def _open(folder: str) -> Source:
     from kohort.workspace.workspace import Workspace
 
     return Workspace.open(folder)
+
+
+def _own(source: Source, looks: Looks) -> OwnSegments | None:
+    """What people defined; a source of found segments alone has no definitions."""
+    from kohort.workspace.workspace import Workspace
+
+    return OwnSegments(source, looks) if isinstance(source, Workspace) else None
 
 
 class Unforeseen:
@@ -163,20 +175,23 @@ def _knows(scope: Scope) -> bool:
 class Documents:
     """What is stored, read once per request; what is not there yet is None."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, mine: OwnSegments | None = None) -> None:
         self.source = source
+        self.own: own.Own | None = _or_none(mine.all) if mine else None
         self.found: Segmentation | None = _or_none(source.segmentation)
         self.summary: dict[str, Any] = _or_none(source.summary) or {}
         self.health: HealthReport | None = _or_none(source.health)
 
     @property
     def shell(self) -> pages.Shell:
+        listed = [len(x.segments) for x in (self.found, self.own) if x is not None and x.segments]
         return pages.Shell(
             self.source.name,
             self.source.is_demo,
             self.summary.get("as_of"),
-            len(self.found.segments) if self.found else None,
+            sum(listed) if listed or self.found else None,
             self.health.score if self.health else None,
+            has_lifecycle=bool(self.own and self.own.lifecycles),
         )
 
     def start(self, here: str) -> HTMLResponse:
@@ -189,10 +204,10 @@ class Documents:
         return known[segment_id]
 
 
-def _read(source: Source, wait: Callable[[], None] | None = None) -> Documents:
+def _read(source: Source, mine: OwnSegments | None, wait: Callable[[], None] | None = None) -> Documents:
     if wait is not None:
         wait()
-    return Documents(source)
+    return Documents(source, mine)
 
 
 def _or_none(read: Any) -> Any:
@@ -213,9 +228,14 @@ def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
         return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health))
 
     @app.get("/segments", response_class=HTMLResponse)
-    def segments(sort: str = "revenue") -> Response:
+    def segments(sort: str = "revenue", own_sort: Annotated[str, Query(alias="own")] = "written") -> Response:
         d = read()
-        return HTMLResponse(pages.segments(d.shell, d.found, sort=sort)) if d.found else d.start("segments")
+        if d.found:
+            listed = own.listed(d.own, own_sort) if d.own else None
+            return HTMLResponse(pages.segments(d.shell, d.found, sort=sort, own=listed))
+        if d.own and d.own.segments:
+            return HTMLResponse(own.segments(d.shell, d.found, d.own, mine=own_sort))
+        return d.start("segments")
 
     @app.get("/segments/{segment_id}", response_class=HTMLResponse)
     def segment(segment_id: str) -> Response:

@@ -1,0 +1,238 @@
+"""Plain words for segments that people define: what they are, how people come and go, how fresh they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from kohort.definitions.segments import Part, SegmentDefinition
+from kohort.definitions.segments_text import title
+from kohort.model.clock import moment, parse_instant
+from kohort.model.segmentation import Estimate
+from kohort.views import words
+from kohort.views.findings import listing
+from kohort.views.formats import EN
+
+if TYPE_CHECKING:
+    from kohort.segments.listing import Description
+    from kohort.segments.reasons import Why
+
+KINDS = {
+    "rule": "Rule",
+    "tiers": "Levels",
+    "stages": "Stages",
+    "buckets": "Random groups",
+    "by_hand": "List by hand",
+    "accounts": "Accounts",
+    "gone": "No longer defined",
+}
+
+REASONS = {
+    "rule": "The rule is true",
+    "keep": "Stays by the rule for staying",
+    "minimum stay": "The shortest stay is not over",
+    "not allowed yet": "The next stage may not follow from here",
+    "by hand": "Put in by hand",
+    "random": "By chance, the same for ever",
+    "paused": "Paused: nobody comes or goes",
+}
+
+EVERYBODY = "Everybody is in it."
+
+HAPPENINGS = {"order_line": "a new order", "page": "a new visit", "screen": "a new visit"}
+"""What is said for the events that most workspaces have; others are named as they are called."""
+
+
+def sentence(text: str) -> str:
+    """A sentence of a rule as one that stands alone: capital first, full stop last."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def local_day(when: int | str, zone: str) -> date:
+    """The local date of an instant, microseconds or ISO 8601."""
+    at = when if isinstance(when, int) else parse_instant(when, zone="UTC")
+    return moment(at).astimezone(ZoneInfo(zone)).date()
+
+
+def day(when: int | str | None, zone: str) -> str:
+    """The same as people read it: 9 Dec 2011; "–" where there is none."""
+    return EN.date_of(None if when is None else local_day(when, zone))
+
+
+def about(definition: SegmentDefinition | None, said: Mapping[str, str]) -> str:
+    """What a definition is, in one sentence or two.
+
+    Args:
+        said: Text of each rule → its sentence.
+    """
+    if definition is None:
+        return "Nothing defines it any more. Its members stay as they were until it is removed."
+    match definition.kind:
+        case "by_hand":
+            return "Only customers that people put in by hand."
+        case "buckets":
+            return f"{_buckets(definition)} It is by chance, and the same for ever."
+        case "accounts":
+            rule = definition.parts[0].rule
+            who = {"any": "at least one user", "all": "every user", "none": "no user"}[definition.quantifier]
+            return f"Accounts where for {who} this is so: {said[rule.text]}." if rule else "Accounts."
+        case "tiers" | "stages":
+            noun = "level" if definition.kind == "tiers" else "stage"
+            names = listing([title(p.key, p.label) for p in definition.parts])
+            return f"{words.plural(len(definition.parts), noun)}: {names}. Each customer is in the first one that fits."
+        case _:
+            rule = definition.parts[0].rule
+            return sentence(said[rule.text]) if rule else ""
+
+
+def _buckets(definition: SegmentDefinition) -> str:
+    shares = [(title(p.key, p.label), float(p.share or 0)) for p in definition.parts]
+    text = listing([f"{EN.compact(share)}% in {name}" for name, share in shares])
+    rest = 100 - sum(share for _, share in shares)
+    return f"{text}{f'; the other {EN.compact(rest)}% are in none' if rest > 0 else ''}."
+
+
+def staying(part: Part, definition: SegmentDefinition, said: Mapping[str, str]) -> list[str]:
+    """How customers stay in a part, one sentence each; empty where the rule alone decides at every run."""
+    found = []
+    if part.keep is not None:
+        found.append(f"Who is in may stay as long as this is so: {said[part.keep.text]}.")
+    if part.minimum_stay is not None:
+        found.append(f"Nobody leaves by the rule earlier than after {part.minimum_stay}.")
+    if part.then:
+        names = {p.key: title(p.key, p.label) for p in definition.parts}
+        found.append(f"From here a customer can only go to {listing([names[k] for k in part.then])}.")
+    return found
+
+
+def conditions_of_membership(definition: SegmentDefinition) -> list[str]:
+    """What decides beside the rules, for the whole definition."""
+    found = []
+    if definition.purpose:
+        found.append(f"Only customers who agreed to “{definition.purpose}”.")
+    if definition.zone:
+        found.append(f"Days and months are those of {definition.zone}.")
+    if definition.paused:
+        found.append("Paused: nobody enters or leaves until the pause is taken out.")
+    return found
+
+
+def fresh(line: Description, zone: str) -> str:
+    """How old the answer is."""
+    return f"As of {day(line.status.as_of, zone)}" if line.version else "Not run yet"
+
+
+def failure(line: Description, zone: str) -> str:
+    """Why the last run left it alone; empty where it did not."""
+    error = line.status.error
+    if not error:
+        return ""
+    code, _, rest = error.partition(": ")
+    reason = rest if rest and " " not in code else error
+    kept = (
+        f"Its {words.plural(line.size, 'member')} stayed as of {day(line.status.as_of, zone)}."
+        if line.version
+        else "Nobody is in it yet."
+    )
+    return f"{words.sentence(reason)} {kept}"
+
+
+def change(now: int, before: int, since: str) -> str:
+    """A difference in size: "+12 since 9 Nov 2011"."""
+    return f"{EN.signed(now - before)} since {since}"
+
+
+def likely(estimate: Estimate | Mapping[str, float] | None) -> str:
+    """A share with its doubt: "83 in 100, likely between 80 and 86"."""
+    if estimate is None:
+        return ""
+    value, low, high = (
+        (estimate.value, estimate.low, estimate.high)
+        if isinstance(estimate, Estimate)
+        else (estimate["value"], estimate["low"], estimate["high"])
+    )
+    return f"{EN.in_100(value)}, likely between {EN.number(100 * low)} and {EN.number(100 * high)}"
+
+
+def chance(lift: Mapping[str, float] | None) -> str:
+    """How much more two groups share than by chance.
+
+    Example:
+        >>> chance({"value": 3.2, "low": 2.5, "high": 4.1}), chance({"value": 1.0, "low": 0.8, "high": 1.2})
+        ('3.2 times as many as by chance, likely between 2.5 and 4.1', 'About as many as by chance')
+        >>> chance({"value": 0.41, "low": 0.4, "high": 0.42}), chance({"value": 1.42, "low": 1.41, "high": 1.43})
+        ('Only 0.41 times as many as by chance, likely between 0.4 and 0.42', '1.4 times as many as by chance')
+    """
+    if lift is None:
+        return ""
+    if lift["low"] <= 1 <= lift["high"]:
+        return "About as many as by chance"
+    value, low, high = (EN.compact(lift[k]) for k in ("value", "low", "high"))
+    text = f"{'Only ' if lift['value'] < 1 else ''}{value} times as many as by chance"
+    return text if low == high else f"{text}, likely between {low} and {high}"
+
+
+def outlook(answer: Why, labels: Mapping[str, str], zone: str) -> str:
+    """What time alone will do to one customer, with its date: "Leaves Loyal on 12 June 2011, unless there is a new order".
+
+    Args:
+        labels: Key of each part → what people read.
+    """
+    step = answer.change
+    if step is None:
+        return f"If nothing new happens, nothing changes until {long_day(answer.looked_until, zone)}; we looked no further."
+    before, after = (labels.get(k or "", k or "") for k in (step.before, step.after.segment))
+    what = (
+        f"Moves from {before} to {after}" if before and after else f"Leaves {before}" if before else f"Enters {after}"
+    )
+    when = f"{what} on {long_day(step.at, zone)}"
+    if step.by_event:
+        return f"{when}, when something that is dated then takes effect."
+    return f"{when}, unless {_happenings(answer)} before."
+
+
+def _happenings(answer: Why) -> str:
+    """What could prevent a change, as far as its conditions name it."""
+    from kohort.definitions.rules import events_and_columns
+
+    assert answer.change is not None
+    names = sorted({name for clause in answer.change.flipped for name in events_and_columns(clause.leaf)[0]})
+    if not names or len(names) > 3:
+        return "something new happens"
+    told = list(dict.fromkeys(HAPPENINGS.get(name, f"a new “{name}”") for name in names))
+    return f"there is {told[0] if len(told) == 1 else ', '.join(told[:-1]) + ' or ' + told[-1]}"
+
+
+def long_day(when: int, zone: str) -> str:
+    """A local date in full: 12 June 2011."""
+    at = local_day(when, zone)
+    return f"{at.day} {at:%B %Y}"
+
+
+def truth(value: bool | None) -> tuple[str, str, str]:
+    """Sign, word and colour of a condition's answer."""
+    if value is None:
+        return "?", "Not known", "warn"
+    return ("✓", "Yes", "good") if value else ("✗", "No", "bad")
+
+
+def size_title(first: int, last: int, since: str) -> str:
+    """How the size changed over the whole history."""
+    if first == last:
+        return f"As many as in {since}: {EN.number(last)}"
+    verb = "Grew" if last > first else "Shrank"
+    return f"{verb} from {EN.number(first)} to {EN.number(last)} since {since}"
+
+
+def month_title(moved: Mapping[str, Any]) -> str:
+    """What the last month brought, in one line."""
+    if not moved["rerun"]:
+        return "It was not run in the last month"
+    told = [f"{EN.number(moved[key])} {word}" for key, word in (("entered", "entered"), ("left", "left")) if moved[key]]
+    if moved["moved"]:
+        told.append(f"{EN.number(moved['moved'])} moved on")
+    if not told:
+        return "Nobody came or went in the last month"
+    return f"{listing(told)} in the last month"

@@ -1,0 +1,276 @@
+"""What the pages ask a workspace about the segments that people define: lists, members, why, and looks that are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from kohort.errors import KohortError, NotFound
+from kohort.model.clock import iso
+from kohort.views.own import Member, MembersPage, Own, OwnSegment, Person
+
+if TYPE_CHECKING:
+    from kohort.definitions.segments import SegmentDefinition
+    from kohort.workspace.workspace import Workspace
+
+Look = dict[str, Any]
+"""What takes long to find out about one definition, ready for JSON; see `look_at`."""
+
+KEPT_LOOKS = 200
+MOST_OVERLAPS = 12
+
+
+class Looks:
+    """Looks at definitions, kept in memory for as long as data, definitions and members stay as they are."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[str, Look]] = OrderedDict()
+        self._lock = Lock()
+
+    def keep(self, name: str, stamp: str, look: Look) -> None:
+        """Another process, or this one, has looked."""
+        with self._lock:
+            self._kept[name] = stamp, look
+            self._kept.move_to_end(name)
+            while len(self._kept) > KEPT_LOOKS:
+                self._kept.popitem(last=False)
+
+    def get(self, name: str, stamp: str, make: Callable[[], Look]) -> Look:
+        with self._lock:
+            kept = self._kept.get(name)
+        if kept is None or kept[0] != stamp:
+            kept = stamp, make()
+            self.keep(name, *kept)
+        return kept[1]
+
+
+class OwnSegments:
+    """Segments of a workspace as the pages show them. Each call looks at what is so now."""
+
+    def __init__(self, ws: Workspace, looks: Looks | None = None) -> None:
+        self._ws = ws
+        self.looks = looks or Looks()
+        self._kept: tuple[str, Own] | None = None
+
+    def all(self) -> Own:
+        """Every definition, in the order written; then what has members and is defined no more. Kept."""
+        now = stamp(self._ws)
+        kept = self._kept
+        if kept is None or kept[0] != now:
+            kept = self._kept = now, self._all()
+        return kept[1]
+
+    def _all(self) -> Own:
+        defined = {d.name: d for d in self._ws.config.segments}
+        labels = self._labels()
+        lines = tuple(
+            OwnSegment(d, defined.get(d.name), self._sentences(defined.get(d.name), labels))
+            for d in self._ws.segments.list()
+            if d.kind != "found"
+        )
+        return Own(lines, self._ws.currency, self._ws.zone)
+
+    def look(self, name: str) -> Look:
+        """See `look_at`; kept."""
+        return self.looks.get(name, stamp(self._ws), lambda: look_at(self._ws, name))
+
+    def titles(self) -> dict[tuple[str, str], str]:
+        """(definition or adopted segmentation, key of a part) → what people read for it."""
+        return titles(self._ws)
+
+    def by_hand(self, name: str) -> list[dict[str, Any]]:
+        """What people decided about single customers, newest first; moments as ISO 8601."""
+        return [{**action, "at": iso(action["at"])} for action in reversed(self._ws.store.by_hand.actions(name))]
+
+    def members(self, own: OwnSegment, part: str, cursor: int, limit: int) -> MembersPage:
+        """Some members, by customer. Accounts have no page of their own, so they have no code."""
+        import pyarrow.compute as pc
+
+        if not own.about.version:
+            return MembersPage((), None, 0)
+        table = self._ws.store.members.current(own.name)
+        if part:
+            table = table.filter(pc.equal(table.column("segment"), part))
+        shown = table.slice(cursor, limit)
+        keys = shown.column("customer").to_pylist()
+        names = self._names(own.about.kind, keys)
+        rows = tuple(
+            Member(number, code, row["segment"], iso(row["since"]), row["reason"] or "")
+            for (number, code), row in zip(names, shown.to_pylist(), strict=True)
+        )
+        return MembersPage(rows, cursor + limit if table.num_rows > cursor + limit else None, table.num_rows)
+
+    def why(self, own: OwnSegment, customer: str, part: str | None = None) -> Person:
+        """Why one customer is in, or is not, at the moment that the members show; and what else she is in.
+
+        Args:
+            customer: The code that the pages use for her, or the company's number.
+
+        Raises:
+            NotFound: No such customer or part; accounts are not explained one by one.
+        """
+        from kohort.errors import UnknownCustomer
+        from kohort.workspace.people import company_numbers, customer_keys, short_code
+
+        if own.definition is None or own.about.kind == "accounts":
+            raise NotFound("page of a customer in", own.name)
+        vault = self._ws.store.vault
+        try:
+            (key,) = customer_keys(vault, [customer])
+        except UnknownCustomer:
+            raise NotFound("customer", "of this address") from None
+        (number,) = company_numbers(vault, [key])
+        as_of = own.about.status.as_of or self._ws.as_of()
+        answer = self._ws.segments.why(own.name, short_code(key), part=part, as_of=as_of)
+        inside = {row["name"]: row["segment"] for row in self._ws.store.members.of_customer(key).to_pylist()}
+        return Person(short_code(key), number, as_of, answer, inside)
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _names(self, kind: str, keys: list[int]) -> Iterator[tuple[str, str]]:
+        from kohort.segments.accounts import account_names
+        from kohort.workspace.people import company_numbers, short_code
+
+        if kind == "accounts":
+            yield from ((name or "", "") for name in account_names(self._ws.store, keys))
+        else:
+            yield from zip(company_numbers(self._ws.store.vault, keys), map(short_code, keys), strict=True)
+
+    def _labels(self) -> tuple[tuple[str, str], ...]:
+        features = {f.name: f.label for f in self._ws.definitions() if f.label}
+        return tuple(sorted((features | {d.name: d.label for d in self._ws.config.segments if d.label}).items()))
+
+    def _sentences(self, definition: SegmentDefinition | None, labels: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        from kohort.segments.explain import said
+
+        rules = [r for p in (definition.parts if definition else ()) for r in (p.rule, p.keep) if r is not None]
+        return {rule.text: said(rule.text, "en", labels) for rule in rules}
+
+
+def titles(ws: Workspace) -> dict[tuple[str, str], str]:
+    """(definition or adopted segmentation, key of a part) → what people read for it."""
+    from kohort.definitions.segments_text import title
+
+    found = {}
+    for d in ws.config.segments:
+        whole = title(d.name, d.label)
+        for p in d.parts:
+            found[d.name, p.key] = whole if len(d.parts) == 1 else f"{whole}: {title(p.key, p.label)}"
+    for name in dict.fromkeys(row["name"] for row in ws.store.state.segmentations() if row["adopted"]):
+        adopted = ws.store.state.segmentation(name)
+        found |= {(name, s.id): s.name for s in (adopted.segments if adopted else ())}
+    return found
+
+
+def stamp(ws: Workspace) -> str:
+    """Another text whenever a look at a definition may be another: data, definitions, members, decisions by hand."""
+    told = (ws.store.version(), ws.config, sorted(ws.store.status.all().items()), len(ws.store.by_hand.actions()))
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:24]
+
+
+def look_at(ws: Workspace, name: str) -> Look:
+    """What one definition holds, how it overlaps, how it moved, and its versions: all that takes long to find out.
+
+    What cannot be said has its reason under `problems` instead.
+    """
+    looking = _Looking(ws, name)
+    look: Look = {"problems": {}}
+    parts: dict[str, Callable[[], Any]] = {
+        "preview": looking.preview,
+        "overlap": looking.overlap,
+        "months": looking.months,
+        "month": looking.month,
+        "versions": looking.versions,
+        "runs": looking.runs,
+    }
+    for key, ask in parts.items():
+        look[key] = None
+        try:
+            look[key] = ask()
+        except KohortError as error:
+            look["problems"][key] = error.message
+    return look
+
+
+class _Looking:
+    """The single questions of `look_at`."""
+
+    def __init__(self, ws: Workspace, name: str) -> None:
+        self.ws = ws
+        self.name = name
+        self.about = ws.segments.describe(name)
+
+    def preview(self) -> dict[str, Any]:
+        """At the moment that the members show, so that figures agree; now, where nobody was placed yet."""
+        found = self.ws.segments.preview(self.name, as_of=self.about.status.as_of).as_dict()
+        found.pop("conditions")  # those of all parts again
+        for part in found["parts"]:
+            part.pop("sample")
+        return found
+
+    def overlap(self) -> list[dict[str, Any]]:
+        if not self.about.size or self.about.kind == "accounts":
+            return []
+        found = self.ws.segments.overlap(self.name)
+        rows = []
+        for pair in found.pairs:
+            first, second = found.groups[pair.first], found.groups[pair.second]
+            mine, other = (first, second) if first.name == self.name else (second, first)
+            shares = (pair.share_of_first, pair.share_of_second)
+            if pair.both:
+                rows.append(
+                    {
+                        "part": mine.segment,
+                        "name": other.name,
+                        "segment": other.segment,
+                        "size": other.size,
+                        "both": pair.both,
+                        "share_of_this": shares[0] if mine is first else shares[1],
+                        "share_of_other": shares[1] if mine is first else shares[0],
+                        "lift": pair.lift and {"value": pair.lift.value, "low": pair.lift.low, "high": pair.lift.high},
+                    }
+                )
+        return rows[:MOST_OVERLAPS]
+
+    def months(self) -> dict[str, Any]:
+        moved = self.ws.segments.movement(self.name)
+        alarms = self.ws.segments.alarms(moved).as_dict()
+        return {"moves": [m.as_dict() for m in moved], "alarms": alarms}
+
+    def month(self) -> dict[str, Any]:
+        """From the same day a month before to the moment that the members show."""
+        from kohort.compile.windows import ago
+        from kohort.definitions.windows import Span
+
+        end = self.about.status.as_of
+        if end is None:
+            raise NotFound("run of", self.name)
+        (moved,) = self.ws.segments.movement(self.name, ago(Span(1, "month"), end, self.ws.zone), end)
+        return moved.as_dict()
+
+    def versions(self) -> dict[str, Any]:
+        """Each version with what it changed, newest first; `pending` is what the next run will follow."""
+        from kohort.definitions.segments_diff import diff_text
+
+        kept = self.ws.store.definitions.versions(self.name)
+        told = [
+            {
+                "version": int(v["version"]),
+                "saved_at": v["saved_at"] if isinstance(v["saved_at"], str) else iso(v["saved_at"]),
+                "changes": diff_text(str(kept[i - 1]["text"]), str(v["text"])).splitlines() if i else [],
+            }
+            for i, v in enumerate(kept)
+        ]
+        last = told[-1]["changes"] if told else []
+        pending: list[str] = []
+        with suppress(KohortError):  # there is one version only, and it is what is written
+            now = self.ws.segments.diff(self.name).splitlines()
+            pending = [] if now == last else now
+        return {"told": told[::-1], "pending": pending}
+
+    def runs(self) -> list[dict[str, Any]]:
+        return list(self.ws.segments.history(self.name))[::-1]

@@ -1,0 +1,64 @@
+"""Routes of the pages about segments that people define. Reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import FastAPI, Query
+from fastapi.responses import HTMLResponse, Response
+
+from kohort.errors import NotFound
+from kohort.views import own as views
+from kohort.web.own import OwnSegments
+
+if TYPE_CHECKING:
+    from kohort.web.app import Documents
+
+PAGE_SIZE = 50
+
+
+def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> None:
+    """Adds them to the application.
+
+    Args:
+        read: The documents around every page, as they are now.
+    """
+
+    def asked(name: str) -> tuple[Documents, views.Own, views.OwnSegment]:
+        d, everything = read(), own.all()
+        one = everything.segment(name)
+        if one.definition is None:
+            raise NotFound("segment", name, [s.name for s in everything.segments if s.definition])
+        return d, everything, one
+
+    @app.get("/definitions/{name}", response_class=HTMLResponse)
+    def definition(name: str) -> Response:
+        d, everything, one = asked(name)
+        text = views.segment(d.shell, everything, one, own.look(name), by_hand=own.by_hand(name), titles=own.titles())
+        return HTMLResponse(text)
+
+    @app.get("/definitions/{name}/customers", response_class=HTMLResponse)
+    def customers(name: str, part: str = "", cursor: int = 0) -> Response:
+        d, everything, one = asked(name)
+        if part and part not in one.labels:
+            raise NotFound(f"part of {one.label!r}", part, one.labels)
+        cursor = min(max(cursor, 0), one.about.size)
+        members = own.members(one, part, cursor, PAGE_SIZE)
+        return HTMLResponse(views.customers(d.shell, everything, one, members, part=part, cursor=cursor))
+
+    @app.get("/definitions/{name}/customers/{code}", response_class=HTMLResponse)
+    def why(name: str, code: str, part: Annotated[str | None, Query()] = None) -> Response:
+        d, everything, one = asked(name)
+        if part is not None and part not in one.labels:
+            raise NotFound(f"part of {one.label!r}", part, one.labels)
+        return HTMLResponse(views.why(d.shell, everything, one, own.why(one, code, part)))
+
+    @app.get("/lifecycle", response_class=HTMLResponse)
+    def lifecycle(of: str = "") -> Response:
+        d, everything = read(), own.all()
+        found = {s.name: s for s in everything.lifecycles}
+        if not found or (of and of not in found):
+            raise NotFound("definition of stages", of, found)
+        one = found[of] if of else next(iter(found.values()))
+        return HTMLResponse(views.lifecycle(d.shell, everything, one, own.look(one.name)))
