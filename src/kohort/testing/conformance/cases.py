@@ -13,11 +13,21 @@ def all_cases() -> tuple[Case, ...]:
         counting_cases,
         logic_cases,
         membership_cases,
+        part_cases,
         sequence_cases,
         time_cases,
+        value_cases,
     )
 
-    themes = (time_cases, counting_cases, logic_cases, sequence_cases, membership_cases)
+    themes = (
+        time_cases,
+        counting_cases,
+        logic_cases,
+        value_cases,
+        sequence_cases,
+        membership_cases,
+        part_cases,
+    )
     return tuple(case for theme in themes for case in theme.CASES)
 
 

@@ -52,14 +52,18 @@ class NaiveSubject:
         for name in turn.removed:
             if any(name in needs(d) for d in kept.definitions.values() if d.name != name):
                 return self.answer(kept, turn, error="needed_by_others")
-            changes += self.publish(kept, turn, name, {}, backfill=True)
-            for place in (kept.definitions, kept.evaluated, kept.spells):
-                place.pop(name, None)
-            kept.by_hand = {key: moves for key, moves in kept.by_hand.items() if key[0] != name}
+            changes += self.delete(kept, turn, name)
         if kept.history and turn.as_of < kept.history[-1][0]:
             return self.answer(kept, turn, error="wrong_usage")
         kept.definitions = {d.name: d for d in turn.definitions}
         return self.evaluate(kept, turn, changes)
+
+    def delete(self, kept: _Kept, turn: CaseTurn, name: str) -> list[Change]:
+        changes = self.publish(kept, turn, name, {}, backfill=True)
+        for found in (kept.definitions, kept.evaluated, kept.spells):
+            found.pop(name, None)
+        kept.by_hand = {key: moves for key, moves in kept.by_hand.items() if key[0] != name}
+        return changes
 
     def evaluate(self, kept: _Kept, turn: CaseTurn, changes: list[Change]) -> Answer:
         found = members(turn.definitions, self.people(kept), self.situation(kept, turn))
@@ -68,11 +72,11 @@ class NaiveSubject:
             name = definition.name
             if definition.paused:
                 continue
-            places = {who: v.part for who, v in found[name].items() if v.part is not None}
+            inside = {who: v.part for who, v in found[name].items() if v.part is not None}
             meaning = self.meaning(name, kept)
             backfill = kept.evaluated.get(name) != meaning
             kept.evaluated[name] = meaning
-            changes += self.publish(kept, turn, name, places, backfill=backfill)
+            changes += self.publish(kept, turn, name, inside, backfill=backfill)
             left_out[name] = sum(v.left_out for v in found[name].values())
         if kept.history and kept.history[-1][0] == turn.as_of:
             kept.history.pop()
@@ -115,12 +119,12 @@ class NaiveSubject:
                 found.setdefault(event.customer, []).append(event)
         return found
 
-    def publish(self, kept: _Kept, turn: CaseTurn, name: str, places: Places, *, backfill: bool) -> list[Change]:
+    def publish(self, kept: _Kept, turn: CaseTurn, name: str, inside: Places, *, backfill: bool) -> list[Change]:
         """M1 and M2: the difference is the entries and exits; who stays keeps the moment of entry."""
         spells, earlier = kept.spells.setdefault(name, {}), self.before(kept, turn.as_of).get(name, {})
         changes = []
-        for who in sorted({*spells, *places}, key=str):
-            before, after = spells.get(who, ("", 0))[0], places.get(who, "")
+        for who in sorted({*spells, *inside}, key=str):
+            before, after = spells.get(who, ("", 0))[0], inside.get(who, "")
             if before == after:
                 continue
             if before:
