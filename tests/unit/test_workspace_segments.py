@@ -1,6 +1,7 @@
 """Segments of a workspace in Python: text in, members out, with the company's own numbers and nothing guessed."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +135,29 @@ def test_segments_refer_to_each_other_but_not_in_a_circle(ws) -> None:
     assert load(ws.root).segments == ()
     with pytest.raises(NotFound):
         ws.members("a")
+
+
+def test_what_is_defined_no_more_can_still_be_removed(ws) -> None:
+    ws.segments.add("loyal", LOYAL)
+    ws.segments.run()
+    settings(ws, segments=())
+    assert [(d.name, d.kind) for d in ws.segments.list()] == [("loyal", "gone")]
+    assert who(ws, "loyal") == {"K1"}, "nobody leaves because a line was deleted"
+    ws.segments.remove("loyal")
+    assert ws.segments.list() == ()
+    with pytest.raises(NotFound):
+        ws.segments.remove("loyal")
+
+
+def test_two_who_define_at_once_both_succeed(ws) -> None:
+    def define(first: int) -> None:
+        with kohort.open(ws.root) as mine:
+            for number in range(first, first + 4):
+                mine.segments.add(f"s{number}", f"did('order_line', at_least => {number})")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(define, (1, 11)))
+    assert {d.name for d in ws.config.segments} == {f"s{n}" for n in (*range(1, 5), *range(11, 15))}
 
 
 def test_a_dry_run_names_customers_and_writes_nothing(ws) -> None:

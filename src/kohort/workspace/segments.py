@@ -139,19 +139,22 @@ class SegmentDoor:
         """
         return looks.diff(self._ws, name, old, new)
 
-    def remove(self, name: str, *, as_of: int | str | None = None) -> None:
-        """Take a definition out: everybody leaves it, and it stands in no file any more. History stays.
+    def remove(self, name: str) -> None:
+        """Take a definition out: it stands in no file any more, and everybody leaves it. History stays.
+
+        An interruption in between leaves its members under a name that is defined no more; removing it again ends them.
 
         Raises:
-            NotFound: No such definition.
+            NotFound: No such definition, and nobody is in it.
             WrongUsage: Others refer to it; the message lists them.
         """
-        from kohort.segments.remove import remove
+        from kohort.segments.remove import check_removable, remove
 
-        latest = self._ws.store.status.all().get(name)
-        at = max(self._moment(as_of), (latest and latest.as_of) or 0) if as_of is None else self._moment(as_of)
-        remove(self._ws.store, self._ws.config.segments, name, as_of=at)
-        texts.let_go(self._ws, name)
+        ws, definitions = self._ws, self._ws.config.segments
+        check_removable(definitions, name)
+        latest = ws.store.status.all().get(name)
+        texts.let_go(ws, name)
+        remove(ws.store, definitions, name, as_of=max(self._moment(None), (latest and latest.as_of) or 0))
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
