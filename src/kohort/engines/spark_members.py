@@ -75,8 +75,8 @@ def compare(spark: SparkSession, found: Sequence[Now], as_of: int, folder: Path)
     if changed:
         news = after.where(f.col("n").isin(changed))
         _write_moves(news.where(f.col("change").isNotNull()), as_of, folder / "moves")
-        stays = news.select("n", *(field.split()[0] for field in STAYS.split(", "))).repartition("n")
-        write(stays.sortWithinPartitions("n", "customer", "segment"), folder / "stays", by=["n"])
+        last = news.select("n", *(field.split()[0] for field in STAYS.split(", "))).repartition("n")
+        write(last.sortWithinPartitions("n", "customer", "segment"), folder / "stays", by=["n"])
     return [_moved(folder, i, difference) for i, difference in enumerate(differences)]
 
 
@@ -84,8 +84,8 @@ def _moved(folder: Path, i: int, difference: Difference) -> Moved:
     def files(place: str) -> tuple[Path, ...]:
         return tuple(sorted((folder / place / f"n={i}").glob("*.parquet")))
 
-    stays = files("stays")
-    return Moved(difference, files("moves/kind=moved"), files("moves/kind=restated"), stays[0] if stays else None)
+    last = files("stays")
+    return Moved(difference, files("moves/kind=moved"), files("moves/kind=restated"), last[0] if last else None)
 
 
 def _after(spark: SparkSession, found: Sequence[Now], as_of: int) -> DataFrame:
@@ -94,7 +94,7 @@ def _after(spark: SparkSession, found: Sequence[Now], as_of: int) -> DataFrame:
 
     c = f.col
     known = _together(
-        [_stays(spark, one.stays).withColumn("n", f.lit(i)) for i, one in enumerate(found)],
+        [stays(spark, one.stays).withColumn("n", f.lit(i)) for i, one in enumerate(found)],
         "was_",
         ["number", "since", "until", "version"],
     )
@@ -183,5 +183,6 @@ def _write_moves(changes: DataFrame, as_of: int, folder: Path) -> None:
     write(ordered, folder, by=["kind", "n"])
 
 
-def _stays(spark: SparkSession, path: Path | None) -> DataFrame:
+def stays(spark: SparkSession, path: Path | None) -> DataFrame:
+    """The rows of a file of stays (`STAYS`); None = there are none."""
     return spark.createDataFrame([], STAYS) if path is None else spark.read.schema(STAYS).parquet(str(path))

@@ -17,6 +17,7 @@ from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA, Evaluated, quantified
 from kohort.engines.spark import events, exact, frame, query, write
+from kohort.engines.spark_members import stays
 from kohort.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _standing(spark: SparkSession, standing: Standing, as_of: int) -> tuple[Data
     table = STANDING_SCHEMA.empty_table() if standing.table is None else standing.table.select(STANDING_SCHEMA.names)
     whole = frame(spark, table.cast(STANDING_SCHEMA))
     for name, path in standing.files.items():
-        stored = spark.read.parquet(str(path))
+        stored = stays(spark, path)
         # Who left at the moment itself, by what it said last time, was there just before it.
         here = (f.col("since") < as_of) & (f.col("until").isNull() | (f.col("until") >= as_of))
         whole = whole.unionByName(stored.where(here).select("customer", f.lit(name).alias("name"), "segment", "since"))
