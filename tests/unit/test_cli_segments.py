@@ -120,7 +120,9 @@ def test_a_refused_rule_is_underlined_and_exits_with_2(shop):
 
 
 def test_check_reads_all_files_and_tells_all_mistakes_even_where_nothing_opens(shop):
-    assert machine("segments", "check", "-w", shop) == {"ok": True, "segments": [], "never_observed": {}}
+    assert machine("segments", "check", "-w", shop) == {
+        "ok": True, "segments": [], "never_observed": {}, "looked_up": True,
+    }  # fmt: skip
     good = (shop / "kohort.yaml").read_text()
     (shop / "kohort.yaml").write_text(good + "segments:\n  a: did('page'\n  b: nonsense > 3\n  c: {rool: x}\n")
     error = machine("segments", "check", "-w", shop, code=2)["error"]
@@ -204,6 +206,17 @@ def test_what_is_used_is_not_removed(shop):
     assert machine("segments", "run", "b", "-w", shop, code=1)["error"]["code"] == "not_found"
     machine("segments", "remove", "a", "-w", shop)
     assert machine("segments", "run", "-w", shop, code=3)["error"]["code"] == "not_enough"
+
+
+def test_segments_may_be_defined_before_there_is_data(tmp_path):
+    machine("init", tmp_path / "new")
+    machine("segments", "add", "a", "orders >= 2 and did('page')", "-w", tmp_path / "new")
+    assert machine("segments", "check", "-w", tmp_path / "new")["looked_up"] is False
+    assert "not looked up" in call("segments", "check", "-w", tmp_path / "new").stdout
+    assert machine("segments", "run", "-w", tmp_path / "new", code=3)["error"]["code"] == "not_enough"
+    assert [s["name"] for s in machine("segments", "list", "-w", tmp_path / "new")["segments"]] == ["a"]
+    machine("segments", "remove", "a", "-w", tmp_path / "new")
+    assert machine("segments", "list", "-w", tmp_path / "new")["segments"] == []
 
 
 @pytest.mark.slow

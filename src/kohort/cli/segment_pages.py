@@ -132,6 +132,9 @@ def effect_shown(screen: Screen, effect: DryRun, changes: Sequence[str]) -> None
 
 def files_checked(screen: Screen, data: Row) -> None:
     screen.line(f"Everything is in order: {plural(len(data['segments']), 'segment')}.", "bold")
+    if not data["looked_up"]:
+        screen.line("There is no data yet, so what the rules name was not looked up.")
+        return
     for name, names in data["never_observed"].items():
         screen.line(unseen(names, f"{name} asks for"))
 

@@ -125,14 +125,15 @@ def check(door: Door, *, rule: str | None) -> Result:
     kohort segments check --text "recency_days <= 60 and did('page')"
     """
     from kohort.cli.segment_pages import files_checked, rule_checked
-    from kohort.workspace.definitions import check_files
+    from kohort.workspace import definitions as texts
 
     if rule is None:
-        config = check_files(Path(door.folder))
+        config = texts.check_files(Path(door.folder))
         names = [d.name for d in config.segments]
         with door.open() as ws:
             unseen = {d.name: found for d in config.segments if (found := ws.segments.never_observed(d))}
-        data: dict[str, Any] = {"ok": True, "segments": names, "never_observed": unseen}
+            looked_up = bool(texts.features(ws))
+        data: dict[str, Any] = {"ok": True, "segments": names, "never_observed": unseen, "looked_up": looked_up}
         return Result(data, lambda screen: files_checked(screen, data))
     with door.open() as ws:
         data = {"ok": True, **ws.segments.check(rule)}

@@ -85,7 +85,7 @@ class WorkspaceConfig:
         return declared_columns(self.sources)
 
 
-LookUp: TypeAlias = "Callable[[WorkspaceConfig], Vocabulary]"
+LookUp: TypeAlias = "Callable[[WorkspaceConfig], Vocabulary | None]"
 
 _DEFAULTS: dict[str, Any] = {"consent": {}, "accounts": "", "engine": "duckdb", "spark": ""}
 """Keys that are written only where they say something else."""

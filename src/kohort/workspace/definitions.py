@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from kohort.errors import NotFound, RefusedDefinition, WrongUsage
+from kohort.errors import NotEnough, NotFound, RefusedDefinition, WrongUsage
 
 if TYPE_CHECKING:
     from kohort.definitions.defaults import DataProfile
+    from kohort.definitions.features import FeatureDefinition
     from kohort.definitions.rules import Vocabulary
     from kohort.definitions.rules.tree import Rule
     from kohort.definitions.segments import SegmentDefinition
@@ -22,14 +23,28 @@ Body: TypeAlias = "str | Mapping[str, Any] | SegmentDefinition"
 """A rule, what `kohort.yaml` has under a segment's name (tiers, stages, buckets …), or a definition that was read."""
 
 
-def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary:
-    """What rules may name in a workspace: features, columns, its segments (but one), adopted segmentations."""
+def features(ws: Workspace) -> tuple[FeatureDefinition, ...]:
+    """What rules may name; empty before there is data to describe customers by."""
+    try:
+        return ws.definitions()
+    except NotEnough:
+        return ()
+
+
+def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary | None:
+    """What rules may name in a workspace: features, columns, its segments (but one), adopted segmentations.
+
+    Returns:
+        None before there is data: then nobody can know what names will mean, and rules are read without looking.
+    """
     from kohort.definitions.rules import vocabulary_of
     from kohort.segments.definitions import adopted_parts
 
-    config = ws.config
+    config, known = ws.config, features(ws)
+    if not known:
+        return None
     return vocabulary_of(
-        ws.definitions(),
+        known,
         config.columns() | dict(ws.contents().columns),
         [d for d in config.segments if d.name != without],
         adopted=adopted_parts(ws.store),
@@ -44,8 +59,8 @@ def read_rule(ws: Workspace, text: str, *, without: str = "") -> Rule:
     """
     from kohort.definitions.rules import check_rule, parse_rule
 
-    rule = parse_rule(text)
-    refuse(check_rule(rule, vocabulary(ws, without=without), text), text)
+    rule, known = parse_rule(text), vocabulary(ws, without=without)
+    refuse(check_rule(rule, known, text) if known is not None else [], text)
     return rule
 
 
@@ -193,9 +208,12 @@ def check_files(root: Path) -> WorkspaceConfig:
     with open_store(root) as store:
         snapshot = store.log.snapshot()
 
-        def looked_up(config: WorkspaceConfig) -> Vocabulary:
-            features = config.features or default_features(profile(snapshot), config.business)[1]
-            return vocabulary_of(features, config.columns() | snapshot.columns, adopted=adopted_parts(store))
+        def looked_up(config: WorkspaceConfig) -> Vocabulary | None:
+            try:
+                known = config.features or default_features(profile(snapshot), config.business)[1]
+            except NotEnough:
+                return None
+            return vocabulary_of(known, config.columns() | snapshot.columns, adopted=adopted_parts(store))
 
         return load(root, looked_up)
 

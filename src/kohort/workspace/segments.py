@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
-from kohort.errors import WrongUsage
+from kohort.errors import NotEnough, WrongUsage
 from kohort.model.clock import DAY_US
 from kohort.model.progress import Progress, silent
 from kohort.workspace import definitions as texts
@@ -152,9 +153,11 @@ class SegmentDoor:
 
         ws, definitions = self._ws, self._ws.config.segments
         check_removable(definitions, name)
-        latest = ws.store.status.all().get(name)
+        moments = [status.as_of for status in ws.store.status.all().values() if status.name == name]
+        with suppress(NotEnough):  # there is no data yet
+            moments.append(self._moment(None))
         texts.let_go(ws, name)
-        remove(ws.store, definitions, name, as_of=max(self._moment(None), (latest and latest.as_of) or 0))
+        remove(ws.store, definitions, name, as_of=max((m for m in moments if m is not None), default=0))
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -419,7 +422,7 @@ class SegmentDoor:
 
     def _labels(self) -> dict[str, str]:
         """Names of features and segments as people read them."""
-        features = {f.name: f.label for f in self._ws.definitions() if f.label}
+        features = {f.name: f.label for f in texts.features(self._ws) if f.label}
         return features | {d.name: d.label for d in self._ws.config.segments if d.label}
 
 
