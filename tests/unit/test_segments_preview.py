@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
@@ -203,3 +204,12 @@ def test_the_docs_name_every_key(store: Store, world: World) -> None:
     page = (Path(__file__).parents[2] / "docs" / "why.md").read_text()
     told = look(store, world, segment("did('page')")).as_dict()
     assert {k for k in told.keys() | told["conditions"][0].keys() if f"`{k}`" not in page} == set()
+
+
+def test_buckets_and_lists_by_hand_have_sizes_without_conditions(store: Store, world: World) -> None:
+    parts = (Part("a", share=Decimal(50)), Part("b", share=Decimal(50)))
+    split = look(store, world, SegmentDefinition("split", "buckets", parts, salt="x"))
+    assert split.size == split.universe == sum(p.size for p in split.parts)
+    assert all(p.conditions == () for p in split.parts)
+    friends = look(store, world, SegmentDefinition("friends", "by_hand", (Part("friends"),)))
+    assert (friends.size, friends.warnings) == (0, ())

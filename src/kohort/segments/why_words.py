@@ -272,5 +272,5 @@ def _number(value: float, unit: Unit, unlike: object) -> str:
     least = 2 if unit == "money" else 0 if value == round(value) else 1
     for decimals in range(least, _DECIMALS + 1):
         if all(value == other or round(value, decimals) != round(other, decimals) for other in others):
-            return f"{value:,.{decimals}f}"
-    return f"{value:,.{_DECIMALS}f}"
+            break
+    return f"{value:,.{decimals}f}".replace("-", "−")
