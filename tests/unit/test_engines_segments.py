@@ -392,3 +392,11 @@ def test_many_moments_of_many_events_are_asked_about_in_turns() -> None:
 
 def test_a_customer_nobody_knows_was_never_seen() -> None:
     assert evaluate_at(log(), 999, [parse_rule("never('page')")], [AS_OF], key=b"key").seen == [False]
+
+
+def test_conditions_that_python_takes_for_equal_are_asked_apart() -> None:
+    world = random_rule_world(Random(3))
+    customer = next(iter(world.customers()))
+    for text in ("p_never = 1 and did(*)", "p_never = true and did(*)", "t_never = 1", "t_never = true"):
+        asked = evaluate_at(world.snapshot(), customer, [parse_rule(text.replace("p_", "t_"))], [world.as_of], key=b"k")
+        assert len(asked.truths) == 1

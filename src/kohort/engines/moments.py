@@ -6,7 +6,7 @@ Only her rows are read, and the text of a query is made once per set of question
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
@@ -226,10 +226,25 @@ class _Program:
     operands: dict[str, int]
 
 
-@lru_cache(maxsize=256)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Questions and operands, the same where their keys are: trees alone would take `= 1` for `= true`."""
+
+    keys: tuple[str, ...]
+    questions: tuple[tuple[str, Rule], ...] = field(compare=False)
+    operands: tuple[tuple[str, Operand], ...] = field(compare=False)
+
+
 def _program(
     questions: tuple[tuple[str, Rule], ...], operands: tuple[tuple[str, Operand], ...], given: _Given
 ) -> _Program:
+    keys = (*map(_key, questions), "values:", *map(_key, operands))
+    return _compiled(_Asked(keys, questions, operands), given)
+
+
+@lru_cache(maxsize=256)
+def _compiled(asked: _Asked, given: _Given) -> _Program:
+    questions, operands = asked.questions, asked.operands
     compiled = compile_moments(
         questions,
         operands,
