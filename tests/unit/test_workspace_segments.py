@@ -318,3 +318,29 @@ def test_segments_are_read_from_text_in_every_spelling(ws) -> None:
         ws.segments.read("tiers:\n  gold: nonsense >= 3\n", name="value", file="value.yaml")
     (mistake,) = refused.value.mistakes
     assert (mistake["file"], mistake["line"], mistake["excerpt"]) == ("value.yaml", 2, "  gold: nonsense >= 3")
+
+
+def test_adopted_segmentations_stand_beside_segments_of_your_own(tmp_path) -> None:
+    rows = [f"C{i},{i % 2 * 50 + i % 7}" for i in range(60)]
+    (tmp_path / "people.csv").write_text("\n".join(["customer_id,age", *rows]))
+    with kohort.create(tmp_path / "people") as people:
+        people.ingest(tmp_path / "people.csv", kind="customers")
+        people.discover(k=2)
+        people.adopt("Main")
+        main = who(people, "Main/s1")
+        people.segments.add("mine", "in_segment('Main', 's1') and age >= 0")
+        people.segments.run()
+        assert who(people, "mine") == main != set()
+        assert {d.name: d.kind for d in people.segments.list()} == {"mine": "rule", "Main": "found"}
+        for wrong in (
+            lambda: people.segments.remove("Main"),
+            lambda: people.segments.why("Main", "C1"),
+            lambda: people.segments.preview("Main"),
+        ):
+            with pytest.raises(WrongUsage, match="found and adopted"):
+                wrong()
+        with pytest.raises(RefusedDefinition, match="'Main' is an adopted segmentation"):
+            people.segments.add("Main", "age > 3")
+        with pytest.raises(RefusedDefinition, match="s9"):
+            people.segments.add("other", "in_segment('Main', 's9')")
+        assert who(people, "Main/s1") == main

@@ -123,7 +123,7 @@ def stays_shown(screen: Screen, name: str, customer: str, rows: Sequence[Row]) -
         [("part", "left"), ("from", "left"), ("until", "left"), ("version", "right"), ("reason", "left")],
         [
             (
-                r["segment"],
+                r["label"],
                 screen.minute(r["since"]),
                 screen.minute(r["until"]) or "still in",
                 str(r["version"]),

@@ -77,6 +77,8 @@ def history(door: Door, *, name: str, customer: str | None) -> Result:
 
     with door.open() as ws:
         rows, zone = list(ws.segments.history(name, customer)), ws.zone
+        if customer is not None:
+            _label(ws, rows, name)
     if customer is None:
         return Result({"name": name, "runs": rows}, lambda screen: runs_shown(screen, name, rows), zone=zone)
     data = {"name": name, "customer": customer, "stays": rows}
@@ -176,11 +178,11 @@ def reset(door: Door, *, name: str, customers: tuple[str, ...]) -> Result:
     return _decided(name, customers, "left to the rule again", "")
 
 
-def _label(ws: Workspace, rows: Sequence[dict[str, Any]]) -> None:
+def _label(ws: Workspace, rows: Sequence[dict[str, Any]], name: str = "") -> None:
     """Say how people call the part that each row is about."""
     labels = {(d.name, p.key): p.label for d in ws.segments.list() for p in d.parts}
     for row in rows:
-        row["label"] = labels.get((row["name"], row["segment"]), row["segment"])
+        row["label"] = labels.get((name or row["name"], row["segment"]), row["segment"])
 
 
 def _decided(name: str, customers: tuple[str, ...], done: str, segment: str) -> Result:

@@ -184,12 +184,27 @@ def named(ws: Workspace, name: str) -> SegmentDefinition:
 
     Raises:
         NotFound: There is none.
+        WrongUsage: It is an adopted segmentation, which has no rule of a person's.
     """
     definitions = ws.config.segments
     for definition in definitions:
         if definition.name == name:
             return definition
+    not_adopted(ws, name)
     raise NotFound("segment", name, [d.name for d in definitions], hint="Make one with: kohort segments add")
+
+
+def not_adopted(ws: Workspace, name: str) -> None:
+    """Refuse the name of an adopted segmentation: it has no rule of a person's.
+
+    Raises:
+        WrongUsage: It is one.
+    """
+    if any(row["adopted"] and row["name"] == name for row in ws.segmentations()):
+        raise WrongUsage(
+            f"{name!r} was found and adopted; it is not made of rules.",
+            hint=f"See it with: kohort segments show {name!r}",
+        )
 
 
 def check_files(root: Path) -> WorkspaceConfig:

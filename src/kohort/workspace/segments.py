@@ -147,11 +147,12 @@ class SegmentDoor:
 
         Raises:
             NotFound: No such definition, and nobody is in it.
-            WrongUsage: Others refer to it; the message lists them.
+            WrongUsage: Others refer to it; the message lists them. Or it is an adopted segmentation.
         """
         from kohort.segments.remove import check_removable, remove
 
         ws, definitions = self._ws, self._ws.config.segments
+        texts.not_adopted(ws, name)
         check_removable(definitions, name)
         moments = [status.as_of for status in ws.store.status.all().values() if status.name == name]
         with suppress(NotEnough):  # there is no data yet
