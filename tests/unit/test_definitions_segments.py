@@ -285,6 +285,11 @@ def test_what_changed_is_said_in_words() -> None:
 def test_a_change_of_and_and_or_is_told_whole() -> None:
     said = diff_text("a: orders > 1 and visits > 2", "a: orders > 1 or visits > 2")
     assert said == "Rule: conditions are combined anew: orders > 1 or visits > 2"
+    said = diff_text("a: did('page') and orders > 1", "a: orders > 2 and did('page', at_least => 2)")
+    assert said.splitlines() == [
+        "Rule: orders > 1 is now orders > 2",
+        "Rule: did('page') is now did('page', at_least => 2)",
+    ]
     deeper = diff_text("a: orders > 1 and visits > 2", "a: not (orders > 1 and visits > 2)")
     assert deeper.startswith("Rule: conditions are combined anew: not (")
 

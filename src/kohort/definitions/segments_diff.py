@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b|<=|>=|!=|<|>|=")
 """What may differ between two spellings of one condition: its values and the way they are compared."""
 
+_SUBJECT = re.compile(r"(not )?\w+(\('(?:[^']|'')*')?")
+
 _WHOLE = (
     ("label", "Label"),
     ("description", "Description"),
@@ -125,12 +127,13 @@ def _combined(word: str, a: RuleText, b: RuleText) -> Iterator[str]:
 def _conditions(a: Rule, b: Rule) -> Iterator[str]:
     """Conditions that changed, went and came, each told once."""
     gone, come = _without(_leaves(a), _leaves(b)), _without(_leaves(b), _leaves(a))
-    for was in list(gone):
-        now = next((c for c in come if _masked(c) == _masked(was)), None)
-        if now is not None:
-            gone.remove(was)
-            come.remove(now)
-            yield f"{was} is now {now}"
+    for alike in (_masked, _subject):
+        for was in list(gone):
+            now = next((c for c in come if alike(c) == alike(was)), None)
+            if now is not None:
+                gone.remove(was)
+                come.remove(now)
+                yield f"{was} is now {now}"
     yield from (f"removed {text}" for text in gone)
     yield from (f"added {text}" for text in come)
 
@@ -190,6 +193,12 @@ def _without(these: list[str], those: list[str]) -> list[str]:
 
 def _masked(text: str) -> str:
     return _LITERAL.sub("?", text)
+
+
+def _subject(text: str) -> str:
+    """What a condition is about: a name, or a function with what it is first asked of."""
+    found = _SUBJECT.match(text)
+    return found[0] if found else text
 
 
 def _changed(word: str, a: object, b: object) -> Iterable[str]:
