@@ -76,10 +76,18 @@ def sizes_over_time(moments: Sequence[str], bands: Sequence[Band], sizes: Sequen
     )
     wide, narrow = (_columns(moments, bands, sizes, sentence, w) for w in (660.0, 350.0))
     legend = tuple((b.letter, b.colour, b.label) for b in bands) if len(bands) > 1 else ()
-    if legend:  # here the wide drawing names no part either
-        names = "".join(f"<span>{key(k, c, 'key s')}{text(label)}</span>" for k, c, label in legend)
-        wide = f'{wide}<div class="legend">{names}</div>'
-    return Chart(sentence, wide, narrow, columns, rows, legend)
+    return Chart(sentence, f"{wide}{_legend(legend)}", narrow, columns, rows, legend)
+
+
+def small(chart: Chart) -> Chart:
+    """The drawing for phones, for a narrow place on a wide page."""
+    return Chart(chart.sentence, f"{chart.narrow}{_legend(chart.legend)}", "", chart.columns, chart.rows)
+
+
+def _legend(entries: Sequence[tuple[str, str, str]]) -> str:
+    """Under a drawing that names no part itself."""
+    names = "".join(f"<span>{key(k, c, 'key s')}{text(label)}</span>" for k, c, label in entries)
+    return f'<div class="legend">{names}</div>' if names else ""
 
 
 def _columns(

@@ -184,6 +184,7 @@ def segment(
     *,
     by_hand: Sequence[Mapping[str, Any]] = (),
     titles: Mapping[tuple[str, str], str],
+    found: Segmentation | None = None,
 ) -> str:
     """One definition: who is in it, how its conditions add up, how it moved, what it overlaps with, how it came about.
 
@@ -191,6 +192,7 @@ def segment(
         look: From `kohort.web.own.look_at`.
         by_hand: What people decided about single customers, newest first.
         titles: (definition or adopted segmentation, key of a part) → what people read for it.
+        found: The groups that have pages of their own.
     """
     preview = look["preview"]
     return page(
@@ -203,10 +205,13 @@ def segment(
         rules=conditions(s, preview),
         beside=say.conditions_of_membership(s.definition) if s.definition else [],
         warnings=_warnings(preview),
+        expected=f"{words.plural(preview['size'], s.noun)}, {EN.percent(preview['share'])} of all."
+        if preview and not s.about.version
+        else "",
         universe=preview["universe_text"] if preview else "",
         problems=look["problems"],
         movement=movement(s, look, own.zone),
-        overlap=_overlap(s, look, own, titles),
+        overlap=_overlap(s, look, _addresses(own, found), titles),
         runs=[{**r, "at": say.day(r["as_of"], own.zone)} for r in (look["runs"] or [])[:24]],
         versions=[{**v, "on": say.day(v["saved_at"], own.zone)} for v in (look["versions"] or {"told": []})["told"]],
         pending=(look["versions"] or {"pending": []})["pending"],
@@ -281,7 +286,7 @@ def _who(s: OwnSegment, preview: Mapping[str, Any] | None, own: Own) -> list[dic
                 "label": s.labels.get(part.key, part.key),
                 "sentence": say.sentence(s.said[part.rule.text]) if part.rule else "",
                 "rule": part.rule.text if part.rule else "",
-                "share_wanted": None if part.share is None else f"{EN.compact(float(part.share))}%",
+                "share_wanted": None if part.share is None else f"{say.exact(part.share)}%",
                 "keep": part.keep.text if part.keep else "",
                 "staying": say.staying(part, s.definition, s.said) if s.definition else [],
                 "size": size,
@@ -404,24 +409,29 @@ def matrix(s: OwnSegment, moved: Mapping[str, Any], zone: str) -> dict[str, Any]
     }
 
 
-def _overlap(s: OwnSegment, look: Look, own: Own, titles: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
-    known = {x.name: x for x in own.segments}
-    rows = []
-    for o in look["overlap"] or ():
-        other = known.get(o["name"])
-        rows.append(
-            {
-                "part": s.labels.get(o["part"], o["part"]) if len(s.about.parts) > 1 else "",
-                "title": titles.get((o["name"], o["segment"]), o["name"]),
-                "href": other.href if other and other.definition else "",
-                "found": other is None,
-                "both": EN.number(o["both"]),
-                "of_this": EN.percent(o["share_of_this"]),
-                "of_other": EN.percent(o["share_of_other"]),
-                "chance": say.chance(o["lift"]),
-            }
-        )
-    return rows
+def _addresses(own: Own, found: Segmentation | None) -> dict[tuple[str, str], str]:
+    """(definition or segmentation, part) → its page; "" as part stands for every one."""
+    mine = {(s.name, ""): s.href for s in own.segments if s.definition}
+    groups = found.segments if found else ()
+    return mine | {(found.name, g.id): f"/segments/{quote(g.id, safe='')}" for g in groups if found}
+
+
+def _overlap(
+    s: OwnSegment, look: Look, addresses: Mapping[tuple[str, str], str], titles: Mapping[tuple[str, str], str]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "part": s.labels.get(o["part"], o["part"]) if len(s.about.parts) > 1 else "",
+            "title": titles.get((o["name"], o["segment"]), o["name"]),
+            "href": addresses.get((o["name"], "")) or addresses.get((o["name"], o["segment"]), ""),
+            "found": (o["name"], "") not in addresses,
+            "both": EN.number(o["both"]),
+            "of_this": EN.percent(o["share_of_this"]),
+            "of_other": EN.percent(o["share_of_other"]),
+            "chance": say.chance(o["lift"]),
+        }
+        for o in look["overlap"] or ()
+    ]
 
 
 def _did(action: Mapping[str, Any], s: OwnSegment) -> str:
@@ -463,6 +473,7 @@ def customers(shell: Shell, own: Own, s: OwnSegment, members: MembersPage, *, pa
             for m in members.rows
         ],
         page_title=title,
+        expected="",
         following=members.next,
         cursor=cursor,
         part=part,
@@ -559,7 +570,7 @@ def _tree(conditions: Sequence[Any], depth: int = 0) -> list[dict[str, Any]]:
 
 def lifecycle(shell: Shell, own: Own, s: OwnSegment, look: Look) -> str:
     """Stages in order with their sizes, and who moved between them in the last month."""
-    preview = look["preview"]
+    preview, moved = look["preview"], movement(s, look, own.zone)
     return page(
         "own_lifecycle.html",
         shell,
@@ -571,7 +582,8 @@ def lifecycle(shell: Shell, own: Own, s: OwnSegment, look: Look) -> str:
         stages=_who(s, preview, own),
         bar=moves.share_bar([(p.label, p.size) for p in s.about.parts], _everybody(s)),
         stayed={p["segment"]: say.likely(p["stayed"]) for p in (look["month"] or {"parts": ()})["parts"]},
-        movement=movement(s, look, own.zone),
+        movement=moved,
+        small=moves.small(moved["sizes"]) if moved["sizes"] else None,
         problems=look["problems"],
         others=[x for x in own.lifecycles if x.name != s.name],
     )

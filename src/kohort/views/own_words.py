@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -88,10 +89,15 @@ def about(definition: SegmentDefinition | None, said: Mapping[str, str]) -> str:
 
 
 def _buckets(definition: SegmentDefinition) -> str:
-    shares = [(title(p.key, p.label), float(p.share or 0)) for p in definition.parts]
-    text = listing([f"{EN.compact(share)}% in {name}" for name, share in shares])
+    shares = [(title(p.key, p.label), p.share or Decimal(0)) for p in definition.parts]
+    text = listing([f"{exact(share)}% in {name}" for name, share in shares])
     rest = 100 - sum(share for _, share in shares)
-    return f"{text}{f'; the other {EN.compact(rest)}% are in none' if rest > 0 else ''}."
+    return f"{text}{f'; the other {exact(rest)}% are in none' if rest > 0 else ''}."
+
+
+def exact(number: Decimal) -> str:
+    """A number that a person wrote, as it was meant: 12.5, 50."""
+    return f"{number.normalize():f}"
 
 
 def staying(part: Part, definition: SegmentDefinition, said: Mapping[str, str]) -> list[str]:
@@ -190,6 +196,8 @@ def outlook(answer: Why, labels: Mapping[str, str], zone: str) -> str:
     when = f"{what} on {long_day(step.at, zone)}"
     if step.by_event:
         return f"{when}, when something that is dated then takes effect."
+    if not before:  # what is new may be what lets her in at once, or what keeps her out
+        return f"{when}, if nothing new happens before."
     return f"{when}, unless {_happenings(answer)} before."
 
 

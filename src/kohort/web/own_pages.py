@@ -35,7 +35,15 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> 
     @app.get("/definitions/{name}", response_class=HTMLResponse)
     def definition(name: str) -> Response:
         d, everything, one = asked(name)
-        text = views.segment(d.shell, everything, one, own.look(name), by_hand=own.by_hand(name), titles=own.titles())
+        text = views.segment(
+            d.shell,
+            everything,
+            one,
+            own.look(name),
+            by_hand=own.by_hand(name),
+            titles=own.titles(),
+            found=d.found,
+        )
         return HTMLResponse(text)
 
     @app.get("/definitions/{name}/customers", response_class=HTMLResponse)
