@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from kohort.errors import NotEnough, WrongUsage
+from kohort.errors import WrongUsage
 from kohort.model.clock import DAY_US
 from kohort.model.progress import Progress, silent
 from kohort.workspace import definitions as texts
@@ -16,15 +15,14 @@ from kohort.workspace import looks
 from kohort.workspace.definitions import Body
 from kohort.workspace.looks import Each
 from kohort.workspace.people import customer_keys
+from kohort.workspace.segment_texts import Language, SegmentTexts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kohort.definitions.rules.tree import Rule
     from kohort.definitions.segments import SegmentDefinition
     from kohort.engines.measures import Measures
     from kohort.segments.alarms import Alarms
-    from kohort.segments.dry_run import DryRun
     from kohort.segments.hysteresis import Hysteresis
     from kohort.segments.listing import Description
     from kohort.segments.migration import Migration
@@ -37,10 +35,8 @@ if TYPE_CHECKING:
 UNNAMED = "this rule"
 """Name of a rule that is looked at before it is saved."""
 
-Language = Literal["en", "nl", "da", "de"]
 
-
-class SegmentDoor:
+class SegmentDoor(SegmentTexts):
     """Segments that people define. Definitions are text in `kohort.yaml`; members change when they are run.
 
     Each call looks at the definitions and the data as they are now. Moments are microseconds UTC or what a person types;
@@ -48,117 +44,9 @@ class SegmentDoor:
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+        super().__init__(workspace)
         self._measures: Measures | None = None
         self._looking = threading.Lock()
-
-    # -- definitions -----------------------------------------------------------------------------------------------
-
-    def add(self, name: str, rule: Body) -> SegmentDefinition:
-        """Write a new definition, or a new version of one, into `kohort.yaml` (or the file of `segments/` it is in).
-
-        Members change with the next `run`; `dry_run` says how.
-
-        Raises:
-            RefusedDefinition: With every mistake and its place.
-            WrongUsage: An adopted segmentation has this name.
-        """
-        from kohort.segments.definitions import checked
-
-        definition = texts.read_new(self._ws, name, rule)
-        checked(self._ws.store, self._ws.config.segments, definition)
-        texts.keep(self._ws, definition)
-        return definition
-
-    def read(self, text: str, *, name: str = "", file: str = "the text") -> SegmentDefinition:
-        """One definition from the text of a file, for `add` and `dry_run`. See `kohort.workspace.definitions.read_file`."""
-        return texts.read_file(self._ws, text, file, name)
-
-    def understood(self, name: str, rule: Body) -> SegmentDefinition:
-        """What `add` would write, without writing it."""
-        return texts.read_new(self._ws, name, rule)
-
-    def never_observed(self, definition: SegmentDefinition) -> list[str]:
-        """Events and columns that a definition asks for, its consent and account too, and the data has never shown."""
-        rules = [r.rule for p in definition.parts for r in (p.rule, p.keep) if r is not None]
-        contents, settings = self._ws.contents(), self._ws.config.segment_settings
-        asked = {dict(settings.consent).get(definition.purpose), settings.accounts * (definition.kind == "accounts")}
-        unseen = {column for column in asked if column and not contents.present.get(column)}
-        return sorted(unseen.union(*(texts.never_observed(rule, contents) for rule in rules)))
-
-    def check(self, rule: str) -> dict[str, Any]:
-        """What a rule is once it is read: `text` in the canonical way of writing, `sentence`, `never_observed`.
-
-        Raises:
-            RefusedDefinition: With every mistake and its place.
-        """
-        from kohort.definitions.rules import format_rule
-
-        read = texts.read_rule(self._ws, rule)
-        return {
-            "text": format_rule(read),
-            "sentence": self._sentence(read, "en"),
-            "never_observed": list(texts.never_observed(read, self._ws.contents())),
-        }
-
-    def say(self, rule: str, language: Language = "en") -> str:
-        """A rule as a sentence in plain words: English, Dutch, Danish or German."""
-        return self._sentence(texts.read_rule(self._ws, rule), language)
-
-    def hear(self, sentence: str, language: Language = "en") -> str:
-        """The rule that a sentence says: the inverse of `say`.
-
-        Raises:
-            RefusedDefinition: The sentence is not one that `say` could have written.
-        """
-        from kohort.definitions.rules import format_rule
-        from kohort.definitions.rules.sentences import read_sentence
-
-        return format_rule(read_sentence(sentence, language, labels=self._labels()))
-
-    def dry_run(self, name: str, rule: Body, *, as_of: int | str | None = None, progress: Progress = silent) -> DryRun:
-        """What `add` of this text would lead to: who enters, who leaves, what else moves, who would be told.
-
-        Samples are the company's customer numbers. Nothing is written.
-        """
-        from kohort.segments.dry_run import dry_run
-
-        definition = texts.read_new(self._ws, name, rule)
-        how = self._how(as_of)
-        found = dry_run(self._ws.store, self._ws.config.segments, definition, progress=progress, **how)
-        return looks.with_numbers(found, self._ws.store.vault)
-
-    def diff(self, name: str, old: int | None = None, new: int | None = None) -> str:
-        """What changed between two versions of a definition, one sentence per line; empty where nothing did.
-
-        Without numbers: between the version that members follow now and `kohort.yaml`; where they are the same, between
-        the last two.
-
-        Raises:
-            NotFound: No definition or version of that name and number.
-            NotEnough: There is one version only.
-        """
-        return looks.diff(self._ws, name, old, new)
-
-    def remove(self, name: str) -> None:
-        """Take a definition out: it stands in no file any more, and everybody leaves it. History stays.
-
-        An interruption in between leaves its members under a name that is defined no more; removing it again ends them.
-
-        Raises:
-            NotFound: No such definition, and nobody is in it.
-            WrongUsage: Others refer to it; the message lists them. Or it is an adopted segmentation.
-        """
-        from kohort.segments.remove import check_removable, remove
-
-        ws, definitions = self._ws, self._ws.config.segments
-        texts.not_adopted(ws, name)
-        check_removable(definitions, name)
-        moments = [status.as_of for status in ws.store.status.all().values() if status.name == name]
-        with suppress(NotEnough):  # there is no data yet
-            moments.append(self._moment(None))
-        texts.let_go(ws, name)
-        remove(ws.store, definitions, name, as_of=max((m for m in moments if m is not None), default=0))
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -173,20 +61,6 @@ class SegmentDoor:
             NotFound: No definition or adopted segmentation has this name.
         """
         return looks.described(self._ws, name)
-
-    def definition(self, name: str) -> SegmentDefinition:
-        """What `kohort.yaml` says now.
-
-        Raises:
-            NotFound: There is no such definition.
-        """
-        return texts.named(self._ws, name)
-
-    def text(self, name: str) -> str:
-        """The YAML of one definition."""
-        from kohort.definitions.segments_text import write_definition
-
-        return write_definition(self.definition(name))
 
     def members(self, name: str, as_of: int | str | None = None) -> pa.Table:
         """See `Workspace.members`."""
@@ -390,24 +264,9 @@ class SegmentDoor:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _how(self, as_of: int | str | None) -> dict[str, Any]:
-        """What every evaluation is told about the workspace."""
-        ws = self._ws
-        return {
-            "as_of": self._moment(as_of),
-            "zone": ws.zone,
-            "currency": ws.currency,
-            "features": ws.definitions(),
-            "settings": ws.config.segment_settings,
-            "threads": ws.threads,
-        }
-
     def _engine(self) -> dict[str, Any]:
         """Where runs take place."""
         return {"engine": self._ws.config.engine, "spark": self._ws.config.spark}
-
-    def _moment(self, as_of: int | str | None) -> int:
-        return as_of if isinstance(as_of, int) else self._ws.as_of(as_of)
 
     def _asked(self, name: str | None, rule: Body | None) -> SegmentDefinition:
         if (name is None) == (rule is None):
@@ -415,16 +274,6 @@ class SegmentDoor:
         if name is not None:
             return self.definition(name)
         return texts.read_new(self._ws, UNNAMED, rule or "")
-
-    def _sentence(self, rule: Rule, language: Language) -> str:
-        from kohort.definitions.rules.sentences import say_rule
-
-        return say_rule(rule, language, labels=self._labels())
-
-    def _labels(self) -> dict[str, str]:
-        """Names of features and segments as people read them."""
-        features = {f.name: f.label for f in texts.features(self._ws) if f.label}
-        return features | {d.name: d.label for d in self._ws.config.segments if d.label}
 
 
 def _user() -> str:
