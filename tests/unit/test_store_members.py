@@ -208,6 +208,23 @@ def test_many_small_runs_become_a_snapshot_and_say_the_same(store) -> None:
         assert again.members.current("gold") == members.current("gold")
 
 
+def test_a_snapshot_forgets_nothing_that_was_said_about_stays_that_are_over(store) -> None:
+    members = store.members
+    told = [(100, "rule"), (200, "keep"), (300, None), (400, "rule"), (500, "by hand")]
+    for moment, reason in told:
+        rows = {} if reason is None else {1: "gold"}
+        members.publish([placed("gold", rows, reason=reason)], as_of=moment, now=moment)
+
+    def all_that_is_said() -> tuple:
+        return members.history("gold", 1), members.at("gold", 250), members.before("gold", 450)
+
+    first = all_that_is_said()
+    assert [stay["reason"] for stay in first[0]] == ["keep", "by hand"]
+    members.stays_file("gold")  # makes a snapshot
+    assert all_that_is_said() == first
+    assert store.verify() == []
+
+
 def test_a_snapshot_that_disagrees_with_the_log_is_found(store) -> None:
     from kohort.store.members import snapshots
 

@@ -46,7 +46,7 @@ def due(parts: Parts, con: Connection, name: str) -> bool:
     # Without a snapshot the first part is as good as one: everybody enters.
     start, size = (base.id, base.rows) if base else (listed[0].id, listed[0].rows) if listed else (0, 0)
     later = [part for part in listed if part.id > start]
-    # Restatements outlive snapshots that came with their run; a new one keeps the last of each only.
+    # Restatements outlive snapshots that came with their run; a new one keeps the last of each entry only.
     many = sum(part.id > start or part.kind == "restated" for part in listed) > parts.most_parts
     return many or sum(part.rows for part in later) > max(parts.few_rows, GROWN * size)
 
@@ -96,12 +96,12 @@ def _base(listed: Sequence[Part]) -> Part | None:
 
 
 def _last_said(restated: list[pa.Table]) -> pa.Table:
-    """Of restatements, older first, the last of each customer and segment as one table of MOVES."""
+    """Of restatements, older first, the last of each entry as one table of MOVES: past stays keep their reasons, too."""
     rows = together([table.select(MOVES.names) for table in restated], MOVES)
-    customer, segment = numbers(rows, "customer"), text_codes(rows.column("segment"))
-    order = np.lexsort((segment, customer))
-    pair = np.stack([customer[order], segment[order]])
-    last = np.append((np.diff(pair) != 0).any(axis=0), True)[: len(order)]
+    customer, segment, number = numbers(rows, "customer"), text_codes(rows.column("segment")), numbers(rows, "number")
+    order = np.lexsort((number, segment, customer))
+    entry = np.stack([customer[order], segment[order], number[order]])
+    last = np.append((np.diff(entry) != 0).any(axis=0), True)[: len(order)]
     return rows.take(pa.array(order[last]))
 
 
