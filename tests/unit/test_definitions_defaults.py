@@ -144,6 +144,11 @@ def test_traits_only() -> None:
     assert value_definition(profile) is None
 
 
+def test_a_list_is_no_feature() -> None:
+    columns: dict[str, ColumnType] = {"t_tags": "list", "t_age": "number"}
+    assert [f.name for f in default_features(DataProfile(9, {"identify": 9}, columns=columns))[1]] == ["age"]
+
+
 def test_nothing_at_all_is_said_honestly() -> None:
     with pytest.raises(NotEnough):
         default_features(DataProfile(0, {}))

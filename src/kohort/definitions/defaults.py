@@ -232,9 +232,12 @@ def _subscription(profile: DataProfile) -> Iterator[FeatureDefinition]:
 
 
 def _traits(profile: DataProfile) -> Iterator[FeatureDefinition]:
-    """Every declared trait that can tell groups apart: not empty, and not a different text for nearly everybody."""
-    usable = [c for c in sorted(profile.columns) if c.startswith("t_") and profile.present.get(c, 1)]
-    for column in usable[:_MOST_TRAITS]:
+    """Every declared trait that can tell groups apart: not empty, one value, not a different text for nearly everybody.
+
+    A list has no single value to compare customers by; rules ask for its items.
+    """
+    single = [c for c, kind in sorted(profile.columns.items()) if c.startswith("t_") and kind != "list"]
+    for column in [c for c in single if profile.present.get(c, 1)][:_MOST_TRAITS]:
         kind, values = profile.columns[column], profile.distinct.get(column, 1)
         if kind == "text" and not 1 <= values <= min(_MOST_VALUES, max(2, profile.customers // 2)):
             continue
