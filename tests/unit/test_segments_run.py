@@ -625,6 +625,26 @@ def test_what_others_need_is_not_removed_and_what_is_removed_leaves_exits(shop: 
     assert set(shop.members("not fans")) == {"bo", "cy"}
 
 
+def test_a_removal_that_was_interrupted_anywhere_is_done_again(shop: Shop) -> None:
+    ana = shop.keys["ana"]
+    shop.run(EVERYBODY, 21)
+    put_in(shop.store, EVERYBODY, "not fans", [ana], by="kim")
+    shop.store.members.drop("not fans", 22 * DAY)  # … and then the process ended
+    left = tuple(d for d in EVERYBODY if d.name != "not fans")
+    remove(shop.store, left, "not fans", as_of=22 * DAY)
+    assert shop.store.by_hand.table().num_rows == 0
+    with pytest.raises(NotFound):
+        remove(shop.store, left, "not fans", as_of=22 * DAY)
+    shop.run(EVERYBODY, 23)
+    assert "ana" not in shop.members("not fans"), "what was decided about the old definition is forgotten"
+
+    put_in(shop.store, EVERYBODY, "recent", [ana], by="kim")
+    never_run = SegmentDefinition("friends", "by_hand", (Part("friends"),))
+    put_in(shop.store, [never_run], "friends", [ana], by="kim")
+    remove(shop.store, [], "friends", as_of=23 * DAY)  # its text was taken out first, then the process ended
+    assert set(shop.store.by_hand.table().column("name").to_pylist()) == {"recent"}
+
+
 # The list -------------------------------------------------------------------------------------------------------------
 
 

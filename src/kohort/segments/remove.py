@@ -32,6 +32,9 @@ def remove(
 ) -> tuple[SegmentDefinition, ...]:
     """Everybody leaves the segment, each exit recorded. History and versions stay; what was decided by hand goes.
 
+    An interrupted removal is simply done again, also where the definition is gone already: decisions by hand that were
+    left behind would count for the next definition of that name.
+
     Args:
         as_of: When the members leave.
 
@@ -39,17 +42,22 @@ def remove(
         The other definitions, for `kohort.yaml`.
 
     Raises:
-        NotFound: No such definition, and nobody was ever in it.
+        NotFound: No such definition, and nothing is left of one.
         WrongUsage: Other definitions refer to it, or members of a later moment are stored.
     """
-    stored = name in store.members.names()
-    if not stored:
+    if not _is_left(store, name):
         named(definitions, name)
     check_removable(definitions, name)
     with turn(store):
-        if stored:
+        if name in store.members.names():
             store.members.drop(name, as_of)
-        store.by_hand.drop(name)
-        store.definitions.drop(name)
         store.status.drop(name)
+        store.definitions.drop(name)
+        store.by_hand.drop(name)
     return tuple(d for d in definitions if d.name != name)
+
+
+def _is_left(store: Store, name: str) -> bool:
+    """Whether the store knows anything that a removal takes away."""
+    decided = store.by_hand.actions(name)
+    return bool(decided) or name in {*store.members.names(), *store.definitions.names(), *store.status.all()}
