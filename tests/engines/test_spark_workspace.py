@@ -18,8 +18,16 @@ from typing import Any
 import pytest
 
 import kohort
-from kohort.model.clock import parse_instant
+from kohort.definitions.features import parse_features
+from kohort.definitions.segments import SegmentSettings
+from kohort.definitions.segments_text import read_segments
+from kohort.definitions.yaml_text import read_yaml
+from kohort.model.clock import iso, parse_instant
+from kohort.model.event import Event
 from kohort.segments.accounts import account_names
+from kohort.segments.run_rules import run
+from kohort.store import create_store
+from kohort.testing.worlds import event_table
 
 pytestmark = [
     pytest.mark.spark,
@@ -79,15 +87,9 @@ def orders(first: str, last: str, seed: int) -> str:
     start, days = parse_instant(first), (parse_instant(last) - parse_instant(first)) // 86_400_000_000
     lines = ["order,customer,date,product,quantity,price"]
     for n in range(70):
-        day = kohort_day(start, chance.randrange(days))
+        day = iso(start + chance.randrange(days) * 86_400_000_000)[:10]
         lines.append(f"{first}-{n},K{chance.randrange(1, 31)},{day},mug,1,{chance.choice([5, 20, 45, 90])}")
     return "\n".join(lines)
-
-
-def kohort_day(start: int, days: int) -> str:
-    from kohort.model.clock import iso
-
-    return iso(start + days * 86_400_000_000)[:10]
 
 
 def people() -> str:
@@ -197,3 +199,38 @@ def test_both_engines_say_the_same_all_along(session: Any, shop: Path, tmp_path:
         reasons = {row["reason"] for about, rows in found.items() if " at " in about for row in rows}
         assert reasons == {"rule", "keep", "minimum stay", "not allowed yet", "by hand", "random"}
         assert len(spark.store.members.outbox("exports", 10**6)) == spark.store.members.last_transition() > 300
+
+
+def test_squares_that_no_64_bits_hold_harm_no_other_definition(session: Any, tmp_path: Path) -> None:
+    text = """
+    absurd: spread >= 5
+    visited: did('page')
+    both: in_segment('absurd') or in_segment('visited')
+    """
+    document = read_yaml(text, "segments")
+    definitions = read_segments(document, document.data, ())
+    columns: Any = {"p_n": "number"}
+    features = parse_features("spread: {std: p_n}", columns)
+    local = {"local_day": 0, "local_hour": 0, "batch": 1, "p_n": 2**62}
+    events = [Event(f"h{n}", 9, "page", n, {**local, "received_at": n}) for n in range(3)]
+    told = []
+    for engine in ("duckdb", "spark"):
+        with create_store(tmp_path / engine, buckets=2) as store:
+            store.log.declare(columns)
+            store.log.append(event_table(events, columns), batch=store.state.begin_batch("site", "site.csv"))
+            given: Any = {
+                "zone": "UTC",
+                "currency": "EUR",
+                "features": features,
+                "settings": SegmentSettings(),
+                "threads": 1,
+            }
+            told.append(run(store, definitions, as_of=100, now=5, engine=engine, **given))
+            assert store.members.names() == ["visited"]
+            assert store.members.sweep() == 0
+    assert told[0].outcomes == told[1].outcomes
+    assert {o.name: (o.result, o.code) for o in told[1].outcomes} == {
+        "absurd": ("failed", "too_large"),
+        "visited": ("published", ""),
+        "both": ("waiting", "reference_failed"),
+    }

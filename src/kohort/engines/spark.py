@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,15 +28,18 @@ if TYPE_CHECKING:
 
 APP = "kohort"
 
-MEANING = {
+OURS = {
     # Overflow and division by zero are errors, not silent nulls: the definitions guard against both.
     "spark.sql.ansi.enabled": "true",
     # Instants are integers; whatever still prints a time prints UTC.
     "spark.sql.session.timeZone": "UTC",
     # Feature names differ by more than letter case (definitions see to it), so both engines agree on names.
     "spark.sql.caseSensitive": "false",
+    # A table is broadcast by way of the driver, and ours have a row per customer.
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
+    "spark.sql.adaptive.autoBroadcastJoinThreshold": "-1",
 }
-"""Settings that decide what a query means."""
+"""Settings that decide what a query means, and that no customer passes through the driver."""
 
 _NAMING = threading.Lock()
 
@@ -65,7 +69,7 @@ def session(*, threads: int | None = None, memory: str = "1g", master: str = "")
         return running
     if running is not None:
         beside = running.newSession()
-        for key, value in MEANING.items():
+        for key, value in OURS.items():
             beside.conf.set(key, value)
         return beside
     home = os.environ.get("JAVA_HOME")
@@ -83,12 +87,14 @@ def session(*, threads: int | None = None, memory: str = "1g", master: str = "")
 
 
 def _settings(cores: int, memory: str, master: str) -> dict[str, str]:
-    settings = MEANING | {
+    settings = OURS | {
         "spark.master": master or f"local[{cores}]",
         "spark.log.level": "ERROR",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": memory,
+        # We keep no tables there, but Spark makes the folder, and not where somebody happens to work.
+        "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir(), "kohort-spark-warehouse")),
         # Generated code per expression pays for millions of rows; Spark decides, but long plans may fall back quietly.
         "spark.sql.codegen.fallback": "true",
         # Rows come and go as Arrow, the same bits as DuckDB's.
