@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import kohort
@@ -234,3 +235,19 @@ def test_squares_that_no_64_bits_hold_harm_no_other_definition(session: Any, tmp
         "visited": ("published", ""),
         "both": ("waiting", "reference_failed"),
     }
+
+
+def test_features_are_the_same_and_a_file_of_them_is_written_piece_by_piece(
+    session: Any, shop: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(shop, tmp_path / "shop"))
+    with kohort.open(root) as ws:
+        expected = ws.features(as_of=SINCE).to_arrow()
+        use(ws, "spark")
+        assert ws.features(as_of=SINCE).to_arrow().equals(expected)
+        customers, infos = ws.write_features(tmp_path / "features.parquet", as_of=SINCE)
+    found = pq.read_table(tmp_path / "features.parquet")
+    assert found.equals(expected)
+    assert (customers, len(infos)) == (found.num_rows, found.num_columns - 1)
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["features.parquet"]
+    assert not list(root.glob(".features-*"))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kohort.definitions.workspace_file import WorkspaceConfig
     from kohort.health.doctor import Check
     from kohort.ingest import Proposal
+    from kohort.model.feature import FeatureInfo
     from kohort.model.health import HealthReport
     from kohort.model.segmentation import Segmentation
     from kohort.model.source import IngestReport, RejectedRow, SourceKind, SourceMapping
@@ -297,20 +298,38 @@ class Workspace:
         """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's."""
         from kohort.definitions.defaults import value_definition
         from kohort.definitions.observed import notes
-        from kohort.engines.evaluate import features
 
         contents = self.contents()
         wanted = definitions if definitions is not None else self.definitions()
-        table = features(
+        table = self._features(progress)(
             self.store.log.snapshot(),
             wanted,
             as_of=as_of if isinstance(as_of, int) else self.as_of(as_of),
             zone=self.zone,
             currency=self.currency,
             value=value_definition(contents),
-            progress=progress,
         )
         return replace(table, notes=notes(wanted, contents))
+
+    def _features(self, progress: Progress) -> Callable[..., FeatureTable]:
+        """The engine of `kohort.yaml`."""
+        if self.config.engine == "spark":
+            from kohort.engines import spark
+
+            return partial(spark.features, spark=spark.session(master=self.config.spark))
+        from kohort.engines import evaluate
+
+        return partial(evaluate.features, progress=progress)
+
+    def write_features(self, path: str | Path, as_of: int | str | None = None) -> tuple[int, tuple[FeatureInfo, ...]]:
+        """`features` as a Parquet file by `engine: spark`, without ever holding everybody in memory.
+
+        Returns:
+            How many customers, and what the columns after `customer_id` mean.
+        """
+        from kohort.workspace.features_file import write_features
+
+        return write_features(self, Path(path), as_of if isinstance(as_of, int) else self.as_of(as_of))
 
     def definitions(self) -> tuple[FeatureDefinition, ...]:
         """The features of `kohort.yaml`, or a good default set for what the data contains now."""
