@@ -3,6 +3,8 @@
     python scripts/screenshots.py http://127.0.0.1:8000     # a running `kohort serve`
     python scripts/screenshots.py path/to/workspace         # starts one for the time being
 
+The pages of own segments need the definitions of docs/segments.md, run for some months; without them they are left out.
+
 Needs Chromium (KOHORT_CHROMIUM names it, /usr/bin/chromium by default) and the development dependencies.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -29,15 +32,15 @@ PAGES = {
     "map": "/map",
     "discover": "/discover",
     "data-health": "/data-health",
-    "own-segment": "/definitions/loyal",
+    "own-segment": "/definitions/big",
     "own-levels": "/definitions/value",
     "own-customers": "/definitions/value/customers",
     "why": "/definitions/loyal/customers/{first}",
-    "why-not": "/definitions/big/customers/{first}",
+    "why-not": "/definitions/slipping/customers/{first}",
     "lifecycle": "/lifecycle",
 }
 LOOKS = {"desktop": ((1440, 900), "light"), "phone": ((390, 844), "light"), "dark": ((1440, 900), "dark")}
-DARK = ("overview", "segment", "discover", "map", "own-segment", "why", "lifecycle")
+DARK = ("overview", "segment", "discover", "map", "own-segment", "why-not", "lifecycle")
 LARGEST = 250_000  # bytes
 TALLEST = 4_000  # pixels; the rest of a long list shows nothing new
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -93,6 +96,19 @@ def shrink(path: Path) -> None:
         few.save(path, optimize=True)
 
 
+def address(url: str, path: str) -> str | None:
+    """The address of a page, `{first}` being a customer who is in the segment `loyal`; None where there is no such page."""
+    try:
+        if "{first}" in path:
+            with urllib.request.urlopen(f"{url}/definitions/loyal/customers", timeout=60) as answer:
+                found = re.search(r"/customers/(c-[0-9a-f]+)", answer.read().decode())
+            path = path.format(first=found[1] if found else "nobody")
+        urllib.request.urlopen(url + path, timeout=60).close()
+    except urllib.error.HTTPError:
+        return None
+    return url + path
+
+
 def take(browser: Any, url: str, folder: Path, only: set[str]) -> None:
     for look, ((width, height), scheme) in LOOKS.items():
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
@@ -100,8 +116,12 @@ def take(browser: Any, url: str, folder: Path, only: set[str]) -> None:
         for name, path in PAGES.items():
             if (only and name not in only) or (look == "dark" and name not in DARK):
                 continue
+            place = address(url, path)
+            if place is None:
+                print(f"{name}: this workspace has no such page")
+                continue
             page.set_viewport_size({"width": width, "height": height})
-            page.goto(url + path, wait_until="load")
+            page.goto(place, wait_until="load")
             tall = page.evaluate("document.documentElement.scrollHeight")
             page.set_viewport_size(
                 {"width": width, "height": max(height, min(tall, TALLEST))}

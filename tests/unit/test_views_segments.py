@@ -165,6 +165,19 @@ def test_the_matrix_drops_what_is_empty_and_shows_doubt():
     assert shown["rows"][2]["cells"][0]["note"] == "", "nobody knows of how many"
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "expected"),
+    [
+        ("x: {rule: did('page'), keep: did('cart')}", "x", "Some stay although the rule is no longer true."),
+        ("x: {tiers: {a: did('page'), b: did('cart')}}", "b", "Each customer counts in the first part that fits."),
+        ("x: {rule: did('page'), purpose: mail}", "x", "Only those who agreed are in."),
+        ("x: did('page')", "x", "People decided about some by hand."),
+    ],
+)
+def test_what_decides_beside_the_rule_is_said(text, key, expected):
+    assert say.beside(read_definition(text), key) == expected
+
+
 def test_one_condition_that_is_the_whole_definition_is_not_repeated():
     node = {"depth": 0, "size": 5, "share": 0.5, "running": None, "group": "", "text": "t", "sentence": "s"}
     part = {"segment": "a", "size": 5, "conditions": [node]}

@@ -310,9 +310,17 @@ def conditions(s: OwnSegment, preview: Mapping[str, Any] | None) -> list[dict[st
         whole = part["conditions"][0]
         if len(rows) == len(preview["parts"] if preview else ()) == 1 and whole["size"] == part["size"]:
             continue
-        found.append({"band": band, "label": s.labels.get(part["segment"], part["segment"]), "rows": rows,
-                      "size": EN.number(whole["size"]), "members": EN.number(part["size"]),
-                      "differ": whole["size"] != part["size"]})  # fmt: skip
+        found.append(
+            {
+                "band": band,
+                "label": s.labels.get(part["segment"], part["segment"]),
+                "rows": rows,
+                "size": EN.number(whole["size"]),
+                "members": EN.number(part["size"]),
+                "differ": whole["size"] != part["size"],
+                "beside": say.beside(s.definition, part["segment"]) if s.definition else "",
+            }
+        )
     return found
 
 

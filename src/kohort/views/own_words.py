@@ -91,7 +91,7 @@ def about(definition: SegmentDefinition | None, said: Mapping[str, str]) -> str:
 def _buckets(definition: SegmentDefinition) -> str:
     shares = [(title(p.key, p.label), p.share or Decimal(0)) for p in definition.parts]
     text = listing([f"{exact(share)}% in {name}" for name, share in shares])
-    rest = 100 - sum(share for _, share in shares)
+    rest = 100 - sum((share for _, share in shares), Decimal(0))
     return f"{text}{f'; the other {exact(rest)}% are in none' if rest > 0 else ''}."
 
 
@@ -111,6 +111,19 @@ def staying(part: Part, definition: SegmentDefinition, said: Mapping[str, str]) 
         names = {p.key: title(p.key, p.label) for p in definition.parts}
         found.append(f"From here a customer can only go to {listing([names[k] for k in part.then])}.")
     return found
+
+
+def beside(definition: SegmentDefinition, key: str) -> str:
+    """What else than its rule decides who is in a part, as a sentence."""
+    part = next((p for p in definition.parts if p.key == key), None)
+    told = []
+    if len(definition.parts) > 1:
+        told.append("each customer counts in the first part that fits")
+    if part is not None and (part.keep or part.minimum_stay or any(p.then for p in definition.parts)):
+        told.append("some stay although the rule is no longer true")
+    if definition.purpose:
+        told.append("only those who agreed are in")
+    return f"{listing(told)[0].upper()}{listing(told)[1:]}." if told else "People decided about some by hand."
 
 
 def conditions_of_membership(definition: SegmentDefinition) -> list[str]:

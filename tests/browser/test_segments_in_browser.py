@@ -1,0 +1,149 @@
+"""In a real browser: the pages of segments that people define obey the policy, fit, and are open to everybody.
+
+The tools (Chromium, the accessibility rules, a server on a free port) are those of `test_pages_in_browser`.
+"""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import kohort
+
+TOOLS = runpy.run_path(str(Path(__file__).with_name("test_pages_in_browser.py")))
+Visit, serve, CHECK, MARK, LOOKS = (TOOLS[n] for n in ("Visit", "serve", "CHECK", "MARK", "LOOKS"))
+browser, axe = TOOLS["browser"], TOOLS["axe"]  # fixtures
+pytestmark = TOOLS["pytestmark"]
+
+DEFINITIONS = """
+segments:
+  loyal:
+    label: "Loyal <img src=x onerror='window.broken = 2'>"
+    rule: did('order_line', at_least => 2, within => '90 days') and (never('page') or in_segment('value', 'gold'))
+    keep: did('order_line', within => '90 days')
+    minimum_stay: 7 days
+  value: {tiers: {gold: "sum('order_line').amount >= 300", silver: "did('order_line')"}}
+  life:
+    stages:
+      new: {rule: "days_since_first('order_line') <= 30", then: [active, lost]}
+      active: did('order_line', within => '60 days')
+      a_stage_with_quite_a_long_name: did('order_line', within => '75 days')
+      lost: did('order_line')
+  friends: {by_hand: true}
+  broken: did('order_line')
+  later: did('order_line')
+"""
+PAGES = {
+    "list": "/segments",
+    "rule": "/definitions/loyal",
+    "levels": "/definitions/value",
+    "stages": "/definitions/life",
+    "by-hand": "/definitions/friends",
+    "failed": "/definitions/broken",
+    "not-run": "/definitions/later",
+    "members": "/definitions/value/customers",
+    "why": "/definitions/loyal/customers/K1",
+    "why-not": "/definitions/loyal/customers/K7",
+    "why-stages": "/definitions/life/customers/K3",
+    "lifecycle": "/lifecycle",
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """Sixty customers over half a year, run at the end of each month."""
+    folder = tmp_path_factory.mktemp("own-browser")
+    rows = [
+        f"O{c}-{i},K{c},2024-{month:02d}-{1 + (7 * c + i) % 28:02d},{10 + c % 13 * 9}"
+        for c in range(1, 61)
+        for i, month in enumerate(range(1 + c % 4, 7, 1 + c % 3))
+    ]
+    (folder / "orders.csv").write_text("order_id,customer,date,amount\n" + "\n".join(rows) + "\n")
+    with kohort.create(folder / "shop", name="Corner shop", currency="GBP") as ws:
+        ws.ingest(folder / "orders.csv")
+        with (ws.root / "kohort.yaml").open("a") as file:
+            file.write(DEFINITIONS)
+        ws.segments.put("friends", ["K2", "K5"], note="Met at the fair", by="Ann")
+        names = [d.name for d in ws.config.segments if d.name != "later"]
+        for day in ("01-31", "02-29", "03-31", "04-30", "05-31", "06-28"):
+            ws.segments.run(names, as_of=f"2024-{day}")
+        ws.store.status.failed("broken", "bad_input: The sum does not fit.", now=1)
+    return folder / "shop"
+
+
+@pytest.fixture(scope="module")
+def site(shop):
+    with kohort.open(shop) as ws:
+        url, server, thread = serve(ws)
+        yield url
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_quiet_stays_home_fits_and_is_open_to_everybody(browser, site, axe, name, look):
+    scheme, width = look
+    with Visit(browser, site + PAGES[name], scheme=scheme, width=width) as visit:
+        visit.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+        assert visit.page.evaluate(axe + CHECK) == []
+        assert visit.outside == []
+        assert visit.complaints == []
+        assert visit.page.evaluate("window.broken") is None
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_scrolls_sideways_from_320_to_1920(browser, site, name):
+    with Visit(browser, site + PAGES[name]) as visit:
+        for width in (320, 390, 640, 819, 821, 1024, 1180, 1440, 1920):
+            visit.page.set_viewport_size({"width": width, "height": 900})
+            wide = visit.page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{name} is {wide} px wide on a screen of {width} px"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_everything_can_be_reached_with_the_keyboard(browser, site, name):
+    with Visit(browser, site + PAGES[name]) as visit:
+        page = visit.page
+        wanted = page.evaluate(
+            "[...document.querySelectorAll('a[href], button, summary')].filter(e => e.checkVisibility()).length"
+        )
+        reached = set()
+        for _ in range(wanted + 40):
+            page.keyboard.press("Tab")
+            marked = page.evaluate(MARK)
+            if marked is None:
+                break
+            assert marked[2], f"{marked[1]} shows no focus"
+            if marked[1] in {"A", "BUTTON", "SUMMARY"}:
+                reached.add(marked[0])
+        assert len(reached) == wanted
+
+
+def test_a_reader_without_script_finds_out_why_a_customer_is_where_she_is(browser, site):
+    with Visit(browser, site + "/segments", script=False) as visit:
+        page = visit.page
+        page.click("table a:text-is('Value')")
+        page.click("nav.tabs >> text=Customers")
+        page.click(".switcher a:text-is('Gold')")
+        page.wait_for_url(re.compile("part=gold"))
+        page.locator("tbody a").first.click()
+        assert "is in Gold" in page.locator("h1").inner_text()
+        assert page.locator("text=What time alone will do").count() == 1
+        page.click("aside a:text-is('Life')")
+        assert page.locator("h1").inner_text().startswith("Why customer")
+
+
+def test_answers_are_told_by_word_and_sign_not_by_colour_alone(browser, site):
+    with Visit(browser, site + PAGES["why-not"]) as visit:
+        marks = visit.page.locator(".mark").all_inner_texts()
+        assert marks
+        assert all(re.fullmatch(r"(✓ Yes|✗ No|\? Not known)", m.strip()) for m in marks)
+
+
+def test_a_key_leads_to_the_lifecycle(browser, site):
+    with Visit(browser, site) as visit:
+        visit.page.keyboard.press("g")
+        visit.page.keyboard.press("l")
+        visit.page.wait_for_url("**/lifecycle")
