@@ -125,6 +125,13 @@ def test_a_consent_is_a_flag() -> None:
         parse(f"name: T\n{source}\nconsent: {{ads: country}}")
 
 
+def test_an_account_is_told_by_a_text() -> None:
+    source = "sources: {people: {kind: customers, columns: {customer: id}, properties: {firm: text, size: number}}}"
+    assert parse(f"name: T\n{source}\naccounts: t_firm").accounts == "t_firm"
+    with pytest.raises(RefusedDefinition, match="t_size is a number; an account is told by its name"):
+        parse(f"name: T\n{source}\naccounts: t_size")
+
+
 def test_every_mistake_of_a_file_is_told_in_one_pass() -> None:
     found = mistakes(
         """segments:

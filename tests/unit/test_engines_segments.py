@@ -19,7 +19,7 @@ from kohort.engines.moments import OneCustomer, evaluate_at
 from kohort.engines.preview import NodeSize, RuleSizes, preview
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA, evaluate
 from kohort.engines.unseen import Unseen
-from kohort.errors import BadInput
+from kohort.errors import BadInput, RefusedDefinition
 from kohort.model.clock import DAY_US, parse_instant
 from kohort.model.event import ColumnType, Event, Scalar
 from kohort.model.snapshot import Snapshot
@@ -121,6 +121,20 @@ def test_accounts_are_judged_by_their_users(quantifier: Any, members: list[str])
         "firms", "accounts", (Part("firms", rule=rule("did('order_line', within => '30 days')")),)
     )
     assert list(placed(replace(firms, quantifier=quantifier))["firms"]) == members
+
+
+def test_consents_and_accounts_of_another_type_than_they_must_have_are_refused() -> None:
+    firms = SegmentDefinition("firms", "accounts", (Part("firms", rule=rule("did(*)")),))
+    for definition, settings, told in (
+        (
+            segment("s", "did(*)", purpose="ads"),
+            SegmentSettings((("ads", "t_firm"),)),
+            "'t_firm' holds values of type text",
+        ),
+        (firms, SegmentSettings(accounts="t_agreed"), "'t_agreed' holds values of type flag"),
+    ):
+        with pytest.raises(RefusedDefinition, match=told):
+            evaluate(log(), [definition], as_of=AS_OF, settings=settings, key=b"key")
 
 
 def test_a_paused_definition_answers_from_what_is_stored() -> None:

@@ -166,6 +166,7 @@ class Program:
             )
         if self.plan.scope.never_declared(trait):
             return lambda _: ibis.literal(False)
+        check_type(self.plan.scope, trait, "flag", "a consent is yes or no")
         agreed = self.plan.picked("last", trait, Selection())
         return lambda t: ibis.coalesce(agreed(t), ibis.literal(False))
 
@@ -315,6 +316,7 @@ def account_pairs(plan: Plan, name: str, visible: Any) -> Any:
     """Who belongs to which accounts: the latest value of a trait, or every value of a property."""
     if not name or plan.scope.never_declared(name):
         return visible.select(**{CUSTOMER: visible.customer}, account=ibis.null("string")).filter(ibis.literal(False))
+    check_type(plan.scope, name, "text", "an account is told by its name")
     if name.startswith("t_"):
         own = Plan(plan.scope, plan.clock)
         account = own.measure(Aggregate("last", name, Selection()))
@@ -323,6 +325,20 @@ def account_pairs(plan: Plan, name: str, visible: Any) -> Any:
         return rows.filter(rows.account.notnull())
     rows = visible.select(**{CUSTOMER: visible.customer}, account=visible[name])
     return rows.filter(is_present(rows.account)).distinct()
+
+
+def check_type(scope: Scope, name: str, wanted: ColumnType, why: str) -> None:
+    """Refuse a column below `consent:` or `accounts:` that the data has with another type.
+
+    Raises:
+        RefusedDefinition: It has.
+    """
+    found = scope.column(name).type
+    if found != wanted:
+        hint = f"Declare it as {wanted} below `sources:`."
+        raise RefusedDefinition(
+            f"{name!r} holds values of type {found}; {why}.", text=name, hint=hint, code="wrong_type"
+        )
 
 
 def in_order(definitions: Rows[SegmentDefinition]) -> list[list[int]]:

@@ -258,8 +258,9 @@ def parse(text: str, files: Mapping[str, str] | None = None, look_up: LookUp | N
     for key in data.keys() - set(known):
         document.mistake((key,), f"{key!r} is not known here.", nearest(key, known), at_key=True)
     sources = read_mappings(document, data.get("sources"))
+    declared = declared_columns(sources)
     settings = SegmentSettings(
-        tuple(_consent(document, data, declared_columns(sources)).items()), _account_column(document, data)
+        tuple(_consent(document, data, declared).items()), _account_column(document, data, declared)
     )
     beside = [read_yaml(body, name) for name, body in (files or {}).items()]
     places = [Source(document, data.get("segments"), ("segments",)), *(Source(d, d.data, ()) for d in beside)]
@@ -271,7 +272,7 @@ def parse(text: str, files: Mapping[str, str] | None = None, look_up: LookUp | N
         buckets=_buckets(document, data),
         sources=sources,
         controls=text_map(document, data.get("controls"), ("controls",)),
-        features=read_features(document, data.get("features"), ("features",), declared_columns(sources)),
+        features=read_features(document, data.get("features"), ("features",), declared),
         consent=dict(settings.consent),
         accounts=settings.accounts,
         engine=choice(document, data, ("engine",), ENGINES, "duckdb"),
@@ -303,12 +304,15 @@ def _consent(document: Document, data: dict[str, Any], declared: Mapping[str, Co
     return traits
 
 
-def _account_column(document: Document, data: dict[str, Any]) -> str:
+def _account_column(document: Document, data: dict[str, Any], declared: Mapping[str, ColumnType]) -> str:
     column = text_value(document, data, ("accounts",), "")
     if column and not (COLUMN.fullmatch(column) and column.startswith(("t_", "p_"))):
         document.mistake(
             ("accounts",), "accounts names a trait t_… or an event property p_….", "For example t_company."
         )
+    elif declared.get(column, "text") != "text":
+        message = f"{column} is a {declared[column]}; an account is told by its name, a text."
+        document.mistake(("accounts",), message, "Declare the column as text under sources.")
     return column
 
 
