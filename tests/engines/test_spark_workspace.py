@@ -7,6 +7,7 @@ a removal, the same moment twice. Nobody passes through the driver, a killed run
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 import kohort
+from kohort.cli.app import app
 from kohort.definitions.features import parse_features
 from kohort.definitions.segments import SegmentSettings
 from kohort.definitions.segments_text import read_segments
@@ -245,9 +248,12 @@ def test_features_are_the_same_and_a_file_of_them_is_written_piece_by_piece(
         expected = ws.features(as_of=SINCE).to_arrow()
         use(ws, "spark")
         assert ws.features(as_of=SINCE).to_arrow().equals(expected)
-        customers, infos = ws.write_features(tmp_path / "features.parquet", as_of=SINCE)
+    out = tmp_path / "features.parquet"
+    told = CliRunner().invoke(app, ["features", "-w", str(root), "--as-of", SINCE, "--out", str(out), "--json"])
+    assert told.exit_code == 0, told.output
+    said = json.loads(told.stdout)
     found = pq.read_table(tmp_path / "features.parquet")
     assert found.equals(expected)
-    assert (customers, len(infos)) == (found.num_rows, found.num_columns - 1)
+    assert (said["customers"], len(said["features"])) == (found.num_rows, found.num_columns - 1)
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["features.parquet"]
     assert not list(root.glob(".features-*"))
