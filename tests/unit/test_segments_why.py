@@ -21,7 +21,7 @@ from kohort.definitions.segments import Part, RuleText, SegmentDefinition, Segme
 from kohort.definitions.windows import Span
 from kohort.errors import NotEnough, NotFound
 from kohort.model.clock import DAY_US, iso, micros
-from kohort.model.event import Event
+from kohort.model.event import Event, list_text
 from kohort.model.membership import Placed
 from kohort.model.segmentation import Rule as ShortRule
 from kohort.model.segmentation import Segment, Segmentation, Structure
@@ -191,6 +191,11 @@ def test_numbers_that_look_alike_are_told_apart() -> None:
     assert say.value(60.0, "days", unlike=60) == "60 days"
     assert say.value(None) == "not known"
     assert say.value(0.25, "share") == "25%"
+
+
+def test_a_list_is_told_by_its_items() -> None:
+    assert Speech().value(list_text(["new", "Camp A"])) == "new, Camp A"
+    assert Speech().value("plain") == "plain"
 
 
 # What decides beside the rule ----------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from kohort.definitions.rules.tree import (
     Stopped,
 )
 from kohort.model.clock import moment
+from kohort.model.event import list_items
 from kohort.model.feature import Unit
 
 NEEDS = {
@@ -55,6 +56,9 @@ class Speech:
         Example:
             >>> Speech("GBP").value(1234.5, "money"), Speech().value(60.00001, "days", unlike=60), Speech().value(None)
             ('1,234.50 GBP', '60.00001 days', 'not known')
+            >>> from kohort.model.event import list_text
+            >>> Speech().value(list_text(["new", "vip"]))
+            'new, vip'
         """
         match value:
             case None:
@@ -67,8 +71,8 @@ class Speech:
                 return self._with_unit(_number(float(value), unit, unlike), float(value), unit)
             case tuple() | list():
                 return ", ".join(str(v) for v in value) or NOT_KNOWN
-            case _:
-                return str(value)
+            case _:  # a text, or a list as the log stores it
+                return ", ".join(list_items(str(value)))
 
     def at(self, when: datetime | int) -> str:
         """A moment on the local clock.
