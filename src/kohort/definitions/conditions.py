@@ -8,6 +8,7 @@ all else is SQL's three-valued logic, and an event counts where the condition is
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,7 @@ from kohort.model.event import LINE_KINDS, ColumnType
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 Value = str | Decimal | bool
 LONGEST = 2_000
+_DAY_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T].+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +258,15 @@ def like_problem(name: str, kind: ColumnType) -> tuple[str, str] | None:
 
 
 def day_or_instant(text: str) -> tuple[datetime, bool] | None:
-    """A moment as written in a condition and whether it is a whole day; None where it is no moment."""
+    """A moment as written in a condition and whether it is a whole day; None where it is no moment.
+
+    Dates are written with their two dashes: ISO 8601 has spellings (20111209, 2011-W49) that would be read as midnight.
+    """
+    found = _DAY_AND_TIME.fullmatch(text.strip())
     try:
-        parsed = datetime.fromisoformat(text.strip())
+        parsed = datetime.fromisoformat(found[0]) if found else None
     except ValueError:
         return None
-    if not 1800 <= parsed.year <= 2999:
+    if found is None or parsed is None or not 1800 <= parsed.year <= 2999:
         return None
-    return parsed, len(text.strip()) == len("2011-12-09")
+    return parsed, found[1] is None
