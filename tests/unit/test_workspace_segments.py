@@ -241,6 +241,17 @@ def test_accounts_are_put_in_by_their_name(ws) -> None:
     assert ws.segments.history("firms", "Bolt")[0]["reason"] == "by hand"
 
 
+def test_a_name_that_parts_of_several_definitions_have_is_not_guessed(ws) -> None:
+    ws.segments.add("value", {"tiers": {"gold": "sum('order_line').amount >= 50", "other": "did('order_line')"}})
+    ws.segments.add("plan", {"tiers": {"gold": "t_plan = 'gold'", "free": "t_plan = 'free'"}})
+    ws.segments.run()
+    with pytest.raises(WrongUsage, match="2 parts are called 'Gold'") as refused:
+        ws.members("Gold")
+    assert refused.value.hint == "Write one of: value/gold, plan/gold."
+    assert who(ws, "plan/Gold") == {"K1"}
+    assert who(ws, "free") == {"K2", "K3", "K4"}
+
+
 def test_a_preview_counts_conditions_and_shows_customers(ws) -> None:
     found = ws.segments.preview(rule="did('order_line', at_least => 2) and t_plan = 'gold'").as_dict()
     assert (found["size"], found["universe"], found["parts"][0]["sample"]) == (1, 4, ("K1",))

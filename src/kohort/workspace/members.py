@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kohort.errors import NotEnough, NotFound
+from kohort.errors import NotEnough, NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.workspace.people import company_numbers
 
@@ -78,7 +78,12 @@ def members_page(ws: Workspace, segment_id: str, cursor: int, limit: int) -> dic
 
 
 def _meant(ws: Workspace, name: str) -> tuple[str, str | None]:
-    """The definition or segmentation meant by a name, and the key of its part if the name is a part's."""
+    """The definition or segmentation meant by a name, and the key of its part if the name is a part's.
+
+    Raises:
+        NotFound: Nothing is called that.
+        WrongUsage: Parts of several definitions are.
+    """
     from kohort.definitions.segments_text import title
 
     defined = {d.name: {p.key: title(p.key, p.label) for p in d.parts} for d in ws.config.segments}
@@ -87,10 +92,14 @@ def _meant(ws: Workspace, name: str) -> tuple[str, str | None]:
     if name in {*defined, *adopted, *stored}:
         return name, None
     parts = defined | {n: _titles(ws, n, None) for n in dict.fromkeys(reversed(adopted))}
-    for whole, titles in parts.items():
-        for key, shown in titles.items():
-            if name.lower() in {f"{whole}/{key}".lower(), shown.lower()}:
-                return whole, key
+    wanted = name.lower()
+    meant = [(w, k) for w, titles in parts.items() for k in titles if wanted == f"{w}/{k}".lower()]
+    meant = meant or [(w, k) for w, titles in parts.items() for k, shown in titles.items() if wanted == shown.lower()]
+    if len(meant) > 1:
+        hint = f"Write one of: {', '.join(f'{whole}/{key}' for whole, key in meant)}."
+        raise WrongUsage(f"{len(meant)} parts are called {name!r}.", hint=hint)
+    if meant:
+        return meant[0]
     known = [*parts, *(shown for titles in parts.values() for shown in titles.values())]
     hint = "Make one with: kohort segments add, or kohort discover --adopt Main"
     raise NotFound("segment", name, dict.fromkeys(known), hint=hint)
