@@ -10,7 +10,8 @@ from kohort.model.membership import Status
 from kohort.segments.listing import Description, PartSize
 from kohort.views import moves
 from kohort.views import own_words as say
-from kohort.views.own import OwnSegment, conditions, matrix
+from kohort.views.own import OwnSegment, conditions
+from kohort.views.own_movement import matrix
 
 HOSTILE = '<img src=x onerror="1">&'
 BANDS = (moves.Band("a", "New", 0), moves.Band("b", HOSTILE, 1))

@@ -198,11 +198,11 @@ def test_movement_on_the_page_is_the_movement_of_the_store(get, ws):
 
 
 def test_the_matrix_counts_everybody_once(ws):
-    from kohort.views import own
+    from kohort.views.own_movement import matrix
 
     one = OwnSegments(ws).all().segment("life")
     month = look_at(ws, "life")["month"]
-    shown = own.matrix(one, month, "UTC")
+    shown = matrix(one, month, "UTC")
     counted = sum(int(c["n"] or 0) for row in shown["rows"] for c in row["cells"])
     assert counted == month["entered"] + month["left"] + month["moved"] + month["stayed"]
     assert [int(r["total"]) for r in shown["rows"] if r["total"]] == [

@@ -11,16 +11,18 @@ from kohort.errors import NotFound
 from kohort.views import moves, words
 from kohort.views import own_words as say
 from kohort.views.formats import EN
+from kohort.views.own_movement import movement
 from kohort.views.pages import Shell, page
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
     from kohort.model.segmentation import Segmentation
     from kohort.segments.listing import Description
-    from kohort.segments.reasons import PartWhy, Why
+    from kohort.segments.reasons import Why
 
 SORTS = (("written", "As written"), ("customers", "Customers"), ("name", "Name"))
 DEEP = ("", "deep-1", "deep-2", "deep-3")
+"""Classes of conditions inside conditions."""
 Look = Mapping[str, Any]
 
 
@@ -92,26 +94,6 @@ class Own:
     @property
     def lifecycles(self) -> tuple[OwnSegment, ...]:
         return tuple(s for s in self.segments if s.about.kind == "stages")
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One row of a list of members. `code` is what addresses call her by; empty where she has no page."""
-
-    number: str
-    code: str
-    segment: str
-    since: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class MembersPage:
-    """Some members; `next` is where the following ones begin."""
-
-    rows: tuple[Member, ...]
-    next: int | None
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +182,7 @@ def segment(
         shell,
         "segments",
         tab="summary",
-        **_head(s, own, look),
+        **head(s, own, look),
         who=_who(s, preview, own),
         rules=conditions(s, preview),
         beside=say.conditions_of_membership(s.definition) if s.definition else [],
@@ -229,7 +211,7 @@ def _warnings(preview: Mapping[str, Any] | None) -> list[str]:
     return [w for w in preview["warnings"] if len(preview["parts"]) == 1 or w != say.EVERYBODY]
 
 
-def _head(s: OwnSegment, own: Own, look: Look | None = None) -> dict[str, Any]:
+def head(s: OwnSegment, own: Own, look: Look | None = None) -> dict[str, Any]:
     """What stands above both tabs."""
     return {
         "s": s,
@@ -337,86 +319,6 @@ def _condition(c: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def movement(s: OwnSegment, look: Look, zone: str) -> dict[str, Any]:
-    """Sizes over time, the last month from part to part, every month in figures, and what is unusual."""
-    months, month = look["months"], look["month"]
-    found: dict[str, Any] = {"sizes": None, "title": "", "month": None, "table": [], "alarms": [], "alarms_text": ""}
-    if months:
-        told = months["moves"]
-        bands = _bands(s, [p["segment"] for m in told for p in m["parts"]])
-        at = [*(m["start"] for m in told), told[-1]["end"]]
-        sizes = [{p["segment"]: p["before"] for p in m["parts"]} for m in told]
-        sizes.append({p["segment"]: p["after"] for p in told[-1]["parts"]})
-        called = [EN.date_of(say.local_day(t, zone), year=False) + f" {say.local_day(t, zone).year}" for t in at]
-        short = [EN.month_of(say.local_day(t, zone).isoformat()) for t in at[:-1]] + ["Now"]
-        found["sizes"] = moves.sizes_over_time(short, bands, sizes)
-        found["title"] = say.size_title(sum(sizes[0].values()), sum(sizes[-1].values()), called[0])
-        found["table"] = [_month_row(m, zone) for m in reversed(told)]
-        found["alarms"] = [a["text"] for a in months["alarms"]["raised"]]
-        found["alarms_text"] = "" if found["alarms"] else months["alarms"]["text"]
-    if month:
-        found["month"] = matrix(s, month, zone)
-    return found
-
-
-def _bands(s: OwnSegment, keys: Sequence[str]) -> tuple[moves.Band, ...]:
-    """The parts of now, then those that were parts once."""
-    known = {b.key for b in s.bands}
-    once = [k for k in dict.fromkeys(keys) if k not in known]
-    return (*s.bands, *(moves.Band(k, k, len(s.bands) + i) for i, k in enumerate(once)))
-
-
-def _month_row(moved: Mapping[str, Any], zone: str) -> dict[str, Any]:
-    before = sum(p["before"] for p in moved["parts"])
-    return {
-        "period": f"{say.day(moved['start'], zone)} to {say.day(moved['end'], zone)}",
-        "before": EN.number(before),
-        "entered": EN.number(moved["entered"]),
-        "left": EN.number(moved["left"]),
-        "moved": EN.number(moved["moved"]),
-        "stayed": say.likely(_share(moved["stayed"] + moved["moved"], before)),
-        "note": "Not run in between" if not moved["rerun"] else "Defined anew" if moved["redefined"] else "",
-    }
-
-
-def _share(hits: int, of: int) -> Any:
-    from kohort.segments.migration import wilson
-
-    return wilson(hits, of)
-
-
-def matrix(s: OwnSegment, moved: Mapping[str, Any], zone: str) -> dict[str, Any]:
-    """Who was where a month ago, in rows, and is where now, in columns; each share with its doubt."""
-    cells = {(c["source"], c["target"]): c["customers"] for c in moved["cells"]}
-    bands = _bands(s, [k for pair in cells for k in pair if k])
-    names = {b.key: s.labels.get(b.key, b.label) for b in bands} | {moves.NOBODY: "In none"}
-    if len(bands) == 1:
-        names[moves.NOBODY] = "Not in it"
-    keys = [b.key for b in bands]
-    totals = {a: sum(cells.get((a, b), 0) for b in names) for a in keys}
-    into, out = (any(n and pair[i] == moves.NOBODY for pair, n in cells.items()) for i in (0, 1))
-    rows = []
-    columns = [*keys, *([moves.NOBODY] if out or len(bands) == 1 else [])]
-    for a in [*keys, *([moves.NOBODY] if into or len(bands) == 1 else [])]:
-        told = []
-        for b in columns:
-            n = cells.get((a, b), 0)
-            note = say.likely(_share(n, totals[a])) if a and n else ""
-            told.append({"n": EN.number(n) if a or b else "", "note": note, "same": a == b, "none": not n})
-        rows.append({"name": names[a], "total": EN.number(totals[a]) if a else "", "cells": told})
-    before, after = say.day(moved["start"], zone), say.day(moved["end"], zone)
-    return {
-        "title": say.month_title(moved),
-        "text": moved["text"],
-        "before": before,
-        "after": after,
-        "columns": [names[k] for k in columns],
-        "rows": rows,
-        "flow": moves.flows(bands, cells, before, after) if len(bands) > 1 and moved["rerun"] else None,
-        "rerun": moved["rerun"],
-    }
-
-
 def _addresses(own: Own, found: Segmentation | None) -> dict[tuple[str, str], str]:
     """(definition or segmentation, part) → its page; "" as part stands for every one."""
     mine = {(s.name, ""): s.href for s in own.segments if s.definition}
@@ -454,123 +356,6 @@ def _did(action: Mapping[str, Any], s: OwnSegment) -> str:
             return f"{who} taken out{' of' + where if where else ''}"
         case _:
             return f"{who} left to the rule again"
-
-
-# Its customers -------------------------------------------------------------------------------------------------------
-
-
-def customers(shell: Shell, own: Own, s: OwnSegment, members: MembersPage, *, part: str, cursor: int) -> str:
-    """One page of the members, each with a way to why she is in."""
-    first, last = cursor + 1, cursor + len(members.rows)
-    noun = f"{s.noun.capitalize()}s"
-    title = f"{noun} {EN.number(first)} to {EN.number(last)} of {EN.number(members.size)}" if members.rows else noun
-    return page(
-        "own_segment.html",
-        shell,
-        "segments",
-        tab="customers",
-        **_head(s, own),
-        members=[
-            {
-                "number": m.number,
-                "href": f"{s.href}/customers/{m.code}" if m.code and s.definition else "",
-                "part": s.labels.get(m.segment, m.segment),
-                "since": say.day(m.since, own.zone),
-                "reason": say.REASONS.get(m.reason, m.reason),
-            }
-            for m in members.rows
-        ],
-        page_title=title,
-        expected="",
-        following=members.next,
-        cursor=cursor,
-        part=part,
-    )
-
-
-# One customer --------------------------------------------------------------------------------------------------------
-
-
-def why(shell: Shell, own: Own, s: OwnSegment, person: Person) -> str:
-    """Whether one customer is in, since when, condition by condition, what is missing, and what time alone will do."""
-    answer = person.answer
-    labels = s.labels
-    inside = answer.segment is not None
-    return page(
-        "own_why.html",
-        shell,
-        "segments",
-        s=s,
-        own=own,
-        person=person,
-        as_of=say.day(person.as_of, own.zone),
-        inside=inside,
-        where=labels.get(answer.segment or "", "") if inside else "",
-        since=say.long_day(answer.since, own.zone) if answer.since is not None else "",
-        reason=say.REASONS.get(answer.reason, answer.reason) if inside else "",
-        left_out=labels.get(answer.left_out or "", "") if answer.left_out is not None else "",
-        parts=[_part_why(p, answer, s) for p in _explained(answer)],
-        notes=answer.notes,
-        outlook=say.outlook(answer, labels, own.zone),
-        changes=answer.change is not None,
-        elsewhere=[
-            {
-                "label": x.label,
-                "href": f"{x.href}/customers/{person.code}",
-                "part": x.labels.get(person.inside[x.name], "") if x.name in person.inside else "",
-                "inside": x.name in person.inside,
-                "several": len(x.about.parts) > 1,
-            }
-            for x in own.segments
-            if x.name != s.name and x.definition is not None and x.about.kind != "accounts" and x.about.version
-        ],
-    )
-
-
-def _explained(answer: Why) -> list[PartWhy]:
-    """The part asked about first, then the others that have conditions."""
-    others = [p for p in answer.parts if p.segment != answer.asked.segment]
-    return [p for p in (answer.asked, *others) if p.conditions or p.keep]
-
-
-def _part_why(part: PartWhy, answer: Why, s: OwnSegment) -> dict[str, Any]:
-    hers = answer.segment == part.segment
-    return {
-        "label": s.labels.get(part.segment, part.label),
-        "asked": part.segment == answer.asked.segment,
-        "hers": hers,
-        "true": say.truth(part.true),
-        "conditions": _tree(part.conditions),
-        "keep": _tree(part.keep) if hers else [],
-        "missing": [
-            {
-                "sentence": say.sentence(m.sentence if m.wanted else f"not any more: {m.sentence}"),
-                "distance": m.distance if m.possible else "nothing can bring this about",
-            }
-            for m in part.missing
-        ]
-        if not hers
-        else [],
-        "holding": [say.sentence(h.sentence) for h in part.holding] if hers and len(part.conditions) > 1 else [],
-    }
-
-
-def _tree(conditions: Sequence[Any], depth: int = 0) -> list[dict[str, Any]]:
-    """Conditions with those inside them, in the order written."""
-    rows = []
-    for c in conditions:
-        heads = {"all": "All of these", "any": "At least one of these", "not": "Not this"}
-        rows.append(
-            {
-                "sentence": say.sentence(c.sentence) if c.how == "one" else heads[c.how],
-                "text": c.text if c.how == "one" else "",
-                "actual": c.actual,
-                "true": say.truth(c.true),
-                "deep": DEEP[min(depth, 3)],
-            }
-        )
-        rows += _tree(c.items, depth + 1)
-    return rows
 
 
 # Stages --------------------------------------------------------------------------------------------------------------

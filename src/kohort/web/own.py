@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from kohort.errors import KohortError, NotFound
 from kohort.model.clock import iso
-from kohort.views.own import Member, MembersPage, Own, OwnSegment, Person
+from kohort.views.own import Own, OwnSegment, Person
+from kohort.views.own_members import Member, MembersPage
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition

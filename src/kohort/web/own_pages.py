@@ -10,6 +10,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from kohort.errors import NotFound
 from kohort.views import own as views
+from kohort.views.own_members import customers as customers_page
+from kohort.views.own_why import why as why_page
 from kohort.web.own import OwnSegments
 
 if TYPE_CHECKING:
@@ -53,14 +55,14 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> 
             raise NotFound(f"part of {one.label!r}", part, one.labels)
         cursor = min(max(cursor, 0), one.about.size)
         members = own.members(one, part, cursor, PAGE_SIZE)
-        return HTMLResponse(views.customers(d.shell, everything, one, members, part=part, cursor=cursor))
+        return HTMLResponse(customers_page(d.shell, everything, one, members, part=part, cursor=cursor))
 
     @app.get("/definitions/{name}/customers/{code}", response_class=HTMLResponse)
     def why(name: str, code: str, part: Annotated[str | None, Query()] = None) -> Response:
         d, everything, one = asked(name)
         if part is not None and part not in one.labels:
             raise NotFound(f"part of {one.label!r}", part, one.labels)
-        return HTMLResponse(views.why(d.shell, everything, one, own.why(one, code, part)))
+        return HTMLResponse(why_page(d.shell, everything, one, own.why(one, code, part)))
 
     @app.get("/lifecycle", response_class=HTMLResponse)
     def lifecycle(of: str = "") -> Response:
