@@ -4,6 +4,7 @@ against trying every set, and what a person reads."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -199,6 +200,22 @@ def test_a_list_is_told_by_its_items() -> None:
 
 
 # What decides beside the rule ----------------------------------------------------------------------------------------
+
+
+def test_since_is_told_of_the_part_she_is_in_and_not_of_the_one_a_run_saw_last(store: Store) -> None:
+    publish(store, "value", "silver", day("2024-05-15"))
+    parts = (
+        Part("gold", rule=text("did('order_line', at_least => 2)")),
+        Part("silver", rule=text("did('order_line')")),
+    )
+    value = SegmentDefinition("value", "tiers", parts)
+    moved = ask(store, value)
+    assert (moved.segment, moved.since) == ("gold", None)
+    assert " since " not in moved.text.split(":")[0]
+    still = ask(store, value, as_of=day("2024-05-19"))
+    assert (still.segment, still.since) == ("silver", day("2024-05-15"))
+    left = ask(store, replace(value, parts=(Part("silver", rule=text("did('order_line', at_least => 9)")),)))
+    assert (left.segment, left.since) == (None, None)
 
 
 def test_staying_rules_hands_and_consent_are_named(store: Store) -> None:

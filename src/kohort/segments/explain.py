@@ -73,7 +73,7 @@ def explain(
     until: int,
     *,
     knowledge: Knowledge,
-    since: int | None = None,
+    recorded: tuple[str, int] | None = None,
     part: str | None = None,
 ) -> Why:
     """Why one customer is where she is, from what an engine answers about her.
@@ -81,7 +81,7 @@ def explain(
     Args:
         trace: When her events happened, those to come included.
         until: How far to look for a change by time alone.
-        since: When she entered the part she is in, as recorded.
+        recorded: The part that was published at this moment, and since when; no run may have seen what is so now.
         part: Key of the part to explain; None = hers, else the one she is nearest to.
     """
     wanted = asked_values(case)
@@ -92,8 +92,8 @@ def explain(
     chosen = part or now.segment or now.left_out or now.candidate or _nearest(parts)
     asked = next(p for p in parts if p.segment == chosen)
     labels = {p.segment: p.label for p in parts}
-    stood = case.standing.get(case.asked.name)
-    since = since if stood is None or stood[0] != now.segment else stood[1]
+    told = (case.standing.get(case.asked.name), recorded)
+    since = next((stay[1] for stay in told if stay is not None and stay[0] == now.segment), None)
     notes = tuple(teller.notes(now, labels, asked))
     change_text = teller.change_text(labels)
     return Why(

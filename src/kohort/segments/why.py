@@ -103,7 +103,7 @@ def why(
             as_of,
             min(ahead(Span(horizon_years, "year"), as_of, zone), _LATEST_US),
             knowledge=Knowledge(snapshot.columns, currency, language, labels or {}),
-            since=recorded[1] if recorded else None,
+            recorded=recorded,
             part=part,
         )
 
