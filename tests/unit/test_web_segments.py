@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import re
+import shlex
 import shutil
 import threading
 from html import unescape
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 import kohort
+from kohort.cli.app import app
 from kohort.errors import NotFound
 from kohort.web.app import HEADERS, create
 from kohort.web.own import Looks, OwnSegments, look_at, stamp
@@ -154,9 +157,12 @@ def test_a_workspace_without_definitions_says_how_to_make_one(tmp_path):
         mine = OwnSegments(empty).all()
         assert mine.segments == ()
         page = own.segments(pages.Shell("Shop"), None, mine)
-        command = re.search(r"segments add loyal --rule \"(.*?)\"", page)
-        assert command is not None
-        assert empty.segments.add("loyal", unescape(command[1])).kind == "rule", "the command shown is one that works"
+        shown = re.findall(r"<code>kohort (segments add .*)\nkohort (segments run)</code>", page)
+    for command in shown[0]:
+        done = CliRunner().invoke(app, [*shlex.split(unescape(command)), "-w", str(tmp_path / "shop")])
+        assert done.exit_code == 0, "the commands shown are ones that work"
+    with kohort.open(tmp_path / "shop") as filled:
+        assert filled.segments.describe("loyal").size == 1
     assert "kohort.yaml" in page
 
 
