@@ -229,7 +229,9 @@ def nearest(word: object, known: Iterable[str]) -> str:
     """A hint for a word that is not known."""
     options = sorted(known)
     near = difflib.get_close_matches(str(word), options, n=1)
-    return f"Did you mean {near[0]!r}?" if near else "Known: " + ", ".join(options) + "."
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return "Known: " + ", ".join(options) + "." if options else "There is none to choose from."
 
 
 class _Plain(yaml.SafeDumper):

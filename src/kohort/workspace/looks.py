@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from kohort.errors import NotEnough, NotFound, UnknownCustomer
+from kohort.errors import NotEnough, NotFound, UnknownCustomer, WrongUsage
 from kohort.model.clock import iso
-from kohort.workspace.people import company_numbers, customer_keys
+from kohort.workspace.people import check_numbers, company_numbers, customer_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +49,10 @@ def member_keys(ws: Workspace, name: str, members: Sequence[str]) -> list[int]:
     """Pseudonyms of the members that a person names: customers, or accounts.
 
     Raises:
+        WrongUsage: They are not a list of texts.
         UnknownCustomer: Some are not known.
     """
+    check_numbers(members)
     if not any(d.name == name and d.kind == "accounts" for d in ws.config.segments):
         return customer_keys(ws.store.vault, members)
     from kohort.segments.accounts import account_keys
@@ -105,6 +107,8 @@ def movement(ws: Workspace, name: str, since: int | None, until: int | None, by:
     """See `SegmentDoor.movement`."""
     from kohort.segments.migration import migration, series
 
+    if by not in get_args(Each):
+        raise WrongUsage(f"Movement is not told by {by!r}.", hint=f"Choose one of: {', '.join(get_args(Each))}.")
     runs = ws.store.members.runs(name)
     if not runs:
         never_run(ws, name)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kohort.errors import UnknownCustomer
+from kohort.errors import UnknownCustomer, WrongUsage
 from kohort.model.segmentation import Segment, Segmentation
 
 if TYPE_CHECKING:
@@ -35,12 +35,26 @@ def company_numbers(vault: Vault, keys: Sequence[int] | np.ndarray) -> list[str]
     ]
 
 
+def check_numbers(numbers: Sequence[str]) -> None:
+    """Refuse what is not a list of texts: 0042 and 42 are two customers, and one text is not a list of its letters.
+
+    Raises:
+        WrongUsage: See above.
+    """
+    if isinstance(numbers, str):
+        raise WrongUsage("One text is given where a list is asked for.", hint="Write ['14127'].")
+    if not all(isinstance(number, str) for number in numbers):
+        raise WrongUsage("Customer numbers are texts.", hint="Write '14127', in quotes.")
+
+
 def customer_keys(vault: Vault, numbers: Sequence[str]) -> list[int]:
     """Pseudonyms of customers by the company's numbers, or by the short codes shown for them, in order.
 
     Raises:
+        WrongUsage: They are not a list of texts.
         UnknownCustomer: Some are not known; which ones is said by their position, not their number.
     """
+    check_numbers(numbers)
     known = [int(key) for key in vault.known(numbers)]
     for i, number in enumerate(numbers):
         if not known[i] and (code := _SHORT_CODE.fullmatch(number)):

@@ -207,9 +207,9 @@ class SegmentDoor(SegmentTexts):
     # -- running ---------------------------------------------------------------------------------------------------
 
     def run(
-        self, names: Iterable[str] | None = None, *, as_of: int | str | None = None, progress: Progress = silent
+        self, names: Iterable[str] | str | None = None, *, as_of: int | str | None = None, progress: Progress = silent
     ) -> RunReport:
-        """Place everybody by the definitions as they are now; all of them where none is named.
+        """Place everybody by the definitions as they are now: one, several, or all of them where none is named.
 
         A definition that cannot be evaluated keeps its members and says why; the others go on.
         """
@@ -218,7 +218,7 @@ class SegmentDoor(SegmentTexts):
         return run(
             self._ws.store,
             self._ws.config.segments,
-            names=names,
+            names=[names] if isinstance(names, str) else names,
             now=time.time_ns() // 1_000,
             progress=progress,
             **self._engine(),
