@@ -127,6 +127,9 @@ def run(
     together. A definition that cannot be evaluated keeps its members, and so does whatever refers to it; the others
     go on. Doing the same again changes nothing; a run that was interrupted is simply done again.
 
+    Where several processes may run, the caller takes its `turn` first and reads the definitions inside it: they may have
+    changed while it waited.
+
     Args:
         definitions: All of the workspace.
         names: Which; None = all. Paused ones are left alone.
@@ -143,18 +146,14 @@ def run(
         NotFound: A name is not defined.
         RefusedDefinition: Definitions refer to each other in a circle.
         WrongUsage: Members of a later moment are stored for every one of them.
-        Busy: Another run has been going on for ten minutes.
     """
-    with turn(store):
-        snapshot = store.log.snapshot()
-        question = Question(as_of, zone, currency, tuple(features), settings, threads, snapshot.columns)
-        if engine == "spark":
-            with spark_run(store, snapshot, question, master=spark) as there:
-                return run_with(
-                    there.evaluate, store, definitions, question, names=names, now=now, publish=there.publish
-                )
-        evaluate = duckdb_evaluator(store, snapshot, question, progress)
-        return run_with(evaluate, store, definitions, question, names=names, now=now)
+    snapshot = store.log.snapshot()
+    question = Question(as_of, zone, currency, tuple(features), settings, threads, snapshot.columns)
+    if engine == "spark":
+        with spark_run(store, snapshot, question, master=spark) as there:
+            return run_with(there.evaluate, store, definitions, question, names=names, now=now, publish=there.publish)
+    evaluate = duckdb_evaluator(store, snapshot, question, progress)
+    return run_with(evaluate, store, definitions, question, names=names, now=now)
 
 
 def run_with(
@@ -167,7 +166,7 @@ def run_with(
     now: int,
     publish: Publish | None = None,
 ) -> RunReport:
-    """The same with an evaluator of the caller's; the caller holds the `turn`.
+    """The same with an evaluator of the caller's.
 
     Args:
         publish: For an engine that compares with the stored members itself; it reads them itself, too.

@@ -213,17 +213,18 @@ class SegmentDoor(SegmentTexts):
 
         A definition that cannot be evaluated keeps its members and says why; the others go on.
         """
-        from kohort.segments.run_rules import run
+        from kohort.segments.run_rules import run, turn
 
-        return run(
-            self._ws.store,
-            self._ws.config.segments,
-            names=[names] if isinstance(names, str) else names,
-            now=time.time_ns() // 1_000,
-            progress=progress,
-            **self._engine(),
-            **self._how(as_of),
-        )
+        with turn(self._ws.store):
+            return run(
+                self._ws.store,
+                self._ws.config.segments,
+                names=[names] if isinstance(names, str) else names,
+                now=time.time_ns() // 1_000,
+                progress=progress,
+                **self._engine(),
+                **self._how(as_of),
+            )
 
     # -- by hand ---------------------------------------------------------------------------------------------------
 

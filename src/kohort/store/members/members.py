@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from kohort.errors import Busy, WrongUsage
+from kohort.errors import Busy, KohortError, WrongUsage
 from kohort.model.membership import Difference, Placed
 from kohort.store import schema
 from kohort.store.database import Database
@@ -209,10 +210,11 @@ class Members(Reading, Outbox):
         return {one.name: one.difference for one in prepared}
 
     def _refresh(self, names: Sequence[str]) -> None:
-        """New snapshots where they are due; what was published is true already."""
-        due = self.parts.read(lambda con: [name for name in names if snapshots.due(self.parts, con, name)])
-        for name in due:
-            snapshots.refresh(self.parts, name)
+        """New snapshots where they are due. What was published is true already, so a full disk is no failure here."""
+        with suppress(KohortError, OSError):
+            due = self.parts.read(lambda con: [name for name in names if snapshots.due(self.parts, con, name)])
+            for name in due:
+                snapshots.refresh(self.parts, name)
 
 
 def _enter(con: Connection, parts: Parts, one: _Prepared, moment: dict[str, int], now: int) -> None:
