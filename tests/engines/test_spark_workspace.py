@@ -150,7 +150,7 @@ def months(ws: kohort.Workspace, folder: Path) -> Iterator[None]:
     yield
     tiers = "{tiers: {gold: \"sum('order_line').amount >= 150\", rest: did('order_line')}}"
     ws.segments.add("value", ws.segments.read(f"value: {tiers}"))
-    ws.segments.remove("were_old", as_of=NEXT)
+    ws.segments.remove("were_old")
     ws.segments.reset("friends", ["K2"], by="kim")
     assert not ws.segments.run(as_of=THEN).failed
     yield
