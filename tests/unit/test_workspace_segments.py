@@ -355,3 +355,31 @@ def test_adopted_segmentations_stand_beside_segments_of_your_own(tmp_path) -> No
         with pytest.raises(RefusedDefinition, match="s9"):
             people.segments.add("other", "in_segment('Main', 's9')")
         assert who(people, "Main/s1") == main
+
+
+def test_a_segment_that_cannot_be_read_stops_no_other_and_keeps_its_members(ws) -> None:
+    ws.segments.add("broken", "did(*)")
+    ws.segments.add("sound", "did(*)")
+    ws.segments.run()
+    before = who(ws, "broken")
+    file = ws.root / "kohort.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("broken: did(*)", "broken: did(*) and"), encoding="utf-8")
+    with kohort.open(ws.root) as again:
+        report = again.segments.run()
+        assert report.of("sound").result == "published"
+        assert (report.of("broken").result, report.of("broken").code) == ("failed", "refused_definition")
+        assert "line " in report.of("broken").error
+        assert set(again.store.members.current("broken").column("customer").to_pylist()) != set()
+        assert len(again.store.members.current("broken")) == len(before)
+        line = again.segments.describe("broken")
+        assert line.kind == "unread"
+        assert line.size == len(before)
+        with pytest.raises(RefusedDefinition) as refused:
+            again.segments.add("another", "did(*)")
+        assert "broken" in str(refused.value)
+    assert "broken: did(*) and" in file.read_text(encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
+    with kohort.open(ws.root) as again:
+        assert again.segments.run("broken").of("broken").result == "published"
+        assert not again.segments.describe("broken").status.error

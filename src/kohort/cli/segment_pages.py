@@ -22,6 +22,7 @@ KINDS = {
     "by_hand": "list by hand",
     "accounts": "accounts",
     "found": "adopted",
+    "unread": "not readable",
     "gone": "defined no more",
 }
 SAMPLED = 5

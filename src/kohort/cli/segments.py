@@ -204,7 +204,7 @@ def run(door: Door, *, names: tuple[str, ...], as_of: str | None) -> Result:
 
     with door.open() as ws:
         adopted = {row["name"] for row in ws.segmentations() if row["adopted"]}
-        defined = {d.name for d in ws.config.segments}
+        defined = {d.name for d in ws.config.segments} | ws.config.unread.keys()
         unknown = [n for n in names if n not in adopted | defined]
         if unknown:
             raise NotFound("segment", unknown[0], [*defined, *adopted], hint="Make one with: kohort segments add")

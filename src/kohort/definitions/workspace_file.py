@@ -58,6 +58,7 @@ class WorkspaceConfig:
         engine: What evaluates segments: duckdb, or spark.
         spark: Master URL of Spark; empty = this machine.
         files: Names of the segments that stand in a file of the folder → the file's name.
+        unread: Names of segments that cannot be read → why; always empty but for `load_readable`.
     """
 
     name: str
@@ -74,6 +75,7 @@ class WorkspaceConfig:
     engine: Engine = "duckdb"
     spark: str = ""
     files: dict[str, str] = field(default_factory=dict, compare=False)
+    unread: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def segment_settings(self) -> SegmentSettings:
@@ -109,12 +111,38 @@ def load(path: str | FilePath, look_up: LookUp | None = None) -> WorkspaceConfig
         UnreadableFile: A file cannot be read as UTF-8 text.
         RefusedDefinition: With every mistake of the files, its line and key.
     """
+    text, files = _texts(path)
+    return parse(text, files, look_up)
+
+
+def load_readable(path: str | FilePath) -> WorkspaceConfig:
+    """As `load`, but a segment that cannot be read is left out and told in `unread`: it must not stop the others.
+
+    Not for writing back: the text of what is left out would be lost.
+
+    Raises:
+        RefusedDefinition: Something else than single segments is wrong.
+    """
+    config, documents = _understood(*_texts(path))
+    wrong: dict[str, str] = {}
+    for n, document in enumerate(documents):
+        for mistake in document.mistakes:
+            keys = mistake.key.split(".")
+            name = keys[1 if n == 0 else 0 : 2 if n == 0 else 1]
+            if not name or not name[0] or (n == 0 and keys[0] != "segments"):
+                finish(documents)
+            wrong.setdefault(name[0], f"{mistake.file} {mistake}")
+    return replace(config, segments=tuple(s for s in config.segments if s.name not in wrong), unread=wrong)
+
+
+def _texts(path: str | FilePath) -> tuple[str, dict[str, str]]:
+    """The text of `kohort.yaml`, and of each file of `segments/` by name."""
     file = _config_file(path)
     try:
         text = _read_text(file)
     except FileNotFoundError as error:
         raise NoWorkspace(f"There is no {FILE_NAME} here.", hint="Make a workspace with: kohort init") from error
-    return parse(text, {f"{FOLDER_NAME}/{f.name}": _read_text(f) for f in segment_files(file.parent)}, look_up)
+    return text, {f"{FOLDER_NAME}/{f.name}": _read_text(f) for f in segment_files(file.parent)}
 
 
 def save(config: WorkspaceConfig, path: str | FilePath) -> None:
@@ -249,12 +277,21 @@ def parse(text: str, files: Mapping[str, str] | None = None, look_up: LookUp | N
         >>> parse("name: Toys").currency
         'EUR'
     """
+    config, documents = _understood(text, files, look_up)
+    finish(documents)
+    return config
+
+
+def _understood(
+    text: str, files: Mapping[str, str] | None = None, look_up: LookUp | None = None
+) -> tuple[WorkspaceConfig, list[Document]]:
+    """What the texts say, and each text with its mistakes, `kohort.yaml` first."""
     document = read_yaml(text, FILE_NAME)
     data = document.data if document.data is not None else {}
     if not isinstance(data, dict):
         document.mistake((), "The file is written as key: value.")
         document.finish()
-    known = [f.name for f in fields(WorkspaceConfig) if f.name != "files"]
+    known = [f.name for f in fields(WorkspaceConfig) if f.name not in ("files", "unread")]
     for key in data.keys() - set(known):
         document.mistake((key,), f"{key!r} is not known here.", nearest(key, known), at_key=True)
     sources = read_mappings(document, data.get("sources"))
@@ -280,12 +317,12 @@ def parse(text: str, files: Mapping[str, str] | None = None, look_up: LookUp | N
     )
     vocabulary = look_up(config) if look_up is not None and not document.mistakes else None
     segments = read_sources(places, vocabulary, settings=settings)
-    finish([document, *beside])
-    return replace(
+    whole = replace(
         config,
         segments=tuple(s for found in segments for s in found),
         files={s.name: d.name for d, found in zip(beside, segments[1:], strict=True) for s in found},
     )
+    return whole, [document, *beside]
 
 
 def _consent(document: Document, data: dict[str, Any], declared: Mapping[str, ColumnType]) -> dict[str, str]:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
     from kohort.store.store import Store
 
-Kind = SegmentKind | Literal["found", "gone"]
-"""found: an adopted segmentation. gone: it has members, but is defined no more; remove it."""
+Kind = SegmentKind | Literal["found", "unread", "gone"]
+"""found: an adopted segmentation. unread: its text cannot be read; its members stay. gone: it has members, but is defined
+no more; remove it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +65,27 @@ class Description:
 
 
 def describe_all(
-    store: Store, definitions: Sequence[SegmentDefinition], *, customers: int | None = None
+    store: Store,
+    definitions: Sequence[SegmentDefinition],
+    *,
+    customers: int | None = None,
+    unread: Mapping[str, str] | None = None,
 ) -> tuple[Description, ...]:
     """Every definition in the order it was written, then adopted segmentations, then what is defined no more.
 
     Args:
         customers: In all, for shares.
+        unread: Definitions whose text cannot be read → why.
     """
+    wrong = unread or {}
     lister = _Lister(store, users(definitions), store.status.all(), customers)
     defined = {d.name for d in definitions}
     adopted = dict.fromkeys(row["name"] for row in store.state.segmentations() if row["adopted"])
     lines = [lister.defined(d) for d in definitions]
+    lines += [lister.unread(name, why) for name, why in wrong.items()]
     lines += [lister.found(name) for name in adopted if name not in defined]
-    lines += [lister.stored(name, "gone", {}) for name in store.members.names() if name not in defined | adopted.keys()]
+    known = defined | adopted.keys() | wrong.keys()
+    lines += [lister.stored(name, "gone", {}) for name in store.members.names() if name not in known]
     return tuple(lines)
 
 
@@ -104,6 +113,10 @@ class _Lister:
         adopted = self.store.state.segmentation(name)
         parts = {s.id: s.name for s in adopted.segments} if adopted else {}
         return replace(self.stored(name, "found", parts), evaluation="when it is run")
+
+    def unread(self, name: str, why: str) -> Description:
+        line = self.stored(name, "unread", {})
+        return replace(line, evaluation="not before it can be read", status=replace(line.status, error=why))
 
     def stored(self, name: str, kind: Kind, labels: Mapping[str, str]) -> Description:
         """What the store knows of a name; `labels` has the keys of its parts in order."""

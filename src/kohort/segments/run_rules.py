@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 Result = Literal["published", "failed", "waiting", "paused"]
 """published: new members are in place. failed: it could not be evaluated. waiting: something it refers to failed.
 paused: left alone. Where it was not published, its members stay as they were."""
+
+UNREAD = "refused_definition"
+"""The code of a definition whose text cannot be read."""
 
 TURN_SECONDS = 600.0
 """How long a run waits for another one to end."""
@@ -119,6 +122,7 @@ def run(
     engine: str = "duckdb",
     spark: str = "",
     threads: int | None = None,
+    unread: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> RunReport:
     """Evaluates definitions as of one moment and makes the result their members, all in one step.
@@ -141,6 +145,7 @@ def run(
         engine: duckdb or spark.
         spark: Spark's master URL; empty = local.
         threads: None = the setting KOHORT_THREADS.
+        unread: Definitions whose text cannot be read → why; they fail, and keep their members.
 
     Raises:
         NotFound: A name is not defined.
@@ -149,11 +154,21 @@ def run(
     """
     snapshot = store.log.snapshot()
     question = Question(as_of, zone, currency, tuple(features), settings, threads, snapshot.columns)
+    asked = None if names is None else list(names)
+    failing = {n: why for n, why in (unread or {}).items() if asked is None or n in asked}
+    readable = None if asked is None else [n for n in asked if n not in failing]
     if engine == "spark":
         with spark_run(store, snapshot, question, master=spark) as there:
-            return run_with(there.evaluate, store, definitions, question, names=names, now=now, publish=there.publish)
-    evaluate = duckdb_evaluator(store, snapshot, question, progress)
-    return run_with(evaluate, store, definitions, question, names=names, now=now)
+            report = run_with(
+                there.evaluate, store, definitions, question, names=readable, now=now, publish=there.publish
+            )
+    else:
+        evaluate = duckdb_evaluator(store, snapshot, question, progress)
+        report = run_with(evaluate, store, definitions, question, names=readable, now=now)
+    for name, why in failing.items():
+        store.status.failed(name, f"{UNREAD}: {why}", now=now)
+    failed = tuple(Outcome(name, "failed", error=why, code=UNREAD) for name, why in failing.items())
+    return replace(report, outcomes=report.outcomes + failed)
 
 
 def run_with(

@@ -27,6 +27,7 @@ KINDS = {
     "buckets": "Random groups",
     "by_hand": "List by hand",
     "accounts": "Accounts",
+    "unread": "Cannot be read",
     "gone": "No longer defined",
 }
 

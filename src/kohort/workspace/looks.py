@@ -28,7 +28,7 @@ def describe(ws: Workspace) -> tuple[Description, ...]:
     """See `SegmentDoor.list`."""
     from kohort.segments.listing import describe_all
 
-    return describe_all(ws.store, ws.config.segments, customers=ws.contents().customers)
+    return describe_all(ws.store, ws.config.segments, customers=ws.contents().customers, unread=ws.config.unread)
 
 
 def described(ws: Workspace, name: str) -> Description:

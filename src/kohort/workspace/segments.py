@@ -221,6 +221,7 @@ class SegmentDoor(SegmentTexts):
                 self._ws.config.segments,
                 names=[names] if isinstance(names, str) else names,
                 now=time.time_ns() // 1_000,
+                unread=self._ws.config.unread,
                 progress=progress,
                 **self._engine(),
                 **self._how(as_of),

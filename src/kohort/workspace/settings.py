@@ -22,11 +22,11 @@ class Settings:
         self._read: tuple[Which | None, WorkspaceConfig, str] | None = None
 
     def now(self) -> WorkspaceConfig:
-        """What it says.
+        """What it says; a segment that cannot be read is told apart (`unread`) and stops nothing else.
 
         Raises:
             NoWorkspace: The file is gone.
-            RefusedDefinition: Somebody made a mistake in it.
+            RefusedDefinition: Somebody made another mistake in it.
         """
         return self._look()[0]
 
@@ -35,17 +35,21 @@ class Settings:
         return self._look()[1]
 
     def change(self, change: Callable[[WorkspaceConfig], WorkspaceConfig]) -> None:
-        """Write it anew from what it says now. The caller holds the write lock, so that nobody's change is lost."""
-        from kohort.definitions.workspace_file import save
+        """Write it anew from what it says now. The caller holds the write lock, so that nobody's change is lost.
 
-        save(change(self.now()), self.file)
+        Raises:
+            RefusedDefinition: Something in it cannot be read, and would be lost.
+        """
+        from kohort.definitions.workspace_file import load, save
+
+        save(change(load(self.file)), self.file)
 
     def _look(self) -> tuple[WorkspaceConfig, str]:
-        from kohort.definitions.workspace_file import load, write
+        from kohort.definitions.workspace_file import load_readable, write
 
         which = _which(self.file)
         if self._read is None or which is None or self._read[0] != which:
-            config = load(self.file)
+            config = load_readable(self.file)
             text = write(replace(config, segments=()))
             self._read = which, config, hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._read[1:]
