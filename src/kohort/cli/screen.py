@@ -41,6 +41,11 @@ class Screen:
 
         return EN.date_of(self._local(instant)[:10]) if instant else ""
 
+    def span(self, start: str, end: str) -> tuple[str, str]:
+        """The local dates of two ISO instants, with the time of day where the dates are the same."""
+        same = self.day(start) == self.day(end)
+        return (self.minute(start), self.minute(end)) if same else (self.day(start), self.day(end))
+
     def minute(self, instant: str | None) -> str:
         """The local date and time of an ISO instant: 2011-12-09 12:50."""
         return self._local(instant)[:16].replace("T", " ") if instant else ""

@@ -177,8 +177,7 @@ def movement_shown(screen: Screen, data: Row) -> None:
             ],
             [
                 (
-                    screen.day(m["start"]),
-                    screen.day(m["end"]),
+                    *screen.span(m["start"], m["end"]),
                     *(EN.number(m[k]) for k in ("entered", "left", "moved", "stayed")),
                     EN.percent(m["mobility"]["value"]) if m["mobility"] else "",
                     "definition changed" if m["redefined"] else "" if m["rerun"] else "not run",
@@ -200,7 +199,7 @@ def staying_shown(screen: Screen, data: Row) -> None:
     screen.table(
         [("from", "left"), ("to", "left"), *right("moves", "without these rules")],
         [
-            (screen.day(p["start"]), screen.day(p["end"]), EN.number(p["with_staying"]), EN.number(p["without"]))
+            (*screen.span(p["start"], p["end"]), EN.number(p["with_staying"]), EN.number(p["without"]))
             for p in data["periods"]
         ],
     )
