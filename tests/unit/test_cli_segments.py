@@ -61,6 +61,8 @@ def test_from_a_rule_to_members(shop, tmp_path):
     assert ran["outcomes"][0]["difference"] == {"entered": 1, "left": 0, "moved": 0, "stayed": 0}
     out = tmp_path / "loyal.csv"
     told = machine("members", "loyal", "-w", shop, "--out", out)
+    assert told["run_as_of"] == machine("segments", "list", "-w", shop)["segments"][0]["status"]["as_of"]
+    assert machine("members", "loyal", "-w", shop, "--as-of", "2000-01-01")["run_as_of"] is None
     assert told["segments"] == {"Loyal": 1}
     assert out.read_text().splitlines()[0] == '"customer_id","segment","since","confidence","reason"'
     (line,) = machine("segments", "list", "-w", shop)["segments"]

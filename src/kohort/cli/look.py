@@ -21,15 +21,19 @@ def members(door: Door, *, name: str, as_of: str | None, out: str | None) -> Res
     """Everybody with their segment of NAME: customer_id, segment, since, confidence, reason."""
     from kohort.cli.files import check_ending, say_formulas, write_table
     from kohort.cli.pages import member_counts
+    from kohort.model.clock import iso
+    from kohort.workspace.members import run_shown
 
     check_ending(out)
     with door.open() as ws:
-        table = ws.members(name, as_of=moment(ws, as_of))
+        asked = moment(ws, as_of)
+        table, shown, zone = ws.members(name, as_of=asked), run_shown(ws, name, asked), ws.zone
     if out:
         say_formulas(door.note, write_table(table, out))
     counted = _counts(table)
     data = {"name": name, "customers": table.num_rows, "segments": counted, "out": out}
-    return Result(data, lambda screen: member_counts(screen, data))
+    data["run_as_of"] = None if shown is None else iso(shown)
+    return Result(data, lambda screen: member_counts(screen, data), zone=zone)
 
 
 @command(app, "conformance", short_help="Does an engine decide every case as documented?")

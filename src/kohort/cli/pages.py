@@ -303,6 +303,8 @@ def moved(screen: Screen, movement: Movement) -> None:
 
 def member_counts(screen: Screen, data: Mapping[str, Any]) -> None:
     screen.line(f"{plural(data['customers'], 'customer')} in {data['name']}.", "bold")
+    run = data["run_as_of"]
+    screen.line(f"As the run of {screen.minute(run)} left them." if run else "Worked out now: no run is that old.")
     if data["out"]:
         screen.line(f"Written to {data['out']}.")
     else:

@@ -44,6 +44,13 @@ def members(ws: Workspace, name: str, as_of: int | None) -> pa.Table:
     )
 
 
+def run_shown(ws: Workspace, name: str, as_of: int | None) -> int | None:
+    """The moment of the run that `members` tells of; None where they are worked out, as no run is that old."""
+    whole, _ = _meant(ws, name)
+    runs = ws.store.members.runs(whole) if whole in ws.store.members.names() else []
+    return next((int(run["as_of"]) for run in reversed(runs) if as_of is None or run["as_of"] <= as_of), None)
+
+
 def members_page(ws: Workspace, segment_id: str, cursor: int, limit: int) -> dict[str, Any]:
     """See `Workspace.members_page`."""
     import pyarrow.compute as pc
