@@ -107,7 +107,8 @@ class RefusedDefinition(KohortError, ValueError):
     """Text somebody wrote is not a valid definition.
 
     `start` and `end` are character offsets into `text`, so that an editor can underline the place. Where a whole file
-    was read, `mistakes` has each thing that is wrong with its file, line, column and place.
+    was read, `mistakes` has each thing that is wrong with its file, line, column and place. Where one text has several
+    parts that cannot be read, `others` has what is wrong with the later ones.
     """
 
     code = "refused_definition"
@@ -126,6 +127,7 @@ class RefusedDefinition(KohortError, ValueError):
     ) -> None:
         self.text, self.start, self.end = text, start, end
         self.mistakes = tuple(mistakes)
+        self.others: tuple[RefusedDefinition, ...] = ()
         if code is not None:
             self.code = code
         super().__init__(message, hint=hint)

@@ -225,3 +225,12 @@ def test_a_vocabulary_knows_parts_of_definitions_and_of_adopted_segmentations() 
     assert KNOWN.segments == {"vip": ("vip",), "value": ("gold", "silver"), "Main": ("Big", "Small")}
     assert KNOWN.features["spent"].type == "number"
     assert Vocabulary().segments == {}
+
+
+def test_what_cannot_be_read_is_told_for_every_condition() -> None:
+    text = "foo(1) and recency_days > 3 and (bar(2) or did('page', within => '3 m'))"
+    with pytest.raises(RefusedDefinition) as refused:
+        parse_rule(text)
+    told = [refused.value, *refused.value.others]
+    assert [text[e.start : e.end] for e in told] == ["foo(1)", "bar(2)", "m"]
+    assert not any(e.others for e in told[1:])

@@ -325,7 +325,8 @@ class Reader:
         try:
             return read()
         except RefusedDefinition as error:
-            self.document.refused(path, error)
+            for one in (error, *error.others):
+                self.document.refused(path, one)
             return None
 
     def mistake(self, path: Path, message: str, hint: str = "", *, code: str = CODE) -> None:

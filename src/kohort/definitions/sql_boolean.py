@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kohort.definitions.sql_text import WORDS, Place, Source, unwrapped
+from kohort.errors import RefusedDefinition
 from kohort.model.source import stored_name
 
 if TYPE_CHECKING:
@@ -151,15 +152,25 @@ class BooleanReader(ABC):
         return self.source.refused(node, message, code="not_allowed")
 
     def _flat(self, node: Any, kind: Any) -> tuple[Any, ...]:
-        """`a and b and c` as three items, without recursing once per item."""
+        """`a and b and c` as three items, without recursing once per item; what is wrong with each is told together."""
         items: list[Any] = []
+        wrong: list[RefusedDefinition] = []
         stack: list[Any] = [node]
         while stack:
             current = stack.pop()
             if isinstance(current, kind):
                 stack += [current.expression, current.this]
-            else:
+                continue
+            try:
                 items.append(self.read(current))
+            except RefusedDefinition as error:
+                wrong += [error, *error.others]
+                if error.code == "too_many":
+                    break
+        if wrong:
+            first, *others = wrong
+            first.others = tuple(others)
+            raise first
         return tuple(items)
 
     def _not(self, node: Any) -> Any:

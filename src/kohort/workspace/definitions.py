@@ -59,7 +59,12 @@ def read_rule(ws: Workspace, text: str, *, without: str = "") -> Rule:
     """
     from kohort.definitions.rules import check_rule, parse_rule
 
-    rule, known = parse_rule(text), vocabulary(ws, without=without)
+    try:
+        rule = parse_rule(text)
+    except RefusedDefinition as error:
+        refuse([error, *error.others], text)
+        raise
+    known = vocabulary(ws, without=without)
     refuse(check_rule(rule, known, text) if known is not None else [], text)
     return rule
 
