@@ -165,6 +165,7 @@ class BooleanReader(ABC):
                 items.append(self.read(current))
             except RefusedDefinition as error:
                 wrong += [error, *error.others]
+                error.others = ()
                 if error.code == "too_many":
                     break
         if wrong:
