@@ -170,3 +170,9 @@ def test_a_mixture_survives_covariances_that_rounding_made_indefinite() -> None:
     mended = root @ root.transpose(0, 2, 1)
     assert np.linalg.eigvalsh(mended).min() > 0
     np.testing.assert_allclose(mended, S, atol=2e-3)
+
+
+def test_a_tree_is_not_asked_to_learn_groups_of_one() -> None:
+    rng = np.random.default_rng(0)
+    X, labels = rng.normal(size=(44, 3)), np.arange(44)
+    assert tree_agreement(X, labels) == 0.0

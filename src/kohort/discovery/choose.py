@@ -249,7 +249,8 @@ def tree_agreement(X: np.ndarray, labels: np.ndarray) -> float:
 
     half = len(X) // 2
     leaves = 2 * len(np.unique(labels))
-    if half < 2:
+    # With fewer than two rows of each group to learn from there is nothing to agree with.
+    if half < 2 or 2 * len(np.unique(labels[:half])) > half:
         return 0.0
     fit = DecisionTreeClassifier(max_leaf_nodes=max(2, leaves), min_samples_leaf=5, random_state=0)
     guess = fit.fit(X[:half], labels[:half]).predict(X[half:])
