@@ -14,11 +14,11 @@ demo: setup-demo  ## segments of a real shop, then the pages on http://127.0.0.1
 test: setup chromium  ## every test a laptop can run; what is skipped says why
 	$(RUN) pytest -q tests src --doctest-modules $(PYTEST_ARGS)
 
-check: setup  ## under a minute: format, lint, types, unit tests, examples in docstrings
+check: setup  ## about a minute: format, lint, types, unit tests, examples in docstrings
 	$(RUN) ruff format --check src tests bench scripts
 	$(RUN) ruff check src tests bench scripts
 	$(RUN) mypy
-	$(RUN) pytest -q tests/unit src --doctest-modules -m "not slow and not browser and not spark and not ci"
+	$(RUN) pytest -q -n auto --dist loadfile tests/unit src --doctest-modules -m "not slow and not browser and not spark and not ci"
 
 ci:  ## what continuous integration runs
 	bash .ci/run
