@@ -345,11 +345,19 @@ def test_adopted_segmentations_stand_beside_segments_of_your_own(tmp_path) -> No
         assert {d.name: d.kind for d in people.segments.list()} == {"mine": "rule", "Main": "found"}
         for wrong in (
             lambda: people.segments.remove("Main"),
-            lambda: people.segments.why("Main", "C1"),
             lambda: people.segments.preview("Main"),
         ):
             with pytest.raises(WrongUsage, match="found and adopted"):
                 wrong()
+        member = min(main)
+        found = people.segments.why("Main", member)
+        assert found.member
+        assert found.segment == "s1"
+        assert found.text
+        other = min(who(people, "Main") - main)
+        elsewhere = people.segments.why("Main", other, part="s1")
+        assert elsewhere.segment != "s1"
+        assert elsewhere.asked.true is False
         with pytest.raises(RefusedDefinition, match="'Main' is an adopted segmentation"):
             people.segments.add("Main", "age > 3")
         with pytest.raises(RefusedDefinition, match="s9"):

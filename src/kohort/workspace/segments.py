@@ -131,6 +131,8 @@ class SegmentDoor(SegmentTexts):
     ) -> Why:
         """Every condition of a definition with what is so for one customer, what is missing, and what time will do.
 
+        Of an adopted segmentation: the recorded reason, and what the group's short rule says of her.
+
         Args:
             customer: The company's number; of a user, where members are accounts.
             part: Which part to explain; hers where not given, else the one she is nearest to.
@@ -139,20 +141,17 @@ class SegmentDoor(SegmentTexts):
             UnknownCustomer: No customer has this number.
             NotEnough: She has no event at that moment.
         """
+        from kohort.segments.definitions import adopted_parts
         from kohort.segments.why import why
+        from kohort.segments.why_found import why_found
 
         (key,) = customer_keys(self._ws.store.vault, [customer])
         how = {k: v for k, v in self._how(as_of).items() if k != "threads"}
-        return why(
-            self._ws.store,
-            self._ws.config.segments,
-            self.definition(name),
-            key,
-            part=part,
-            language=language,
-            labels=self._labels(),
-            **how,
-        )
+        how |= {"part": part, "language": language, "labels": self._labels()}
+        defined = self._ws.config.segments
+        if not any(d.name == name for d in defined) and name in adopted_parts(self._ws.store):
+            return why_found(self._ws.store, name, key, **how)
+        return why(self._ws.store, defined, self.definition(name), key, **how)
 
     def overlap(self, name: str | None = None, *, as_of: int | str | None = None) -> Overlap:
         """Shared members of every pair of segments, the most alike first; with a name, only its pairs."""
