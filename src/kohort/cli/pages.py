@@ -249,33 +249,6 @@ def _with_bar(length: float | None, share: float | None) -> str:
     return f"{bar(length)}\u00a0{EN.percent(share)}".strip("\u00a0")
 
 
-def segmentation_list(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
-    if not rows:
-        screen.line("Nothing was found yet. Run: kohort discover")
-        return
-    screen.table(
-        [
-            ("name", "left"),
-            ("version", "right"),
-            ("segments", "right"),
-            ("as of", "left"),
-            ("", "left"),
-            ("id", "left"),
-        ],
-        [
-            (
-                str(r.get("name") or "–"),
-                str(r.get("version") or "–"),
-                str(r.get("k", "–")),
-                EN.date_of(r.get("as_of")),
-                "adopted" if r.get("adopted") else "found",
-                str(r.get("id", "")),
-            )
-            for r in rows
-        ],
-    )
-
-
 def adopted(screen: Screen, found: Mapping[str, Any]) -> None:
     screen.line(
         f"{found['name']} is adopted (version {found['version']}): {plural(found['segments'], 'segment')}, "

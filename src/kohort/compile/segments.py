@@ -27,8 +27,7 @@ from kohort.compile.values import Value
 from kohort.definitions.columns import vocabulary
 from kohort.definitions.features import Aggregate, FeatureDefinition, Selection
 from kohort.definitions.rules.tree import InSegment
-from kohort.definitions.rules.walk import references
-from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.definitions.segments import SegmentDefinition, SegmentSettings, asked_segments
 from kohort.definitions.windows import Span
 from kohort.errors import RefusedDefinition
 from kohort.model.event import ColumnType
@@ -355,7 +354,7 @@ def in_order(definitions: Rows[SegmentDefinition]) -> list[list[int]]:
         ready = [i for i, d in enumerate(definitions) if d.name not in done and asked[d.name] <= done]
         if not ready:
             names = ", ".join(sorted(set(asked) - done))
-            raise RefusedDefinition(f"These segments ask for each other in a circle: {names}.", code="circle")
+            raise RefusedDefinition(f"These segments ask for each other in a circle: {names}.", code="cyclic_reference")
         levels.append(ready)
         if len(levels) > MOST_LEVELS:
             name = definitions[ready[0]].name
@@ -367,12 +366,6 @@ def in_order(definitions: Rows[SegmentDefinition]) -> list[list[int]]:
             )
         done |= {definitions[i].name for i in ready}
     return levels
-
-
-def asked_segments(definition: SegmentDefinition) -> frozenset[tuple[str, str]]:
-    """The segments (name, part) that the rules of a definition ask for."""
-    rules = [text.rule for part in definition.parts for text in (part.rule, part.keep) if text]
-    return frozenset(reference for rule in rules for reference in references(rule))
 
 
 def _true(answer: Any) -> Any:

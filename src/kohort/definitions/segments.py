@@ -93,3 +93,11 @@ class SegmentSettings:
 
     consent: tuple[tuple[str, str], ...] = ()
     accounts: str = ""
+
+
+def asked_segments(definition: SegmentDefinition) -> frozenset[tuple[str, str]]:
+    """The segments (name, part) that a definition asks for with `in_segment`, in any rule of any part."""
+    from kohort.definitions.rules import references
+
+    rules = [text.rule for part in definition.parts for text in (part.rule, part.keep) if text]
+    return frozenset(reference for rule in rules for reference in references(rule))

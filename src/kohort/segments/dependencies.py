@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kohort.definitions.rules import leaves
 from kohort.definitions.rules.tree import InSegment
+from kohort.definitions.segments import asked_segments
 from kohort.errors import NotFound, RefusedDefinition
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def refers_to(definition: SegmentDefinition) -> frozenset[str]:
     """Names of the definitions that one asks for with `in_segment`, in any rule of any part."""
-    return frozenset(leaf.name for _, leaf in _references(definition))
+    return frozenset(name for name, _ in asked_segments(definition))
 
 
 def in_order(definitions: Iterable[SegmentDefinition]) -> tuple[SegmentDefinition, ...]:
