@@ -27,7 +27,7 @@ from kohort.compile.values import Value
 from kohort.definitions.columns import vocabulary
 from kohort.definitions.features import Aggregate, FeatureDefinition, Selection
 from kohort.definitions.rules.tree import InSegment
-from kohort.definitions.segments import SegmentDefinition, SegmentSettings, asked_segments
+from kohort.definitions.segments import SegmentDefinition, SegmentSettings, asked_segments, remembers
 from kohort.definitions.windows import Span
 from kohort.errors import RefusedDefinition
 from kohort.model.event import ColumnType
@@ -133,10 +133,9 @@ class Program:
 
     def _read(self, definition: SegmentDefinition) -> list[tuple[Value | None, Value | None]]:
         """Rule and keep of every part; what the placement needs of the side relations is registered too."""
-        kept = definition.kind == "stages" or any(p.keep or p.minimum_stay for p in definition.parts)
         if definition.kind != "accounts":
             self.by_hand.need(definition)
-            if kept:
+            if remembers(definition):
                 self.standing.need(definition.name)
         return [
             tuple(self.rules.read(text.rule, definition.zone) if text else None for text in (p.rule, p.keep))  # type: ignore[misc]

@@ -101,3 +101,8 @@ def asked_segments(definition: SegmentDefinition) -> frozenset[tuple[str, str]]:
 
     rules = [text.rule for part in definition.parts for text in (part.rule, part.keep) if text]
     return frozenset(reference for rule in rules for reference in references(rule))
+
+
+def remembers(definition: SegmentDefinition) -> bool:
+    """Whether who is in depends on who was in before."""
+    return definition.kind == "stages" or any(p.keep or p.minimum_stay for p in definition.parts)

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 from kohort.definitions.features import check
+from kohort.definitions.segments import remembers
 from kohort.errors import Busy, Damaged, KohortError, MissingExtra, RefusedDefinition
 from kohort.segments.definitions import adopted_parts, taken
 from kohort.segments.dependencies import refers_to, with_needed
@@ -164,11 +165,6 @@ def _waits(definition: SegmentDefinition, found: Found) -> bool:
         if name in found.failed or name in found.waiting:
             found.waiting[definition.name] = found.waiting.get(name, name)
     return definition.name in found.waiting
-
-
-def remembers(definition: SegmentDefinition) -> bool:
-    """Whether who is in depends on who was in before."""
-    return definition.kind == "stages" or any(p.keep or p.minimum_stay for p in definition.parts)
 
 
 def standing(store: Store, definitions: Sequence[SegmentDefinition], as_of: int) -> pa.Table:

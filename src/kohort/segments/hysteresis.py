@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from kohort.definitions.segments import remembers
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.progress import silent
 from kohort.segments import movement_words as words
 from kohort.segments.dependencies import refers_to, with_needed
-from kohort.segments.evaluate import Evaluator, Question, duckdb_evaluator, remembers
+from kohort.segments.evaluate import Evaluator, Question, duckdb_evaluator
 from kohort.segments.evaluate import by_hand as by_hand_of
 
 if TYPE_CHECKING:

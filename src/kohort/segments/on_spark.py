@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kohort.definitions.segments import remembers
 from kohort.model.membership import Difference, Placed
 from kohort.segments.dependencies import refers_to
-from kohort.segments.evaluate import Question, bucket_key, remembers
+from kohort.segments.evaluate import Question, bucket_key
 from kohort.store.members.elsewhere import Registered
 
 if TYPE_CHECKING:

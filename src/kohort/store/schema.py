@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0002"
+HEAD = "0003"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -219,5 +219,46 @@ by_hand = sa.Table(
     _big("put_us", nullable=False),
     _big("rows", nullable=False),
     sa.Column("customers", sa.LargeBinary, nullable=False),  # int64, little endian, sorted
+    _digest(),
+)
+
+# -- live (kohort.store.ticks, .api_keys, .links) ------------------------------------------------------------------
+
+live_state = sa.Table(
+    "live_state",
+    metadata,
+    _text("name", primary_key=True),
+    _text("value"),  # JSON
+    _digest(),
+)
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    _text("name", primary_key=True),
+    _text("scope"),  # ingest, read, admin
+    _text("lookup"),  # the public part, by which a key is found
+    _text("secret"),  # SHA-256 of the whole key, hexadecimal
+    _big("created_us", nullable=False),
+    _big("revoked_us"),
+    _digest(),
+)
+
+link = sa.Table(
+    "link",
+    metadata,
+    _text("event_id", primary_key=True),  # of the event that says so
+    _big("customer", nullable=False),  # who is led …
+    _big("root", nullable=False),  # … to whom
+    _big("ts", nullable=False),  # since when, µs UTC
+    _big("learned_us", nullable=False),
+    _digest(),
+)
+
+tombstone = sa.Table(
+    "tombstone",
+    metadata,
+    _text("token", primary_key=True),  # keyed, hexadecimal: tells whether an id was erased, and nothing else
+    _big("erased_us", nullable=False),
     _digest(),
 )

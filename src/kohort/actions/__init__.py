@@ -1,0 +1,1 @@
+"""Acting on what happened: triggers, destinations, deliveries."""

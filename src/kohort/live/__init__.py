@@ -1,0 +1,1 @@
+"""Events count at once: the loop from arrivals to memberships, its clock, Kafka and Spark as sources."""
