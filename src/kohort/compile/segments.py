@@ -15,7 +15,7 @@ from typing import Any
 
 import ibis
 
-from kohort.compile.clock import Edge, FixedClock, on
+from kohort.compile.clock import Edge, FixedClock, Instant, on
 from kohort.compile.conditions import Scope, is_present
 from kohort.compile.features import CUSTOMER, check_moment, visible_events
 from kohort.compile.operands import PERSON, random_number
@@ -137,6 +137,9 @@ class Program:
             self.by_hand.need(definition)
             if remembers(definition):
                 self.standing.need(definition.name)
+        for part in definition.parts:
+            if part.minimum_stay is not None:
+                self._since(part.minimum_stay, definition)
         return [
             tuple(self.rules.read(text.rule, definition.zone) if text else None for text in (p.rule, p.keep))  # type: ignore[misc]
             for p in definition.parts
@@ -170,10 +173,13 @@ class Program:
 
     # Placing ---------------------------------------------------------------------------------------------------------
 
-    def placed(self, joined: Any) -> Any:
-        """The joined stages of the plan with what every definition says: for definition i `s{i}`, `r{i}`, `x{i}`."""
+    def placed(self, joined: Any, *, person: str = "customer") -> Any:
+        """The joined stages of the plan with what every definition says: for definition i `s{i}`, `r{i}`, `x{i}`.
+
+        `person`: the column that says who somebody is, where `customer` is the number of a moment.
+        """
         table = self.standing.join(self.by_hand.join(joined))
-        table = self.rules.operands.stage(table.mutate(**{PERSON: table.customer, CUSTOMER: table.customer}))
+        table = self.rules.operands.stage(table.mutate(**{PERSON: table[person], CUSTOMER: table.customer}))
         table = table.mutate(**{f"w_{n}": agreed(table) for n, agreed in enumerate(self.consent.values())})
         for level in in_order(self.definitions):
             table = self._placed(table, level)
@@ -183,8 +189,8 @@ class Program:
         table = self.placed(build(self.plan, visible))
         asked = any(d.kind == "accounts" for d in self.definitions)
         pairs = account_pairs(self.plan, self.settings.accounts, visible) if asked else None
-        expr = table.select(CUSTOMER, *self._columns(table, words=True))
-        codes = table.select(CUSTOMER, *self._columns(table, words=False))
+        expr = table.select(CUSTOMER, *self.columns(table, words=True))
+        codes = table.select(CUSTOMER, *self.columns(table, words=False))
         accounts = None if pairs is None else self._accounts(pairs, expr)
         names = {d.name: i for i, d in enumerate(self.definitions) if d.kind != "accounts"}
         plain = frozenset(i for name, i in names.items() if not self._told(name))
@@ -194,7 +200,7 @@ class Program:
         """Whether a relation beside the events can say anything of a definition."""
         return self.by_hand.has(name) or self.standing.has(name)
 
-    def _columns(self, table: Any, *, words: bool) -> Iterator[Any]:
+    def columns(self, table: Any, *, words: bool) -> Iterator[Any]:
         for i, definition in enumerate(self.definitions):
             if definition.kind == "accounts":
                 yield table[f"u{i}"]
@@ -299,8 +305,10 @@ class Program:
         return keep
 
     def _ago(self, span: Span, table: Any, definition: SegmentDefinition) -> Any:
-        zone = definition.zone or self.plan.scope.zone
-        return on(table, self.plan.clock.at(Edge("ago", span, zone)))
+        return on(table, self._since(span, definition))
+
+    def _since(self, span: Span, definition: SegmentDefinition) -> Instant:
+        return self.plan.clock.at(Edge("ago", span, definition.zone or self.plan.scope.zone))
 
     def _accounts(self, pairs: Any, expr: Any) -> Any:
         asked = [f"u{i}" for i, d in enumerate(self.definitions) if d.kind == "accounts"]
