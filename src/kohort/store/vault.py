@@ -8,52 +8,28 @@ from __future__ import annotations
 
 import hmac
 import os
-import sqlite3
-import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kohort.errors import Busy, Damaged, KohortError, NotFound, WrongUsage
+from kohort.errors import NotFound, WrongUsage
 from kohort.model.source import IDENTITY_KINDS
-from kohort.store.files import private_file
 from kohort.store.keys import MasterKey, seal, unseal
-from kohort.store.mark import Mark
 from kohort.store.people import People, check_identities, check_people, identity_digests, people_digests
-from kohort.store.sealed import signed
+from kohort.store.tombstones import Tombstones
+from kohort.store.vault_file import VaultFile
 
 T = TypeVar("T")
 
-SCHEMA = 1
 REF = "ref"
 """The kind of the company's own customer number."""
+ANONYMOUS_ID = "anonymous_id"
+"""The kind of the id by which a visitor is known."""
 
-_TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
-CREATE TABLE person (
-    lookup BLOB PRIMARY KEY,       -- HMAC of the company's number, 16 bytes
-    customer INTEGER NOT NULL UNIQUE,
-    wrapped BLOB NOT NULL,         -- the person's data key under the master key
-    ref BLOB NOT NULL,             -- the company's number under the data key
-    digest INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE identity (
-    customer INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    lookup BLOB NOT NULL,          -- HMAC of kind and normalised value, 16 bytes
-    sealed BLOB NOT NULL,          -- the value under the person's data key
-    digest INTEGER NOT NULL,
-    PRIMARY KEY (customer, kind, lookup)
-) WITHOUT ROWID;
-CREATE INDEX identity_lookup ON identity (lookup);
-CREATE TABLE ledger (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, total INTEGER NOT NULL);
-INSERT INTO ledger VALUES ('generation', 0, 0), ('person', 0, 0), ('identity', 0, 0);
-"""
 _LOOKUP_BYTES = 16
 _PERSON = "lookup, customer, wrapped, ref, digest"
 _FEW = 1_000
@@ -62,37 +38,23 @@ _CHUNK = 500
 """Values per statement: far below the limit of bound variables of every SQLite."""
 
 
-class Vault:
+class Vault(VaultFile):
     """Sealed identifiers of one workspace, in a database of its own.
 
-    Any process may read; creating, sealing and forgetting take turns. Values are texts; pseudonyms are int64 > 0.
+    Any process may read; creating, sealing and forgetting take turns. Values are texts. Pseudonyms are int64:
+    positive ones are customers, negative ones visitors, of whom nothing but an anonymous id is known.
     """
 
     def __init__(self, path: Path, master: MasterKey, *, create: bool = False) -> None:
-        self.path = path
-        self._master = AESGCM(master.secret)
+        super().__init__(path, AESGCM(master.secret), create=create)
         self.key_origin = master.origin
-        self._mark = Mark(path.with_suffix(".mark"))
-        if not create and not path.exists():
-            raise Damaged(f"{path.name} is missing.", hint="Restore it from a backup.")
-        if create:
-            private_file(path)
-        self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._turn = threading.RLock()
         self._people: People | None = None
-        self._behind = False
         self._identities_checked = False
         with self._translated():
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -65536"):
-                self._con.execute(f"PRAGMA {pragma}")
-            if create:
-                self._create()
-            self._check_schema()
             self._lookup_key = self._meta("lookup")
             self._quarantine = AESGCM(self._meta("quarantine"))
-
-    def close(self) -> None:
-        self._con.close()
+        self._visitor_key = self._domain("visitor")
+        self._tombstones = Tombstones(self._con, self._domain("erased"))
 
     # -- pseudonyms ------------------------------------------------------------------------------------------------
 
@@ -104,43 +66,42 @@ class Vault:
         Raises:
             WrongUsage: A number is an empty text.
         """
-        places: dict[str, int] = {}
-        rows = np.fromiter((places.setdefault(ref, len(places)) for ref in refs), dtype=np.int64, count=len(refs))
-        if "" in places:
+        if "" in refs:
             raise WrongUsage("A customer number may not be empty.")
-        texts = list(places)
-        key = self._lookup_key
-        lookups = [hmac.digest(key, text.encode(), "sha256")[:_LOOKUP_BYTES] for text in texts]
-        with self._translated():
-            found = self._known(lookups)
-            if not found.all():
-                with self._transaction():
-                    found = self._load().find(lookups)  # another process may have been faster
-                    missing = np.flatnonzero(found == 0)
-                    found[missing] = self._create_people([lookups[i] for i in missing], [texts[i] for i in missing])
-                    self._behind = True  # what is kept was read just before them
-        return found[rows]
+        return self._pseudonyms(refs, self._lookup_key, sign=1)
+
+    def visitors(self, anonymous_ids: Sequence[str]) -> np.ndarray:
+        """Pseudonyms (int64, all negative) of anonymous ids, in their order; unknown ones are created.
+
+        An anonymous id and a customer number are two things, also where they are the same text.
+
+        Raises:
+            WrongUsage: An id is an empty text.
+        """
+        if "" in anonymous_ids:
+            raise WrongUsage("An anonymous id may not be empty.")
+        return self._pseudonyms(anonymous_ids, self._visitor_key, sign=-1)
 
     def known(self, refs: Sequence[str]) -> np.ndarray:
         """Pseudonyms (int64) of the company's customer numbers, in their order; 0 = nobody has it. Creates nothing."""
-        key = self._lookup_key
-        if self._behind:
-            self._people, self._behind = None, False
         with self._translated():
-            return self._known(
-                [hmac.digest(key, ref.encode(errors="surrogatepass"), "sha256")[:_LOOKUP_BYTES] for ref in refs]
-            )
+            return self._known(_lookups(self._lookup_key, refs))
+
+    def known_visitors(self, anonymous_ids: Sequence[str]) -> np.ndarray:
+        """The same for anonymous ids: negative pseudonyms, 0 = never seen."""
+        with self._translated():
+            return self._known(_lookups(self._visitor_key, anonymous_ids))
 
     def refs(self, keys: Sequence[int] | np.ndarray) -> list[str | None]:
-        """The company's own customer numbers of pseudonyms, in their order; None for unknown or forgotten ones."""
+        """The company's own customer numbers of pseudonyms, in their order; None for unknown or forgotten ones and for visitors."""
         wanted = [int(key) for key in keys]
         found: dict[int, str] = {}
         with self._translated():
-            for customer, wrapped, ref in self._rows("customer, wrapped, ref", set(wanted)):
+            for customer, wrapped, ref in self._rows("customer, wrapped, ref", {key for key in wanted if key > 0}):
                 if customer not in found:
                     cipher = self._person(customer, wrapped)
                     found[customer] = unseal(cipher, ref, _about(customer, REF)).decode()
-            if missing := [key for key in wanted if key not in found]:
+            if missing := [key for key in wanted if key > 0 and key not in found]:
                 self._surely_unknown(missing)
         return [found.get(key) for key in wanted]
 
@@ -209,12 +170,13 @@ class Vault:
         return len(rows)
 
     def find(self, kind: str, value: str) -> int | None:
-        """The pseudonym of the person with this identifier; of several the one with the smallest; None = nobody."""
+        """The pseudonym of the person with this identifier; of several a customer before a visitor; None = nobody."""
         _checked_kind(kind)
         lookup = self._value_lookup(kind, value)
         with self._translated():
             rows = self._con.execute(
-                "SELECT customer, kind, lookup, sealed, digest FROM identity WHERE lookup = ? ORDER BY customer",
+                "SELECT customer, kind, lookup, sealed, digest FROM identity WHERE lookup = ?"
+                " ORDER BY customer < 0, customer",
                 (lookup,),
             ).fetchall()
             check_identities(rows)
@@ -223,7 +185,7 @@ class Vault:
         return int(rows[0][0]) if rows else None
 
     def open_person(self, key: int) -> dict[str, list[str]]:
-        """Everything sealed about a person, by kind; the company's own number is of the kind "ref".
+        """Everything sealed about a person, by kind; the company's own number is of the kind "ref", a visitor's id "anonymous_id".
 
         Raises:
             NotFound: The pseudonym is unknown or forgotten.
@@ -235,7 +197,8 @@ class Vault:
                 raise NotFound("customer", "(pseudonym)")
             customer, wrapped, ref = person[0]
             cipher = self._person(customer, wrapped)
-            found = {REF: [unseal(cipher, ref, _about(customer, REF)).decode()]}
+            kind_of_id = REF if customer > 0 else ANONYMOUS_ID
+            found = {kind_of_id: [unseal(cipher, ref, _about(customer, REF)).decode()]}
             if not self._identities_checked:
                 self.check_identities()
             rows = self._con.execute(
@@ -248,18 +211,58 @@ class Vault:
 
     def forget(self, key: int) -> bool:
         """Destroys a person's key and everything sealed with it, on disk too; False where nobody was known."""
+        return self._destroy([int(key)], None) > 0
+
+    def erase(self, keys: Sequence[int] | np.ndarray, *, erased_us: int) -> int:
+        """Forgets persons and remembers that their ids are erased: `erased_refs` and `erased_visitors` tell.
+
+        Args:
+            keys: Pseudonyms: of the person, and of every other id that leads to her (`kohort.model.links.Roots`).
+            erased_us: When, microseconds UTC.
+
+        Returns:
+            How many of them were known. One transaction: all are erased, or none.
+        """
+        return self._destroy(sorted({int(key) for key in keys}), erased_us)
+
+    def _destroy(self, keys: Sequence[int], erased_us: int | None) -> int:
+        """Deletes persons and what is sealed for them; leaves tombstones where a moment is given."""
         with self._translated():
             with self._transaction():
-                person = self._con.execute("SELECT digest FROM person WHERE customer = ?", (int(key),)).fetchall()
-                sealed = self._con.execute("SELECT digest FROM identity WHERE customer = ?", (int(key),)).fetchall()
-                self._con.execute("DELETE FROM identity WHERE customer = ?", (int(key),))
-                self._con.execute("DELETE FROM person WHERE customer = ?", (int(key),))
-                self._ledger("person", -len(person), -sum(d for (d,) in person))
-                self._ledger("identity", -len(sealed), -sum(d for (d,) in sealed))
+                gone: list[tuple[bytes, int]] = []
+                sealed: list[int] = []
+                for key in keys:
+                    gone += self._con.execute("SELECT lookup, digest FROM person WHERE customer = ?", (key,)).fetchall()
+                    rows = self._con.execute("SELECT digest FROM identity WHERE customer = ?", (key,)).fetchall()
+                    sealed += [digest for (digest,) in rows]
+                    self._con.execute("DELETE FROM identity WHERE customer = ?", (key,))
+                    self._con.execute("DELETE FROM person WHERE customer = ?", (key,))
+                self._ledger("person", -len(gone), -sum(digest for _, digest in gone))
+                self._ledger("identity", -len(sealed), -sum(sealed))
+                if erased_us is not None:
+                    self._ledger("erased", *self._tombstones.add([lookup for lookup, _ in gone], erased_us))
                 self._people = None
             # secure_delete overwrites the page; the write-ahead log still holds its old image until it is emptied.
             self._con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return bool(person)
+        return len(gone)
+
+    def erased_refs(self, refs: Sequence[str]) -> np.ndarray:
+        """Which customer numbers were erased, as a boolean array: what still arrives for them is dropped at the door."""
+        return self._erased(self._lookup_key, refs)
+
+    def erased_visitors(self, anonymous_ids: Sequence[str]) -> np.ndarray:
+        """Which anonymous ids were erased, as a boolean array."""
+        return self._erased(self._visitor_key, anonymous_ids)
+
+    def _erased(self, key: bytes, texts: Sequence[str]) -> np.ndarray:
+        with self._translated(), self._reading():
+            line = self._line("erased")
+            if line == (0, 0):
+                return np.zeros(len(texts), dtype=bool)
+            found = self._tombstones.among(_lookups(key, texts), line)
+        if found is None:
+            raise self._damaged()
+        return found
 
     # -- rejected rows ---------------------------------------------------------------------------------------------
 
@@ -290,6 +293,7 @@ class Vault:
                 ciphers[customer] = self._person(customer, wrapped)
                 unseal(ciphers[customer], ref, _about(customer, REF))
             self.check_identities()
+            self._erased(self._lookup_key, [])
             for customer, kind, sealed in self._con.execute("SELECT customer, kind, sealed FROM identity"):
                 unseal(ciphers[customer], sealed, _about(customer, kind))
 
@@ -309,45 +313,61 @@ class Vault:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
+    def _pseudonyms(self, texts: Sequence[str], key: bytes, *, sign: int) -> np.ndarray:
+        """Pseudonyms in the order of the texts; unknown texts get one of the given sign."""
+        places: dict[str, int] = {}
+        rows = np.fromiter((places.setdefault(text, len(places)) for text in texts), dtype=np.int64, count=len(texts))
+        lookups = _lookups(key, list(places))
+        with self._translated():
+            found = self._known(lookups)
+            if not found.all():
+                distinct = list(places)
+                with self._transaction():
+                    people = self._load()
+                    found = people.find(lookups)  # another process may have been faster
+                    missing = np.flatnonzero(found == 0)
+                    new = [lookups[i] for i in missing]
+                    found[missing] = people.free_keys(len(new), sign=sign)
+                    line = self._create_people(new, [distinct[i] for i in missing], found[missing])
+                # Nobody but us wrote since it was read: what is kept is the table still.
+                self._people = people.add(new, found[missing], line)
+        return found[rows]
+
     def _known(self, lookups: Sequence[bytes]) -> np.ndarray:
         """Pseudonyms, 0 = nobody. A miss is believed only when the whole table has been checked."""
-        if self._people is not None or len(lookups) > _FEW:
+        if len(lookups) > _FEW or (self._people is not None and self._people.line == self._line("person")):
             return self._load().find(lookups)
         rows: list[tuple[bytes, int, bytes, bytes, int]] = []
         for some in _chunks(lookups):
             marks = ",".join("?" * len(some))
             rows += self._con.execute(f"SELECT {_PERSON} FROM person WHERE lookup IN ({marks})", some)
-        found = People.of(check_people(rows), -1).find(lookups)
+        found = _people(check_people(rows)).find(lookups)
         return found if found.all() else self._load().find(lookups)
 
     def _surely_unknown(self, customers: Sequence[int]) -> None:
         """That nobody has these pseudonyms is believed only when the whole table has been checked."""
-        if np.isin(np.array(customers, dtype=np.int64), self._load().customers).any():
+        if self._load().knows(np.array(customers, dtype=np.int64)).any():
             raise self._damaged()
 
     def _load(self) -> People:
-        """All lookups and pseudonyms, checked, and kept until another process or we change the vault."""
+        """All lookups and pseudonyms, checked once, kept with what we add, read anew when somebody else changed them."""
         with self._reading():
-            generation = self._generation()
-            if self._people is None or self._people.generation != generation:
+            line = self._line("person")
+            if self._people is None or self._people.line != line:
                 cursor = self._con.execute(f"SELECT {_PERSON} FROM person")
-                pieces, total = [], 0
+                pieces = [check_people([])]
                 while rows := cursor.fetchmany(_ROWS):
                     pieces.append(check_people(rows))
-                    total += int(pieces[-1][2].sum(dtype=np.int64))
-                people = (
-                    People.of(tuple(np.concatenate(x) for x in zip(*pieces, strict=True)), generation)
-                    if pieces
-                    else People.of(check_people([]), generation)
-                )
-                self._check_ledger("person", len(people.customers), total)
+                people = _people(tuple(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+                if people.line != line:
+                    raise self._damaged()
                 self._people = people
             return self._people
 
-    def _create_people(self, lookups: Sequence[bytes], texts: Sequence[str]) -> np.ndarray:
-        """Inserts persons with random pseudonyms and keys, inside the caller's transaction; returns the pseudonyms."""
-        customers = self._load().free_keys(len(texts))
+    def _create_people(self, lookups: Sequence[bytes], texts: Sequence[str], customers: np.ndarray) -> tuple[int, int]:
+        """Inserts persons with random keys of their own; returns how many, and what their digests add up to."""
         order = sorted(range(len(texts)), key=lookups.__getitem__)  # appending pages beats splitting them
+        total = 0
         for some in _chunks(order, _ROWS):
             rows, secrets_ = [], os.urandom(32 * len(some))
             for n, i in enumerate(some):
@@ -361,8 +381,9 @@ class Vault:
                 "INSERT INTO person VALUES (?, ?, ?, ?, ?)",
                 ((*row, digest) for row, digest in zip(rows, digests.tolist(), strict=True)),
             )
-            self._ledger("person", len(rows), int(digests.sum(dtype=np.int64)))
-        return customers
+            total += int(digests.sum(dtype=np.int64))
+        self._ledger("person", len(texts), total)
+        return len(texts), total
 
     def _rows(self, columns: str, customers: set[int] | None) -> Iterator[tuple[Any, ...]]:
         """Columns of persons, `customer` first: of some by their pseudonym, of all or many by one scan."""
@@ -393,103 +414,12 @@ class Vault:
     def _hmac(self, message: bytes) -> bytes:
         return hmac.digest(self._lookup_key, message, "sha256")[:_LOOKUP_BYTES]
 
+    def _domain(self, name: str) -> bytes:
+        """A key for another kind of text. No text begins with this byte: none has the key for its look-up."""
+        return hmac.digest(self._lookup_key, b"\xff" + name.encode(), "sha256")
+
     def _value_lookup(self, kind: str, value: str) -> bytes:
         return self._hmac(f"{kind}\x1f{normalised(kind, value)}".encode())
-
-    def _create(self) -> None:
-        with self._translated():
-            self._con.execute("BEGIN IMMEDIATE")
-            for statement in _TABLES.split(";\n"):
-                self._con.execute(statement)
-            for name in ("lookup", "quarantine"):
-                value = seal(self._master, os.urandom(32), b"meta|" + name.encode())
-                self._con.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
-            self._con.execute(f"PRAGMA user_version = {SCHEMA}")
-            self._con.execute("COMMIT")
-
-    def _check_schema(self) -> None:
-        confirmed = self._mark.read()  # before the moment we see: a writer may confirm more at any time
-        found = self._con.execute("PRAGMA user_version").fetchone()[0]
-        if found > SCHEMA:
-            raise WrongUsage(
-                f"The vault was written by a newer Kohort (schema {found}, this one knows {SCHEMA}).",
-                hint="Install the newer version.",
-            )
-        if found != SCHEMA or self._generation() < confirmed:
-            raise Damaged(f"{self.path.name} has lost what it held.", hint="Restore it from a backup.")
-
-    def _meta(self, name: str) -> bytes:
-        row = self._con.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            raise self._damaged()
-        try:
-            return unseal(self._master, row[0], b"meta|" + name.encode())
-        except Damaged as error:
-            raise Damaged(
-                "The master key does not open this vault.",
-                hint="Set the key this workspace was created with; if it is that one, restore vault.db from a backup.",
-            ) from error
-
-    def _generation(self) -> int:
-        row = self._con.execute("SELECT rows FROM ledger WHERE name = 'generation'").fetchone()
-        if row is None or not isinstance(row[0], int):
-            raise self._damaged()
-        return row[0]
-
-    def _ledger(self, name: str, rows: int, total: int) -> None:
-        had = self._con.execute("SELECT rows, total FROM ledger WHERE name = ?", (name,)).fetchone()
-        if had is None or not all(isinstance(value, int) for value in had):
-            raise self._damaged()
-        self._con.execute(
-            "UPDATE ledger SET rows = ?, total = ? WHERE name = ?", (had[0] + rows, signed(had[1] + total), name)
-        )
-
-    def _check_ledger(self, name: str, rows: int, total: int) -> None:
-        found = self._con.execute("SELECT rows, total FROM ledger WHERE name = ?", (name,)).fetchone()
-        if found != (rows, signed(total)):
-            raise self._damaged()
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """One moment of the vault; inside a transaction it is the transaction's."""
-        if self._con.in_transaction:
-            yield
-            return
-        self._con.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._con.execute("ROLLBACK")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._con.execute("BEGIN IMMEDIATE")
-        try:
-            generation = self._generation() + 1
-            if generation <= self._mark.read():
-                raise Damaged(f"{self.path.name} has lost what it held.", hint="Restore it from a backup.")
-            self._con.execute("UPDATE ledger SET rows = ? WHERE name = 'generation'", (generation,))
-            yield
-            self._con.execute("COMMIT")
-        except BaseException:
-            if self._con.in_transaction:
-                self._con.execute("ROLLBACK")
-            raise
-        self._mark.raise_to(generation)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """One thread at a time on the one connection, and the driver's errors in our words."""
-        try:
-            with self._turn:
-                yield
-        except sqlite3.Error as error:
-            if "locked" in str(error):
-                raise Busy("Another process is writing to the vault.", hint="Try again in a moment.") from error
-            raise self._damaged() from error
-
-    def _damaged(self) -> KohortError:
-        return Damaged(f"{self.path.name} does not check out.", hint="Restore it from a backup.")
 
 
 def normalised(kind: str, value: str) -> str:
@@ -508,8 +438,17 @@ def _could_be(kind: str, text: str) -> bool:
     return sum(map(str.isdigit, text)) > 5 if kind == "phone" else any(map(str.isalpha, text))
 
 
+def _people(checked: tuple[np.ndarray, ...]) -> People:
+    words, customers, digests = checked
+    return People(words, customers, (len(digests), int(digests.sum(dtype=np.int64))))
+
+
+def _lookups(key: bytes, texts: Sequence[str]) -> list[bytes]:
+    return [hmac.digest(key, text.encode(errors="surrogatepass"), "sha256")[:_LOOKUP_BYTES] for text in texts]
+
+
 def _about(customer: int, kind: str) -> bytes:
-    return customer.to_bytes(8, "big") + kind.encode()
+    return customer.to_bytes(8, "big", signed=True) + kind.encode()
 
 
 def _checked_kind(kind: str) -> None:

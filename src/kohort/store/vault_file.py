@@ -1,0 +1,181 @@
+"""The vault's database: opening, its schema, transactions behind a mark, the ledger, foreign errors in our words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kohort.errors import Busy, Damaged, KohortError, WrongUsage
+from kohort.store.files import private_file
+from kohort.store.keys import seal, unseal
+from kohort.store.mark import Mark
+from kohort.store.sealed import signed
+
+SCHEMA = 2
+_ERASED = """
+CREATE TABLE erased (
+    token BLOB PRIMARY KEY,        -- HMAC of the lookup of an id that was erased, 16 bytes
+    erased_us INTEGER NOT NULL,
+    digest INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO ledger VALUES ('erased', 0, 0);
+"""
+_TABLES = f"""
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE person (
+    lookup BLOB PRIMARY KEY,       -- HMAC of the company's number or of the anonymous id, 16 bytes
+    customer INTEGER NOT NULL UNIQUE, -- > 0; < 0 = a visitor
+    wrapped BLOB NOT NULL,         -- the person's data key under the master key
+    ref BLOB NOT NULL,             -- the company's number or the anonymous id under the data key
+    digest INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE identity (
+    customer INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    lookup BLOB NOT NULL,          -- HMAC of kind and normalised value, 16 bytes
+    sealed BLOB NOT NULL,          -- the value under the person's data key
+    digest INTEGER NOT NULL,
+    PRIMARY KEY (customer, kind, lookup)
+) WITHOUT ROWID;
+CREATE INDEX identity_lookup ON identity (lookup);
+CREATE TABLE ledger (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, total INTEGER NOT NULL);
+INSERT INTO ledger VALUES ('generation', 0, 0), ('person', 0, 0), ('identity', 0, 0);
+{_ERASED}"""
+_STEPS = {1: _ERASED}
+"""From a schema to the next."""
+
+
+class VaultFile:
+    """One connection, one thread at a time. The ledger holds how many rows a table has and what their digests add up to."""
+
+    def __init__(self, path: Path, master: AESGCM, *, create: bool = False) -> None:
+        self.path = path
+        self._master = master
+        self._mark = Mark(path.with_suffix(".mark"))
+        if not create and not path.exists():
+            raise Damaged(f"{path.name} is missing.", hint="Restore it from a backup.")
+        if create:
+            private_file(path)
+        self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        self._turn = threading.RLock()
+        with self._translated():
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -65536"):
+                self._con.execute(f"PRAGMA {pragma}")
+            if create:
+                self._create()
+            self._check_schema()
+
+    def close(self) -> None:
+        self._con.close()
+
+    def _create(self) -> None:
+        self._con.execute("BEGIN IMMEDIATE")
+        self._run(_TABLES)
+        for name in ("lookup", "quarantine"):
+            value = seal(self._master, os.urandom(32), b"meta|" + name.encode())
+            self._con.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+        self._con.execute(f"PRAGMA user_version = {SCHEMA}")
+        self._con.execute("COMMIT")
+
+    def _run(self, statements: str) -> None:
+        for statement in statements.split(";\n"):
+            self._con.execute(statement)
+
+    def _version(self) -> int:
+        return int(self._con.execute("PRAGMA user_version").fetchone()[0])
+
+    def _check_schema(self) -> None:
+        confirmed = self._mark.read()  # before the moment we see: a writer may confirm more at any time
+        found = self._version()
+        if found > SCHEMA:
+            raise WrongUsage(
+                f"The vault was written by a newer Kohort (schema {found}, this one knows {SCHEMA}).",
+                hint="Install the newer version.",
+            )
+        if not found or self._generation() < confirmed:
+            raise Damaged(f"{self.path.name} has lost what it held.", hint="Restore it from a backup.")
+        if found < SCHEMA:
+            with self._transaction():
+                for step in range(self._version(), SCHEMA):  # another process may have been faster
+                    self._run(_STEPS[step])
+                self._con.execute(f"PRAGMA user_version = {SCHEMA}")
+
+    def _meta(self, name: str) -> bytes:
+        row = self._con.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise self._damaged()
+        try:
+            return unseal(self._master, row[0], b"meta|" + name.encode())
+        except Damaged as error:
+            raise Damaged(
+                "The master key does not open this vault.",
+                hint="Set the key this workspace was created with; if it is that one, restore vault.db from a backup.",
+            ) from error
+
+    def _generation(self) -> int:
+        return self._line("generation")[0]
+
+    def _line(self, name: str) -> tuple[int, int]:
+        """The ledger's line of a table: rows, and the sum of their digests."""
+        row = self._con.execute("SELECT rows, total FROM ledger WHERE name = ?", (name,)).fetchone()
+        if row is None or not all(isinstance(value, int) for value in row):
+            raise self._damaged()
+        return (row[0], row[1])
+
+    def _ledger(self, name: str, rows: int, total: int) -> None:
+        had_rows, had_total = self._line(name)
+        self._con.execute(
+            "UPDATE ledger SET rows = ?, total = ? WHERE name = ?", (had_rows + rows, signed(had_total + total), name)
+        )
+
+    def _check_ledger(self, name: str, rows: int, total: int) -> None:
+        if self._line(name) != (rows, signed(total)):
+            raise self._damaged()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """One moment of the vault; inside a transaction it is the transaction's."""
+        if self._con.in_transaction:
+            yield
+            return
+        self._con.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._con.execute("ROLLBACK")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._con.execute("BEGIN IMMEDIATE")
+        try:
+            generation = self._generation() + 1
+            if generation <= self._mark.read():
+                raise Damaged(f"{self.path.name} has lost what it held.", hint="Restore it from a backup.")
+            self._con.execute("UPDATE ledger SET rows = ? WHERE name = 'generation'", (generation,))
+            yield
+            self._con.execute("COMMIT")
+        except BaseException:
+            if self._con.in_transaction:
+                self._con.execute("ROLLBACK")
+            raise
+        self._mark.raise_to(generation)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """One thread at a time on the one connection, and the driver's errors in our words."""
+        try:
+            with self._turn:
+                yield
+        except sqlite3.Error as error:
+            if "locked" in str(error):
+                raise Busy("Another process is writing to the vault.", hint="Try again in a moment.") from error
+            raise self._damaged() from error
+
+    def _damaged(self) -> KohortError:
+        return Damaged(f"{self.path.name} does not check out.", hint="Restore it from a backup.")
