@@ -233,7 +233,7 @@ def test_a_snapshot_that_disagrees_with_the_log_is_found(store) -> None:
     snapshots.refresh(members.parts, "gold")
     with members.parts.database.write() as con:
         (snapshot,) = [part for part in members.parts.of(con, "gold") if part.kind == "stays"]
-        wrong = members.parts.table(con, snapshot).slice(1)
+        wrong = members.parts.table(con, snapshot, "gold").slice(1)
         members.parts.remove(con, [snapshot])
         facts = {"name": "gold", "run": 1, "version": 1, "as_of": 1, "backfill": False}
         members.parts.add(con, members.parts.write(wrong), "stays", facts)

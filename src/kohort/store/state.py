@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from kohort.errors import NotFound, WrongUsage
 from kohort.model.segmentation import Segmentation, segmentation_from_dict
@@ -95,9 +96,14 @@ class State:
         if not listed:
             return 0
         with self._database.write() as con:
-            first = Ledger(con).take("rejected_row", len(listed))
-            rejected_rows.insert(con, (self._sealed(row, first + i, batch) for i, row in enumerate(listed)))
+            self.reject_in(con, [(row, batch) for row in listed])
         return len(listed)
+
+    def reject_in(self, con: Connection, rows: Sequence[tuple[RejectedRow, int]]) -> None:
+        """Keeps rows, each with the number of its batch, inside the caller's transaction."""
+        if rows:
+            first = Ledger(con).take("rejected_row", len(rows))
+            rejected_rows.insert(con, (self._sealed(row, first + i, batch) for i, (row, batch) in enumerate(rows)))
 
     def rejected(self, source: str | None = None, *, limit: int = 100, batch: int | None = None) -> list[RejectedRow]:
         """The oldest kept rows that were not retried, each with its `id`."""

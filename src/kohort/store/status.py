@@ -11,10 +11,10 @@ from kohort.errors import KohortError
 from kohort.model.membership import Status
 from kohort.store import schema
 from kohort.store.database import Database
+from kohort.store.members.heads import heads_now
 from kohort.store.sealed import SealedTable
 
 statuses = SealedTable(schema.segment_status)
-heads = SealedTable(schema.member_head)
 _NEVER = {"evaluated_us": None, "duration_ms": None, "failed_us": None, "error": ""}
 
 
@@ -48,7 +48,7 @@ class Statuses:
         """Status of every definition that was ever evaluated, or tried, and not dropped."""
         with self._database.read() as con:
             noted = {row["name"]: row for row in statuses.all(con)}
-            known = {row["name"]: row for row in heads.all(con)}
+            known = heads_now(con)
         names = [n for n in sorted(noted.keys() | known.keys()) if n not in known or not known[n]["dropped"]]
         return {name: _status(name, noted.get(name, _NEVER), known.get(name)) for name in names}
 

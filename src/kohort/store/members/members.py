@@ -18,9 +18,10 @@ from kohort.store.lock import WriteLock
 from kohort.store.members import snapshots
 from kohort.store.members.compare import compare
 from kohort.store.members.elsewhere import Registered, accepted
+from kohort.store.members.heads import heads_now, known_head, put_head
 from kohort.store.members.outbox import Outbox
-from kohort.store.members.parts import Parts, Written
-from kohort.store.members.reading import Reading, heads, heads_now, known_head, runs
+from kohort.store.members.parts import EVERY_NAME, Parts, Written
+from kohort.store.members.reading import Reading, runs
 from kohort.store.members.tables import PLACED, placed
 from kohort.store.sealed import Ledger
 from kohort.store.status import note_success
@@ -147,7 +148,7 @@ class Members(Reading, Outbox):
         with self._database.read() as con:
             sizes = {name: int(head["size"]) for name, head in heads_now(con).items()}
             known = set(con.execute(sa.select(schema.member_part.c.name).distinct()).scalars())
-        for name in sizes.keys() | known:
+        for name in (sizes.keys() | known) - {EVERY_NAME}:
             self.runs(name)
             self._check(name, sizes.get(name, 0))
         self.check_outbox()
@@ -230,9 +231,8 @@ def _enter(con: Connection, parts: Parts, one: _Prepared, moment: dict[str, int]
     d = one.difference
     counts = {"entered": d.entered, "left": d.left, "moved": d.moved, "stayed": d.stayed}
     runs.insert(con, [{**facts, **counts, "ran_us": now, "dropped": one.dropped}])
-    heads.delete(con, schema.member_head.c.name == one.name)
     head = {"name": one.name, "version": one.version, "dropped": one.dropped, **moment}
-    heads.insert(con, [{**head, "size": d.entered + d.moved + d.stayed}])
+    put_head(con, {**head, "size": d.entered + d.moved + d.stayed})
 
 
 def _distinct(names: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from kohort.errors import Damaged, WrongUsage
 from kohort.model.membership import Transition
 from kohort.store import schema
-from kohort.store.members.parts import Part, Parts
+from kohort.store.members.parts import EVERY_NAME, Part, Parts
 from kohort.store.members.tables import ENTERED, numbers
 from kohort.store.sealed import Ledger, SealedTable
 
@@ -42,11 +42,15 @@ class Outbox:
         def ask(con: Connection) -> pa.Table:
             found, wanted = [TRANSITIONS.empty_table()], limit
             for part in self.parts.after(con, after):
-                if name is not None and part.name != name:
+                if name is not None and part.name not in (name, EVERY_NAME):
                     continue
                 assert part.seq is not None
                 start = max(0, after + 1 - part.seq)
-                found.append(_told(part, start, self.parts.slice(con, part, start, min(part.rows, start + wanted))))
+                stop = part.rows if part.name == EVERY_NAME else min(part.rows, start + wanted)
+                told = _told(part, start, self.parts.slice(con, part, start, stop))
+                if name is not None and part.name == EVERY_NAME:
+                    told = told.filter(pc.equal(told.column("name"), name))
+                found.append(told.slice(0, wanted))
                 wanted -= found[-1].num_rows
                 if wanted <= 0:
                     break
@@ -109,7 +113,6 @@ def _told(part: Part, start: int, moves: pa.Table) -> pa.Table:
     assert part.seq is not None
     columns = {
         "seq": pa.array(np.arange(part.seq + start, part.seq + start + n)),
-        "name": pa.array([part.name] * n, pa.string()),
         "change": pc.if_else(pa.array(numbers(moves, "change") == ENTERED), "entered", "left"),
         "backfill": pa.array(np.full(n, part.backfill)),
     }

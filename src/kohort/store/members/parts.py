@@ -1,6 +1,7 @@
 """Moves and stays at rest: Parquet bytes, in the state where they are few, else in files that the state names.
 
 A part never changes. A file that no part names does not exist for anybody, so a writer may end at any point.
+A part belongs to one definition, or to none: the parts of the live loop hold moves of all definitions (`tables.TICK`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from kohort.errors import Damaged
 from kohort.store import schema
 from kohort.store.database import Database
 from kohort.store.files import Verified, flush_file, flush_folder, private_folder, sha256_of
-from kohort.store.members.tables import DATED, MOVES, STAYS
+from kohort.store.members.tables import DATED, MOVES, STAYS, TICK
 from kohort.store.sealed import Ledger, SealedGroups
 
 Answer = TypeVar("Answer")
@@ -34,6 +35,9 @@ Kind = Literal["moves", "restated", "stays"]
 ROW_GROUP = 131_072
 ABANDONED_SECONDS = 86_400
 """A folder of files that were written elsewhere and never registered is kept that long."""
+
+EVERY_NAME = ""
+"""The name of parts that hold moves of all definitions."""
 
 parts = SealedGroups(schema.member_part, "name")
 _body = schema.member_body
@@ -103,8 +107,10 @@ class Parts:
         raise _damaged()
 
     def of(self, con: Connection, name: str) -> list[Part]:
-        """Parts of a name, older first."""
-        return [_part(row) for row in parts.of(con, name, schema.member_part.c.id)]
+        """Parts that may tell of a name, older first."""
+        own = parts.of(con, name, schema.member_part.c.id)
+        live = parts.of(con, EVERY_NAME, schema.member_part.c.id)
+        return sorted((_part(row) for row in (*own, *live)), key=lambda part: part.id)
 
     def after(self, con: Connection, seq: int) -> Iterator[Part]:
         """Parts of all names with transitions later than a number, in their order; none is missing."""
@@ -124,8 +130,8 @@ class Parts:
         if (expected if expected is not None else seq + 1) < last + 1:
             raise _damaged()
 
-    def table(self, con: Connection, part: Part, *, customer: int | None = None) -> pa.Table:
-        """Rows of a part: DATED for moves and restatements, STAYS for stays; of one customer if asked."""
+    def table(self, con: Connection, part: Part, name: str, *, customer: int | None = None) -> pa.Table:
+        """Rows of a part that tell of a name: DATED for moves and restatements, STAYS for stays; of one customer if asked."""
         file = self._open(con, part)
         groups = list(range(file.num_row_groups))
         if customer is not None:
@@ -135,15 +141,20 @@ class Parts:
             found = found.filter(pc.equal(found.column("customer"), customer))
         elif found.num_rows != part.rows:
             raise _damaged()
+        if part.name == EVERY_NAME:
+            return found.filter(pc.equal(found.column("name").cast(pa.string()), name)).select(DATED.names).cast(DATED)
         return _dated(found, part.version) if part.kind != "stays" else found.cast(STAYS)
 
     def slice(self, con: Connection, part: Part, start: int, stop: int) -> pa.Table:
-        """Rows `start` to `stop` of a part of moves, reading no more than it must."""
+        """Rows `start` to `stop` of a part of moves (TICK), reading no more than it must."""
         file = self._open(con, part)
         edges = np.cumsum([0, *(file.metadata.row_group(g).num_rows for g in range(file.num_row_groups))])
         groups = [g for g in range(file.num_row_groups) if edges[g] < stop and edges[g + 1] > start]
-        found = file.read_row_groups(groups, use_threads=False)
-        return _dated(found.slice(start - int(edges[groups[0]]), stop - start), part.version)
+        found = file.read_row_groups(groups, use_threads=False).slice(start - int(edges[groups[0]]), stop - start)
+        if part.name == EVERY_NAME:
+            return found.select(TICK.names).cast(TICK)
+        name = pa.DictionaryArray.from_arrays(np.zeros(found.num_rows, np.int32), [part.name])
+        return _dated(found, part.version).append_column(TICK.field("name"), name)
 
     def _open(self, con: Connection, part: Part) -> pq.ParquetFile:
         if part.path is None:

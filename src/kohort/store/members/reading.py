@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from kohort.errors import NotFound
 from kohort.store import schema
 from kohort.store.members.fold import OPEN, untils
+from kohort.store.members.heads import heads_now, known_head
 from kohort.store.members.parts import Parts
+from kohort.store.members.position import read_position
 from kohort.store.members.snapshots import stays
 from kohort.store.members.tables import members, numbers
-from kohort.store.sealed import SealedGroups, SealedTable
+from kohort.store.sealed import SealedGroups
 
 STANDING = pa.schema([("customer", pa.int64()), ("name", pa.string()), ("segment", pa.string()), ("since", pa.int64())])
 OF_CUSTOMER = pa.schema(
@@ -31,7 +31,6 @@ OF_CUSTOMER = pa.schema(
 )
 RUN_FACTS = ("run", "version", "as_of", "ran_us", "backfill", "dropped", "entered", "left", "moved", "stayed")
 
-heads = SealedTable(schema.member_head)
 runs = SealedGroups(schema.member_run, "name")
 
 
@@ -123,9 +122,21 @@ class Reading:
         return told
 
     def runs(self, name: str) -> list[dict[str, Any]]:
-        """All runs of a definition, oldest first: run, version, as_of, ran_us, backfill, dropped, and the difference."""
+        """All runs of a definition, oldest first: run, version, as_of, ran_us, backfill, dropped, and the difference.
+
+        Where the live loop keeps it current, what has happened since is told as one more run, under the number of the
+        latest one.
+        """
         with self.parts.database.read() as con:
-            return [{key: row[key] for key in RUN_FACTS} for row in runs.of(con, name, schema.member_run.c.run)]
+            told = [{key: row[key] for key in RUN_FACTS} for row in runs.of(con, name, schema.member_run.c.run)]
+            live = read_position(con)
+        head = live.heads.get(name)
+        if told and head is not None and told[-1]["run"] == head.run and live.as_of > told[-1]["as_of"]:
+            counts = {"entered": head.entered, "left": head.left, "moved": head.moved}
+            stayed = max(0, head.size - head.entered - head.moved)
+            moment = {"as_of": live.as_of, "ran_us": live.as_of, "backfill": False, "version": head.version}
+            told.append({**told[-1], **moment, **counts, "stayed": stayed})
+        return told
 
     def latest_run(self, name: str) -> int:
         """Number of the latest run of a definition; 0 = none."""
@@ -139,18 +150,6 @@ class Reading:
             return _at(stays(self.parts, con, name, since=as_of), as_of, just_before=just_before)
 
         return self.parts.read(ask)
-
-
-def heads_now(con: Connection) -> dict[str, sa.RowMapping]:
-    """The latest run of every name."""
-    return {row["name"]: row for row in heads.all(con)}
-
-
-def known_head(known: dict[str, sa.RowMapping], name: str) -> sa.RowMapping:
-    """The latest run of a name; NotFound where nothing was ever published under it."""
-    if name not in known:
-        raise NotFound("segmentation", name, [n for n, head in known.items() if not head["dropped"]])
-    return known[name]
 
 
 def _now(found: pa.Table) -> pa.Table:

@@ -34,8 +34,8 @@ def stays(
     if base is not None and since is not None and since < base.as_of:
         base = None
     later = [part for part in listed if part.kind != "stays" and (base is None or part.id > base.id)]
-    earlier = None if base is None else parts.table(con, base, customer=customer)
-    found = fold([parts.table(con, part, customer=customer) for part in later], earlier)
+    earlier = None if base is None else parts.table(con, base, name, customer=customer)
+    found = fold([parts.table(con, part, name, customer=customer) for part in later], earlier)
     return latest(found) if since is None else found
 
 
@@ -57,7 +57,7 @@ def refresh(parts: Parts, name: str, *, in_file: bool = False) -> None:
     def ask(con: Connection) -> tuple[list[Part], pa.Table, pa.Table]:
         listed = parts.of(con, name)
         now = stays(parts, con, name)
-        said = [parts.table(con, part) for part in listed if part.kind == "restated"]
+        said = [parts.table(con, part, name) for part in listed if part.kind == "restated"]
         return listed, now, _last_said(said)
 
     listed, now, said = parts.read(ask)
@@ -69,7 +69,8 @@ def refresh(parts: Parts, name: str, *, in_file: bool = False) -> None:
     snapshot = parts.write(now, in_file=in_file)
     parts.flush()
     with parts.database.write() as con:
-        parts.remove(con, [part for part in listed if part.kind != "moves"])
+        # What the live loop said of other definitions stays; of this one it is in both, which says the same twice.
+        parts.remove(con, [part for part in listed if part.kind != "moves" and part.name == name])
         if restated is not None:
             parts.add(con, restated, "restated", facts)
         parts.add(con, snapshot, "stays", facts)
@@ -82,11 +83,11 @@ def check(parts: Parts, con: Connection, name: str, size: int) -> None:
         Damaged: They disagree, or transitions of one customer and segment are not 1, 2, 3 …
     """
     listed = parts.of(con, name)
-    whole = latest(fold([parts.table(con, part) for part in listed if part.kind != "stays"]))
+    whole = latest(fold([parts.table(con, part, name) for part in listed if part.kind != "stays"]))
     quick = stays(parts, con, name)
     sound = whole.num_rows == quick.num_rows and int((untils(quick) == OPEN).sum()) == size
     sound = sound and _plain(whole).equals(_plain(quick))
-    moves = together([parts.table(con, p).select(MOVES.names) for p in listed if p.kind == "moves"], MOVES)
+    moves = together([parts.table(con, p, name).select(MOVES.names) for p in listed if p.kind == "moves"], MOVES)
     if not (sound and _counted(moves)):
         raise Damaged(f"The memberships of {name!r} do not check out.", hint="Restore the workspace from a backup.")
 

@@ -32,6 +32,9 @@ MOVES = pa.schema(
 DATED = MOVES.append(pa.field("version", pa.int64()))
 """Moves of several runs together."""
 
+TICK = DATED.append(pa.field("name", TEXT))
+"""Moves of all definitions in one tick of the live loop, at rest: sorted by name, else in the order they happened."""
+
 STAYS = pa.schema(
     [
         ("customer", pa.int64()),

@@ -1,0 +1,73 @@
+"""Where the live loop is: one document of the state that every tick replaces, and that says how far members are current."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from kohort.model.source import BatchReport
+from kohort.store import schema
+from kohort.store.sealed import SealedTable
+
+live_states = SealedTable(schema.live_state)
+_NAME = "position"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A definition that the loop keeps current: what has happened since its latest run.
+
+    Attributes:
+        run: That run; where another one is stored, somebody else published and this says nothing.
+        version: Of the definition that decides.
+        size: Members now.
+        entered, left, moved: Customers since that run.
+    """
+
+    run: int
+    version: int
+    size: int
+    entered: int = 0
+    left: int = 0
+    moved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the live loop is.
+
+    Attributes:
+        as_of: The moment that memberships show, microseconds UTC; 0 = it never ran.
+        sources: Source → number of the last frame, or next offset, whose effects are in the store.
+        log: Version of the event log that memberships show; another one means that somebody else wrote.
+        heads: Definitions that are kept current.
+        batches: Source → what became of its events today.
+    """
+
+    as_of: int = 0
+    sources: Mapping[str, int] = field(default_factory=dict)
+    log: str = ""
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    batches: Mapping[str, BatchReport] = field(default_factory=dict)
+
+
+def read_position(con: Connection) -> Position:
+    """The stored position; that of a loop that never ran where there is none."""
+    for row in live_states.all(con):
+        if row["name"] == _NAME:
+            found: dict[str, Any] = json.loads(row["value"])
+            heads = {name: Head(**head) for name, head in found["heads"].items()}
+            batches = {s: BatchReport(**{**b, "notes": tuple(b["notes"])}) for s, b in found["batches"].items()}
+            return Position(found["as_of"], found["sources"], found["log"], heads, batches)
+    return Position()
+
+
+def put_position(con: Connection, position: Position) -> None:
+    """Replaces the stored position, inside the caller's transaction."""
+    value = json.dumps(asdict(position), sort_keys=True)
+    live_states.delete(con, schema.live_state.c.name == _NAME)
+    live_states.insert(con, [{"name": _NAME, "value": value}])
