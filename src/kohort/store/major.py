@@ -1,0 +1,282 @@
+"""The customer-major index: all rows of some customers at once, and who an instant of time reaches, in milliseconds.
+
+Beside every base file of the event log lies an index file with the same rows as memory-mapped columns (index_file.py);
+rows that are not in the base yet are kept in memory (recent.py). Everything here is derived: deleting the folder costs
+nothing but the time to make it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kohort.errors import Damaged, WrongUsage
+from kohort.model.event import ANONYMOUS_BUCKET, ColumnType, event_schema
+from kohort.store import recent
+from kohort.store.base import BaseFile, as_schema
+from kohort.store.files import Verified
+from kohort.store.index_file import ALWAYS, FORMAT, Part, open_part, write_part
+
+PART_ROWS = 1 << 20
+"""Rows of one index file at most: it is made in memory. A larger base file gets several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The event log at one moment, for the index; `EventLog.standing` makes it.
+
+    Attributes:
+        events: Folder of the base files.
+        files: The base.
+        pieces: The hot rows: (number of the append, rows), in order. Together with `files` every event once.
+        last: Number of the last append there was.
+        columns: Declared columns beyond the fixed ones.
+        version: The log's version.
+    """
+
+    events: Path
+    files: tuple[BaseFile, ...]
+    pieces: tuple[tuple[int, pa.Table], ...] = ()
+    last: int = 0
+    columns: dict[str, ColumnType] = field(default_factory=dict)
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What questions are answered from; replaced as a whole, so that a reader never sees half a change."""
+
+    schema: pa.Schema = pa.schema([])
+    parts: tuple[tuple[Part, ...], ...] = ()  # by bucket
+    chunks: tuple[recent.Chunk, ...] = ()
+
+
+Progress = Callable[[int, int], None]
+
+
+class Major:
+    """The index of one workspace. One thread brings it up to date while others ask.
+
+    Args:
+        folder: Where the index files lie; made if missing. Nothing else may be in it.
+        buckets: Number of customer buckets of the workspace.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     major = Major(Path(folder), buckets=4)
+        ...     major.bring(Standing(Path(folder), files=()), ["amount"])
+        ...     major.fetch(np.array([7])).column_names
+        ['customer', 'event_id', 'event', 'ts', 'amount']
+    """
+
+    def __init__(self, folder: Path, buckets: int) -> None:
+        self.folder = folder
+        self.buckets = buckets
+        self._verified = Verified()
+        self._open: dict[str, Part] = {}
+        self._view = _View()
+        self._bringing, self._changing = threading.Lock(), threading.Lock()
+
+    # -- keeping it up to date -------------------------------------------------------------------------------------
+
+    def bring(self, standing: Standing, columns: Iterable[str], progress: Progress | None = None) -> None:
+        """Makes the index answer from this standing of the log, plus whatever was remembered after it.
+
+        Index files that are missing, damaged or of other columns are made; those of files that left the base go. Until
+        the call returns, questions are answered as before, so that it can run beside the live loop.
+
+        Args:
+            columns: Columns to answer with; customer, ts, event and event_id always come along. Time crossings can be
+                asked for `ts` and for every column of type time among them.
+            progress: Called with (rows made, rows to make) after every index file that had to be made.
+
+        Raises:
+            WrongUsage: A column is unknown.
+            Damaged: A base file is missing or does not check out.
+        """
+        with self._bringing:
+            schema = _schema(columns, standing.columns)
+            times = ["ts", *(n for n in schema.names if standing.columns.get(n) == "time")]
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            wanted = [file for file in standing.files if file.bucket != ANONYMOUS_BUCKET]
+            named = {file.path: _names(file, schema, times) for file in wanted}
+            missing = [file for file in wanted if not all(self._opened(name) for name in named[file.path])]
+            made, total = 0, sum(file.rows for file in missing)
+            for file in missing:
+                for rows in self._make(standing.events, file, named[file.path], schema, times):
+                    made += rows
+                    if progress is not None:
+                        progress(made, total)
+            self._swap(standing, schema, wanted, named)
+
+    def remember(self, table: pa.Table, seq: int) -> None:
+        """Adds rows that the log stored with the append of this number, in the event schema. Forgotten once in a file."""
+        with self._changing:
+            view = self._view
+            rows = _own_rows(table, view.schema)
+            chunks = recent.added(view.chunks, rows, np.full(rows.num_rows, seq, np.int64))
+            self._view = _View(view.schema, view.parts, chunks)
+
+    # -- questions -------------------------------------------------------------------------------------------------
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of `fetch`: a part of the event schema."""
+        return self._view.schema
+
+    def fetch(self, customers: np.ndarray) -> pa.Table:
+        """All rows of some customers.
+
+        Args:
+            customers: int64 pseudonyms in any order; repeated ones count once, unknown ones have no rows.
+
+        Returns:
+            The columns asked for in `bring`, with the types of the event schema, each one chunk. No particular order.
+        """
+        view = self._view
+        wanted = np.unique(np.asarray(customers, dtype=np.int64))
+        found = list(self._batches(view, wanted))
+        columns = [
+            _gathered(name, kind, found) for name, kind in zip(view.schema.names, view.schema.types, strict=True)
+        ]
+        return pa.Table.from_arrays(columns, schema=view.schema)
+
+    def crossing(
+        self, after: int, until: int, *, events: frozenset[str] | None = None, column: str = "ts"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Whose rows hold an instant in (after, until].
+
+        Args:
+            after: Microseconds UTC, as is `until`.
+            events: Only rows of events with these names; None = of all.
+            column: `ts` or a time column asked for in `bring`.
+
+        Returns:
+            (customers, values) of these rows as int64 arrays, one entry per row, in no particular order.
+
+        Raises:
+            WrongUsage: The column is none of these.
+        """
+        view = self._view
+        if view.schema.get_field_index(column) < 0 or any(column not in p.sorted for ps in view.parts for p in ps):
+            raise WrongUsage(f"The index does not hold instants of {column!r}.")
+        sources: list[Part | recent.Chunk] = [*(part for parts in view.parts for part in parts), *view.chunks]
+        found = [source.crossing(column, after, until, events) for source in sources]
+        empty = np.empty(0, np.int64)
+        return np.concatenate([empty, *(c for c, _ in found)]), np.concatenate([empty, *(v for _, v in found)])
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _batches(self, view: _View, customers: np.ndarray) -> Iterator[pa.RecordBatch]:
+        bucket_of = customers % self.buckets
+        for bucket in np.unique(bucket_of).tolist() if view.parts else ():
+            own = customers[bucket_of == bucket]
+            for part in view.parts[bucket]:
+                if (batch := part.of(own)) is not None:
+                    yield batch
+        for chunk in view.chunks:
+            if (batch := chunk.of_customers(customers)) is not None:
+                yield batch
+
+    def _opened(self, name: str) -> bool:
+        if name not in self._open and (part := open_part(self.folder / name)) is not None:
+            self._open[name] = part
+        return name in self._open
+
+    def _make(
+        self, events: Path, file: BaseFile, names: Sequence[str], schema: pa.Schema, times: Sequence[str]
+    ) -> Iterator[int]:
+        """Makes the index files of a base file and yields the rows of each."""
+        path = events / file.path
+        if not self._verified.matches(path, file.bytes, file.sha256):
+            raise Damaged(f"Event file {file.path} is missing or damaged.", hint="Run kohort doctor.")
+        for name, table in zip(names, _pieces(path, schema), strict=True):
+            self._open.pop(name, None)
+            write_part(self.folder / name, table, times)
+            if not self._opened(name):
+                raise Damaged("An index file does not hold what was just written.", hint="Check the disk.")
+            yield table.num_rows
+
+    def _swap(
+        self, standing: Standing, schema: pa.Schema, files: Sequence[BaseFile], named: dict[str, list[str]]
+    ) -> None:
+        parts: list[list[Part]] = [[] for _ in range(self.buckets)]
+        for file in files:
+            parts[file.bucket] += [self._open[name] for name in named[file.path]]
+        chunks: tuple[recent.Chunk, ...] = ()
+        for seq, table in standing.pieces:
+            rows = _own_rows(table, schema)
+            chunks = recent.added(chunks, rows, np.full(rows.num_rows, seq, np.int64))
+        with self._changing:
+            for chunk in recent.later(self._view.chunks, standing.last):
+                table = as_schema(pa.Table.from_batches([chunk.rows]), schema).combine_chunks()
+                chunks = recent.added(chunks, table.to_batches()[0], chunk.seqs)
+            self._view = _View(schema, tuple(tuple(of_bucket) for of_bucket in parts), chunks)
+        kept = {name for names in named.values() for name in names}
+        self._open = {name: part for name, part in self._open.items() if name in kept}
+        for path in self.folder.iterdir():
+            if path.name not in kept:
+                path.unlink(missing_ok=True)  # whoever still reads it has it mapped
+
+
+def _schema(columns: Iterable[str], declared: dict[str, ColumnType]) -> pa.Schema:
+    asked = {*ALWAYS, *columns}
+    full = event_schema(declared)
+    if unknown := sorted(asked - set(full.names) | asked & {"bucket"}):
+        raise WrongUsage(f"The index cannot hold the column {unknown[0]!r}.")
+    return pa.schema([field for field in full if field.name in asked])
+
+
+def _names(file: BaseFile, schema: pa.Schema, times: Sequence[str]) -> list[str]:
+    """Names of the index files of a base file: other content, columns or layout is another name."""
+    said = f"{FORMAT} {PART_ROWS} {file.sha256} {schema} {sorted(times)}"
+    key = hashlib.sha256(said.encode()).hexdigest()[:32]
+    return [f"{key}-{n}.index" for n in range(-(-file.rows // PART_ROWS))]
+
+
+def _pieces(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of a base file, PART_ROWS at a time; a column it does not have is null."""
+    parquet = pq.ParquetFile(path)
+    have = [name for name in schema.names if name in parquet.schema_arrow.names]
+    waiting: list[pa.Table] = []
+    rows = 0
+    for batch in parquet.iter_batches(1 << 16, columns=have, use_threads=False):
+        table = as_schema(pa.Table.from_batches([batch]), schema)
+        if rows + table.num_rows >= PART_ROWS:
+            yield pa.concat_tables([*waiting, table.slice(0, PART_ROWS - rows)])
+            table = table.slice(PART_ROWS - rows)
+            waiting, rows = [], 0
+        if table.num_rows:
+            waiting.append(table)
+            rows += table.num_rows
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _own_rows(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows that have a customer, with these columns only."""
+    rows = as_schema(table, schema)
+    if rows.column("customer").null_count:
+        rows = rows.filter(rows.column("customer").is_valid())
+    batches = rows.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def _gathered(name: str, kind: pa.DataType, batches: Sequence[pa.RecordBatch]) -> pa.Array:
+    """One column of all batches as one plain array."""
+    if not batches:
+        return pa.nulls(0, kind)
+    arrays = []
+    for batch in batches:
+        at = batch.schema.get_field_index(name)
+        array = batch.column(at) if at >= 0 else pa.nulls(batch.num_rows, kind)
+        arrays.append(array.dictionary_decode() if pa.types.is_dictionary(array.type) else array)
+    return arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
