@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from kohort.errors import Damaged, KohortError, WrongUsage
+from kohort.store.api_keys import ApiKeys
 from kohort.store.artefacts import Artefacts
 from kohort.store.by_hand import ByHand
 from kohort.store.database import Database
@@ -45,12 +46,14 @@ class Store:
         self.definitions = DefinitionTexts(database)
         self.by_hand = ByHand(database)
         self.status = Statuses(database)
+        self.api_keys = ApiKeys(database)
         self._database = database
         self._lock = lock
         buckets, seed = self.state.get("buckets"), self.state.get("hash_seed")
         if not isinstance(buckets, int) or not isinstance(seed, str):
             raise Damaged("The state does not say how the event log is laid out.", hint="Restore state.db.")
         self.log = EventLog(root, database, lock, buckets=buckets, seed=int(seed, 16))
+        self.links = self.log.links
 
     def write_lock(self) -> AbstractContextManager[None]:
         """Other writers wait, and get `Busy` when it takes too long; readers never wait."""
@@ -72,7 +75,7 @@ class Store:
         """
         found = [Problem("state", line) for line in _tried(self._database.check)]
         found += [Problem("state", line) for line in _tried(self.state.check)]
-        for check in (self.members.check, self.definitions.check, self.by_hand.check, self.status.all):
+        for check in (self.members.check, self.definitions.check, self.by_hand.check, self.status.all, self.api_keys.check, self.links.check):
             found += [Problem("state", line) for line in _tried(check)]
         found += [Problem("vault", line) for line in _tried(self.vault.check)]
         found += [Problem("events", line) for line in _tried(self.log.check)]

@@ -1,0 +1,1 @@
+"""Events as tracking clients send them: bodies, fields, clocks, and what each call means here."""
