@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from kohort.definitions.destinations_text import read_destinations, write_destinations
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
@@ -17,6 +18,8 @@ from kohort.definitions.segments_reading import Source, usable_name
 from kohort.definitions.segments_text import read_sources, write_segments
 from kohort.definitions.sources_text import choice, read_mappings, text_map, text_value, write_source
 from kohort.definitions.splice import spliced
+from kohort.definitions.triggers import Destination, Trigger, hidden_features, hidden_segments
+from kohort.definitions.triggers_text import read_triggers, write_triggers
 from kohort.definitions.yaml_text import LARGEST, Document, finish, nearest, read_yaml, write_yaml
 from kohort.errors import KohortError, NoWorkspace, RefusedDefinition, UnreadableFile
 from kohort.model.event import ColumnType, trait_column
@@ -55,6 +58,8 @@ class WorkspaceConfig:
         segments: Segment definitions, those of `segments/*.yaml` beside the file after its own.
         consent: Purpose → trait (`t_…`) that says a customer agreed to it.
         accounts: Column that says which account a customer belongs to; empty = there are no accounts.
+        destinations: Where changes are told.
+        triggers: Which changes are told, to whom, when.
         engine: What evaluates segments: duckdb, or spark.
         spark: Master URL of Spark; empty = this machine.
         files: Names of the segments that stand in a file of the folder → the file's name.
@@ -72,6 +77,8 @@ class WorkspaceConfig:
     segments: tuple[SegmentDefinition, ...] = ()
     consent: dict[str, str] = field(default_factory=dict)
     accounts: str = ""
+    destinations: tuple[Destination, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
     engine: Engine = "duckdb"
     spark: str = ""
     files: dict[str, str] = field(default_factory=dict, compare=False)
@@ -81,6 +88,16 @@ class WorkspaceConfig:
     def segment_settings(self) -> SegmentSettings:
         """What all segment definitions share."""
         return SegmentSettings(tuple(self.consent.items()), self.accounts)
+
+    @property
+    def evaluated(self) -> tuple[SegmentDefinition, ...]:
+        """All segments to evaluate: those that people defined, and those that triggers need."""
+        return (*self.segments, *hidden_segments(self.triggers, self.consent))
+
+    def with_hidden(self, features: tuple[FeatureDefinition, ...]) -> tuple[FeatureDefinition, ...]:
+        """Features that `evaluated` may name: these, and those that triggers need."""
+        known = {f.name for f in features}
+        return (*features, *(f for f in hidden_features(self.triggers) if f.name not in known))
 
     def columns(self) -> dict[str, ColumnType]:
         """The columns that the sources declare: `p_…` for events and orders, `t_…` for customers."""
@@ -259,6 +276,10 @@ def write(config: WorkspaceConfig) -> str:
     data |= {k: v for k in ("consent", "accounts", "engine", "spark") if (v := getattr(config, k)) != _DEFAULTS[k]}
     if segments := [s for s in config.segments if s.name not in config.files]:
         data["segments"] = write_segments(segments)
+    if config.destinations:
+        data["destinations"] = write_destinations(config.destinations)
+    if config.triggers:
+        data["triggers"] = write_triggers(config.triggers)
     return write_yaml(data)
 
 
@@ -312,14 +333,24 @@ def _understood(
         features=read_features(document, data.get("features"), ("features",), declared),
         consent=dict(settings.consent),
         accounts=settings.accounts,
+        destinations=read_destinations(document, data.get("destinations")),
         engine=choice(document, data, ("engine",), ENGINES, "duckdb"),
         spark=_spark(document, data),
     )
     vocabulary = look_up(config) if look_up is not None and not document.mistakes else None
     segments = read_sources(places, vocabulary, settings=settings)
+    parts = {s.name: tuple(p.key for p in s.parts) for found in segments for s in found}
     whole = replace(
         config,
         segments=tuple(s for found in segments for s in found),
+        triggers=read_triggers(
+            document,
+            data.get("triggers"),
+            config.destinations,
+            settings=settings,
+            segments={**(vocabulary.segments if vocabulary else {}), **parts},
+            complete=vocabulary is not None,
+        ),
         files={s.name: d.name for d, found in zip(beside, segments[1:], strict=True) for s in found},
     )
     return whole, [document, *beside]
