@@ -22,6 +22,8 @@ class Snapshot:
         columns: Declared columns beyond the fixed ones: `p_…`, `t_…` → type.
         version: Grows with every change of the log; equal versions hold equal rows.
         buckets: Number of customer buckets of the workspace.
+        links: `event_id`, `customer`, `root`, `ts`: which ids are one customer (`kohort.model.links.roots`). Events are
+            under the id they came with. None where there are no links.
     """
 
     files: dict[int, tuple[str, ...]]
@@ -29,3 +31,4 @@ class Snapshot:
     columns: dict[str, ColumnType] = field(default_factory=dict)
     version: str = ""
     buckets: int = 16
+    links: pa.Table | None = None

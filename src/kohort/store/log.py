@@ -25,6 +25,7 @@ from kohort.store.base import BaseFile, DeltaMirror
 from kohort.store.database import Database
 from kohort.store.files import Verified, flush_folder, sha256_of, write_whole
 from kohort.store.ids import Entries, Run, crowded, look_up, merged, new_name
+from kohort.store.links import Links
 from kohort.store.lock import WriteLock
 from kohort.store.sealed import Ledger, SealedTable
 
@@ -81,6 +82,7 @@ class EventLog:
         self._mirror = DeltaMirror(self.events)
         self._verified = Verified()
         self._hot = hot.HotLog()
+        self.links = Links(database)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -94,6 +96,7 @@ class EventLog:
             files = self._live(con)
             columns = self._declared(con)
             chunks = self._hot.tables(con)
+            links = self.links.all(con)
             version = Ledger(con).get("log")[0]
         by_bucket: dict[int, list[str]] = {}
         for file in files:
@@ -111,6 +114,7 @@ class EventLog:
             columns=columns,
             version=str(version),
             buckets=self.buckets,
+            links=links if links.num_rows else None,
         )
 
     def version(self) -> str:

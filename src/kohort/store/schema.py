@@ -253,12 +253,5 @@ link = sa.Table(
     _big("ts", nullable=False),  # since when, µs UTC
     _big("learned_us", nullable=False),
     _digest(),
-)
-
-tombstone = sa.Table(
-    "tombstone",
-    metadata,
-    _text("token", primary_key=True),  # keyed, hexadecimal: tells whether an id was erased, and nothing else
-    _big("erased_us", nullable=False),
-    _digest(),
+    sa.Index("link_learned", "learned_us"),
 )

@@ -75,7 +75,14 @@ class Store:
         """
         found = [Problem("state", line) for line in _tried(self._database.check)]
         found += [Problem("state", line) for line in _tried(self.state.check)]
-        for check in (self.members.check, self.definitions.check, self.by_hand.check, self.status.all, self.api_keys.check, self.links.check):
+        for check in (
+            self.members.check,
+            self.definitions.check,
+            self.by_hand.check,
+            self.status.all,
+            self.api_keys.check,
+            self.links.check,
+        ):
             found += [Problem("state", line) for line in _tried(check)]
         found += [Problem("vault", line) for line in _tried(self.vault.check)]
         found += [Problem("events", line) for line in _tried(self.log.check)]

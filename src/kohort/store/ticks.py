@@ -94,10 +94,10 @@ class Ticks:
             if read_position(con) != tick.before or ran != {n: h.run for n, h in tick.before.heads.items()}:
                 raise Overtaken("Another process changed the memberships of this workspace.", hint="Run one server.")
             after = tick.after
+            if tick.links:
+                self._links.add(con, tick.links, learned_us=tick.now)  # a change of the log too, so before its version
             if tick.store_events is not None:
                 after = replace(after, log=tick.store_events(con))
-            if tick.links:
-                self._links.add(con, tick.links, learned_us=tick.now)
             self._state.reject_in(con, tick.rejected)
             facts = {"name": EVERY_NAME, "run": 0, "version": 0, "as_of": after.as_of, "backfill": False}
             for kind, part in written.items():

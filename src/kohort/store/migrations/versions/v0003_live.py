@@ -1,4 +1,4 @@
-"""Tables of the live loop: where it is, keys of the API, links between customers, who was erased."""
+"""Tables of the live loop: where it is, keys of the API, links between customers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -38,4 +38,4 @@ def upgrade() -> None:
         _big("learned_us"),
         _big("digest"),
     )
-    op.create_table("tombstone", _text("token", key=True), _big("erased_us"), _big("digest"))
+    op.create_index("link_learned", "link", ["learned_us"])
