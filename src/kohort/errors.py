@@ -13,6 +13,7 @@ KohortError
 │   └── UnknownCustomer
 ├── NotEnough           "not enough data or evidence" is the honest answer (exit 3)
 ├── Busy                another process is writing; trying again can help (exit 1)
+├── CannotWrite         the disk does not take what it is given; it goes on by itself when it does (exit 1)
 ├── Damaged             a stored file does not check out (exit 1)
 └── MissingExtra        an optional part is not installed (exit 1)
 
@@ -194,6 +195,13 @@ class Busy(KohortError):
     """Another process is writing to the workspace."""
 
     code = "busy"
+    retry = True
+
+
+class CannotWrite(KohortError):
+    """The disk is full or reports an error. Nothing was confirmed; the same call works again once the disk does."""
+
+    code = "cannot_write"
     retry = True
 
 
