@@ -255,3 +255,38 @@ link = sa.Table(
     _digest(),
     sa.Index("link_learned", "learned_us"),
 )
+
+# -- deliveries (kohort.store.deliveries) --------------------------------------------------------------------------
+
+delivery = sa.Table(
+    "delivery",
+    metadata,
+    _big("number", primary_key=True, autoincrement=False),  # older first
+    _text("id"),  # what receivers tell repetitions by
+    _text("trigger_name"),
+    _text("destination"),
+    _big("seq", nullable=False),  # of the transition
+    _text("name"),
+    _text("segment"),
+    _text("other"),  # the part before or after
+    _big("customer", nullable=False),
+    _text("change"),  # entered, left
+    _big("nth", nullable=False),
+    _big("at_us", nullable=False),
+    _big("version", nullable=False),
+    _text("state"),  # pending, held, waiting, done, dead, suppressed
+    _text("reason"),
+    _big("attempts", nullable=False),
+    _big("status"),  # of the last answer
+    _big("created_us", nullable=False),
+    _big("due_us", nullable=False),
+    _big("first_us"),
+    _big("next_us"),
+    _big("ended_us"),
+    _digest(),
+    sa.Index("delivery_id", "id", unique=True),
+    sa.Index("delivery_due", "destination", "state", "next_us"),
+    sa.Index("delivery_line", "destination", "customer", "state", "number"),
+    sa.Index("delivery_cap", "trigger_name", "customer", "destination", "due_us"),
+    sa.Index("delivery_ended", "ended_us"),
+)

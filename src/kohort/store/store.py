@@ -15,6 +15,7 @@ from kohort.store.artefacts import Artefacts
 from kohort.store.by_hand import ByHand
 from kohort.store.database import Database
 from kohort.store.definition_texts import DefinitionTexts
+from kohort.store.deliveries import Deliveries
 from kohort.store.files import private_file, private_folder
 from kohort.store.keys import MasterKey, master_key
 from kohort.store.lock import WriteLock
@@ -46,6 +47,7 @@ class Store:
         self.definitions = DefinitionTexts(database)
         self.by_hand = ByHand(database)
         self.status = Statuses(database)
+        self.deliveries = Deliveries(database)
         self.api_keys = ApiKeys(database)
         self._database = database
         self._lock = lock
@@ -80,6 +82,7 @@ class Store:
             self.definitions.check,
             self.by_hand.check,
             self.status.all,
+            self.deliveries.check,
             self.api_keys.check,
             self.links.check,
         ):

@@ -1,0 +1,304 @@
+"""The queue of deliveries: made once per transition, together with how far the transitions were read.
+
+Of one customer at one destination at most one delivery is `pending` or `held`: the first. Later ones are `waiting` and
+take its place when it ends, so that what is sent keeps its order, and nobody waits for another customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from kohort.errors import Busy, NotFound
+from kohort.model.delivery import OPEN, Delivery, DeliveryState, Ended, Outcome, Wanted
+from kohort.store import schema
+from kohort.store.database import Database
+from kohort.store.members.outbox import consumers
+from kohort.store.sealed import Ledger, SealedTable
+
+CONSUMER = "triggers"
+"""Who reads the transitions: its offset moves with the deliveries made."""
+
+deliveries = SealedTable(schema.delivery)
+_t = schema.delivery.c
+_FRONT: tuple[DeliveryState, ...] = ("pending", "held")
+_COLUMNS = {
+    "trigger": "trigger_name",
+    "created_at": "created_us",
+    "due_at": "due_us",
+    "first_at": "first_us",
+    "next_at": "next_us",
+    "ended_at": "ended_us",
+    "at": "at_us",
+}
+"""Field → column where they are called differently."""
+
+_CHUNK = 500
+
+
+class Deliveries:
+    """Deliveries of all destinations. Each call is one transaction; what returned is on disk."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # -- making them -------------------------------------------------------------------------------------------------
+
+    def begin(self) -> int:
+        """The last transition that was looked at. Who looks for the first time begins with the news after now."""
+        with self._database.read() as con:
+            if (found := _offset(con)) is not None:
+                return found
+        with self._database.write() as con:
+            if (found := _offset(con)) is None:
+                found = Ledger(con).get("next:transition")[0]
+                consumers.insert(con, [{"name": CONSUMER, "seq": found}])
+            return found
+
+    def plan(self, before: int, after: int, wanted: Sequence[Wanted], ended: Sequence[Ended] = (), *, now: int) -> int:
+        """Makes deliveries and notes that transitions up to `after` were looked at: both, or neither.
+
+        Frequency caps are decided here, where nobody else can decide at the same time.
+
+        Args:
+            before: The last transition that was looked at before.
+            wanted: In the order of their transitions.
+            now: Wall clock, µs UTC.
+
+        Returns:
+            How many are to be sent, now or later.
+
+        Raises:
+            Busy: Another process has looked at these transitions meanwhile; nothing was made.
+        """
+        with self._database.write() as con:
+            if _offset(con) != before:
+                raise Busy("Another process is making the deliveries of this workspace.", hint="Run one server.")
+            for one in ended:
+                self._call_off(con, one, now)
+            rows = _Planning(con, now).rows(wanted)
+            deliveries.insert(con, rows)
+            if after != before:
+                consumers.delete(con, schema.member_consumer.c.name == CONSUMER)
+                consumers.insert(con, [{"name": CONSUMER, "seq": after}])
+        return sum(row["state"] != "suppressed" for row in rows)
+
+    def _call_off(self, con: Connection, ended: Ended, now: int) -> None:
+        where = (_t.trigger_name == ended.trigger, _t.customer == ended.customer, _t.seq < ended.seq)
+        for row in _checked(con, sa.select(schema.delivery).where(*where, _t.state == "held")):
+            deliveries.update(
+                con, _t.number == row["number"], state="suppressed", reason="left again", next_us=None, ended_us=now
+            )
+            _promote(con, row["destination"], row["customer"], now)
+
+    # -- sending them ------------------------------------------------------------------------------------------------
+
+    def due(self, destination: str, now: int, limit: int, *, without: Iterable[int] = ()) -> list[Delivery]:
+        """Deliveries to be sent, the longest due first: one per customer at most.
+
+        Args:
+            without: Numbers of those under way already.
+        """
+        if limit < 1:
+            return []
+        where = [_t.destination == destination, _t.state.in_(_FRONT), _t.next_us <= now]
+        if under_way := list(without):
+            where.append(_t.number.not_in(under_way))
+        with self._database.read() as con:
+            return [
+                _delivery(row)
+                for row in _checked(
+                    con, sa.select(schema.delivery).where(*where).order_by(_t.next_us, _t.number).limit(limit)
+                )
+            ]
+
+    def next_due(self, destination: str, *, without: Iterable[int] = ()) -> int | None:
+        """When the next one is to be sent; None = there is none."""
+        where = [_t.destination == destination, _t.state.in_(_FRONT), _t.number.not_in(list(without))]
+        with self._database.read() as con:
+            found: int | None = con.execute(sa.select(sa.func.min(_t.next_us)).where(*where)).scalar()
+        return found
+
+    def settle(self, outcomes: Sequence[Outcome], *, now: int) -> None:
+        """Notes what became of deliveries; whoever waits behind one that ended is next."""
+        if not outcomes:
+            return
+        with self._database.write() as con:
+            for outcome in outcomes:
+                row = next(iter(_checked(con, sa.select(schema.delivery).where(_t.number == outcome.number))), None)
+                if row is None or row["state"] not in _FRONT:
+                    continue
+                over = outcome.state not in OPEN
+                changes: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason}
+                changes |= {"next_us": None if over else outcome.next_at, "ended_us": now if over else None}
+                if outcome.sent:
+                    began = now if outcome.began_at is None else outcome.began_at
+                    changes |= {"attempts": row["attempts"] + 1, "status": outcome.status}
+                    changes["first_us"] = row["first_us"] if row["first_us"] is not None else began
+                deliveries.update(con, _t.number == outcome.number, **changes)
+                if over:
+                    _promote(con, row["destination"], row["customer"], now)
+
+    def replay(self, numbers: Sequence[int], *, now: int) -> int:
+        """Puts ended deliveries back into the queue, with their ids, as if never sent; says how many."""
+        done = 0
+        with self._database.write() as con:
+            for number in sorted(set(numbers)):
+                row = next(iter(_checked(con, sa.select(schema.delivery).where(_t.number == number))), None)
+                if row is None or row["state"] in OPEN:
+                    continue
+                front = not _is_open(con, row["destination"], row["customer"])
+                fresh = {"attempts": 0, "first_us": None, "status": None, "ended_us": None, "reason": "replayed"}
+                place = {"state": "pending" if front else "waiting", "next_us": now if front else None}
+                done += deliveries.update(con, _t.number == number, **fresh, **place)
+        return done
+
+    def forget(self, ended_before: int) -> int:
+        """Deletes what was done, given up or suppressed before a moment, so that the table does not grow for ever."""
+        gone = 0
+        while True:
+            with self._database.write() as con:
+                old = sa.select(_t.number).where(_t.ended_us < ended_before).order_by(_t.ended_us).limit(_CHUNK)
+                numbers = con.execute(old).scalars().all()
+                gone += deliveries.delete(con, _t.number.in_(numbers)) if numbers else 0
+            if len(numbers) < _CHUNK:
+                return gone
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def some(
+        self,
+        *,
+        state: DeliveryState | None = None,
+        destination: str | None = None,
+        trigger: str | None = None,
+        customer: int | None = None,
+        id: str | None = None,  # noqa: A002
+        limit: int = 100,
+    ) -> list[Delivery]:
+        """The latest deliveries, newest first."""
+        asked = {_t.state: state, _t.destination: destination, _t.trigger_name: trigger, _t.id: id}
+        where = [column == value for column, value in asked.items() if value is not None]
+        if customer is not None:
+            where.append(_t.customer == customer)
+        statement = sa.select(schema.delivery).where(*where).order_by(_t.number.desc()).limit(limit)
+        with self._database.read() as con:
+            return [_delivery(row) for row in _checked(con, statement)]
+
+    def one(self, id: str) -> Delivery:  # noqa: A002
+        """The delivery with this id.
+
+        Raises:
+            NotFound: There is none, or it was forgotten.
+        """
+        found = self.some(id=id, limit=1)
+        if not found:
+            raise NotFound("delivery", id, hint="See: kohort deliveries list")
+        return found[0]
+
+    def counts(self) -> dict[tuple[str, str, DeliveryState], int]:
+        """(trigger, destination, state) → how many there are."""
+        keys = (_t.trigger_name, _t.destination, _t.state)
+        with self._database.read() as con:
+            rows = con.execute(sa.select(*keys, sa.func.count()).group_by(*keys)).all()
+        return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
+
+    def oldest(self, destination: str) -> int | None:
+        """When the oldest delivery was made that is still to be sent; None = none is."""
+        where = (_t.destination == destination, _t.state.in_(OPEN))
+        with self._database.read() as con:
+            found: int | None = con.execute(sa.select(sa.func.min(_t.created_us)).where(*where)).scalar()
+        return found
+
+    def check(self) -> None:
+        """Reads every row.
+
+        Raises:
+            Damaged: Something does not check out.
+        """
+        with self._database.read() as con:
+            deliveries.all(con)
+
+
+class _Planning:
+    """New rows of one transaction; what they take is seen by the next of them."""
+
+    def __init__(self, con: Connection, now: int) -> None:
+        self._con, self._now = con, now
+        self._dues: dict[tuple[str, str, int], list[int]] = {}
+        self._open: dict[tuple[str, int], bool] = {}
+
+    def rows(self, wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
+        first = Ledger(self._con).take("delivery", len(wanted)) if wanted else 0
+        return [self._row(one, first + i) for i, one in enumerate(wanted)]
+
+    def _row(self, one: Wanted, number: int) -> dict[str, Any]:
+        due = one.hold_until if one.hold_until is not None else self._now
+        suppressed = one.suppressed or ("cap" if self._capped(one, due) else "")
+        told = asdict(one)
+        for key in ("hold_until", "suppressed", "most", "most_us"):
+            del told[key]
+        row = {_COLUMNS.get(key, key): value for key, value in told.items()}
+        row |= {"number": number, "attempts": 0, "created_us": self._now, "due_us": due, "reason": suppressed}
+        if suppressed:
+            return row | {"state": "suppressed", "ended_us": self._now}
+        self._take(one, due)
+        place = (one.destination, one.customer)
+        if place not in self._open:
+            self._open[place] = _is_open(self._con, *place)
+        waiting, self._open[place] = self._open[place], True
+        if waiting:
+            return row | {"state": "waiting"}
+        if one.hold_until is not None:
+            return row | {"state": "held", "reason": "quiet hours", "next_us": due}
+        return row | {"state": "pending", "next_us": due}
+
+    def _capped(self, one: Wanted, due: int) -> bool:
+        if not one.most_us:
+            return False
+        return sum(other > due - one.most_us for other in self._counted(one, due)) >= one.most
+
+    def _take(self, one: Wanted, due: int) -> None:
+        if one.most_us:
+            self._counted(one, due).append(due)
+
+    def _counted(self, one: Wanted, due: int) -> list[int]:
+        """When deliveries were due that count against the cap."""
+        key = (one.trigger, one.destination, one.customer)
+        if key not in self._dues:
+            where = [_t.trigger_name == one.trigger, _t.destination == one.destination, _t.customer == one.customer]
+            where += [_t.state != "suppressed", _t.due_us > min(due, self._now) - one.most_us]
+            self._dues[key] = list(self._con.execute(sa.select(_t.due_us).where(*where)).scalars())
+        return self._dues[key]
+
+
+def _promote(con: Connection, destination: str, customer: int, now: int) -> None:
+    """Lets the first of those who wait go to the front, where nobody is there."""
+    mine = (_t.destination == destination, _t.customer == customer)
+    if con.execute(sa.select(_t.number).where(*mine, _t.state.in_(_FRONT)).limit(1)).first() is not None:
+        return
+    number = con.execute(sa.select(sa.func.min(_t.number)).where(*mine, _t.state == "waiting")).scalar()
+    if number is not None:
+        deliveries.update(con, _t.number == number, state="pending", next_us=now)
+
+
+def _is_open(con: Connection, destination: str, customer: int) -> bool:
+    mine = sa.select(_t.number).where(_t.destination == destination, _t.customer == customer, _t.state.in_(OPEN))
+    return con.execute(mine.limit(1)).first() is not None
+
+
+def _offset(con: Connection) -> int | None:
+    return next((int(row["seq"]) for row in consumers.all(con) if row["name"] == CONSUMER), None)
+
+
+def _checked(con: Connection, statement: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+    # Not `some`, which counts the whole table each time: this is asked many times a second.
+    return deliveries._checked(con.execute(statement).mappings().all())
+
+
+def _delivery(row: sa.RowMapping) -> Delivery:
+    return Delivery(**{name: row[_COLUMNS.get(name, name)] for name in Delivery.__dataclass_fields__})
