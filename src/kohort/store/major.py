@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,11 @@ from kohort.model.event import ANONYMOUS_BUCKET, ColumnType, event_schema
 from kohort.store import recent
 from kohort.store.base import BaseFile, as_schema
 from kohort.store.files import Verified
-from kohort.store.index_file import ALWAYS, FORMAT, Part, open_part, write_part
+from kohort.store.index_file import FORMAT, Part, open_part, write_part
+from kohort.store.records import Records, Words, gathered
+
+ALWAYS = ("customer", "ts", "event", "event_id")
+"""Columns that every answer has."""
 
 PART_ROWS = 1 << 20
 """Rows of one index file at most: it is made in memory. A larger base file gets several."""
@@ -53,9 +57,10 @@ class Standing:
 class _View:
     """What questions are answered from; replaced as a whole, so that a reader never sees half a change."""
 
-    schema: pa.Schema = pa.schema([])
+    schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
     parts: tuple[tuple[Part, ...], ...] = ()  # by bucket
     chunks: tuple[recent.Chunk, ...] = ()
+    words: Words = field(default_factory=lambda: Words(()))
 
 
 Progress = Callable[[int, int], None]
@@ -108,7 +113,7 @@ class Major:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             wanted = [file for file in standing.files if file.bucket != ANONYMOUS_BUCKET]
             named = {file.path: _names(file, schema, times) for file in wanted}
-            missing = [file for file in wanted if not all(self._opened(name) for name in named[file.path])]
+            missing = [file for file in wanted if not all(self._opened(name, schema) for name in named[file.path])]
             made, total = 0, sum(file.rows for file in missing)
             for file in missing:
                 for rows in self._make(standing.events, file, named[file.path], schema, times):
@@ -123,7 +128,7 @@ class Major:
             view = self._view
             rows = _own_rows(table, view.schema)
             chunks = recent.added(view.chunks, rows, np.full(rows.num_rows, seq, np.int64))
-            self._view = _View(view.schema, view.parts, chunks)
+            self._view = replace(view, chunks=chunks)
 
     # -- questions -------------------------------------------------------------------------------------------------
 
@@ -142,12 +147,14 @@ class Major:
             The columns asked for in `bring`, with the types of the event schema, each one chunk. No particular order.
         """
         view = self._view
-        wanted = np.unique(np.asarray(customers, dtype=np.int64))
-        found = list(self._batches(view, wanted))
-        columns = [
-            _gathered(name, kind, found) for name, kind in zip(view.schema.names, view.schema.types, strict=True)
-        ]
-        return pa.Table.from_arrays(columns, schema=view.schema)
+        groups: dict[frozenset[str], list[tuple[Records, np.ndarray]]] = {}
+        for records, at in self._found(view, np.unique(np.asarray(customers, dtype=np.int64))):
+            groups.setdefault(records.layout.coded, []).append((records, at))
+        parts = [gathered(found, view.words) for found in groups.values()]
+        if len(parts) == 1:
+            return pa.Table.from_arrays(parts[0], schema=view.schema)
+        columns = [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)]
+        return pa.Table.from_arrays(columns, schema=view.schema) if parts else view.schema.empty_table()
 
     def crossing(
         self, after: int, until: int, *, events: frozenset[str] | None = None, column: str = "ts"
@@ -166,7 +173,7 @@ class Major:
             WrongUsage: The column is none of these.
         """
         view = self._view
-        if view.schema.get_field_index(column) < 0 or any(column not in p.sorted for ps in view.parts for p in ps):
+        if view.schema.get_field_index(column) < 0 or any(column not in p.instants for ps in view.parts for p in ps):
             raise WrongUsage(f"The index does not hold instants of {column!r}.")
         sources: list[Part | recent.Chunk] = [*(part for parts in view.parts for part in parts), *view.chunks]
         found = [source.crossing(column, after, until, events) for source in sources]
@@ -175,19 +182,20 @@ class Major:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _batches(self, view: _View, customers: np.ndarray) -> Iterator[pa.RecordBatch]:
+    def _found(self, view: _View, customers: np.ndarray) -> Iterator[tuple[Records, np.ndarray]]:
+        """Records that hold some of these customers (sorted, each once), and where."""
         bucket_of = customers % self.buckets
         for bucket in np.unique(bucket_of).tolist() if view.parts else ():
             own = customers[bucket_of == bucket]
             for part in view.parts[bucket]:
-                if (batch := part.of(own)) is not None:
-                    yield batch
+                if len(at := part.records.find(own)):
+                    yield part.records, at
         for chunk in view.chunks:
-            if (batch := chunk.of_customers(customers)) is not None:
-                yield batch
+            if len(at := chunk.records.find(customers)):
+                yield chunk.records, at
 
-    def _opened(self, name: str) -> bool:
-        if name not in self._open and (part := open_part(self.folder / name)) is not None:
+    def _opened(self, name: str, schema: pa.Schema) -> bool:
+        if name not in self._open and (part := open_part(self.folder / name, schema)) is not None:
             self._open[name] = part
         return name in self._open
 
@@ -201,7 +209,7 @@ class Major:
         for name, table in zip(names, _pieces(path, schema), strict=True):
             self._open.pop(name, None)
             write_part(self.folder / name, table, times)
-            if not self._opened(name):
+            if not self._opened(name, schema):
                 raise Damaged("An index file does not hold what was just written.", hint="Check the disk.")
             yield table.num_rows
 
@@ -211,15 +219,15 @@ class Major:
         parts: list[list[Part]] = [[] for _ in range(self.buckets)]
         for file in files:
             parts[file.bucket] += [self._open[name] for name in named[file.path]]
+        words = Words(part.records for of_bucket in parts for part in of_bucket)
         chunks: tuple[recent.Chunk, ...] = ()
         for seq, table in standing.pieces:
             rows = _own_rows(table, schema)
             chunks = recent.added(chunks, rows, np.full(rows.num_rows, seq, np.int64))
         with self._changing:
-            for chunk in recent.later(self._view.chunks, standing.last):
-                table = as_schema(pa.Table.from_batches([chunk.rows]), schema).combine_chunks()
-                chunks = recent.added(chunks, table.to_batches()[0], chunk.seqs)
-            self._view = _View(schema, tuple(tuple(of_bucket) for of_bucket in parts), chunks)
+            for table, seqs in recent.later(self._view.chunks, standing.last):
+                chunks = recent.added(chunks, as_schema(table, schema), seqs)
+            self._view = _View(schema, tuple(tuple(of_bucket) for of_bucket in parts), chunks, words)
         kept = {name for names in named.values() for name in names}
         self._open = {name: part for name, part in self._open.items() if name in kept}
         for path in self.folder.iterdir():
@@ -261,22 +269,7 @@ def _pieces(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _own_rows(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+def _own_rows(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The rows that have a customer, with these columns only."""
     rows = as_schema(table, schema)
-    if rows.column("customer").null_count:
-        rows = rows.filter(rows.column("customer").is_valid())
-    batches = rows.combine_chunks().to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=schema)
-
-
-def _gathered(name: str, kind: pa.DataType, batches: Sequence[pa.RecordBatch]) -> pa.Array:
-    """One column of all batches as one plain array."""
-    if not batches:
-        return pa.nulls(0, kind)
-    arrays = []
-    for batch in batches:
-        at = batch.schema.get_field_index(name)
-        array = batch.column(at) if at >= 0 else pa.nulls(batch.num_rows, kind)
-        arrays.append(array.dictionary_decode() if pa.types.is_dictionary(array.type) else array)
-    return arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
+    return rows.filter(rows.column("customer").is_valid()) if rows.column("customer").null_count else rows

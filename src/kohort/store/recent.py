@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kohort.store.records import Records, as_records
+
 _GROWTH = 4
 _MOST_ROWS = 16_384
 """A chunk of so many rows is not joined with others: one join stays a matter of milliseconds."""
@@ -15,67 +17,47 @@ _MOST_ROWS = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows sorted by customer, and the number of the append each came with."""
+    """Rows sorted by customer, as columns and as records, and the number of the append each came with."""
 
-    rows: pa.RecordBatch
-    customers: np.ndarray
+    table: pa.Table
     seqs: np.ndarray
+    records: Records
 
     @classmethod
-    def of(cls, rows: pa.RecordBatch, seqs: np.ndarray) -> Chunk:
+    def of(cls, table: pa.Table, seqs: np.ndarray) -> Chunk:
         """From rows in any order, all with a customer."""
-        customers = np.asarray(rows.column("customer"))
-        order = np.argsort(customers, kind="stable")
-        return cls(rows.take(pa.array(order)), customers[order], seqs[order])
-
-    def of_customers(self, customers: np.ndarray) -> pa.RecordBatch | None:
-        """The rows of these customers (sorted, each once); None where there are none."""
-        first = np.searchsorted(self.customers, customers, side="left")
-        count = np.searchsorted(self.customers, customers, side="right") - first
-        total = int(count.sum())
-        if not total:
-            return None
-        before = np.cumsum(count) - count
-        return self.rows.take(pa.array(np.repeat(first - before, count) + np.arange(total)))
+        order = np.argsort(table.column("customer").to_numpy(), kind="stable")
+        rows = table.take(pa.array(order)).combine_chunks()
+        return cls(rows, seqs[order], as_records(rows, frozenset()))
 
     def crossing(
         self, column: str, after: int, until: int, events: frozenset[str] | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """(customers, values) of the rows whose value lies in (after, until]."""
-        values = self.rows.column(column)
+        values = self.table.column(column)
         inside = pc.and_(pc.greater(values, after), pc.less_equal(values, until))
-        places = np.flatnonzero(np.asarray(pc.fill_null(inside, False)))
-        if events is not None and len(places):
-            names = self.rows.column("event").take(pa.array(places))
-            places = places[np.asarray(pc.is_in(names, value_set=pa.array(sorted(events), pa.string())))]
-        return self.customers[places], np.asarray(values.take(pa.array(places)), dtype=np.int64)
+        rows = np.flatnonzero(inside.fill_null(False).to_numpy())
+        if events is not None and len(rows):
+            names = self.table.column("event").take(pa.array(rows))
+            rows = rows[pc.is_in(names, value_set=pa.array(sorted(events), pa.string())).to_numpy()]
+        return self.records.owners(rows), values.take(pa.array(rows)).to_numpy()
 
 
-def added(chunks: tuple[Chunk, ...], rows: pa.RecordBatch, seqs: np.ndarray) -> tuple[Chunk, ...]:
+def added(chunks: tuple[Chunk, ...], table: pa.Table, seqs: np.ndarray) -> tuple[Chunk, ...]:
     """The chunks and more rows. Chunks of a size are joined, so that they stay few however small the additions are."""
-    if not rows.num_rows:
+    n, total = len(chunks), table.num_rows
+    if not total:
         return chunks
-    new, n = [Chunk.of(rows, seqs)], len(chunks)
-    total = rows.num_rows
-    while n and len(chunks[n - 1].customers) < min(_GROWTH * total, _MOST_ROWS):
+    tables, all_seqs = [table], [seqs]
+    while n and chunks[n - 1].table.num_rows < min(_GROWTH * total, _MOST_ROWS):
         n -= 1
-        new.append(chunks[n])
-        total += len(chunks[n].customers)
-    return (*chunks[:n], _joined(new) if len(new) > 1 else new[0])
+        tables.append(chunks[n].table)
+        all_seqs.append(chunks[n].seqs)
+        total += chunks[n].table.num_rows
+    return (*chunks[:n], Chunk.of(pa.concat_tables(tables), np.concatenate(all_seqs)))
 
 
-def later(chunks: tuple[Chunk, ...], seq: int) -> tuple[Chunk, ...]:
-    """Only the rows of appends after `seq`."""
-    found = []
-    for chunk in chunks:
-        keep = chunk.seqs > seq
-        if keep.all():
-            found.append(chunk)
-        elif keep.any():
-            found.append(Chunk(chunk.rows.filter(pa.array(keep)), chunk.customers[keep], chunk.seqs[keep]))
-    return tuple(found)
-
-
-def _joined(chunks: list[Chunk]) -> Chunk:
-    whole = pa.Table.from_batches([c.rows for c in chunks]).combine_chunks().to_batches()[0]
-    return Chunk.of(whole, np.concatenate([c.seqs for c in chunks]))
+def later(chunks: tuple[Chunk, ...], seq: int) -> tuple[tuple[pa.Table, np.ndarray], ...]:
+    """(rows, numbers) of only the appends after `seq`."""
+    kept = [(chunk, chunk.seqs > seq) for chunk in chunks]
+    return tuple((chunk.table.filter(pa.array(keep)), chunk.seqs[keep]) for chunk, keep in kept if keep.any())
