@@ -87,7 +87,9 @@ def _unzipped(body: bytes, window: int, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is larger than {limit:,} bytes.", code="body_too_large", hint="Send fewer events at once.")
+    return TooLarge(
+        f"The body is larger than {limit:,} bytes.", code="body_too_large", hint="Send fewer events at once."
+    )
 
 
 def parse(body: bytes) -> Any:

@@ -24,7 +24,8 @@ LATEST_US = 3_155_760_000 * SECOND_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SPACED = re.compile(
-    r"(\d{4}-\d\d?-\d\d?)[T ](\d\d?:\d\d(?::\d\d)?)([.,]\d{1,12})? ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?(?: [A-Z]{1,5})?", re.I
+    r"(\d{4}-\d\d?-\d\d?)[T ](\d\d?:\d\d(?::\d\d)?)([.,]\d{1,12})? ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?(?: [A-Z]{1,5})?",
+    re.I,
 )
 _JS = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4})(?: \(.*\))?")
 _NUMBER = re.compile(r"[+-]?\d{9,19}(?:\.\d{1,9})?")
@@ -76,28 +77,34 @@ def _odd(text: str) -> int | None:
     if _NUMBER.fullmatch(text):
         return _epoch(float(text) if "." in text else int(text))
     try:
-        if m := _SPACED.fullmatch(text):
-            date, clock, fraction, offset = m.groups()
-            year, month, day = map(int, date.split("-"))
-            hour, minute, second = (*map(int, clock.split(":")), 0)[:3]
-            zone = "+0000" if offset is None or offset.upper() in ("Z", "UTC", "GMT") else offset.replace(":", "")
-            micro = int(fraction[1:7].ljust(6, "0")) if fraction else 0
-            # A leap second is the last one of its minute here: clocks that count from 1970 do not know it.
-            when = datetime(year, month, day, hour, minute, min(second, 59) if second == 60 else second, micro, UTC)
-            return _micros(when) - _offset(zone)
-        if m := _JS.fullmatch(text):
-            month_name, day_text, year_text, clock, zone = m.groups()
-            when = datetime.strptime(f"{day_text} {month_name} {year_text} {clock} {zone}", "%d %b %Y %H:%M:%S %z")
-            return _micros(when)
-        if text.isdigit() and len(text) == 8:
-            return _micros(datetime.fromisoformat(text))
-        return _micros(parsedate_to_datetime(text)) if text[:1].isalnum() else None
+        return _worded(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
+def _worded(text: str) -> int | None:
+    if m := _SPACED.fullmatch(text):
+        date, clock, fraction, offset = m.groups()
+        year, month, day = map(int, date.split("-"))
+        hour, minute, second = (*map(int, clock.split(":")), 0)[:3]
+        micro = int(fraction[1:7].ljust(6, "0")) if fraction else 0
+        # A leap second is the last one of its minute here: clocks that count from 1970 do not know it.
+        when = datetime(year, month, day, hour, minute, 59 if second == 60 else second, micro, UTC)
+        return _micros(when) - _offset(offset or "Z")
+    if m := _JS.fullmatch(text):
+        month_name, day_text, year_text, clock, zone = m.groups()
+        said = f"{day_text} {month_name} {year_text} {clock} {zone}"
+        return _micros(datetime.strptime(said, "%d %b %Y %H:%M:%S %z"))
+    if text.isdigit() and len(text) == 8:
+        return _micros(datetime.fromisoformat(text))
+    return _micros(parsedate_to_datetime(text)) if text[:1].isalnum() else None
+
+
 def _offset(zone: str) -> int:
-    hours, minutes = int(zone[1:3]), int(zone[3:5] or 0)
+    if zone.upper() in ("Z", "UTC", "GMT"):
+        return 0
+    digits = zone[1:].replace(":", "")
+    hours, minutes = int(digits[:2]), int(digits[2:] or 0)
     if hours > 23 or minutes > 59:
         raise ValueError
     return (1 if zone[0] == "+" else -1) * (hours * 3_600 + minutes * 60) * SECOND_US

@@ -1,0 +1,68 @@
+"""What is kept of an event's context: coarse, and nothing that tells one person from another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kohort.ingest.tracking.columns import Columns, Row
+from kohort.ingest.tracking.privacy import host_of
+
+CAMPAIGN = {
+    "source": "p_context_campaign_source",
+    "medium": "p_context_campaign_medium",
+    "name": "p_context_campaign_name",
+    "term": "p_context_campaign_term",
+    "content": "p_context_campaign_content",
+}
+"""UTM parameters as SDKs hand them over."""
+
+PLAIN = {"locale": "p_context_locale", "timezone": "p_context_timezone", "groupId": "p_context_group_id"}
+
+_MOBILE = ("mobi", "iphone", "ipod")
+_TABLET = ("ipad", "tablet", "kindle")
+_TEXT = 200
+
+
+def keep(row: Row, context: dict[str, Any], columns: Columns) -> None:
+    """Stores campaign, page path, host of the referrer, library, locale, time zone, group and kind of device.
+
+    IP addresses, user agents, device and advertising ids, exact places and the query of a page are not kept.
+    """
+    for name, column in PLAIN.items():
+        _text(row, column, context.get(name), columns)
+    campaign = context.get("campaign")
+    if type(campaign) is dict and campaign:
+        for name, column in CAMPAIGN.items():
+            _text(row, column, campaign.get(name), columns)
+    page = context.get("page")
+    if type(page) is dict:
+        path, referrer = page.get("path"), page.get("referrer")
+        if type(path) is str:
+            _text(row, "p_context_page_path", path.partition("?")[0].partition("#")[0], columns)
+        if type(referrer) is str:
+            _text(row, "p_context_referrer_host", host_of(referrer), columns)
+    library = context.get("library")
+    if type(library) is dict:
+        _text(row, "p_context_library", library.get("name"), columns)
+    _text(row, "p_context_device_type", _device(context), columns)
+
+
+def _device(context: dict[str, Any]) -> str:
+    """phone, tablet, desktop, … as the client says, else by the few words of its user agent that say it."""
+    device = context.get("device")
+    if type(device) is dict and type(kind := device.get("type")) is str and kind:
+        return kind.lower()
+    agent = context.get("userAgent")
+    if type(agent) is not str or "Mozilla" not in agent[:20]:
+        return ""
+    lower = agent[:300].lower()
+    if any(word in lower for word in _TABLET):
+        return "tablet"
+    return "mobile" if any(word in lower for word in _MOBILE) else "desktop"
+
+
+def _text(row: Row, column: str, value: Any, columns: Columns) -> None:
+    if type(value) is int:
+        value = str(value)
+    if type(value) is str and 0 < len(value) <= _TEXT:
+        columns.put(row, column, value)
