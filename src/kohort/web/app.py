@@ -23,6 +23,7 @@ from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import own, pages
 from kohort.views.paper import STATIC
+from kohort.web import tracking
 from kohort.web.counts import Counted, Counts
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
@@ -62,11 +63,20 @@ class Source(Protocol):
     def members_page(self, segment_id: str, cursor: int = 0, limit: int = 50) -> dict[str, Any]: ...
 
 
-def create(source: Source | None = None) -> FastAPI:
+def create(
+    source: Source | None = None,
+    *,
+    inbox: tracking.Inbox | None = None,
+    keys: tracking.Keys | None = None,
+    limits: tracking.Limits = tracking.DEFAULTS,
+) -> FastAPI:
     """The application, also as a uvicorn factory.
 
     Args:
         source: The workspace; None = the folder named by the environment variable `KOHORT_WORKSPACE`.
+        inbox: Where tracked events become durable; None = the tracking addresses answer that nothing is taken here.
+        keys: Who may send events; the workspace's keys where not given.
+        limits: What tracking requests may ask.
     """
     looks = Looks()
     wait = None
@@ -82,6 +92,8 @@ def create(source: Source | None = None) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Unforeseen, page=partial(_problem, source))
     app.add_middleware(Protected)
+    app.state.door = tracking.Door(inbox, keys or _keys(source), limits)
+    app.add_middleware(tracking.Tracking, door=app.state.door)
     app.add_middleware(Counted, counts=app.state.counts)
     _pages(app, source, read)
     if mine is not None:
@@ -95,6 +107,13 @@ def _open(folder: str) -> Source:
     from kohort.workspace.workspace import Workspace
 
     return Workspace.open(folder)
+
+
+def _keys(source: Source) -> tracking.Keys | None:
+    """The keys of a workspace; a source of found segments alone has none."""
+    from kohort.workspace.workspace import Workspace
+
+    return source.store.api_keys if isinstance(source, Workspace) else None
 
 
 def _own(source: Source, looks: Looks) -> OwnSegments | None:
@@ -129,6 +148,9 @@ class Unforeseen:
             places = ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames)
             log.error("page failed: %s at %r (%s)", type(error).__name__, scope.get("path", ""), places)
             if not begun:
+                if for_programs(scope.get("path", "")):
+                    await told("unexpected", "Something went wrong here.", "", 500)(scope, receive, noted)
+                    return
                 text = "Your data is safe. The other pages still work."
                 answer = self.page("Something went wrong here", text, "The log says where.", 500)
                 await answer(scope, receive, noted)
@@ -159,8 +181,20 @@ class Protected:
         elif _knows(scope):
             await self.app(scope, receive, guarded)
         else:
-            refusal = PlainTextResponse("This name does not lead here. Open http://127.0.0.1 instead.", 421)
+            text, hint = "This name does not lead here.", "Open http://127.0.0.1 instead."
+            page: Response = PlainTextResponse(f"{text} {hint}", 421)
+            refusal = told("wrong_host", text, hint, 421) if for_programs(scope["path"]) else page
             await refusal(scope, receive, guarded)
+
+
+def for_programs(path: str) -> bool:
+    """Whether answers at this address are read by programs: their errors are JSON objects too."""
+    return path.startswith("/v1/")
+
+
+def told(code: str, message: str, hint: str, status: int) -> JSONResponse:
+    """An error for programs."""
+    return JSONResponse({"code": code, "message": message, "hint": hint}, status)
 
 
 def _knows(scope: Scope) -> bool:
@@ -316,16 +350,27 @@ def _problems(app: FastAPI, source: Source) -> None:
 
     @app.exception_handler(HTTPException)
     async def missing(request: Request, error: HTTPException) -> Response:
+        if for_programs(request.url.path):
+            known = {404: ("no_such_address", "There is nothing at this address.")}
+            known[405] = ("wrong_method", "This address takes another method.")
+            code, text = known.get(error.status_code, ("refused", "This address cannot do that."))
+            answer = told(code, text, "", error.status_code)
+            answer.headers.update(error.headers or {})
+            return answer
         if error.status_code == 404:
             return page("This page is not here", "The address may be old, or a letter went missing.", "", 404)
         return page("That did not work", "The page cannot do this.", "", error.status_code)
 
     @app.exception_handler(RequestValidationError)
     async def odd_address(request: Request, error: RequestValidationError) -> Response:
+        if for_programs(request.url.path):
+            return told("bad_query", "Something in the address is not a number or a name we know.", "", 422)
         return page("This address is not right", "Something in the address is not a number or a name we know.", "", 422)
 
     @app.exception_handler(KohortError)
     async def known(request: Request, error: KohortError) -> Response:
         status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, WrongUsage) else 503
+        if for_programs(request.url.path):
+            return told(error.code, error.message, error.hint, status)
         title = "We cannot find that" if status == 404 else "We cannot show this right now"
         return page(title, error.message, error.hint, status)
