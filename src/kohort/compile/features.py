@@ -102,10 +102,12 @@ def check_moment(as_of: int) -> None:
         raise BadInput("The moment asked about lies outside the years 1900 to 2999.", code="bad_time")
 
 
-def visible_events(declared: Mapping[str, ColumnType], as_of: int, customers: Rows[int] | None = None) -> Any:
-    """The events of customers (only these; None = all) that are visible at one moment."""
+def visible_events(
+    declared: Mapping[str, ColumnType], as_of: int, customers: Rows[int] | None = None, *, visitors: bool = False
+) -> Any:
+    """The events of customers (only these; None = all) that are visible at one moment; of visitors where asked for."""
     events = event_relation(declared)
-    visible = events.filter(events.customer.notnull(), events.ts <= as_of)
+    visible = events.filter(events.customer.notnull() if visitors else events.customer > 0, events.ts <= as_of)
     return visible if customers is None else visible.filter(visible.customer.isin([int(c) for c in customers]))
 
 

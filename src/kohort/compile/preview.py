@@ -67,7 +67,12 @@ class CompiledPreview:
 
     def stages(self, names: Collection[str], columns: Mapping[str, ColumnType], as_of: int) -> list[Any]:
         """Expressions over `events` that give some columns of `measures`, each with its own `customer`."""
-        return separate(self.plan.only(names), visible_events(columns, as_of))
+        return separate(self.plan.only(names), visible_events(columns, as_of, visitors=self.visitors))
+
+    @property
+    def visitors(self) -> bool:
+        """Whether the columns of `measures` must hold visitors too."""
+        return self.program.visitors
 
     def pairs(self, accounts: str, columns: Mapping[str, ColumnType], as_of: int) -> Any:
         """Who belongs to which accounts, over `events`."""

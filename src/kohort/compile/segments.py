@@ -105,7 +105,7 @@ def compile_segments(
     asked = Asked(evaluated, {f.name: f for f in features}, settings or SegmentSettings(), key)
     plan = Plan(Scope(vocabulary(declared), currency, zone), FixedClock(as_of))
     program = Program(asked, plan, ByHand(by_hand), Standing(standing))
-    return program.compiled(visible_events(declared, as_of, customers))
+    return program.compiled(visible_events(declared, as_of, customers, visitors=program.visitors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,8 @@ class Program:
 
     def __init__(self, asked: Asked, plan: Plan, by_hand: ByHand, standing: Standing) -> None:
         self.definitions, self.key, self.settings = asked.definitions, asked.key, asked.settings
+        self.visitors = any(d.include_anonymous for d in self.definitions)
+        self._guarded = self.visitors
         self.plan, self.by_hand, self.standing = plan, by_hand, standing
         self.place = {d.name: i for i, d in enumerate(self.definitions)}
         self.rules = Rules(plan, asked.features, asked.key, self._in_segment)
@@ -178,6 +180,8 @@ class Program:
 
         `person`: the column that says who somebody is, where `customer` is the number of a moment.
         """
+        # Over everybody the events of visitors are left out unless a definition includes them; a pair may be anybody's.
+        self._guarded = self.visitors or person != "customer"
         table = self.standing.join(self.by_hand.join(joined))
         table = self.rules.operands.stage(table.mutate(**{PERSON: table[person], CUSTOMER: table.customer}))
         table = table.mutate(**{f"w_{n}": agreed(table) for n, agreed in enumerate(self.consent.values())})
@@ -188,7 +192,8 @@ class Program:
     def compiled(self, visible: Any) -> CompiledSegments:
         table = self.placed(build(self.plan, visible))
         asked = any(d.kind == "accounts" for d in self.definitions)
-        pairs = account_pairs(self.plan, self.settings.accounts, visible) if asked else None
+        users = visible.filter(visible.customer > 0) if self.visitors else visible
+        pairs = account_pairs(self.plan, self.settings.accounts, users) if asked else None
         expr = table.select(CUSTOMER, *self.columns(table, words=True))
         codes = table.select(CUSTOMER, *self.columns(table, words=False))
         accounts = None if pairs is None else self._accounts(pairs, expr)
@@ -227,7 +232,7 @@ class Program:
         """
         accounts = {i for i in level if self.definitions[i].kind == "accounts"}
         further = [i for i in level if i not in accounts and self._is_decided_further(i)]
-        found = {f"u{i}": _true(self._rule(i, 0)(table)) for i in sorted(accounts)}
+        found = {f"u{i}": self._among(table, i, _true(self._rule(i, 0)(table)), False) for i in sorted(accounts)}
         for i in level:
             if i not in accounts:
                 found[f"{'candidate' if i in further else 's'}{i}"] = self._candidate(table, i)
@@ -258,7 +263,13 @@ class Program:
                 chosen.append((self._in_share(table, definition, j), here))
             else:
                 chosen.append((_true(self._rule(i, j)(table)) & ~removed, _code(j)))
-        return ibis.cases(*chosen, else_=_code(NOBODY))
+        return self._among(table, i, ibis.cases(*chosen, else_=_code(NOBODY)), _code(NOBODY))
+
+    def _among(self, table: Any, i: int, found: Any, nobody: Any) -> Any:
+        """L7: what is found of customers, and of visitors only where the definition includes them."""
+        if not self._guarded or self.definitions[i].include_anonymous:
+            return found
+        return (table[PERSON] > 0).ifelse(found, nobody)
 
     def _in_share(self, table: Any, definition: SegmentDefinition, j: int) -> Any:
         """Whether the random number is below the shares of this part and those before it."""
@@ -272,6 +283,7 @@ class Program:
         decided = [*added, *self._stays(table, i), (candidate > NOBODY, None, self._first_reason(i))]
         part = ibis.cases(*((why, candidate if j is None else _code(j)) for why, j, _ in decided), else_=_code(NOBODY))
         reason = ibis.cases(*((why, _code(code)) for why, _, code in decided), else_=_code(NOBODY))
+        part, reason = (self._among(table, i, found, _code(NOBODY)) for found in (part, reason))
         if not definition.purpose:
             return {f"s{i}": part, f"r{i}": reason}
         agreed = table[f"w_{list(self.consent).index(definition.purpose)}"]

@@ -67,6 +67,7 @@ class SegmentDefinition:
         salt: Of buckets; the name where not given.
         quantifier: Of accounts: how many users must meet the rule.
         paused: Keeps its members as they are and emits nothing.
+        include_anonymous: Visitors, of whom nothing but an anonymous id is known, may be members too. Not of accounts.
     """
 
     name: str
@@ -79,6 +80,7 @@ class SegmentDefinition:
     salt: str = ""
     quantifier: Quantifier = "any"
     paused: bool = False
+    include_anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,8 @@ def _all(a: SegmentDefinition, b: SegmentDefinition) -> Iterator[str]:
         yield from _changed(word, getattr(a, attribute), getattr(b, attribute))
     if a.paused != b.paused:
         yield "It is paused now: members stay as they are" if b.paused else "It is no longer paused"
+    if a.include_anonymous != b.include_anonymous:
+        yield "Visitors without an id may be in it now" if b.include_anonymous else "Visitors without an id are out now"
     yield from _parts(a, b)
 
 

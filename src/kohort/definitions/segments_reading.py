@@ -29,7 +29,7 @@ MOST_DEFINITIONS, MOST_PARTS = 1_000, 100
 LONGEST_NAME, LONGEST_LABEL, LONGEST_DESCRIPTION = 60, 60, 1_000
 KINDS: tuple[SegmentKind, ...] = get_args(SegmentKind)
 _QUANTIFIERS: tuple[Quantifier, ...] = get_args(Quantifier)
-_COMMON = ("label", "description", "purpose", "timezone", "paused")
+_COMMON = ("label", "description", "purpose", "timezone", "paused", "include_anonymous")
 _BELONGS: dict[str, tuple[SegmentKind, ...]] = {
     "keep": ("rule",),
     "minimum_stay": ("rule",),
@@ -131,6 +131,7 @@ class Reader:
             salt=self.text(data, "salt", path, LONGEST_NAME),
             quantifier=next(iter(data["accounts"])) if kind == "accounts" else "any",
             paused=self.flag(data, "paused", path),
+            include_anonymous=self.anonymous(kind, data, path),
         )
 
     def parts(
@@ -281,6 +282,12 @@ class Reader:
             hint = nearest(purpose, known) if known else "Write at the top: consent: {marketing: t_newsletter}"
             self.mistake(at, f"It is not said which trait is the consent for {purpose!r}.", hint)
         return purpose
+
+    def anonymous(self, kind: SegmentKind, data: dict[str, Any], path: Path) -> bool:
+        included = self.flag(data, "include_anonymous", path)
+        if included and kind == "accounts":
+            self.mistake((*path, "include_anonymous"), "The members are accounts; visitors belong to none.")
+        return included
 
     def zone(self, data: dict[str, Any], path: Path) -> str:
         zone = self.text(data, "timezone", path, LONGEST_NAME)

@@ -110,7 +110,14 @@ def _write(d: SegmentDefinition) -> dict[str, Any]:
             body = {"by_hand": True}
         case "accounts":
             body = {"accounts": {d.quantifier: d.parts[0].rule.text if d.parts[0].rule else ""}}
-    words = {"description": d.description, "purpose": d.purpose, "timezone": d.zone, "salt": d.salt, "paused": d.paused}
+    words = {
+        "description": d.description,
+        "purpose": d.purpose,
+        "timezone": d.zone,
+        "salt": d.salt,
+        "paused": d.paused,
+        "include_anonymous": d.include_anonymous,
+    }
     return body | _label(d.label) | {k: v for k, v in words.items() if v}
 
 

@@ -8,10 +8,12 @@ import uuid
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 import duckdb
 import pyarrow as pa
 
+from kohort.engines import led
 from kohort.errors import WrongUsage
 from kohort.model.event import ANONYMOUS_BUCKET, event_schema
 from kohort.model.snapshot import Snapshot
@@ -96,18 +98,46 @@ def folders_of(snapshot: Snapshot) -> list[str]:
 def register_events(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, buckets: Iterable[int] | None = None) -> None:
     """Create the relation `events` (replacing an earlier one): base files and hot rows in the full event schema.
 
+    Events of an id that leads to somebody else are shown under that one, in its bucket.
+
     Args:
         con: From `connect`.
-        snapshot: What is visible.
+        snapshot: What is visible, `resolved` for the moment asked about; otherwise every link counts.
         buckets: Only these customer buckets; None = all, anonymous events included.
     """
     wanted = None if buckets is None else set(buckets)
+    columns = ", ".join(_name(c) for c in event_schema(snapshot.columns).names)
+    con.execute("DROP VIEW IF EXISTS events")
+    snapshot = snapshot.resolved(None)
+    if snapshot.led is None or not len(snapshot.led):
+        con.execute(f"CREATE VIEW events AS {_stored(con, snapshot, wanted)}")
+        return
+    if _gathered(con) != (key := _token(snapshot)):
+        led.gather(con, snapshot.led, snapshot.buckets, columns, _stored(con, snapshot, led.led_buckets(snapshot)))
+        con.execute(f"CREATE OR REPLACE TABLE _led_token AS SELECT {_text(key)} AS token")
+    con.execute(f"CREATE VIEW events AS {led.shown(columns, _stored(con, snapshot, wanted), wanted)}")
+
+
+def _token(snapshot: Snapshot) -> str:
+    """What the gathered rows of led ids depend on."""
+    assert snapshot.led is not None
+    return f"{snapshot.version} {snapshot.led.as_of} {crc32(snapshot.led.led.tobytes())}"
+
+
+def _gathered(con: duckdb.DuckDBPyConnection) -> str:
+    """The token of the rows that this connection has gathered; empty where it has none."""
+    if not con.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = '_led_token'").fetchall()[0][0]:
+        return ""
+    return str(con.execute("SELECT token FROM _led_token").fetchall()[0][0])
+
+
+def _stored(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, wanted: set[int] | None) -> str:
+    """SQL of the events in some buckets (None = all), under the ids they came with."""
     files = sorted(f for bucket, names in snapshot.files.items() if wanted is None or bucket in wanted for f in names)
     schema = event_schema(snapshot.columns)
     columns = ", ".join(_name(c) for c in schema.names)
     # The empty table goes first: it gives every part the names and types of the schema, so that a file written before a
     # property was declared reads as null there.
-    con.execute("DROP VIEW IF EXISTS events")
     definition = ", ".join(f"{_name(f.name)} {_DUCK_TYPE[str(f.type)]}" for f in schema)
     con.execute(f"CREATE OR REPLACE TABLE _events_shape ({definition})")
     parts = [f"SELECT {columns} FROM _events_shape"]
@@ -122,7 +152,7 @@ def register_events(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, buckets:
         con.register("_events_hot", _in_schema(snapshot.hot, schema))
         where = "" if wanted is None else f" WHERE bucket IN ({', '.join(map(str, sorted(wanted))) or 'NULL'})"
         parts.append(f"SELECT {columns} FROM _events_hot{where}")
-    con.execute(f"CREATE VIEW events AS SELECT {columns} FROM ({' UNION ALL BY NAME '.join(parts)})")
+    return f"SELECT {columns} FROM ({' UNION ALL BY NAME '.join(parts)})"
 
 
 def customer_buckets(snapshot: Snapshot) -> list[int]:
@@ -130,7 +160,7 @@ def customer_buckets(snapshot: Snapshot) -> list[int]:
     found = set(snapshot.files) - {ANONYMOUS_BUCKET}
     if snapshot.hot is not None and snapshot.hot.num_rows:
         found |= set(snapshot.hot.column("bucket").unique().to_pylist()) - {ANONYMOUS_BUCKET}
-    return sorted(found)
+    return sorted(found | led.root_buckets(snapshot))
 
 
 def _in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:

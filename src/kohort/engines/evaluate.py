@@ -48,11 +48,12 @@ def profile(snapshot: Snapshot) -> DataProfile:
         **{f"distinct_{c}": f'count(DISTINCT "{c}")' for c in declared if snapshot.columns[c] == "text"},
     }
     selected = ", ".join(f'{sql} AS "{name}"' for name, sql in counts.items())
+    snapshot = snapshot.resolved(None)
     with connect(folders=folders_of(snapshot), memory_limit=MEMORY_LIMIT) as con:
         register_events(con, snapshot, customer_buckets(snapshot))
-        names = con.execute(f"SELECT event, {selected} FROM events WHERE customer IS NOT NULL GROUP BY event")
+        names = con.execute(f"SELECT event, {selected} FROM events WHERE customer > 0 GROUP BY event")
         rows = [dict(zip([d[0] for d in names.description], row, strict=True)) for row in names.fetchall()]
-        customers = con.execute("SELECT count(DISTINCT customer) FROM events").fetchall()[0][0]
+        customers = con.execute("SELECT count(DISTINCT customer) FROM events WHERE customer > 0").fetchall()[0][0]
     firsts = [r["first"] for r in rows if r["first"] is not None]
     lasts = [r["last"] for r in rows if r["last"] is not None]
 
@@ -114,6 +115,7 @@ def features(
         wanted, as_of=as_of, zone=zone, currency=currency, columns=snapshot.columns, customers=customers
     )
     sql = to_sql(compiled)
+    snapshot = snapshot.resolved(as_of, customers)
     groups = list(bucket_groups(snapshot, customers))
     total = sum(n for _, n in groups)
     tables, done = [], 0
@@ -168,11 +170,12 @@ def bucket_groups(snapshot: Snapshot, customers: Sequence[int] | None = None) ->
     for bucket in customer_buckets(snapshot):
         if asked is not None and bucket not in asked:
             continue
-        if group and size + counts[bucket] > EVENTS_PER_GROUP:
+        events = counts.get(bucket, 0)  # none of its own, where only led ids have events for it
+        if group and size + events > EVENTS_PER_GROUP:
             yield group, size
             group, size = [], 0
         group.append(bucket)
-        size += counts[bucket]
+        size += events
     if group:
         yield group, size
 

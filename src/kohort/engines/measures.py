@@ -27,12 +27,19 @@ class Measures:
         as_of: Nothing later is visible, microseconds UTC.
         threads: None = the setting KOHORT_THREADS.
         most_bytes: What the columns may take.
+        visitors: Whether those of whom nothing but an anonymous id is known are among them.
     """
 
     def __init__(
-        self, snapshot: Snapshot, as_of: int, *, threads: int | None = None, most_bytes: int = MOST_BYTES
+        self,
+        snapshot: Snapshot,
+        as_of: int,
+        *,
+        threads: int | None = None,
+        most_bytes: int = MOST_BYTES,
+        visitors: bool = False,
     ) -> None:
-        self.snapshot, self.as_of = snapshot, as_of
+        self.snapshot, self.as_of, self.visitors = snapshot.resolved(as_of), as_of, visitors
         self._threads, self._most = threads, most_bytes
         self._customers: np.ndarray | None = None
         self._columns: OrderedDict[Hashable, pa.Array] = OrderedDict()
@@ -40,15 +47,16 @@ class Measures:
         self._seen: dict[Condition, bool] = {}
         self._lock = RLock()  # pages ask from several threads; what one computes, the others need as well
 
-    def fits(self, snapshot: Snapshot, as_of: int) -> bool:
+    def fits(self, snapshot: Snapshot, as_of: int, *, visitors: bool = False) -> bool:
         """Whether the columns are those of this log at this moment."""
-        return self.as_of == as_of and self.snapshot.version == snapshot.version
+        return self.visitors == visitors and self.as_of == as_of and self.snapshot.version == snapshot.version
 
     @property
     def customers(self) -> np.ndarray:
         """Pseudonyms of everybody with a visible event, sorted."""
         if self._customers is None:
-            sql = f"SELECT DISTINCT customer FROM events WHERE customer IS NOT NULL AND ts <= {int(self.as_of)}"
+            who = "customer IS NOT NULL" if self.visitors else "customer > 0"
+            sql = f"SELECT DISTINCT customer FROM events WHERE {who} AND ts <= {int(self.as_of)}"
             found = self._run([sql])
             self._customers = (
                 np.sort(pa.concat_tables(t for (t,) in found)["customer"].to_numpy()) if found else _NOBODY

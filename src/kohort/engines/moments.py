@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +24,7 @@ from kohort.definitions.rules.walk import walk
 from kohort.engines.duck import connect, folders_of
 from kohort.engines.evaluate import run
 from kohort.model.event import ColumnType, event_schema
+from kohort.model.links import belonging
 from kohort.model.snapshot import Snapshot
 
 Truth = bool | None
@@ -87,7 +89,9 @@ class OneCustomer:
         self._snapshot, self._customer = snapshot, int(customer)
         self._given = _Given(tuple(features), zone, currency, tuple(sorted(snapshot.columns.items())), key)
         self._expected = (tuple(questions), tuple(operands))
+        self._belonging = belonging(snapshot.links, self._customer)
         self._columns: frozenset[str] = frozenset()
+        self._whole = event_schema(snapshot.columns).empty_table()
         self._events, self._most_rows = 0, most_rows
         self._con = _database(tuple(folders_of(snapshot))).cursor()
 
@@ -124,8 +128,13 @@ class OneCustomer:
         program = self._program(questions, operands)
         self._load(program.compiled.reads)
         most = max(1, self._most_rows // max(1, self._events))
-        chunks = [moments[n : n + most] for n in range(0, max(1, len(moments)), most)]
-        rows = pa.concat_tables(self._rows(program, chunk, in_segment) for chunk in chunks)
+        found, order = [], []
+        for members, places in self._families(moments):
+            self._show(members)
+            for chunk in (places[n : n + most] for n in range(0, max(1, len(places)), most)):
+                found.append(self._rows(program, [moments[place] for place in chunk], in_segment))
+                order += chunk
+        rows = pa.concat_tables(found).take(pa.array(np.argsort(np.array(order, dtype=np.int64))))
         columns = {name: rows[name].to_pylist() for name in rows.column_names}
         places = [(program.questions[_key(q)], sum(1 for _ in walk(q[1]))) for q in questions]
         values = [columns[f"v{program.operands[_key(o)]}"] for o in operands]
@@ -137,6 +146,22 @@ class OneCustomer:
             ],
             [[value[m] for value in values] for m in range(len(moments))],
         )
+
+    def _families(self, moments: Sequence[int]) -> list[tuple[tuple[int, ...], list[int]]]:
+        """Whose events are hers, and the places of the moments at which that is so."""
+        if len(self._belonging) == 1 and self._belonging[0].until is None:
+            return [((self._customer,), list(range(len(moments))))]
+        found: dict[tuple[int, ...], list[int]] = {}
+        for place, moment in enumerate(moments):
+            found.setdefault(tuple(b.member for b in self._belonging if b.holds(moment)), []).append(place)
+        return list(found.items()) or [((), [])]
+
+    def _show(self, members: tuple[int, ...]) -> None:
+        """Makes the rows of some ids the relation `events`."""
+        rows = self._whole
+        if len(members) < len(self._belonging):
+            rows = rows.filter(pc.is_in(rows["customer"], pa.array(members, pa.int64())))
+        self._con.register("events", rows)
 
     def _rows(self, program: _Program, moments: Sequence[int], in_segment: InSegment) -> pa.Table:
         """The rows of some moments, in their order."""
@@ -161,27 +186,26 @@ class OneCustomer:
         return pa.table({MOMENT: pa.array(range(len(moments)), pa.int64()), "person": person, **edges, **asked})
 
     def _load(self, columns: frozenset[str]) -> None:
-        """Her rows as the relation `events`, with at least these columns (and null in all others)."""
+        """Her rows, and those of ids that led to her at any time, with at least these columns (null in all others)."""
         if columns <= self._columns:
             return
-        self._columns |= columns
+        self._columns |= columns | {"customer"}
         snapshot, schema = self._snapshot, event_schema(self._snapshot.columns)
         names = [f.name for f in schema if f.name in self._columns]
-        bucket = self._customer % snapshot.buckets
-        parts = [_read(self._con, snapshot.files.get(bucket, ()), names, self._customer)]
+        members = [b.member for b in self._belonging]
+        buckets = sorted({member % snapshot.buckets for member in members})
+        files = [file for bucket in buckets for file in snapshot.files.get(bucket, ())]
+        parts = [_read(self._con, files, names, members)]
         if snapshot.hot is not None and snapshot.hot.num_rows:
-            own = snapshot.hot.filter(pc.equal(snapshot.hot["customer"], self._customer))
+            own = snapshot.hot.filter(pc.is_in(snapshot.hot["customer"], pa.array(members, pa.int64())))
             have = set(own.column_names)
             parts.append(pa.table({n: own[n] if n in have else pa.nulls(len(own)) for n in names}))
         whole = pa.concat_tables(parts, promote_options="permissive")
         self._events = whole.num_rows
         have = set(whole.column_names)
-        self._con.register(
-            "events",
-            pa.table(
-                [whole[f.name].cast(f.type) if f.name in have else pa.nulls(len(whole), f.type) for f in schema],
-                names=schema.names,
-            ),
+        self._whole = pa.table(
+            [whole[f.name].cast(f.type) if f.name in have else pa.nulls(len(whole), f.type) for f in schema],
+            names=schema.names,
         )
 
 
@@ -263,14 +287,14 @@ def _key(item: tuple[str, Any]) -> str:
     return f"{item[0]} {item[1]!r}"
 
 
-def _read(con: Any, files: Sequence[str], names: list[str], customer: int) -> pa.Table:
+def _read(con: Any, files: Sequence[str], names: list[str], members: Sequence[int]) -> pa.Table:
     """Her rows from the base; a file from before a property was declared lacks that column."""
     if not files:
         return event_schema().empty_table().select(["customer", "event_id", "event", "ts"])
     listed, wanted = (", ".join("'" + text.replace("'", "''") + "'" for text in texts) for texts in (files, names))
     source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-    found = f"SELECT COLUMNS(c -> c IN ({wanted})) FROM {source} WHERE customer = ?"
-    return con.execute(found, [customer]).to_arrow_table()
+    found = f"SELECT COLUMNS(c -> c IN ({wanted})) FROM {source} WHERE customer IN ({', '.join('?' * len(members))})"
+    return con.execute(found, list(members)).to_arrow_table()
 
 
 @lru_cache(maxsize=4)

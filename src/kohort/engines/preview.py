@@ -78,6 +78,7 @@ class RuleSizes:
         value: As in a part, of all members.
         universe_value: The same of everybody.
         unseen: What its rules name and no event of a customer has ever shown.
+        visitors: Of the universe, those of whom nothing but an anonymous id is known; 0 where they are not included.
     """
 
     size: int
@@ -87,6 +88,7 @@ class RuleSizes:
     value: float | None = None
     universe_value: float | None = None
     unseen: tuple[Unseen, ...] = ()
+    visitors: int = 0
 
 
 def preview(
@@ -125,8 +127,6 @@ def preview(
     settings = settings or SegmentSettings()
     by_hand = BY_HAND_SCHEMA.empty_table() if by_hand is None else by_hand.select(BY_HAND_SCHEMA.names)
     standing = STANDING_SCHEMA.empty_table() if standing is None else standing.select(STANDING_SCHEMA.names)
-    if measures is None or not measures.fits(snapshot, as_of):
-        measures = Measures(snapshot, as_of, threads=threads)
     compiled = compile_preview(
         definition,
         others=others,
@@ -141,7 +141,11 @@ def preview(
         by_hand=pc.unique(by_hand["name"]).to_pylist(),
         standing=pc.unique(standing["name"]).to_pylist(),
     )
+    if measures is None or not measures.fits(snapshot, as_of, visitors=compiled.visitors):
+        measures = Measures(snapshot, as_of, threads=threads, visitors=compiled.visitors)
     rows = _rows(compiled, measures.table(compiled), by_hand, standing, threads)
+    if compiled.visitors and not definition.include_anonymous:
+        rows = rows.filter(pc.greater(rows["_customer"], 0))  # only what it refers to includes visitors
     unseen = never_seen(definition, features, measures)
     if definition.kind == "accounts":
         return _of_accounts(definition, rows, measures.pairs(compiled, settings.accounts), unseen)
@@ -186,6 +190,7 @@ def _of_customers(definition: SegmentDefinition, rows: pa.Table, unseen: tuple[U
         None if values is None else float(values[segment >= 0].sum()),
         None if values is None else float(values.sum()),
         unseen,
+        int((customers < 0).sum()),
     )
 
 

@@ -35,12 +35,14 @@ class Evaluated:
         placed: Definition → `customer` int64 (for accounts `account` text), `segment` text, `confidence` null, `reason`
             text; sorted by the first column. A table is made when it is asked for, so that many cost little memory.
         universe: Customers with a visible event.
+        visitors: Visitors with a visible event, where a definition includes them.
         excluded_by_consent: Definition with a purpose → who would be in it, had they agreed.
     """
 
     placed: Mapping[str, pa.Table]
     universe: int
     excluded_by_consent: dict[str, int] = field(default_factory=dict)
+    visitors: int = 0
 
 
 def evaluate(
@@ -97,6 +99,7 @@ def evaluate(
     )
     sql = to_sql(compiled.codes.drop(*(f"r{i}" for i in sorted(compiled.plain))))
     pairs_sql = None if compiled.pairs is None else to_sql(compiled.pairs)
+    snapshot = snapshot.resolved(as_of, customers)
     groups = list(bucket_groups(snapshot, customers))
     total, done = sum(n for _, n in groups), 0
     codes: list[pa.Table] = []
@@ -130,7 +133,9 @@ def _evaluated(compiled: CompiledSegments, codes: list[pa.Table], accounts: _Acc
         for i, d in enumerate(compiled.definitions)
         if d.purpose and d.kind != "accounts"
     }
-    return Evaluated(_Placements(compiled, customers[order], columns, accounts.totals()), len(customers), left_out)
+    known = int((customers > 0).sum())
+    placements = _Placements(compiled, customers[order], columns, accounts.totals())
+    return Evaluated(placements, known, left_out, len(customers) - known)
 
 
 class _Placements(Mapping[str, pa.Table]):

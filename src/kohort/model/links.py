@@ -27,11 +27,19 @@ class Roots:
         led: Ids (int64) that lead to somebody else, each once.
         root: To whom in the end; never one of `led`.
         since: From when each belongs to that root, microseconds UTC: the latest of the links on the way.
+        as_of: The moment; None = every link counts.
     """
 
     led: np.ndarray
     root: np.ndarray
     since: np.ndarray
+    as_of: int | None = None
+
+    def only(self, customers: Iterable[int]) -> Roots:
+        """Those who lead to, or are, one of some ids."""
+        asked = np.array(sorted(customers), dtype=np.int64)
+        kept = np.isin(self.led, asked) | np.isin(self.root, asked)
+        return Roots(self.led[kept], self.root[kept], self.since[kept], self.as_of)
 
     def __len__(self) -> int:
         return len(self.led)
@@ -82,11 +90,11 @@ def roots(links: pa.Table | Iterable[Link] | None, as_of: int | None = None) -> 
     # Only where somebody leads to an id that is led itself can there be a circle or a second step.
     tangled = np.isin(parent, led)
     if not tangled.any():
-        return Roots(led, parent, since)
+        return Roots(led, parent, since, as_of)
     rows = np.flatnonzero(np.isin(customers, led[tangled]))
     steps = zip(parent[~tangled].tolist(), since[~tangled].tolist(), strict=True)
     plain = dict(zip(led[~tangled].tolist(), steps, strict=True))
-    return _followed(_untangled(customers[rows], leads[rows], moments[rows], plain))
+    return _followed(_untangled(customers[rows], leads[rows], moments[rows], plain), as_of)
 
 
 def _untangled(
@@ -106,7 +114,7 @@ def _untangled(
     return plain | found
 
 
-def _followed(parents: dict[int, tuple[int, int]]) -> Roots:
+def _followed(parents: dict[int, tuple[int, int]], as_of: int | None) -> Roots:
     """Every step followed to its end."""
     ends: dict[int, tuple[int, int]] = {}
     for customer in parents:
@@ -123,6 +131,7 @@ def _followed(parents: dict[int, tuple[int, int]]) -> Roots:
         led,
         np.array([ends[c][0] for c in led.tolist()], dtype=np.int64),
         np.array([ends[c][1] for c in led.tolist()], dtype=np.int64),
+        as_of,
     )
 
 
@@ -164,3 +173,73 @@ def _places(led: np.ndarray, customers: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 NOBODY = Roots(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
 """Nobody is led."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """From when until when the events of an id are those of a customer.
+
+    Attributes:
+        member: The id; the customer herself is one of them.
+        since: Microseconds UTC; None = always.
+        until: From then on they are somebody else's; None = still hers.
+    """
+
+    member: int
+    since: int | None = None
+    until: int | None = None
+
+    def holds(self, moment: int) -> bool:
+        """Whether it is so at a moment."""
+        return (self.since is None or self.since <= moment) and (self.until is None or moment < self.until)
+
+
+def belonging(links: pa.Table | Iterable[Link] | None, customer: int) -> tuple[Belonging, ...]:
+    """Whose events were a customer's, and when: what `roots(links, moment).members(customer)` says of every moment.
+
+    Example:
+        >>> belonging([Link("e1", -5, 7, 10)], 7)
+        (Belonging(member=7, since=None, until=None), Belonging(member=-5, since=10, until=None))
+    """
+    parents: dict[int, int] = {}
+    below: dict[int, list[int]] = {}
+    since: dict[int, int | None] = {customer: None}
+    for led, root, ts in zip(*(column.tolist() for column in _in_order(_around(links, customer), None)), strict=True):
+        if led in parents:
+            continue
+        end = root
+        while end in parents:
+            end = parents[end]
+        if end == led:
+            continue
+        parents[led] = root
+        below.setdefault(root, []).append(led)
+        if led == customer:
+            return tuple(Belonging(member, start, ts) for member, start in since.items())
+        if end == customer:
+            since |= dict.fromkeys(_subtree(led, below), ts)
+    return tuple(Belonging(member, start) for member, start in since.items())
+
+
+def _subtree(top: int, below: dict[int, list[int]]) -> list[int]:
+    found = [top]
+    for member in found:
+        found += below.get(member, ())
+    return found
+
+
+def _around(links: pa.Table | Iterable[Link] | None, customer: int) -> pa.Table:
+    """The links that can say anything about one customer: those she is tied to, however far."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = links if isinstance(links, pa.Table) else table_of(links or ())
+    known = pa.array([customer], pa.int64())
+    while True:
+        near = pc.or_(*(pc.is_in(table.column(name), value_set=known) for name in ("customer", "root")))
+        found = table.filter(near)
+        ids = pa.concat_arrays([c.combine_chunks() for c in (found.column("customer"), found.column("root"))])
+        wider = pc.unique(pa.concat_arrays([known, ids]))
+        if len(wider) == len(known):
+            return found
+        known = wider

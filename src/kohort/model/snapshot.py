@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kohort.model.event import ColumnType
+from kohort.model.links import Roots, roots
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +26,7 @@ class Snapshot:
         buckets: Number of customer buckets of the workspace.
         links: `event_id`, `customer`, `root`, `ts`: which ids are one customer (`kohort.model.links.roots`). Events are
             under the id they came with. None where there are no links.
+        led: The same for one moment: whose events belong to whom. None = not looked up yet (`resolved` does), or nobody.
     """
 
     files: dict[int, tuple[str, ...]]
@@ -32,3 +35,16 @@ class Snapshot:
     version: str = ""
     buckets: int = 16
     links: pa.Table | None = None
+    led: Roots | None = None
+
+    def resolved(self, as_of: int | None, customers: Iterable[int] | None = None) -> Snapshot:
+        """The same with `led` for a moment: what is read from it shows events under the ids that are meant.
+
+        Args:
+            as_of: Links after it are not visible, microseconds UTC; None = all are.
+            customers: Only these will be asked about; None = everybody.
+        """
+        if self.links is None or self.led is not None:
+            return self
+        found = roots(self.links, as_of)
+        return replace(self, led=found if customers is None else found.only(customers))
