@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kohort.model.segmentation import Segmentation
     from kohort.model.source import IngestReport, RejectedRow, SourceKind, SourceMapping
     from kohort.segments import Movement
+    from kohort.store.api_keys import ApiKeys
     from kohort.store.store import Store
     from kohort.workspace.found import Found
     from kohort.workspace.segments import SegmentDoor
@@ -159,6 +160,11 @@ class Workspace:
 
         fitting = (m for m in self.config.sources if kind in {None, m.kind} and fits(paths, m))
         return next(fitting, None)
+
+    @property
+    def keys(self) -> ApiKeys:
+        """Keys of programs that send events or read."""
+        return self.store.api_keys
 
     def confirm(self, mapping: SourceMapping) -> None:
         """Keep a mapping in `kohort.yaml`, in place of an earlier one of that name."""
