@@ -24,6 +24,9 @@ _DECIMAL = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")
 _SLOTS = 20_000
 """Names remembered per part; beyond, they are looked at anew, so that invented names cannot fill the memory."""
 
+_PLAIN_TEXTS, _PLAIN_CHARS = 50_000, 80
+"""Texts remembered as stored just as they are: most repeat (a brand, a locale), and looking at one costs ten times more."""
+
 _ADDRESS_LINES = (
     "street",
     "address1",
@@ -36,6 +39,7 @@ _ADDRESS_LINES = (
     "city",
     "country",
 )
+_EXACT = 1e13
 _FLAGS = {"true": True, "false": False}
 _COARSE = frozenset(["city", "country", "countrycode", "state", "region", "province"])
 
@@ -68,12 +72,14 @@ class Slot:
         fixed: "text" or "quantity" for a column that every event table has; empty = typed by what is learned.
         seal: Kind of identifier that is sealed instead.
         note: Why they are not stored.
+        kind: Type of the column, once it is known.
     """
 
     column: str = ""
     fixed: str = ""
     seal: str = ""
     note: str = ""
+    kind: str = ""
 
 
 class Columns:
@@ -91,11 +97,16 @@ class Columns:
         self.notes: Counter[str] = Counter()
         self._limit, self._zone = limit, zone
         self._slots: dict[Part, dict[str, Slot]] = {}
+        self._plain: set[str] = set()
 
-    def know(self, declared: Mapping[str, ColumnType]) -> None:
-        """The store has these columns: what it says of a type holds."""
+    def know(self, declared: Mapping[str, ColumnType]) -> bool:
+        """The store has these columns: what it says of a type holds. Says whether that changes any."""
+        changed = any(self.types.get(name, kind) != kind for name, kind in declared.items())
+        if changed:
+            self._slots.clear()  # they remember types
         self.types |= declared
         self.pending = {name: kind for name, kind in self.pending.items() if name not in declared}
+        return changed
 
     def fill(self, row: Row, values: Mapping[str, Any], part: Part, sealed: Sealed) -> None:
         """Stores the values of one object in a row; identifiers go to `sealed`. Objects inside it are flattened once."""
@@ -104,7 +115,9 @@ class Columns:
             if value is None:
                 continue
             slot = slots.get(name) or self._slot(name, "", part, slots)
-            if type(value) is dict:
+            if type(value) is str and slot.kind == "text" and value in self._plain:
+                row[slot.column] = value
+            elif type(value) is dict:
                 self._nested(row, name, value, part, sealed)
             else:
                 self._take(row, slot, value, sealed)
@@ -170,9 +183,10 @@ class Columns:
             sealed.append((kind, value))
 
     def _put(self, row: Row, slot: Slot, value: Any) -> None:
-        kind = slot.fixed or self.types.get(slot.column) or self._learn(slot.column, value)
+        kind = slot.kind or slot.fixed or self.types.get(slot.column) or self._learn(slot.column, value)
         if not kind:
             return
+        slot.kind = kind
         stored = self._stored(kind, value)
         if stored is not None:
             row[slot.column] = stored
@@ -226,17 +240,21 @@ class Columns:
 
     def _text(self, value: str, *, counted: bool = True) -> str | None:
         """A text as it is stored: no address of a person, no query of a page, no zero bytes, not endless."""
-        if "://" in value[:16]:
-            value = without_query(value)
-        if "\0" in value:
-            value = value.replace("\0", "")
-        if looks_personal(value):
+        if value in self._plain:
+            return value
+        text = without_query(value) if "://" in value[:16] else value
+        text = text.replace("\0", "").strip()
+        if looks_personal(text):
             self.notes["looks_personal"] += counted
             return None
-        if len(value) > MAX_TEXT_CHARS:
+        if len(text) > MAX_TEXT_CHARS:
             self.notes["text_too_long"] += counted
             return None
-        return value.strip() or None
+        if text == value and len(text) <= _PLAIN_CHARS and text:
+            if len(self._plain) >= _PLAIN_TEXTS:
+                self._plain.clear()
+            self._plain.add(text)
+        return text or None
 
     def _list(self, value: Any) -> str | None:
         items = value if type(value) is list else [value]
@@ -284,6 +302,11 @@ def scaled(value: Any, scale: int, most: int) -> int | None:
     """A number counted in parts of `scale`, half away from zero; None where it is none, or larger than `most`."""
     if type(value) is int:
         return value * scale if -most <= value <= most else None
+    if type(value) is float and -_EXACT < (product := value * scale) < _EXACT:
+        # Below a thousandth of 2**53 the product is off by far less than 0.2: no need to look at the digits.
+        nearest = round(product)
+        if -0.2 < product - nearest < 0.2:
+            return nearest
     exact = decimal(value)
     if exact is None or not -most <= exact <= most:
         return None

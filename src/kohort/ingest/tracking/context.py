@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from kohort.ingest.tracking.columns import Columns, Row
 from kohort.ingest.tracking.privacy import host_of
 
@@ -21,13 +23,37 @@ PLAIN = {"locale": "p_context_locale", "timezone": "p_context_timezone", "groupI
 _MOBILE = ("mobi", "iphone", "ipod")
 _TABLET = ("ipad", "tablet", "kindle")
 _TEXT = 200
+_REMEMBERED = 20_000
 
 
-def keep(row: Row, context: dict[str, Any], columns: Columns) -> None:
-    """Stores campaign, page path, host of the referrer, library, locale, time zone, group and kind of device.
+class Contexts:
+    """Stores what is kept of contexts. Most are like the one before, so what came of one is remembered by its digest."""
 
-    IP addresses, user agents, device and advertising ids, exact places and the query of a page are not kept.
-    """
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._kept: dict[int, Row] = {}
+
+    def forget(self) -> None:
+        """Types of columns have changed."""
+        self._kept.clear()
+
+    def keep(self, row: Row, context: dict[str, Any]) -> None:
+        """Stores campaign, page path, host of the referrer, library, locale, time zone, group and kind of device.
+
+        IP addresses, user agents, device and advertising ids, exact places and the query of a page are not kept.
+        """
+        digest = hash(orjson.dumps(context))
+        kept = self._kept.get(digest)
+        if kept is None:
+            kept = {}
+            _fill(kept, context, self._columns)
+            if len(self._kept) >= _REMEMBERED:
+                self._kept.clear()
+            self._kept[digest] = kept
+        row |= kept
+
+
+def _fill(row: Row, context: dict[str, Any], columns: Columns) -> None:
     for name, column in PLAIN.items():
         _text(row, column, context.get(name), columns)
     campaign = context.get("campaign")

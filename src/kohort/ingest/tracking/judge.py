@@ -73,7 +73,8 @@ def judge(arrival: Arrival, at: int, *, max_bytes: int, max_properties: int) -> 
     payload: Any = arrival.payload
     if type(payload) is not dict:
         raise Wrong(payload.code if isinstance(payload, Poison) else "not_an_object")
-    check(payload, MAX_JSON_DEPTH)
+    if not _sound(payload, MAX_JSON_DEPTH) and (fault := _fault(payload, MAX_JSON_DEPTH)):
+        raise Wrong(*fault)
     if len(orjson.dumps(payload)) > max_bytes:
         raise Wrong("too_large")
     kind = payload.get("type")
@@ -109,33 +110,48 @@ _PAGES = frozenset(["page", "screen"])
 _EVENTS = {"identify": "identify", "group": "identify", "page": "page", "screen": "screen", "alias": "alias"}
 
 
-def check(value: dict[str, Any] | list[Any], left: int) -> None:
-    """Refuse numbers that nothing can hold, what could not be read, and nesting beyond `left` levels."""
-    if left == 0:
-        raise Wrong("too_deep")
-    pairs: Any = value.items() if type(value) is dict else enumerate(value)
-    for name, item in pairs:
+def _sound(value: dict[str, Any] | list[Any], left: int) -> bool:
+    """Whether `_fault` would find nothing; several times faster."""
+    items: Any = value.values() if type(value) is dict else value
+    for item in items:
         t = type(item)
         if t is str or item is None or t is bool:
             continue
-        if t is int:
-            if not -_INT64 <= item < _INT64:
-                raise Wrong("number_out_of_range", _step(name))
-        elif t is float:
-            if not math.isfinite(item):
-                raise Wrong("bad_number", _step(name))
-            # Reading turns whole numbers beyond 64 bits into these: which one was meant is lost.
-            if not -_INT64 <= item < _INT64:
-                raise Wrong("number_out_of_range", _step(name))
-        elif t is dict or t is list:
-            if item:
-                try:
-                    check(item, left - 1)
-                except Wrong as wrong:
-                    # The place of what is too deep is where it begins; nobody reads 32 steps.
-                    raise Wrong(wrong.code, _step(name) + ("" if wrong.code == "too_deep" else wrong.pointer)) from None
-        else:
-            raise Wrong(item.code if isinstance(item, Poison) else "bad_json", _step(name))
+        if t is dict or t is list:
+            if item and (left == 1 or not _sound(item, left - 1)):
+                return False
+        elif (t is not int and t is not float) or not -_INT64 <= item < _INT64:
+            return False
+    return True
+
+
+def _fault(value: Any, left: int) -> tuple[str, str] | None:
+    """The first thing in a value that nothing can hold, as (code, JSON pointer): numbers beyond 64 bits or no numbers at
+    all, texts that could not be read, nesting beyond `left` levels."""
+    if not isinstance(value, dict | list):
+        code = _scalar_fault(value)
+        return (code, "") if code else None
+    if not value:
+        return None
+    if left == 0:
+        return "too_deep", ""
+    pairs: Any = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, item in pairs:
+        if found := _fault(item, left - 1):
+            # The place of what is too deep is where it begins; nobody reads 32 steps.
+            return found[0], _step(name) + ("" if found[0] == "too_deep" else found[1])
+    return None
+
+
+def _scalar_fault(value: Any) -> str:
+    if isinstance(value, Poison):
+        return value.code
+    if isinstance(value, int | float):
+        if isinstance(value, float) and not math.isfinite(value):
+            return "bad_number"
+        # Reading turns whole numbers beyond 64 bits into floats: which one was meant is lost.
+        return "" if -_INT64 <= value < _INT64 else "number_out_of_range"
+    return "" if value is None or isinstance(value, str) else "bad_json"
 
 
 def _step(name: str | int) -> str:
@@ -160,7 +176,7 @@ def identifier(payload: dict[str, Any], name: str) -> str | None:
         text = scalar_text(value) or ""
     else:
         raise Wrong("bad_id", f"/{name}")
-    if len(text) > ID_CHARS or _CONTROL.search(text):
+    if len(text) > ID_CHARS or (not text.isprintable() and _CONTROL.search(text)):
         raise Wrong("bad_id", f"/{name}")
     return text or None
 
@@ -175,7 +191,7 @@ def _message_id(payload: dict[str, Any], arrival: Arrival) -> str:
     if not text:
         said = orjson.dumps([payload, arrival.source, arrival.place], option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(said).hexdigest()[:32]
-    if len(text) > MESSAGE_ID_CHARS or _CONTROL.search(text):
+    if len(text) > MESSAGE_ID_CHARS or (not text.isprintable() and _CONTROL.search(text)):
         raise Wrong("bad_message_id", "/messageId")
     return text
 
@@ -187,7 +203,7 @@ def _event_name(payload: dict[str, Any]) -> str:
     if type(name) is not str:
         raise Wrong("bad_event", "/event")
     text = masked(name.strip())
-    if not 0 < len(text) <= EVENT_CHARS or _CONTROL.search(text):
+    if not 0 < len(text) <= EVENT_CHARS or (not text.isprintable() and _CONTROL.search(text)):
         raise Wrong("bad_event", "/event")
     return text
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from kohort.ingest import zones
 from kohort.ingest.rates import Rates, convert
-from kohort.ingest.tracking import commerce, context
+from kohort.ingest.tracking import commerce
 from kohort.ingest.tracking.columns import GROUP_TRAITS, TRAITS, Columns, Row
+from kohort.ingest.tracking.context import Contexts
 from kohort.ingest.tracking.judge import Judged, judge, rejected
 from kohort.ingest.tracking.reasons import Wrong
 from kohort.model.arrival import Arrival, Link
@@ -107,13 +108,15 @@ class Normaliser:
         self._vault, self._zone, self._currency = vault, zone, currency
         self._settings = settings or TrackingSettings()
         self._columns = Columns(columns, limit=self._settings.max_columns, zone=zones.known_zone(zone))
+        self._contexts = Contexts(self._columns)
         self._lines = commerce.Lines(currency, self._settings.controls)
         self._rates = Rates()
         self._sealed: set[int] = set()
 
     def know(self, columns: Mapping[str, ColumnType]) -> None:
         """These columns are declared in the store, with these types."""
-        self._columns.know(columns)
+        if self._columns.know(columns):
+            self._contexts.forget()
 
     def normalise(self, arrivals: Sequence[Arrival]) -> Normalised:
         """Rows, links and dead letters of some arrivals, in their order. Never fails because of what an event holds."""
@@ -224,7 +227,7 @@ class Normaliser:
         row |= {"event_id": event.event_id, "event": event.event, "ts": event.ts, "received_at": received}
         columns, sealed = self._columns, event.sealed
         if event.context:
-            context.keep(row, event.context, columns)
+            self._contexts.keep(row, event.context)
         told = event.context.get("traits")
         repeated: dict[str, Any] = told if type(told) is dict else {}
         if event.user is not None and "@" in event.user:
@@ -269,9 +272,7 @@ class Normaliser:
         ts = np.fromiter((row["ts"] for row in rows), dtype=np.int64, count=len(rows))
         day, hour = zones.local(ts, self._zone)
         self._money(rows, day, notes)
-        names: dict[str, None] = {}
-        for row in rows:
-            names |= dict.fromkeys(row)
+        names: set[str] = set().union(*rows)
         types = FIXED_COLUMNS | {n: ARROW_TYPE[t] for n, t in self._columns.types.items() if n in names}
         ready: dict[str, Any] = {
             "ts": pa.array(ts),
