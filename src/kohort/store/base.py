@@ -131,6 +131,19 @@ def merge_files(events: Path, files: Sequence[BaseFile], schema: pa.Schema, *, r
     return found
 
 
+def without(events: Path, file: BaseFile, customers: pa.Array, schema: pa.Schema) -> list[BaseFile] | None:
+    """Rewrites a file without the rows of some customers (none, where nothing is left); None = it holds none of them."""
+    path = events / file.path
+    held = pq.read_table(path, columns=["customer"], partitioning=None).column("customer")
+    inside = pc.is_in(held, value_set=customers)
+    if not pc.any(inside).as_py():
+        return None
+    kept = as_schema(pq.ParquetFile(path).read().filter(pc.invert(inside)), schema)
+    found = [write_sorted(events, file.bucket, kept)] if kept.num_rows else []
+    flush(events, found)
+    return found
+
+
 def as_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The table with exactly these columns; a column that did not exist when it was written is null."""
     columns = [

@@ -7,7 +7,8 @@ erased person, needs nothing rewritten.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ from kohort.store.bulk import execute, fetch
 from kohort.store.checks import row_digest
 from kohort.store.database import Database
 from kohort.store.sealed import Ledger, signed
+
+T = TypeVar("T")
 
 _SEED = 3
 _SCHEMA = pa.schema(
@@ -59,8 +62,7 @@ class Links:
         asked = {link.event_id: link for link in reversed(rows) if link.customer != link.root}
         known: set[str] = set()
         ids = sorted(asked)
-        for start in range(0, len(ids), _IDS_PER_STATEMENT):
-            some = ids[start : start + _IDS_PER_STATEMENT]
+        for some in _portions(ids):
             known.update(con.execute(sa.select(_table.c.event_id).where(_table.c.event_id.in_(some))).scalars())
         new = [asked[event_id] for event_id in ids if event_id not in known]
         if not new:
@@ -83,16 +85,21 @@ class Links:
 
     def drop(self, con: Connection, customers: Sequence[int]) -> int:
         """Deletes the links from and to some ids inside the caller's transaction: of persons who were erased."""
-        gone = 0
-        for start in range(0, len(customers), _IDS_PER_STATEMENT):
-            some = [int(c) for c in customers[start : start + _IDS_PER_STATEMENT]]
-            where = sa.or_(_table.c.customer.in_(some), _table.c.root.in_(some))
-            digests = con.execute(sa.select(_table.c.digest).where(where)).scalars().all()
+        ids = [int(customer) for customer in customers]
+        return sum(
+            self._delete(con, sa.or_(_table.c.customer.in_(some), _table.c.root.in_(some))) for some in _portions(ids)
+        )
+
+    def take_back(self, con: Connection, event_ids: Sequence[str]) -> int:
+        """Deletes links by their event inside the caller's transaction: what was joined by mistake is apart again."""
+        return sum(self._delete(con, _table.c.event_id.in_(some)) for some in _portions(event_ids))
+
+    def _delete(self, con: Connection, where: sa.ColumnElement[bool]) -> int:
+        digests = con.execute(sa.select(_table.c.digest).where(where)).scalars().all()
+        if digests:
             con.execute(sa.delete(_table).where(where))
-            if digests:
-                self._changed(con, -len(digests), -sum(digests))
-            gone += len(digests)
-        return gone
+            self._changed(con, -len(digests), -sum(digests))
+        return len(digests)
 
     def all(self, con: Connection) -> pa.Table:
         """`event_id`, `customer`, `root`, `ts` of every link, none missing, in no order.
@@ -105,6 +112,11 @@ class Links:
             if line != self._line:
                 self._kept, self._line = self._read(con, line), line
             return self._kept.select(["event_id", "customer", "root", "ts"])
+
+    def now(self) -> pa.Table:
+        """`all` at this moment."""
+        with self._database.read() as con:
+            return self.all(con)
 
     def check(self) -> None:
         """Reads every row and compares it with its digest.
@@ -145,6 +157,10 @@ class Links:
     def _changed(self, con: Connection, rows: int, total: int) -> None:
         Ledger(con).add("link", rows, total)
         Ledger(con).add("log", 1, 0)
+
+
+def _portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + _IDS_PER_STATEMENT] for start in range(0, len(values), _IDS_PER_STATEMENT))
 
 
 def _digests(table: pa.Table) -> np.ndarray:

@@ -9,7 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from kohort.errors import Damaged, KohortError, WrongUsage
+from kohort.model.links import roots
 from kohort.store.api_keys import ApiKeys
 from kohort.store.artefacts import Artefacts
 from kohort.store.by_hand import ByHand
@@ -17,13 +21,16 @@ from kohort.store.database import Database
 from kohort.store.definition_texts import DefinitionTexts
 from kohort.store.deliveries import Deliveries
 from kohort.store.files import private_file, private_folder
+from kohort.store.journal import Journal
 from kohort.store.keys import MasterKey, master_key
 from kohort.store.lock import WriteLock
 from kohort.store.log import EventLog
+from kohort.store.major import Major
 from kohort.store.members.members import Members
 from kohort.store.sealed import Ledger
 from kohort.store.state import Quarantine, State
 from kohort.store.status import Statuses
+from kohort.store.ticks import Ticks
 from kohort.store.vault import Vault
 
 
@@ -56,10 +63,24 @@ class Store:
             raise Damaged("The state does not say how the event log is laid out.", hint="Restore state.db.")
         self.log = EventLog(root, database, lock, buckets=buckets, seed=int(seed, 16))
         self.links = self.log.links
+        self.ticks = Ticks(database, self.members.parts, self.state, self.links)
 
     def write_lock(self) -> AbstractContextManager[None]:
         """Other writers wait, and get `Busy` when it takes too long; readers never wait."""
         return self._lock()
+
+    def major(self) -> Major:
+        """A customer-major index of the events; empty until it is brought up to date."""
+        return Major(self.root / "index", self.log.buckets)
+
+    def journal(self) -> Journal:
+        """The journal of what comes in; one process writes it at a time.
+
+        Raises:
+            Busy: Another process does.
+        """
+        position = self.ticks.position().sources.get("journal", 0)
+        return Journal(self.root / "journal", master_key(self.root, create=False), at_least=position)
 
     def version(self) -> str:
         """Another text whenever events, batches or rejected rows have changed: does an answer made from them still hold?
@@ -69,6 +90,35 @@ class Store:
         with self._database.read() as con:
             counted = [Ledger(con).get(name) for name in ("log", "batch", "rejected_row")]
         return "|".join(str(n) for pair in counted for n in pair)
+
+    def erase(self, customer: int, *, now: int) -> int:
+        """Forgets a person: her key, her ids, her events, her links and what people decided about her by hand.
+
+        All ids that lead to her are erased with her, and leave keyed tombstones: what still arrives for them is dropped
+        at the door (`Vault.erased_refs`). Without events she leaves every segment at the next run or tick. Past
+        transitions keep a pseudonym that leads to nobody. Interrupted, it is simply done again.
+
+        Args:
+            customer: Pseudonym, hers or one that leads to her.
+            now: Wall clock, microseconds UTC.
+
+        Returns:
+            How many events there were.
+        """
+        with self._lock():
+            with self._database.read() as con:
+                found = roots(self.links.all(con))
+            person = found.members(found.root_of(customer))
+            self.vault.erase(person, erased_us=now)  # first, so that nothing of hers comes in meanwhile
+            gone = self.log.erase(person)
+            decided = self.by_hand.table()
+            for name in sorted(
+                set(decided.filter(pc.is_in(decided["customer"], pa.array(person)))["name"].to_pylist())
+            ):
+                self.by_hand.reset(name, person, now=now)
+            with self._database.write() as con:
+                self.links.drop(con, person)  # last: they say who is meant
+        return gone
 
     def verify(self) -> list[Problem]:
         """Reads everything there is and compares it with its digests; an empty list is a clean bill of health.
