@@ -196,7 +196,7 @@ def gathered(found: Sequence[tuple[Records, np.ndarray]], words: Words) -> list[
     cells = np.concatenate([own.view(width) for _, own in cut]).view(layout.dtype) if len(cut) > 1 else cut[0][1]
     plain = _texts(cells, layout, b"".join(blocks))
     valid = np.unpackbits(np.ascontiguousarray(cells[_VALID]), axis=1, bitorder="little").view(bool)
-    whole = valid.all(axis=0).tolist()
+    whole: list[bool] = np.asarray(valid.all(axis=0)).tolist()
     columns = []
     for number, column in enumerate(layout.schema):
         absent = None if whole[number] else ~valid[:, number]
