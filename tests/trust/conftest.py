@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -13,8 +14,10 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +109,12 @@ def evaluation(number: int):
     return found
 
 
+def stands_still(pid: int) -> bool:
+    """Whether every thread of a process is stopped, or over."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(state in "TZX" for state in states)
+
+
 class Lab:
     """Runs jobs in children of a helper process and kills them."""
 
@@ -114,8 +123,17 @@ class Lab:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
 
-    def run(self, job: dict, *, kill_after: int | None = None, delay_ms: float = 0.0) -> tuple[list[int], bool]:
+    def run(
+        self,
+        job: dict,
+        *,
+        kill_after: int | None = None,
+        delay_ms: float = 0.0,
+        stopped: Callable[[], None] = lambda: None,
+    ) -> tuple[list, bool]:
         """Runs a job. With `kill_after` it is killed so many acknowledgements later, plus a delay.
+
+        `stopped` is called before that, when the job stands still: it has acknowledged what it returns, and no more.
 
         Returns:
             What was acknowledged, and whether the job ended by itself and well.
@@ -126,6 +144,10 @@ class Lab:
         while True:
             if kill_after is not None and pid and len(acks) >= kill_after:
                 select.select([], [], [], delay_ms / 1000)
+                os.kill(pid, signal.SIGSTOP)
+                while not stands_still(pid):
+                    pass
+                stopped()
                 os.kill(pid, signal.SIGKILL)
                 kill_after = None
             said = json.loads(self._helper.stdout.readline())
@@ -252,7 +274,35 @@ def publish(job: dict, store) -> None:
         say(ack=number)
 
 
+def receive(job: dict) -> None:
+    """Takes requests in until it is killed. Acknowledges [what was sent, its number], and what it is about to forget."""
+    from kohort.store.journal import Journal
+    from kohort.store.keys import MasterKey
+
+    if job.get("unsynced"):  # sabotage: nothing is brought to disk
+        os.fdatasync = os.fsync = lambda _fd: None
+    chance, room = random.Random(str(job)), threading.Semaphore(job.get("at_once", 8))
+
+    def told(text: str, future) -> None:
+        say(ack=[text, future.result()])
+        room.release()
+
+    with Journal(Path(job["journal"]), MasterKey(bytes(32), "file"), segment_bytes=job["segment_bytes"]) as journal:
+        for i in range(job["requests"]):
+            room.acquire()
+            text = f"{job['attempt']}-{i}"
+            future = journal.append(f"{text} {'x' * chance.randrange(2000)}".encode(), {"attempt": job["attempt"]})
+            future.add_done_callback(functools.partial(told, text))
+            if job.get("forgets") and chance.random() < 0.05:
+                up_to = max(0, journal.last - chance.randrange(100))
+                say(ack=["forget", up_to])
+                journal.forget(up_to, roll=chance.random() < 0.3)
+
+
 def work(job: dict) -> None:
+    if "journal" in job:
+        receive(job)
+        return
     from kohort.store import open_store
 
     with open_store(job["root"]) as store:
@@ -273,6 +323,7 @@ def main() -> None:
     import deltalake  # noqa: F401
     import pyarrow.parquet  # noqa: F401
 
+    import kohort.store.journal
     import kohort.store.store  # noqa: F401
 
     for line in sys.stdin:

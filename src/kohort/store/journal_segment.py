@@ -4,7 +4,7 @@
 0      header   magic, version, key id, segment id, id of the segment before, first frame, wrapped data key, CRC32
 1024   mark     blocks and frames confirmed, CRC32          (even block counts)
 1536   mark     the same                                    (odd block counts)
-4096   block    magic, length, block number, first frame, frames, CRC32, then AES-256-GCM text and tag
+4096   block    magic, CRC32 of what follows, length, block number, first frame, frames, AES-256-GCM text and tag
 …      block
 ```
 
@@ -22,6 +22,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
@@ -38,14 +39,16 @@ _MAGIC = b"KOHJRNL1"
 _FORGOTTEN = b"KOHGONE1"
 _HEADER = struct.Struct("<8s8s16s16sQ61s")
 _MARK = struct.Struct("<QQ")
-_BLOCK = struct.Struct("<4sIQQI")
+_BLOCK = struct.Struct("<4sIIQQI")
 _BLOCK_MAGIC = b"KBLK"
+_ABOUT_BLOCK = slice(8, _BLOCK.size)
+"""What of a block's head is covered by its CRC32 and authenticated: all but the magic and the CRC32 itself."""
 _FRAME = struct.Struct("<II")
 _CRC = struct.Struct("<I")
 _MARKS = (1024, 1536)
 """Where the two marks lie: in disk sectors of their own, so that a torn write spoils the older one at most."""
 _START = 4096
-_BLOCK_HEAD = _BLOCK.size + _CRC.size
+_TAG = 16
 _PLACE_BYTES = 256 * 1024
 """How far apart the places are that a segment remembers for later jumps."""
 
@@ -153,10 +156,10 @@ class Segment:
             OSError: Nothing of it is confirmed.
         """
         plain = b"".join(part for meta, body in frames for part in (_FRAME.pack(len(meta), len(body)), meta, body))
-        length = len(plain) + 16
-        head = _BLOCK.pack(_BLOCK_MAGIC, length, self.end.block, self.end.frame, len(frames))
+        about = (len(plain) + _TAG, self.end.block, self.end.frame, len(frames))
+        head = _BLOCK.pack(_BLOCK_MAGIC, 0, *about)[_ABOUT_BLOCK]
         text = self.cipher.encrypt(_nonce(self.end.block), plain, self.id + head)
-        block = b"".join((head, _CRC.pack(zlib.crc32(text, zlib.crc32(head))), text))
+        block = _BLOCK.pack(_BLOCK_MAGIC, zlib.crc32(text, zlib.crc32(head)), *about) + text
         self._write(block, self.end.offset)
         os.fdatasync(self.fd)
         end = Place(self.end.frame + len(frames), self.end.block + 1, self.end.offset + len(block))
@@ -232,18 +235,17 @@ class Segment:
             OSError: The disk does not take it.
         """
         blocks, _ = self.marked()
-        behind: list[tuple[int, bytes]] = []
-        with self.path.open("rb") as file:
-            file.seek(self.end.offset)
-            while (found := self._next(file, self.end)) is not None:
-                after, block = found
-                if self.end.block >= blocks:
-                    behind.append((self.end.offset, block))
-                self._good(after)
+        with self.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            behind = self.end
+            for place in _whole_blocks(data, self.end):
+                self._good(place)
+                if place.block <= blocks:
+                    behind = place
+            unsure, size = data[behind.offset : self.end.offset], len(data)
         if self.end.block < blocks:
             raise damaged(self.path, "confirmed requests are missing in it")
-        if behind or self.path.stat().st_size != self.end.offset:
-            self._rewrite(behind)
+        if unsure or size != self.end.offset:
+            self._rewrite(behind.offset, unsure)
 
     def frames(self, place: Place, last: int) -> Iterator[tuple[Place, list[Frame]]]:
         """Blocks from a place up to the one with frame `last`: (place behind the block, its frames).
@@ -269,22 +271,22 @@ class Segment:
 
     def _next(self, file: BinaryIO, place: Place) -> tuple[Place, bytes] | None:
         """The block that begins here, whole and unchanged, and the place behind it; None if there is no such block."""
-        head = file.read(_BLOCK_HEAD)
-        if len(head) < _BLOCK_HEAD:
+        head = file.read(_BLOCK.size)
+        if len(head) < _BLOCK.size:
             return None
-        magic, length, number, first, count = _BLOCK.unpack_from(head)
-        if (magic, number, first) != (_BLOCK_MAGIC, place.block, place.frame) or not count:
+        magic, crc, length, number, first, count = _BLOCK.unpack(head)
+        if (magic, number, first) != (_BLOCK_MAGIC, place.block, place.frame):
             return None
         text = file.read(length)
-        crc = zlib.crc32(text, zlib.crc32(head[: _BLOCK.size]))
-        if len(text) < length or head[_BLOCK.size :] != _CRC.pack(crc):
+        if len(text) < length or zlib.crc32(text, zlib.crc32(head[_ABOUT_BLOCK])) != crc:
             return None
-        return Place(first + count, number + 1, place.offset + _BLOCK_HEAD + length), head + text
+        return Place(first + count, number + 1, place.offset + _BLOCK.size + length), head + text
 
     def _unsealed(self, behind: Place, block: bytes) -> list[Frame]:
         *_, count = _BLOCK.unpack_from(block)
+        head, text = block[_ABOUT_BLOCK], block[_BLOCK.size :]
         try:
-            plain = self.cipher.decrypt(_nonce(behind.block - 1), block[_BLOCK_HEAD:], self.id + block[: _BLOCK.size])
+            plain = self.cipher.decrypt(_nonce(behind.block - 1), text, self.id + head)
         except InvalidTag:
             raise damaged(self.path, "a block does not open") from None
         found, at = [], 0
@@ -305,12 +307,12 @@ class Segment:
         body = _MARK.pack(end.block, end.frame - 1)
         self._write(body + _CRC.pack(zlib.crc32(self.id + body)), _MARKS[end.block % 2])
 
-    def _rewrite(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+    def _rewrite(self, offset: int, unsure: bytes) -> None:
         """Blocks behind the mark may have been read from memory that a failed flush never brought to disk."""
         self.fd = os.open(self.path, os.O_RDWR)
         try:
-            for offset, block in blocks:
-                self._write(block, offset)
+            if unsure:
+                self._write(unsure, offset)
             os.ftruncate(self.fd, self.end.offset)
             os.fdatasync(self.fd)
             if self.end.block:
@@ -326,6 +328,22 @@ class Segment:
     def _remember(self, place: Place) -> None:
         if place.offset - self.places[-1].offset >= _PLACE_BYTES:
             self.places.append(place)
+
+
+def _whole_blocks(data: mmap, place: Place) -> Iterator[Place]:
+    """The places behind one whole, unchanged block after the other; ends where there is none."""
+    frame, block, offset = place
+    with memoryview(data) as view:
+        while offset + _BLOCK.size <= len(view):
+            magic, crc, length, number, first, count = _BLOCK.unpack_from(view, offset)
+            end = offset + _BLOCK.size + length
+            if magic != _BLOCK_MAGIC or number != block or first != frame or end > len(view):
+                return
+            with view[offset + _ABOUT_BLOCK.start : end] as covered:
+                if zlib.crc32(covered) != crc:
+                    return
+            frame, block, offset = first + count, number + 1, end
+            yield Place(frame, block, offset)
 
 
 def name_of(first: int) -> str:
