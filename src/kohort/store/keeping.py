@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kohort.errors import Busy, Damaged
@@ -30,6 +31,9 @@ from kohort.store.sealed import Ledger, SealedTable
 
 READER_SECONDS = 3_600
 """How long a replaced file stays for readers that still use an older snapshot, and for how long files are being made."""
+
+ERASED = "erased_events"
+"""The ledger's count of events whose ids are known and whose rows are gone."""
 
 base_files = SealedTable(schema.base_file)
 id_runs = SealedTable(schema.id_run)
@@ -54,6 +58,7 @@ class Keeper:
     def __init__(self, root: Path, database: Database, lock: WriteLock) -> None:
         self.events = root / "events"
         self.ids = root / "ids"
+        self.index = root / "index"
         self._database = database
         self._lock = lock
         self._publishing = WriteLock(root / ".publish.lock")
@@ -79,13 +84,15 @@ class Keeper:
         limit_us = int((time.time() - older_than_seconds) * 1e6)
         with self._lock():
             with self._database.read() as con:
-                known = {row["path"]: row["removed_us"] for row in base_files.all(con)}
+                known = {row["path"]: row for row in base_files.all(con)}
                 runs = {row["path"] for row in id_runs.all(con)}
-            gone = [p for p, removed in known.items() if removed is not None and removed <= limit_us]
+            gone = [p for p, row in known.items() if row["removed_us"] is not None and row["removed_us"] <= limit_us]
             unknown = [p for p in self.events.glob("bucket=*/*") if p.relative_to(self.events).as_posix() not in known]
             unknown += [path for path in self.ids.glob("*") if path.name not in runs]
             stray = [path for path in unknown if _changed_us(path) <= limit_us]
-            for path in [*(self.events / p for p in gone), *stray]:
+            # What the customer-major index made of a file goes with it.
+            made = [path for p in gone for path in self.index.glob(f"{known[p]['sha256'][:16]}-*")]
+            for path in [*(self.events / p for p in gone), *stray, *made]:
                 path.unlink(missing_ok=True)
             for folder in self.events.glob("_delta_log.damaged-*"):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -219,11 +226,33 @@ class Keeper:
             return 0
         return len(group)
 
+    def _rewrite(self, file: BaseFile, customers: pa.Array, columns: dict[str, ColumnType]) -> int | None:
+        """Puts a file without the rows of some ids in its place; says how many those were, None = it is gone already."""
+        try:
+            new = base.without(self.events, file, customers, event_schema(columns).remove(0))
+            if new is None:
+                return 0
+            erased = file.rows - sum(rest.rows for rest in new)
+            with self._adopting([self.events / rest.path for rest in new]), self._database.write() as con:
+                if file.path not in {live.path for live in self._live(con)}:
+                    raise Overtaken("The file was merged meanwhile.")
+                base_files.insert(con, [asdict(rest) for rest in new])
+                base_files.update(con, schema.base_file.c.path == file.path, removed_us=int(time.time() * 1e6))
+                Ledger(con).add(ERASED, erased, 0)
+                self._changed(con, base_too=True)
+        except (Overtaken, FileNotFoundError):
+            return None
+        return erased
+
     def _live(self, con: Connection) -> list[BaseFile]:
         rows = base_files.all(con, schema.base_file.c.path)
         return [
             BaseFile(**{k: v for k, v in row.items() if k != "digest"}) for row in rows if row["removed_us"] is None
         ]
+
+    def _base_rows(self, con: Connection) -> int:
+        live = sa.select(sa.func.coalesce(sa.func.sum(schema.base_file.c.rows), 0))
+        return int(con.execute(live.where(schema.base_file.c.removed_us.is_(None))).scalar_one())
 
     def _declared(self, con: Connection) -> dict[str, ColumnType]:
         return {row["name"]: row["type"] for row in declared.all(con, schema.declared_column.c.name)}

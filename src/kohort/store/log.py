@@ -20,7 +20,7 @@ from kohort.store.appender import Appender, Prepared
 from kohort.store.database import Database
 from kohort.store.ids import Entries, Run
 from kohort.store.judging import judge
-from kohort.store.keeping import READER_SECONDS, Keeper, Overtaken, declared
+from kohort.store.keeping import ERASED, READER_SECONDS, Keeper, Overtaken, declared
 from kohort.store.links import Links
 from kohort.store.lock import WriteLock
 from kohort.store.major import Standing
@@ -203,15 +203,41 @@ class EventLog(Keeper):
                     raise
         raise AssertionError("unreachable")
 
+    def erase(self, customers: Sequence[int]) -> int:
+        """Rewrites the log without the rows of some ids, and says how many rows those were.
+
+        Hot rows move into the base first, so that only files are rewritten. Ids of the events stay known: whoever sends
+        one of them again sends a duplicate. The old files stay for readers of older snapshots, as after every rewriting,
+        until `vacuum` deletes them.
+
+        Raises:
+            Busy: Others merged the same files, again and again.
+        """
+        asked = pa.array(sorted({int(customer) for customer in customers}), pa.int64())
+        buckets = {customer % self.buckets for customer in asked.to_pylist()}
+        gone = 0
+        self.compact()
+        for _ in range(_TRIES):
+            with self._database.read() as con:
+                files, columns = self._live(con), self._declared(con)
+            found = [self._rewrite(file, asked, columns) for file in files if file.bucket in buckets]
+            gone += sum(rows or 0 for rows in found)
+            if None not in found:
+                self._catch_up()
+                return gone
+        raise Overtaken("The files were merged meanwhile.", hint="Try again.")
+
     def check(self) -> list[str]:
         """What does not check out, in plain sentences: every file, every row group, the id index, the Delta log."""
         self.snapshot()
         with self._lock(), self._database.read() as con:
             files, columns, runs = self._live(con), self._declared(con), self._base_runs(con)
             hot_rows, version = self._hot.rows(con), Ledger(con).get("log")[0]
+            erased = Ledger(con).get(ERASED)[0]
             hot_ids = sum(len(piece.run) for piece in hot.changed(con, {}).values())
         found = []
-        if sum(len(run) for run in runs) + hot_ids != sum(file.rows for file in files) + hot_rows:
+        # Ids of erased events stay known.
+        if sum(len(run) for run in runs) + hot_ids != sum(file.rows for file in files) + hot_rows + erased:
             found.append("The id index does not know every event.")
         return [*found, *self._mirror.differences(files, event_schema(columns), version)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kohort.errors import Damaged, KohortError, WrongUsage
+from kohort.model.arrival import Link
 from kohort.model.links import roots
 from kohort.store.api_keys import ApiKeys
 from kohort.store.artefacts import Artefacts
@@ -71,7 +73,7 @@ class Store:
 
     def major(self) -> Major:
         """A customer-major index of the events; empty until it is brought up to date."""
-        return Major(self.root / "index", self.log.buckets)
+        return Major(self.log.index, self.log.buckets)
 
     def journal(self) -> Journal:
         """The journal of what comes in; one process writes it at a time.
@@ -90,6 +92,16 @@ class Store:
         with self._database.read() as con:
             counted = [Ledger(con).get(name) for name in ("log", "batch", "rejected_row")]
         return "|".join(str(n) for pair in counted for n in pair)
+
+    def link(self, rows: Sequence[Link], *, now: int) -> int:
+        """Keeps links that came by another way than the live loop; says how many were new. See `Links.add`."""
+        with self._lock(), self._database.write() as con:
+            return self.links.add(con, rows, learned_us=now)
+
+    def unlink(self, event_ids: Sequence[str]) -> int:
+        """Takes links back, by the event that stated each: their ids are apart again, as if it had never been said."""
+        with self._lock(), self._database.write() as con:
+            return self.links.take_back(con, event_ids)
 
     def erase(self, customer: int, *, now: int) -> int:
         """Forgets a person: her key, her ids, her events, her links and what people decided about her by hand.
