@@ -73,6 +73,7 @@ class _Known:
     columns: dict[str, ColumnType] = field(default_factory=dict)
     base_runs: tuple[Run, ...] = ()
     pieces: dict[int, Piece] = field(default_factory=dict)
+    base_rows: int = 0
     hot_runs: tuple[Run, ...] = ()
     """The entries of all pieces in few runs."""
 
@@ -101,10 +102,10 @@ class Appender:
     @property
     def hot_rows(self) -> int:
         """Hot rows, the ones just stored with them: with more than `EventLog.hot_rows` it is time for `compact`."""
-        return sum(piece.rows for piece in (self._waiting or self._known).pieces.values())
+        return _rows((self._waiting or self._known).pieces)
 
     def stale(self) -> bool:
-        """Whether others stored events since the last time this was asked. Moving into the base is no news."""
+        """Whether others stored or erased events since the last time this was asked. Moving into the base is no news."""
         self._look()
         found, self._overtaken = self._overtaken, False
         return found
@@ -211,12 +212,14 @@ class Appender:
         base_runs = tuple(self._open_base(con)) if base_too else known.base_runs
         columns = self._log._declared(con) if base_too else known.columns
         hot_runs = _joined([_one_run([piece.run for piece in pieces.values()])]) if pieces else ()
-        self._overtaken |= _rows(base_runs, hot_runs) != _rows(known.base_runs, known.hot_runs)
-        self._known = _Known(token, version, columns, base_runs, pieces, hot_runs)
+        base_rows = self._log._base_rows(con) if base_too else known.base_rows
+        # Moving rows into the base changes no sum: only new and erased ones do.
+        self._overtaken |= base_rows + _rows(pieces) != known.base_rows + _rows(known.pieces)
+        self._known = _Known(token, version, columns, base_runs, pieces, base_rows, hot_runs)
 
 
-def _rows(*runs: Sequence[Run]) -> int:
-    return sum(len(run) for some in runs for run in some)
+def _rows(pieces: dict[int, Piece]) -> int:
+    return sum(piece.rows for piece in pieces.values())
 
 
 def _token(con: Connection) -> Token:

@@ -246,8 +246,8 @@ def _schema(columns: Iterable[str], declared: dict[str, ColumnType]) -> pa.Schem
 def _names(file: BaseFile, schema: pa.Schema, times: Sequence[str]) -> list[str]:
     """Names of the index files of a base file: other content, columns or layout is another name."""
     said = f"{FORMAT} {PART_ROWS} {file.sha256} {schema} {sorted(times)}"
-    key = hashlib.sha256(said.encode()).hexdigest()[:32]
-    return [f"{key}-{n}.index" for n in range(-(-file.rows // PART_ROWS))]
+    key = hashlib.sha256(said.encode()).hexdigest()[:24]
+    return [f"{file.sha256[:16]}-{key}-{n}.index" for n in range(-(-file.rows // PART_ROWS))]
 
 
 def _pieces(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
