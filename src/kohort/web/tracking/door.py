@@ -12,7 +12,10 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -221,13 +224,18 @@ class Door:
         return len(events)
 
     async def _store(self, inbox: Inbox, text: bytes, meta: dict[str, Any]) -> None:
-        durable = asyncio.wrap_future(inbox.append(text, meta))
-        # Waiting ends, storing does not: a request answered too early is sent again and recognised by its ids.
-        done, _ = await asyncio.wait([durable], timeout=self.limits.store_seconds)
-        if not done:
-            durable.add_done_callback(lambda late: late.cancelled() or late.exception())
-            raise Refusal(503, "not_stored", "The events could not be stored in time.", "Send them again.", 1)
-        durable.result()
+        stored = inbox.append(text, meta)
+        if not stored.done():
+            waiting = asyncio.get_running_loop().create_future()
+            stored.add_done_callback(partial(_wake, waiting))
+            try:
+                # Waiting ends, storing does not: a request answered too early is sent again and recognised by its ids.
+                async with asyncio.timeout(self.limits.store_seconds):
+                    await waiting
+            except TimeoutError:
+                hint = "Send them again."
+                raise Refusal(503, "not_stored", "The events could not be stored in time.", hint, 1) from None
+        stored.result()
 
     def _refusal(self, error: Exception) -> Refusal:
         """Any error in the words of the door. What nobody foresaw is logged by its place, without values."""
@@ -267,6 +275,17 @@ def unknown_key(given: bool) -> Refusal:
     if given:
         return Refusal(401, "unknown_key", "This write key is not known here.", hint)
     return Refusal(401, "no_key", "The request has no write key.", hint)
+
+
+def _wake(waiting: asyncio.Future[None], _stored: Future[int]) -> None:
+    """Called in the thread of whoever stores."""
+
+    def wake() -> None:
+        if not waiting.done():  # its patience may have ended first
+            waiting.set_result(None)
+
+    with suppress(RuntimeError):  # the server has stopped meanwhile
+        waiting.get_loop().call_soon_threadsafe(wake)
 
 
 def _meta(where: Route, scope: Scope, key: Key, now: float) -> dict[str, Any]:
