@@ -63,16 +63,27 @@ class MemoryLog:
 
 @dataclass(slots=True)
 class MemoryVault:
-    """Pseudonyms by company number, and what was sealed: (pseudonym, kind, value)."""
+    """Pseudonyms by company number and by anonymous id, what was sealed: (pseudonym, kind, value), and erased ids."""
 
     keys: dict[str, int] = field(default_factory=dict)
     sealed: set[tuple[int, str, str]] = field(default_factory=set)
+    anonymous: dict[str, int] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
 
     def customers(self, refs: Sequence[str]) -> np.ndarray:
         return np.array([self.keys.setdefault(r, secrets.randbits(63)) for r in refs], dtype=np.int64)
 
-    def seal(self, keys: np.ndarray, kind: str, values: Sequence[str]) -> None:
-        self.sealed |= {(key, kind, value) for key, value in zip(keys.tolist(), values, strict=True)}
+    def visitors(self, anonymous_ids: Sequence[str]) -> np.ndarray:
+        return np.array([self.anonymous.setdefault(a, -secrets.randbits(63)) for a in anonymous_ids], dtype=np.int64)
+
+    def erased_refs(self, refs: Sequence[str]) -> np.ndarray:
+        return np.array([ref in self.erased for ref in refs], dtype=bool)
+
+    def erased_visitors(self, anonymous_ids: Sequence[str]) -> np.ndarray:
+        return self.erased_refs(anonymous_ids)
+
+    def seal(self, keys: np.ndarray | Sequence[int], kind: str, values: Sequence[str]) -> None:
+        self.sealed |= {(int(key), kind, value) for key, value in zip(keys, values, strict=True)}
 
     def refs(self, keys: np.ndarray) -> list[str | None]:
         back = {key: ref for ref, key in self.keys.items()}

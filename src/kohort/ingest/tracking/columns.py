@@ -50,17 +50,19 @@ class Part:
 
     Attributes:
         role: Decides what is personal.
-        prefix: Of the columns: "p_", "t_", "t_group_".
+        prefix: Of the columns: "p_" or "t_".
         fixed: Names that belong into columns which every event table has: {"order_id": "order_id"}.
+        under: Put before each name, as if all stood inside an object of this name.
     """
 
     role: Role
     prefix: str
     fixed: Mapping[str, str]
+    under: str = ""
 
 
 TRAITS = Part("trait", "t_", {})
-GROUP_TRAITS = Part("group", "t_group_", {})
+GROUP_TRAITS = Part("group", "t_", {}, "group.")
 
 
 @dataclass(slots=True)
@@ -168,7 +170,7 @@ class Columns:
         if target:
             slot = Slot(target, "quantity" if target == "quantity" else "text")
         elif what == "keep":
-            slot = Slot(part.prefix + stored_name(path))
+            slot = Slot(part.prefix + stored_name(part.under + path))
         else:
             slot = Slot(seal=detail) if what == "seal" else Slot(note=detail)
         if len(slots) >= _SLOTS:

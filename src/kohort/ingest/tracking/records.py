@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from kohort.errors import BadInput
+from kohort.ingest.limits import MAX_JSON_DEPTH
 from kohort.ingest.tracking.bodies import parse
 from kohort.ingest.tracking.reasons import Poison
 from kohort.model.arrival import Arrival
@@ -33,22 +36,39 @@ def arrival_of(value: bytes | None, *, topic: str, partition: int, offset: int, 
         ...            timestamp_us=1).payload
         {'type': 'track', 'userId': 7, 'event': 'Seen', 'properties': {'colour': 'red'}}
     """
-    if value is None:
-        return arrival_of_value(
-            Poison("empty_record"), topic=topic, partition=partition, offset=offset, timestamp_us=timestamp_us
-        )
-    try:
-        read = parse(value)
-    except BadInput:
-        read = Poison("bad_json", value[:1_000].decode("utf-8", errors="backslashreplace"))
-    return arrival_of_value(read, topic=topic, partition=partition, offset=offset, timestamp_us=timestamp_us)
+    read: Any = Poison("empty_record")
+    if value is not None:
+        try:
+            read = parse(value)
+        except BadInput:
+            read = Poison("bad_json", value[:1_000].decode("utf-8", errors="backslashreplace"))
+    return _arrival(read, topic, partition, offset, timestamp_us)
 
 
 def arrival_of_value(value: Any, *, topic: str, partition: int, offset: int, timestamp_us: int) -> Arrival:
-    """The same for a value that is decoded already (Avro): an object, or anything else to be refused."""
-    payload: Any = value if not isinstance(value, Mapping) or "type" in value else flat_event(value)
-    sent = payload.get("sentAt") if isinstance(payload, Mapping) else None
+    """The same for a value that is decoded already (Avro): an object, or anything else to be refused.
+
+    Moments become ISO 8601, exact decimals numbers; bytes are refused later as no JSON.
+    """
+    return _arrival(_plain(value), topic, partition, offset, timestamp_us)
+
+
+def _arrival(value: Any, topic: str, partition: int, offset: int, timestamp_us: int) -> Arrival:
+    payload: Any = value if not isinstance(value, dict) or "type" in value else flat_event(value)
+    sent = payload.get("sentAt") if isinstance(payload, dict) else None
     return Arrival(payload, timestamp_us, f"kafka:{topic}", f"{topic}/{partition}/{offset}", sent)
+
+
+def _plain(value: Any, left: int = MAX_JSON_DEPTH + 8) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item, left - 1) for name, item in value.items()} if left else {}
+    if isinstance(value, list | tuple):
+        return [_plain(item, left - 1) for item in value] if left else []
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    return Poison("bad_json") if isinstance(value, bytes | bytearray) else value
 
 
 def flat_event(record: Mapping[str, Any]) -> dict[str, Any]:
