@@ -238,22 +238,56 @@ def _refused(
 def _placed(store: Store, active: Sequence[SegmentDefinition], found: Found, question: Question) -> list[Placed]:
     """What is to be published, each under the number of its version; a new meaning becomes a new version."""
     latest = _latest(store, [*(d.name for d in active), *(n for d in active for n in refers_to(d))])
-    meaning = Meaning({f.name: f for f in question.features}, question.zone, question.settings)
-    versions = {name: f"version {version}" for name, (version, _) in latest.items()}
-    versions |= {row["name"]: row["id"] for row in store.state.segmentations() if row["adopted"]}
-    kept = store.definitions.in_force()
+    meant = _Versions(store, latest, question)
     placed = []
     for definition in active:
         name = definition.name
         if name in found.answers:
-            text = version_text(definition, meaning, versions)
-            version, known = kept.get(name, (0, ""))
-            if text != known:
+            text, version = meant.text(definition), meant.kept(definition)
+            if version is None:
                 version = store.definitions.save(name, text)
-            versions[name] = f"version {version}"
+            meant.decided(name, version)
             rows = partial(_rows, store, definition, found)
             placed.append(Placed(name, version, rows, backfill=name not in latest or latest[name][0] != version))
     return placed
+
+
+def outdated(store: Store, definitions: Sequence[SegmentDefinition], question: Question) -> tuple[str, ...]:
+    """Definitions whose members follow another meaning than their text has now, or that were never run.
+
+    Args:
+        definitions: In order of evaluation, none paused.
+    """
+    latest = _latest(store, [*(d.name for d in definitions), *(n for d in definitions for n in refers_to(d))])
+    meant = _Versions(store, latest, question)
+    found = []
+    for definition in definitions:
+        version = meant.kept(definition)
+        if version is None or definition.name not in latest or latest[definition.name][0] != version:
+            found.append(definition.name)
+        meant.decided(definition.name, version or 0)
+    return tuple(found)
+
+
+class _Versions:
+    """Which version of each definition is meant; definitions are asked about in order of evaluation."""
+
+    def __init__(self, store: Store, latest: Mapping[str, tuple[int, int]], question: Question) -> None:
+        self._meaning = Meaning({f.name: f for f in question.features}, question.zone, question.settings)
+        self._versions = {name: f"version {version}" for name, (version, _) in latest.items()}
+        self._versions |= {row["name"]: row["id"] for row in store.state.segmentations() if row["adopted"]}
+        self._kept = store.definitions.in_force()
+
+    def text(self, definition: SegmentDefinition) -> str:
+        return version_text(definition, self._meaning, self._versions)
+
+    def kept(self, definition: SegmentDefinition) -> int | None:
+        """The number of the version in force where it says the same."""
+        version, known = self._kept.get(definition.name, (0, ""))
+        return version if known == self.text(definition) else None
+
+    def decided(self, name: str, version: int) -> None:
+        self._versions[name] = f"version {version}"
 
 
 def _rows(store: Store, definition: SegmentDefinition, found: Found) -> pa.Table:

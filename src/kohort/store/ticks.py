@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kohort.errors import Busy
 from kohort.model.arrival import Link
 from kohort.model.source import BatchReport, RejectedRow
+from kohort.store import schema
 from kohort.store.database import Database
 from kohort.store.members.heads import heads_now, put_head
 from kohort.store.members.parts import EVERY_NAME, Kind, Parts, Written
@@ -38,8 +40,9 @@ class Tick:
     Attributes:
         before: The position that the tick started from; if it is no longer the stored one nothing is changed.
         after: The position that the tick leads to.
+        log: What the event log held when the tick was prepared, as `Ticks.mark` says it.
         now: Wall clock, microseconds UTC.
-        store_events: Adds the events inside the transaction and answers the log's version then; None = there are none.
+        store_events: Adds the events inside the transaction; None = there are none.
         moves: TICK; entries and exits, in the order they happened. None = none.
         restated: TICK; who stays for another reason. None = none.
         rejected: Rows that could not be used, each with the number of its batch.
@@ -49,7 +52,8 @@ class Tick:
     before: Position
     after: Position
     now: int
-    store_events: Callable[[Connection], str] | None = None
+    log: str
+    store_events: Callable[[Connection], object] | None = None
     moves: pa.Table | None = None
     restated: pa.Table | None = None
     links: Sequence[Link] = ()
@@ -74,6 +78,11 @@ class Ticks:
         with self._database.read() as con:
             return read_position(con)
 
+    def mark(self) -> str:
+        """What the event log holds now; another text where somebody else brought in or took out events or links."""
+        with self._database.read() as con:
+            return _mark(con)
+
     def commit(self, tick: Tick) -> Position:
         """Makes a tick true and answers the position it led to. On return it is on disk.
 
@@ -90,14 +99,16 @@ class Ticks:
             self._parts.flush()
         with self._database.write() as con:
             stored = heads_now(con)
-            ran = {name: stored[name]["run"] for name in tick.before.heads if name in stored}
-            if read_position(con) != tick.before or ran != {n: h.run for n, h in tick.before.heads.items()}:
+            ran = {name: stored[name]["run"] for name in tick.after.heads if name in stored}
+            if read_position(con) != tick.before or ran != {n: h.run for n, h in tick.after.heads.items()}:
                 raise Overtaken("Another process changed the memberships of this workspace.", hint="Run one server.")
-            after = tick.after
-            if tick.links:
-                self._links.add(con, tick.links, learned_us=tick.now)  # a change of the log too, so before its version
+            if tick.log != _mark(con):
+                raise Overtaken("Another process brought in or took out events.", hint="Run it again.")
             if tick.store_events is not None:
-                after = replace(after, log=tick.store_events(con))
+                tick.store_events(con)
+            if tick.links:
+                self._links.add(con, tick.links, learned_us=tick.now)
+            after = replace(tick.after, log=_mark(con))
             self._state.reject_in(con, tick.rejected)
             facts = {"name": EVERY_NAME, "run": 0, "version": 0, "as_of": after.as_of, "backfill": False}
             for kind, part in written.items():
@@ -115,6 +126,14 @@ class Ticks:
         """Says what became of the events of each source so far where health and others look for it."""
         for report in batches.values():
             self._state.finish_batch(report)
+
+
+def _mark(con: Connection) -> str:
+    """Moving rows from the hot part to the base, or merging files, changes nothing of it."""
+    hot = con.execute(sa.select(sa.func.coalesce(sa.func.sum(schema.hot_event.c.rows), 0))).scalar_one()
+    file = schema.base_file
+    base = sa.select(sa.func.coalesce(sa.func.sum(file.c.rows), 0)).where(file.c.removed_us.is_(None))
+    return f"{int(hot) + int(con.execute(base).scalar_one())} events, {Ledger(con).get('link')[0]} links"
 
 
 def _as_run(con: Connection, position: Position, now: int) -> dict[str, Head]:

@@ -20,7 +20,7 @@ HeadRow = Mapping[str, Any]
 
 def heads_now(con: Connection) -> dict[str, HeadRow]:
     """The head of every name. Where the live loop keeps members current, its moment and its size count."""
-    stored: dict[str, HeadRow] = {row["name"]: row for row in heads.all(con)}
+    stored: dict[str, HeadRow] = {row["name"]: dict(row) for row in heads.all(con)}
     live = read_position(con)
     for name, head in live.heads.items():
         if name in stored and stored[name]["run"] == head.run and not stored[name]["dropped"]:

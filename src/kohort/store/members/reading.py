@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from kohort.store import schema
 from kohort.store.members.fold import OPEN, untils
-from kohort.store.members.heads import heads_now, known_head
+from kohort.store.members.heads import HeadRow, heads_now, known_head
 from kohort.store.members.parts import Parts
 from kohort.store.members.position import read_position
 from kohort.store.members.snapshots import stays
@@ -43,6 +43,11 @@ class Reading:
         """Definitions whose members were published and that were not dropped, sorted."""
         with self.parts.database.read() as con:
             return sorted(name for name, head in heads_now(con).items() if not head["dropped"])
+
+    def heads(self) -> dict[str, HeadRow]:
+        """The head of every definition that ever had members: name, run, version, as_of, size, dropped."""
+        with self.parts.database.read() as con:
+            return heads_now(con)
 
     def current(self, name: str) -> pa.Table:
         """Members as the latest run left them, ordered by customer.
@@ -106,6 +111,10 @@ class Reading:
             return [{"name": name, **row} for name, table in found.items() for row in table.to_pylist()]
 
         return pa.Table.from_pylist(self.parts.read(ask), schema=OF_CUSTOMER)
+
+    def stays(self, name: str) -> pa.Table:
+        """The last stay of each customer and part of a definition (columns of `tables.STAYS`), past ones included."""
+        return self.parts.read(lambda con: stays(self.parts, con, name))
 
     def history(self, name: str, customer: int) -> list[dict[str, Any]]:
         """One customer's stays, oldest first: segment, since, until (None = still), number, version, confidence, reason.

@@ -1,0 +1,344 @@
+"""The loop: what came in, and the time that passed, become memberships; tick by tick, each in one transaction.
+
+One tick takes what is waiting, finds the customers it touches and those that time alone reaches, asks the compiled
+definitions about just them, and stores events, transitions and positions together. A full run is the same definitions
+with everybody for customers; `kohort.live.audit` compares both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from kohort.ingest.tracking.normalise import Normalised, Normaliser
+from kohort.live.counts import begun, counted
+from kohort.live.placing import Moves
+from kohort.live.program import Given
+from kohort.live.sources import Source, Taken, together
+from kohort.live.view import View
+from kohort.model.arrival import Link
+from kohort.segments.run_rules import RunReport, run, turn
+from kohort.store.ticks import Overtaken, Position, Tick
+
+if TYPE_CHECKING:
+    from kohort.model.source import BatchReport
+    from kohort.store.appender import Prepared
+    from kohort.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the loop paces itself; seconds, unless said otherwise.
+
+    Attributes:
+        batch: Events of one tick, about.
+        watch: How often definitions, lists by hand and others' writing are looked at.
+        rest: How long it sleeps at most when nothing is to be done.
+        note: How often the moment is stored although nothing happened.
+        sweep: How often definitions are evaluated for everybody whose changes no stored instant tells.
+        accounts: How often definitions of accounts are, while events come in.
+        run: How often what happened becomes a run of its own, from which movement is told.
+    """
+
+    batch: int = 1_000
+    watch: float = 0.5
+    rest: float = 0.1
+    note: float = 5.0
+    sweep: float = 900.0
+    accounts: float = 60.0
+    run: float = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a tick did.
+
+    Attributes:
+        as_of: The moment that memberships show now.
+        events: Events that came in, whatever became of them.
+        rejected: Those of them that could not be used.
+        evaluated: Questions asked: customers touched, and customers that time reached.
+        moves: Entries and exits.
+        oldest: When the first of the events was received, microseconds UTC; None without any.
+        more: Whether a source has more waiting.
+    """
+
+    as_of: int
+    events: int = 0
+    rejected: int = 0
+    evaluated: int = 0
+    moves: int = 0
+    oldest: int | None = None
+    more: bool = False
+
+
+class Loop:
+    """Keeps the memberships of one workspace current. One thread calls it; a workspace has one loop at a time.
+
+    Args:
+        store: The workspace's.
+        look: What the workspace says now.
+        sources: Where arrivals come from.
+        clock: Microseconds UTC.
+        pace: See `Pace`.
+
+    Attributes:
+        as_of: The moment that memberships show; nothing happened between the stored one and this.
+        position: What is stored.
+        failing: Definitions that cannot be evaluated; they keep their members.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        look: Callable[[], Given],
+        sources: Sequence[Source] = (),
+        *,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        pace: Pace | None = None,
+    ) -> None:
+        self.store, self.pace = store, pace or Pace()
+        self._look, self._sources, self._clock = look, tuple(sources), clock
+        self._major = store.major()
+        self._view: View | None = None
+        self.failing: frozenset[str] = frozenset()
+
+    # -- from outside ----------------------------------------------------------------------------------------------
+
+    @property
+    def view(self) -> View:
+        """What the loop knows; it starts where the last one stopped when it is first asked."""
+        if self._view is None:
+            self._start()
+        assert self._view is not None
+        return self._view
+
+    def tick(self) -> Done:
+        """Does what is to be done now.
+
+        Raises:
+            KohortError: Nothing of this tick was stored; the next one begins with what the store says.
+        """
+        try:
+            return self._one()
+        except Overtaken:
+            return self._one()  # somebody else wrote: what is in memory was not the store any more
+
+    def _one(self) -> Done:
+        try:
+            if self._view is None:
+                self._start()
+            now = self._clock()
+            if self._is_time("watch", now):
+                self._watch(now)
+            taken = together(source.take(self.position.sources, self.pace.batch) for source in self._sources)
+            self._evaluate_where_time_asks(self._until(taken, now), now)
+            return self._tick(taken, self._until(taken, now), now)
+        except BaseException:
+            self._forget()
+            raise
+
+    def rest(self, done: Done) -> None:
+        """Sleeps until something is to be done, or for `Pace.rest` seconds."""
+        seconds = 0.0 if done.more else self.pace.rest
+        instant = self.view.agenda.next_instant()
+        if instant is not None:
+            seconds = min(seconds, max(0.0, (instant - self._clock()) / 1e6))
+        if self._sources:
+            self._sources[0].wait(self.position.sources, seconds)
+        elif seconds:
+            time.sleep(seconds)
+
+    def evaluate_everybody(self, names: Iterable[str] | None = None) -> RunReport:
+        """A full run of some definitions (None = all) as of the loop's moment; its members are stored by it."""
+        given = self._given
+        with turn(self.store):
+            report = run(
+                self.store,
+                given.definitions,
+                names=names,
+                as_of=self.as_of,
+                now=self._clock(),
+                zone=given.zone,
+                currency=given.currency,
+                features=given.features,
+                settings=given.settings,
+                threads=given.threads,
+                unread=given.unread,
+            )
+        failed = frozenset(outcome.name for outcome in report.failed)
+        self.failing = (self.failing - {outcome.name for outcome in report.outcomes}) | failed
+        self._look_again()
+        self._note()
+        return report
+
+    def close(self) -> None:
+        """Stores where it is, and lets go of everything."""
+        if self._view is not None:
+            self._note()
+        self._forget()
+        for source in self._sources:
+            source.close()
+
+    # -- starting --------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._given = self._look()
+        self._appender = self.store.log.appender()
+        self.position = self.store.ticks.position()
+        self._log = self.store.ticks.mark()
+        now = self._clock()
+        self._due = {name: now + int(getattr(self.pace, name) * 1e6) for name in _REPEATED}
+        self._touched: set[int] = set()
+        self._news = False
+        self.as_of = self.position.as_of or now
+        self._look_again()
+        self._normaliser = Normaliser(self.store.vault, self.view.columns, self._given.zone, self._given.currency)
+        first, known = not self.position.as_of, self.position.log == self._log
+        if not first:  # what time did since then, instant by instant
+            until = max(now - 1, self.as_of + 1)
+            self._evaluate_where_time_asks(until, now)
+            self._tick(Taken(), until, now)
+        self._follow_definitions(everything=first or not known)
+
+    def _follow_definitions(self, *, everything: bool = False) -> None:
+        """A full run of whatever means something else than its members show; of everything where events came unseen."""
+        outdated = self.view.program.outdated(self.store, self.as_of, self.view.columns)
+        if everything or outdated:
+            self.evaluate_everybody(None if everything else outdated)
+
+    def _look_again(self) -> None:
+        """A view of what the store and the workspace say now."""
+        if self._view is not None:
+            self._view.close()
+        self._view = View(self.store, self._major, self._given, self.as_of, self.failing)
+
+    def _forget(self) -> None:
+        """What is in memory may no longer be what is stored."""
+        if self._view is not None:
+            self._view.close()
+        self._view = None
+
+    # -- one tick --------------------------------------------------------------------------------------------------
+
+    def _until(self, taken: Taken, now: int) -> int:
+        """The moment of a tick. While more is waiting time goes by what came in: history is as without the delay."""
+        if taken.more and taken.arrivals:
+            now = min(now, max(arrival.received_at for arrival in taken.arrivals))
+        return max(now, self.as_of + 1)
+
+    def _evaluate_where_time_asks(self, until: int, now: int) -> None:
+        """Full runs at instants that concern everybody: dates in rules, hours of the day; and of what drifts, now and then."""
+        for instant, names in self.view.agenda.everybody(self.as_of, until).items():
+            self._tick(Taken(), instant, now)
+            self.evaluate_everybody(names)
+        program = self.view.program
+        if program.time.drifting and self._is_time("sweep", now):
+            self.evaluate_everybody(program.time.drifting)
+        if program.accounts and self._news and self._is_time("accounts", now):
+            self._news = False
+            self.evaluate_everybody(program.accounts)
+
+    def _tick(self, taken: Taken, at: int, now: int) -> Done:
+        with self.store.write_lock():
+            moves = Moves()
+            evaluated = self.view.reached(at, moves)
+            reports = begun(self.position.batches, taken, self.store.state.begin_batch, now)
+            found, judged = self._judged(taken, reports)
+            fresh = None if judged is None else judged.rows
+            links = _kept(found, judged)
+            touched = self.view.who.roots(_customers(fresh) | self._touched) | self.view.learn(links, at)
+            persons = np.array(sorted(touched), np.int64)
+            evaluated += self.view.place(persons, np.full(len(persons), at), moves, fresh)
+            batches, rejected = counted(reports, taken, found, judged)
+            self.as_of = at
+            if taken.positions or moves.rows or self._is_time("note", now):
+                self.view.heads = moves.heads(self.view.heads)
+                tick = Tick(
+                    self.position,
+                    Position(at, {**self.position.sources, **taken.positions}, "", self.view.heads, batches),
+                    now,
+                    self._log,
+                    store_events=None if judged is None else judged.store_in,
+                    moves=moves.table(),
+                    restated=moves.table(restated=True),
+                    links=links,
+                    rejected=rejected,
+                    as_run=self._is_time("run", now),
+                )
+                self._store(tick)
+            seq = 0 if judged is None else self._appender.stored(judged)
+            self.view.stored(fresh, seq, moves.rows, at)
+        self._touched = set()
+        self._news = self._news or bool(touched)
+        for source in self._sources:
+            source.stored(self.position.sources)
+        return Done(
+            at,
+            len(taken.arrivals) + len(taken.rejected),
+            len(rejected),
+            evaluated,
+            moves.table().num_rows,
+            min((arrival.received_at for arrival in taken.arrivals), default=None),
+            taken.more,
+        )
+
+    def _judged(self, taken: Taken, reports: Mapping[str, BatchReport]) -> tuple[Normalised | None, Prepared | None]:
+        """Rows of what was taken, and what the store knows of them. New columns are declared on the way."""
+        if not taken.arrivals:
+            return None, None
+        found = self._normaliser.normalise(taken.arrivals)
+        if found.columns:
+            self.store.log.declare(found.columns)
+            self._normaliser.know(found.columns)
+            if self.view.program.asks_for(found.columns):
+                self._look_again()
+        batch = np.array([reports[arrival.source].batch for arrival in taken.arrivals], np.int64)[found.arrival]
+        return found, self._appender.prepare(found.table.append_column("batch", pa.array(batch)))
+
+    def _store(self, tick: Tick) -> None:
+        self.position = self.store.ticks.commit(tick)
+        self._log = self.position.log
+
+    def _note(self) -> None:
+        """Stores the moment and the heads, although nothing came in."""
+        with self.store.write_lock():
+            after = replace(self.position, as_of=self.as_of, heads=self.view.heads)
+            self._store(Tick(self.position, after, self._clock(), self._log))
+
+    def _watch(self, now: int) -> None:
+        """Notices what others did: definitions, lists by hand, events and members that came another way."""
+        given = self._look()
+        if given.stamp != self._given.stamp:
+            self._given = given
+            self._look_again()
+            self._follow_definitions()
+        self._touched |= self.view.decided(self.store.by_hand.table())
+
+    def _is_time(self, what: str, now: int) -> bool:
+        """Whether something that is done again and again is due; it then counts as done."""
+        if now < self._due[what]:
+            return False
+        self._due[what] = now + int(getattr(self.pace, what) * 1e6)
+        return True
+
+
+_REPEATED = ("watch", "note", "sweep", "accounts", "run")
+
+
+def _customers(rows: pa.Table | None) -> set[int]:
+    """Whom some events are about."""
+    return set() if rows is None else set(rows.column("customer").drop_null().to_pylist())
+
+
+def _kept(found: Normalised | None, judged: Prepared | None) -> list[Link]:
+    """Links whose event is stored, now or before; what is said by an event that was refused counts for nothing."""
+    if found is None or judged is None or not found.links:
+        return []
+    refused = set(found.table.column("event_id").filter(pa.array(judged.conflict)).to_pylist()) - found.retimed
+    return [link for link in found.links if link.event_id.removesuffix("~user") not in refused]

@@ -1,0 +1,128 @@
+"""Everything that a tick looks at, in memory: the program, the index of events, who is who, who stands where, what is due.
+
+All of it is a copy or an index of what the store holds, made anew when definitions change or somebody else wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kohort.live.agenda import Agenda
+from kohort.live.placing import Move, Moves
+from kohort.live.program import Given, Program
+from kohort.live.standing import Standing
+from kohort.live.who import Who
+from kohort.model.arrival import Link
+from kohort.store.ticks import Head
+
+if TYPE_CHECKING:
+    from kohort.store.major import Major
+    from kohort.store.store import Store
+
+_CHUNK = 2_000
+"""Customers per question: what a tick holds in memory does not grow with how many it touches."""
+
+
+class View:
+    """What is known at one moment, and follows the ticks from there.
+
+    Args:
+        store: The workspace's.
+        major: Its index, which is brought up to date here.
+        given: What the workspace says.
+        as_of: The moment that memberships show.
+        without: Definitions that cannot be evaluated at the moment.
+    """
+
+    def __init__(self, store: Store, major: Major, given: Given, as_of: int, without: Collection[str] = ()) -> None:
+        self.given, self._major = given, major
+        standing = store.log.standing()
+        self.columns = standing.columns
+        self.program = Program(store, given, self.columns, as_of, without)
+        major.bring(standing, self.program.columns())
+        self.who = Who(store.links.now(), as_of)
+        self.standing = Standing()
+        self.standing.load(store, self.program.needed)
+        self.agenda = Agenda(self.program.time, major, self.standing, as_of)
+        self.by_hand = store.by_hand.table()
+        self.heads = _heads(store, self.program)
+
+    def close(self) -> None:
+        self.program.close()
+
+    def reached(self, until: int, moves: Moves) -> int:
+        """Evaluates whom time alone reaches up to an instant, in the order in which it does; says how often."""
+        self.agenda.look_ahead(until)
+        rounds = self.agenda.rounds(until, self.who.root)
+        return sum(self.place(one.customers, one.at, moves) for one in rounds)
+
+    def place(self, persons: np.ndarray, at: np.ndarray, moves: Moves, fresh: pa.Table | None = None) -> int:
+        """Evaluates customers, each at a moment, and notes what changes; says how many there were.
+
+        Args:
+            persons: Each once, none of them led to another.
+            fresh: Events that the index does not hold yet.
+        """
+        for start in range(0, len(persons), _CHUNK):
+            some, moments = persons[start : start + _CHUNK], at[start : start + _CHUNK]
+            placed = self.program.pairs.evaluate(
+                pa.table({"person": some, "as_of": moments}),
+                self.events(some, fresh),
+                self._decided_by_hand(some),
+                self.program.standing(self.standing, some),
+            )
+            definitions = self.program.definitions
+            moves.find(self.standing, definitions, self.heads, placed=placed, persons=some, moments=moments)
+        return len(persons)
+
+    def events(self, persons: np.ndarray, fresh: pa.Table | None = None) -> pa.Table:
+        """All events of some customers, under the customers they belong to."""
+        ids = self.who.ids(persons.tolist())
+        events = self._major.fetch(ids)
+        if fresh is not None and fresh.num_rows:
+            own = fresh.filter(pc.is_in(fresh.column("customer"), value_set=pa.array(ids)))
+            events = pa.concat_tables([events, own.select(events.column_names).cast(events.schema)])
+        return self.who.as_customers(events)
+
+    def stored(self, rows: pa.Table | None, seq: int, moves: Sequence[Move], at: int) -> None:
+        """A tick is on disk: its events belong to the index, and what time will do to them to the agenda."""
+        if rows is not None and rows.num_rows:
+            self._major.remember(rows, seq)
+            self.agenda.stored(rows, at)
+        self.agenda.moved(moves, at)
+        self.agenda.done(at)
+
+    def learn(self, links: Sequence[Link], at: int) -> set[int]:
+        """Takes links in; answers every customer whose events may now be another's."""
+        return self.who.learn(links, at)
+
+    def decided(self, by_hand: pa.Table) -> set[int]:
+        """Takes the lists by hand as they are now; answers every customer about whom something was decided since."""
+        before, self.by_hand = self.by_hand, by_hand
+        if by_hand.equals(before):
+            return set()
+        said = ({tuple(row.values()) for row in table.to_pylist()} for table in (before, by_hand))
+        return {int(row[0]) for row in next(said) ^ next(said)}
+
+    def _decided_by_hand(self, persons: np.ndarray) -> pa.Table | None:
+        if not self.by_hand.num_rows:
+            return None
+        return self.by_hand.filter(pc.is_in(self.by_hand.column("customer"), value_set=pa.array(persons)))
+
+
+def _heads(store: Store, program: Program) -> dict[str, Head]:
+    """The head of each definition as it is stored now, whoever evaluated it last."""
+    stored = store.members.heads()
+    names = [d.name for d in program.definitions if d.name in stored and not stored[d.name]["dropped"]]
+    position = store.ticks.position()
+    found = {}
+    for name in names:
+        run, version, size = (stored[name][key] for key in ("run", "version", "size"))
+        mine = position.heads.get(name)
+        found[name] = mine if mine is not None and mine.run == run else Head(run, version, size)
+    return found

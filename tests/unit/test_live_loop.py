@@ -1,0 +1,249 @@
+"""The loop as a story in time: events count at once, time alone counts, a restart changes nothing, nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kohort.definitions.rules import parse_rule
+from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
+from kohort.definitions.windows import Span
+from kohort.live.loop import Loop, Pace
+from kohort.live.program import Given
+from kohort.live.script import Script
+from kohort.model.arrival import Arrival
+from kohort.model.clock import iso, parse_instant
+from kohort.store import create_store, open_store
+from kohort.store.store import Store
+
+START = parse_instant("2026-03-01T12:00:00Z")
+MINUTE = 60_000_000
+SOON = 1_000
+DAY = 86_400_000_000
+
+
+def rule(name: str, text: str, **more: Any) -> SegmentDefinition:
+    stay, keep = more.pop("minimum_stay", None), more.pop("keep", None)
+    kept = RuleText(keep, parse_rule(keep)) if keep else None
+    part = Part(name, rule=RuleText(text, parse_rule(text)), keep=kept, minimum_stay=stay)
+    return SegmentDefinition(name, "rule", (part,), **more)
+
+
+def stages(name: str, **rules: str) -> SegmentDefinition:
+    parts = tuple(Part(key, rule=RuleText(text, parse_rule(text))) for key, text in rules.items())
+    return SegmentDefinition(name, "stages", parts)
+
+
+class World:
+    """A workspace with a loop, a clock that is set, and what comes in."""
+
+    def __init__(self, root: Path, *definitions: SegmentDefinition) -> None:
+        self.root, self.now, self.n = root, START, 0
+        self.given = Given("1", definitions, {}, (), SegmentSettings(), "UTC", "EUR")
+        self.script = Script()
+        self.store: Store = create_store(root, buckets=2)
+        self.loop = self.new_loop()
+
+    def new_loop(self) -> Loop:
+        pace = Pace(watch=0, note=0)
+        return Loop(self.store, lambda: self.given, [self.script], clock=lambda: self.now, pace=pace)
+
+    def restart(self) -> None:
+        """The process ends without a word, and another one begins."""
+        self.store.close()
+        self.store = open_store(self.root)
+        self.loop = self.new_loop()
+
+    def event(self, who: str, name: str, at: int | None = None, **more: Any) -> None:
+        self.n += 1
+        payload = {"type": "track", "event": name, "userId": who, "messageId": f"m{self.n}", **more}
+        self.script.add(Arrival(payload | {"timestamp": iso(at or self.now)}, self.now, "shop", f"{self.n}"))
+
+    def send(self, **payload: Any) -> None:
+        self.n += 1
+        payload = {"messageId": f"m{self.n}", "timestamp": iso(self.now), **payload}
+        self.script.add(Arrival(payload, self.now, "shop", f"{self.n}"))
+
+    def at(self, text_or_us: str | int) -> World:
+        self.now = parse_instant(text_or_us) if isinstance(text_or_us, str) else text_or_us
+        while self.loop.tick().more:
+            pass
+        return self
+
+    def members(self, name: str) -> set[str]:
+        found = self.store.members.current(name)
+        numbers = self.store.vault.refs(found["customer"].to_numpy())
+        return {n or "visitor" for n in numbers}
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """Every transition: customer, change and part, instant."""
+        rows = self.store.members.transitions().to_pylist()
+        refs = self.store.vault.refs([row["customer"] for row in rows])
+        return [(r or "visitor", f"{row['change']} {row['segment']}", iso(row["at"])) for r, row in zip(refs, rows)]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Any]:
+    made: list[World] = []
+
+    def make(*definitions: SegmentDefinition) -> World:
+        made.append(World(tmp_path / f"w{len(made)}", *definitions))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.store.close()
+
+
+def test_an_event_counts_at_once_and_leaves_its_window_at_the_exact_instant(world) -> None:
+    w = world(rule("active", "did('buy', within => '10 minutes')")).at(START)
+    w.event("ana", "buy")
+    assert w.at(START + SOON).members("active") == {"ana"}
+    assert w.at(START + 10 * MINUTE - 1).members("active") == {"ana"}
+    assert w.at(START + 15 * MINUTE).members("active") == set()
+    entered, left = w.told()
+    assert entered == ("ana", "entered active", iso(START + SOON))
+    assert left == ("ana", "left active", iso(START + 10 * MINUTE))
+
+
+def test_after_downtime_time_is_made_up_for_instant_by_instant(world) -> None:
+    w = world(
+        rule("active", "did('buy', within => '10 minutes')"),
+        rule("twice", "did('buy', at_least => 2, within => '1 hour')"),
+    )
+    w.at(START)
+    w.event("ana", "buy")
+    w.event("bob", "buy", at=START - 5 * MINUTE)
+    w.event("bob", "buy", at=START - 50 * MINUTE)
+    w.at(START + SOON)
+    w.restart()
+    w.now = START + 3 * DAY
+    w.event("cleo", "buy")
+    w.at(START + 3 * DAY + SOON)
+    assert sorted(w.told()[3:], key=lambda t: (t[2], t[0])) == [
+        ("bob", "left active", iso(START + 5 * MINUTE)),
+        ("ana", "left active", iso(START + 10 * MINUTE)),
+        ("bob", "left twice", iso(START + 10 * MINUTE)),
+        ("cleo", "entered active", iso(START + 3 * DAY + SOON)),
+    ]
+
+
+def test_what_comes_in_twice_counts_once_and_is_counted(world) -> None:
+    w = world(rule("twice", "did('buy', at_least => 2)")).at(START)
+    w.event("ana", "buy")
+    w.script.add(w.script.arrivals[0])
+    w.script.add(replace(w.script.arrivals[0], payload={"type": "track", "messageId": "x"}))
+    w.at(START + SOON)
+    assert w.members("twice") == set()
+    (report,) = w.loop.position.batches.values()
+    assert (report.read, report.stored, report.duplicate, report.rejected) == (3, 1, 1, 1)
+    (row,) = w.store.state.rejected()
+    assert (row.source, row.code) == ("shop", next(iter(report.reasons)))
+
+
+def test_a_visitor_who_says_who_she_is_brings_her_past_along(world) -> None:
+    w = world(rule("looked", "did('look', at_least => 2)")).at(START)
+    w.send(type="track", event="look", anonymousId="browser")
+    w.event("ana", "look")
+    assert w.at(START + SOON).members("looked") == set()
+    w.send(type="identify", userId="ana", anonymousId="browser")
+    assert w.at(START + 2 * SOON).members("looked") == {"ana"}
+    w.restart()
+    w.send(type="track", event="look", anonymousId="browser")
+    w.at(START + 3 * SOON)
+    assert [t[:2] for t in w.told()] == [("ana", "entered looked")]
+
+
+def test_an_event_of_the_future_takes_effect_when_its_time_comes(world) -> None:
+    w = world(rule("bought", "did('buy')")).at(START)
+    w.event("ana", "buy", at=START + 30 * MINUTE)
+    assert w.at(START + SOON).members("bought") == set()
+    assert w.at(START + 31 * MINUTE).members("bought") == {"ana"}
+    assert w.told() == [("ana", "entered bought", iso(START + 30 * MINUTE))]
+
+
+def test_a_late_event_that_is_over_already_changes_nothing_that_was_said(world) -> None:
+    w = world(rule("active", "did('buy', within => '10 minutes')"), rule("ever", "did('buy')")).at(START)
+    w.event("ana", "buy", at=START - DAY)
+    w.at(START + SOON)
+    assert w.told() == [("ana", "entered ever", iso(START + SOON))]
+
+
+def test_a_new_definition_is_evaluated_for_everybody_and_marked_as_backfill(world) -> None:
+    w = world(rule("bought", "did('buy')")).at(START)
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    w.given = replace(
+        w.given, stamp="2", definitions=(*w.given.definitions, rule("twice", "did('buy', at_least => 1)"))
+    )
+    w.event("bob", "buy", at=START + 2 * SOON)
+    w.at(START + 3 * SOON)
+    assert w.members("twice") == {"ana", "bob"}
+    rows = w.store.members.transitions("twice").to_pylist()
+    assert [row["backfill"] for row in rows] == [True, False]
+
+
+def test_stages_remember_and_a_minimum_stay_ends_at_its_instant(world) -> None:
+    w = world(
+        rule("vip", "did('buy', within => '1 hour')", minimum_stay=Span(2, "hour")),
+        stages("life", active="did('buy', within => '1 hour')", asleep="did('buy')"),
+    ).at(START)
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    w.at(START + 3 * 60 * MINUTE)
+    assert w.told() == [
+        ("ana", "entered vip", iso(START + SOON)),
+        ("ana", "entered active", iso(START + SOON)),
+        ("ana", "left active", iso(START + 60 * MINUTE)),
+        ("ana", "entered asleep", iso(START + 60 * MINUTE)),
+        ("ana", "left vip", iso(START + 120 * MINUTE + SOON)),
+    ]
+
+
+def test_a_decision_by_hand_counts_without_a_run(world) -> None:
+    w = world(rule("bought", "did('buy')")).at(START)
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    (ana,) = w.store.members.current("bought")["customer"].to_pylist()
+    w.store.by_hand.put("bought", "bought", [ana], False, by="Ada")
+    assert w.at(START + 2 * SOON).members("bought") == set()
+
+
+def test_events_that_came_another_way_are_noticed(world) -> None:
+    w = world(rule("bought", "did('buy')")).at(START)
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    stored = w.store.log.snapshot().hot
+    assert stored is not None
+    bob = int(w.store.vault.customers(["bob"])[0])
+    import pyarrow as pa
+
+    foreign = stored.drop_columns(["bucket", "batch"])
+    foreign = foreign.set_column(foreign.column_names.index("customer"), "customer", pa.array([bob]))
+    foreign = foreign.set_column(foreign.column_names.index("event_id"), "event_id", pa.array(["other"]))
+    with open_store(w.root) as other:
+        other.log.append(foreign, batch=1)
+    w.at(START + 2 * SOON)
+    assert w.members("bought") == {"ana", "bob"}
+
+
+def test_what_the_loop_leaves_checks_out_and_a_full_run_changes_nothing(world) -> None:
+    definitions = (
+        rule("active", "did('buy', within => '10 minutes')"),
+        rule("of", "in_segment('active') and did('look')"),
+        stages("life", active="did('buy', within => '1 hour')", asleep="did('buy')"),
+    )
+    w = world(*definitions).at(START)
+    for n in range(40):
+        w.event(f"c{n % 7}", "buy" if n % 3 else "look", at=START + n * MINUTE)
+        w.at(START + n * MINUTE + SOON)
+    assert w.store.verify() == []
+    before = w.store.members.last_transition()
+    w.loop.evaluate_everybody()
+    assert w.store.members.last_transition() == before
+    w.loop.close()
+    assert w.store.verify() == []
