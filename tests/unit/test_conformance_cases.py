@@ -27,7 +27,7 @@ DECISIONS = [
     "P2",
 ]
 LISTED = [str(n) for n in range(1, 61)]
-NOT_YET = {"M5", "M6", "P2", "34", "40", "41", "42", "43", "50", "53", "58", "59", "60"}
+NOT_YET = {"P2", "50", "53", "58", "59", "60"}
 """Only pending: nothing in this release can be asked about them."""
 
 
@@ -119,6 +119,19 @@ WRONG: dict[str, tuple[str, Broken]] = {
         "M3",
         Broken(answer=lambda a: replace(a, changes=tuple(replace(c, backfill=False) for c in a.changes))),
     ),
+    "links are lost": ("M5", Broken(lambda t: replace(t, links=()))),
+    "links hold from the beginning": (
+        "41",
+        Broken(lambda t: replace(t, links=tuple(replace(link, ts=0) for link in t.links))),
+    ),
+    "the last link counts": (
+        "41",
+        Broken(lambda t: replace(t, links=tuple(replace(link, ts=-link.ts) for link in t.links))),
+    ),
+    "nothing is split": ("M5", Broken(lambda t: replace(t, taken_back=()))),
+    "nobody is erased": ("M6", Broken(lambda t: replace(t, erased=()))),
+    "visitors are never included": ("L7", Broken(lambda t: definitions(t, include_anonymous=False))),
+    "visitors are always included": ("L7", Broken(lambda t: definitions(t, include_anonymous=True))),
     "the past is forgotten": ("M1", Broken(answer=lambda a: replace(a, past={}))),
     "refusals are silent": ("L8", Broken(answer=lambda a: replace(a, error=""))),
     "nobody is ever a member": ("L1", Broken(answer=lambda a: replace(a, members={}))),

@@ -61,3 +61,28 @@ def shown(columns: str, stored: str, wanted: Collection[int] | None) -> str:
     where = "" if wanted is None else f" WHERE bucket IN ({', '.join(map(str, sorted(wanted))) or 'NULL'})"
     own = f"SELECT {columns} FROM ({stored}) ANTI JOIN {_MAP} ON customer = led"
     return f"{own} UNION ALL SELECT {columns} FROM {_ROWS}{where}"
+
+
+def carried(by_hand: pa.Table, roots: Roots | None) -> pa.Table:
+    """What people decided about ids that are led, as decisions about their roots.
+
+    What they decided about the root herself goes first; of several led ids the one that has been hers for longest.
+
+    Args:
+        by_hand: `customer`, `name` and others; see `kohort.engines.segments.BY_HAND_SCHEMA`.
+    """
+    if roots is None or not len(roots):
+        return by_hand
+    customers = by_hand["customer"].to_numpy()
+    meant = roots.of(customers)
+    if np.array_equal(meant, customers):
+        return by_hand
+    since = dict(zip(roots.led.tolist(), roots.since.tolist(), strict=True))
+    rows = list(zip(customers.tolist(), meant.tolist(), by_hand["name"].to_pylist(), strict=True))
+    first: dict[tuple[int, str], tuple[bool, int, int]] = {}
+    for own, root, name in rows:
+        place = (own != root, since.get(own, 0), own)
+        first[root, name] = min(first.get((root, name), place), place)
+    kept = [first[root, name][2] == own for own, root, name in rows]
+    moved = by_hand.set_column(by_hand.column_names.index("customer"), "customer", pa.array(meant))
+    return moved.filter(pa.array(kept))

@@ -18,6 +18,7 @@ from kohort.definitions.rules.walk import walk
 from kohort.definitions.segments import Part, SegmentDefinition, SegmentSettings
 from kohort.engines.duck import connect
 from kohort.engines.evaluate import MEMORY_LIMIT, run
+from kohort.engines.led import carried
 from kohort.engines.measures import Measures
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA, quantified
 from kohort.engines.unseen import Unseen, never_seen
@@ -143,7 +144,7 @@ def preview(
     )
     if measures is None or not measures.fits(snapshot, as_of, visitors=compiled.visitors):
         measures = Measures(snapshot, as_of, threads=threads, visitors=compiled.visitors)
-    rows = _rows(compiled, measures.table(compiled), by_hand, standing, threads)
+    rows = _rows(compiled, measures.table(compiled), carried(by_hand, measures.snapshot.led), standing, threads)
     if compiled.visitors and not definition.include_anonymous:
         rows = rows.filter(pc.greater(rows["_customer"], 0))  # only what it refers to includes visitors
     unseen = never_seen(definition, features, measures)

@@ -16,6 +16,7 @@ from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.engines.duck import connect, folders_of, register_events
 from kohort.engines.evaluate import MEMORY_LIMIT, bucket_groups, run
+from kohort.engines.led import carried
 from kohort.model.progress import Progress, silent
 from kohort.model.snapshot import Snapshot
 
@@ -105,7 +106,7 @@ def evaluate(
     codes: list[pa.Table] = []
     accounts = _Accounts([f"u{i}" for i, d in enumerate(compiled.definitions) if d.kind == "accounts"])
     with connect(folders=folders_of(snapshot), memory_limit=MEMORY_LIMIT, threads=threads) as con:
-        con.register("by_hand", by_hand.select(BY_HAND_SCHEMA.names))
+        con.register("by_hand", carried(by_hand, snapshot.led).select(BY_HAND_SCHEMA.names))
         con.register("standing", standing.select(STANDING_SCHEMA.names))
         for buckets, events in groups:
             progress("Evaluating segments", done, total)

@@ -18,6 +18,7 @@ from kohort.definitions.rules import format_rule
 from kohort.definitions.rules.tree import AllOf, AnyOf, InSegment, Not
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition
 from kohort.errors import KohortError
+from kohort.model.links import roots
 from kohort.model.progress import silent
 from kohort.segments.accounts import account_names
 from kohort.segments.evaluate import Evaluator, Question, bucket_key, duckdb_evaluator
@@ -117,11 +118,16 @@ class _Bench:
     engine: EngineName
     alone: bool = False
     cases: dict[str, _Case] = field(default_factory=dict)
+    outside: set[int] = field(
+        default_factory=set
+    )  # erased: the pseudonyms of cases are not the vault's, so we keep the door
+    counted: tuple[int, int] = (0, 0)
 
     def take(self, turns: Sequence[CaseTurn]) -> dict[str, Answer]:
         """The answer of each case."""
         for one in turns:
             self._prepare(one)
+        self._identify(turns)
         self._append(turns)
         seen = self.store.members.last_transition()
         errors = {one.case: self._removed(one) for one in turns}
@@ -140,6 +146,7 @@ class _Bench:
     def _prepare(self, one: CaseTurn) -> None:
         case = self.cases.setdefault(one.case, _Case(f"c{len(self.cases)}"))
         case.customers |= {e.customer for e in one.arrived if e.customer is not None}
+        case.customers |= {who for link in one.links for who in (link.customer, link.root)}
         for move in one.by_hand:
             name = case.own(move.name)
             if move.added is None:
@@ -147,10 +154,20 @@ class _Bench:
             else:
                 self.store.by_hand.put(name, move.part, [move.customer], move.added, by="case")
 
+    def _identify(self, turns: Sequence[CaseTurn]) -> None:
+        """Links and erasures, as the door and the loop would bring them."""
+        for one in turns:
+            self.store.link(one.links, now=one.as_of)
+            self.store.unlink(one.taken_back)
+            for customer in one.erased:
+                found = roots(self.store.log.snapshot().links)
+                self.outside |= set(found.members(found.root_of(customer)))
+                self.store.erase(customer, now=one.as_of)
+
     def _append(self, turns: Sequence[CaseTurn]) -> None:
         columns = {name: kind for one in turns for name, kind in one.columns.items()}
         self.store.log.declare(columns)
-        events = [event for one in turns for event in one.arrived]
+        events = [event for one in turns for event in one.arrived if event.customer not in self.outside]
         if events:
             batch = self.store.state.begin_batch("conformance", "cases")
             self.store.log.append(event_table(events, columns), batch=batch)
@@ -184,8 +201,24 @@ class _Bench:
             question = Question(one.as_of, one.zone, one.currency, one.features, one.settings, columns=snapshot.columns)
             with self._engine(snapshot, question) as (evaluate, publish):
                 return run_with(
-                    _only(evaluate, own), self.store, everything, question, names=names, now=one.as_of, publish=publish
+                    _only(self._counting(evaluate), own),
+                    self.store,
+                    everything,
+                    question,
+                    names=names,
+                    now=one.as_of,
+                    publish=publish,
                 )
+
+    def _counting(self, evaluate: Evaluator) -> Evaluator:
+        """Notes how many there are in all."""
+
+        def answer(definitions: Sequence[SegmentDefinition], *, by_hand: pa.Table, standing: pa.Table) -> Evaluated:
+            found = evaluate(definitions, by_hand=by_hand, standing=standing)
+            self.counted = (found.universe, found.visitors)
+            return found
+
+        return answer
 
     @contextmanager
     def _engine(self, snapshot: Snapshot, question: Question) -> Iterator[tuple[Evaluator, Publish | None]]:
@@ -229,7 +262,8 @@ class _Bench:
             tuple(self._change(case, row) for name in (*names, *gone) for row in changes.get(name, [])),
             {case.public(o.name): o.excluded_by_consent for o in mine if o.result == "published"},
             {m: {case.public(n): self._who(members.at(n, m)) for n in case.ever} for m in one.ask_past},
-            error or failed,
+            counted=self.counted,
+            error=error or failed,
         )
 
     def _who(self, table: pa.Table) -> dict[int | str, str]:

@@ -96,6 +96,7 @@ class Preview:
     Attributes:
         universe: Everybody that could be in it; `universe_text` says who that is.
         excluded_by_consent: Would be in, but did not agree to its purpose.
+        visitors: Of the universe, those who never said who they are; 0 unless the definition includes them.
         warnings: What looks like a mistake, whole sentences.
     """
 
@@ -112,6 +113,7 @@ class Preview:
     never_observed: tuple[NeverObserved, ...]
     warnings: tuple[str, ...]
     text: str
+    visitors: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, the moment as ISO 8601 UTC. `conditions` lists those of all parts."""
@@ -209,7 +211,14 @@ def told(
         size=sizes.size,
         share=share,
         universe=sizes.universe,
-        universe_text=words.universe(sizes.universe, as_of, zone, accounts=accounts),
+        universe_text=words.universe(
+            sizes.universe,
+            as_of,
+            zone,
+            accounts=accounts,
+            visitors=sizes.visitors if definition.include_anonymous else None,
+        ),
+        visitors=sizes.visitors,
         excluded_by_consent=sizes.excluded_by_consent,
         value=sizes.value,
         value_share=_value_share(sizes.value, sizes.universe_value),

@@ -19,8 +19,8 @@ def preview(size: int, share: float, value: float | None, currency: str, *, acco
     return f"{text}, with a value of {Speech(currency).value(value, 'money')}." if value is not None else f"{text}."
 
 
-def universe(customers: int, as_of: int, zone: str, *, accounts: bool) -> str:
-    """Who could be in it.
+def universe(customers: int, as_of: int, zone: str, *, accounts: bool, visitors: int | None = None) -> str:
+    """Who could be in it; `visitors` of them have said nothing but an anonymous id (None = they are not included).
 
     Example:
         >>> universe(5878, 1_323_475_199_999_999, "UTC", accounts=False)
@@ -29,6 +29,11 @@ def universe(customers: int, as_of: int, zone: str, *, accounts: bool) -> str:
     day = _day(as_of, zone)
     if accounts:
         return f"All {customers:,} accounts with at least one user until {day}."
+    if visitors is not None:
+        return (
+            f"All {customers - visitors:,} customers and {visitors:,} visitors with at least one event until {day}; "
+            "visitors are those who never said who they are."
+        )
     return (
         f"All {customers:,} customers with at least one event until {day}; visitors who never said who they are are not "
         "among them."

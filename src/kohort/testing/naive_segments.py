@@ -174,6 +174,8 @@ class _Everybody:
         """L8: the verdict at the same moment, or the stored membership of what is not evaluated in this run."""
         if (name, customer) not in self.found:
             definition = self.definitions.get(name)
+            if definition is not None and customer < 0 and not definition.include_anonymous:
+                return Verdict()  # L7
             if definition is None or definition.paused:
                 stored = self.situation.standing.get((name, customer))
                 self.found[name, customer] = Verdict(stored[0], "stored") if stored else Verdict()
@@ -196,6 +198,8 @@ class _Everybody:
         assert rule is not None
         users: dict[str, list[bool]] = {}
         for customer, events in self.people.items():
+            if customer < 0:
+                continue  # visitors use no account
             judge = self.situation.judge(events, definition.zone, self.asked_by(customer))
             meets = judge.rule(rule.rule) is True
             for account in accounts_of(self.situation.settings.accounts, judge):

@@ -4,6 +4,7 @@ An event is one line: who, when (ISO, UTC unless it says otherwise), what, and v
 
     ana  2024-03-01T12:00  order_line  amount=12.50 category=toys
     ana  2024-03-02        identify    t_country=DE t_tags=a,b
+    ~tab 2024-03-02        page        (a visitor: nothing but an anonymous id)
     -    2024-03-02        page        #e7          (nobody's; with the event id e7)
 """
 
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from kohort.definitions.columns import scale_of, vocabulary
 from kohort.definitions.features import FeatureDefinition, parse_features
+from kohort.model.arrival import Link
 from kohort.model.clock import micros
 from kohort.model.event import ORDER_LINE, ColumnType, Event, Scalar, list_text
 
@@ -74,6 +76,9 @@ class Turn:
         as_of: ISO, UTC.
         events: Lines; they arrive now, whenever they happened.
         segments: The definitions from now on, as YAML; None = as before.
+        links: Lines `~tab 2024-03-02 is ana #l1`: who is led, since when, to whom, with the id of the event that says so.
+        taken_back: Ids of links that were a mistake.
+        erase: Who is erased before the evaluation; with all ids that lead to her.
         by_hand: Lines `put ana in vip`, `take ana out of vip`, `forget ana in vip`; a part as `value gold`.
         remove: Definitions deleted before the evaluation.
         members: Definition → members. Definitions that are not named are not looked at.
@@ -81,6 +86,7 @@ class Turn:
             `(backfill)`. All changes of this turn, in any order; None = not looked at.
         left_out: Definition → how many would be in, had they agreed to its purpose.
         past: Moment → definition → members: what was true then, asked now.
+        counted: Customers and visitors in all; None = not looked at.
         refused: Code of the error that the turn must end with; members are those of before.
     """
 
@@ -94,6 +100,10 @@ class Turn:
     left_out: Mapping[str, int] = field(default_factory=dict)
     past: Mapping[str, Mapping[str, Members]] = field(default_factory=dict)
     refused: str = ""
+    links: str = ""
+    taken_back: str = ""
+    erase: str = ""
+    counted: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +192,9 @@ def instant(text: str) -> int:
 
 
 def customer_of(code: str, who: str) -> int:
-    """The pseudonym of somebody in a case: no two cases share one."""
-    return int.from_bytes(blake2b(f"{code}/{who}".encode(), digest_size=8).digest()) >> 2
+    """The pseudonym of somebody in a case: no two cases share one. Names of visitors begin with `~`."""
+    number = int.from_bytes(blake2b(f"{code}/{who}".encode(), digest_size=8).digest()) >> 2
+    return -number if who.startswith("~") else number
 
 
 def names(members: str) -> frozenset[str]:
@@ -197,6 +208,16 @@ def lines(text: str) -> list[str]:
 def events_of(case: Case, turn: int) -> tuple[Event, ...]:
     """The events that arrive in one turn of a case."""
     return tuple(_event(case, turn, n, line) for n, line in enumerate(lines(case.turns[turn].events)))
+
+
+def links_of(case: Case, turn: int) -> tuple[Link, ...]:
+    """The links that arrive in one turn of a case."""
+    found = []
+    for line in lines(case.turns[turn].links):
+        led, when, _is, root, mark = line.split()
+        customer, end = (customer_of(case.code, name) for name in (led, root))
+        found.append(Link(f"{case.code}/{mark[1:]}", customer, end, instant(when)))
+    return tuple(found)
 
 
 def _event(case: Case, turn: int, number: int, line: str) -> Event:
@@ -236,6 +257,7 @@ def people(cases: Iterable[Case]) -> dict[int, tuple[str, str]]:
     found = {}
     for c in cases:
         for turn in c.turns:
-            for who in {line.split()[0] for line in lines(turn.events)} - {"-"}:
+            linked = {line.split()[place] for line in lines(turn.links) for place in (0, 3)}
+            for who in ({line.split()[0] for line in lines(turn.events)} | linked) - {"-"}:
                 found[customer_of(c.code, who)] = (c.code, who)
     return found

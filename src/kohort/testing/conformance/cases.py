@@ -11,6 +11,7 @@ def all_cases() -> tuple[Case, ...]:
     """Every case that an implementation is asked; codes are unique."""
     from kohort.testing.conformance import (
         counting_cases,
+        identity_cases,
         logic_cases,
         membership_cases,
         part_cases,
@@ -27,6 +28,7 @@ def all_cases() -> tuple[Case, ...]:
         sequence_cases,
         membership_cases,
         part_cases,
+        identity_cases,
     )
     return tuple(case for theme in themes for case in theme.CASES)
 

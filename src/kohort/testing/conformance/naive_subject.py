@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from kohort.definitions.rules import references
 from kohort.definitions.segments import SegmentDefinition
+from kohort.model.arrival import Link
 from kohort.model.event import Event
 from kohort.testing.conformance.subject import Answer, CaseTurn, Change
+from kohort.testing.naive_links import LATEST, carried, naive_roots, relabelled
 from kohort.testing.naive_segments import Situation, Standing, members
 
 Places = dict[int | str, str]
@@ -20,6 +22,8 @@ class _Kept:
     """What one case has stored."""
 
     events: dict[str, Event] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
+    erased: set[int] = field(default_factory=set)
     by_hand: dict[tuple[str, int], dict[str, bool]] = field(default_factory=dict)
     definitions: dict[str, SegmentDefinition] = field(default_factory=dict)
     evaluated: dict[str, object] = field(default_factory=dict)  # definition → what it meant when it was evaluated
@@ -44,8 +48,15 @@ class NaiveSubject:
 
     def turn(self, turn: CaseTurn) -> Answer:
         kept = self.kept.setdefault(turn.case, _Kept())
+        for link in turn.links:
+            kept.links.setdefault(link.event_id, link)
+        for event_id in turn.taken_back:
+            kept.links.pop(event_id, None)
+        for customer in turn.erased:
+            self.erase(kept, customer)
         for event in turn.arrived:
-            kept.events.setdefault(event.event_id, event)  # N1
+            if event.customer not in kept.erased:  # M6
+                kept.events.setdefault(event.event_id, event)  # N1
         for move in turn.by_hand:
             decide(kept.by_hand.setdefault((move.name, move.customer), {}), move.part, move.added)
         changes: list[Change] = []
@@ -58,6 +69,16 @@ class NaiveSubject:
         kept.definitions = {d.name: d for d in turn.definitions}
         return self.evaluate(kept, turn, changes)
 
+    def erase(self, kept: _Kept, customer: int) -> None:
+        """M6: she and every id that leads to her."""
+        found = naive_roots(kept.links.values(), LATEST)
+        root = found.get(customer, customer)
+        person = {root, *(led for led, end in found.items() if end == root)}
+        kept.erased |= person
+        kept.events = {i: e for i, e in kept.events.items() if e.customer not in person}
+        kept.links = {i: x for i, x in kept.links.items() if x.customer not in person and x.root not in person}
+        kept.by_hand = {key: moves for key, moves in kept.by_hand.items() if key[1] not in person}
+
     def delete(self, kept: _Kept, turn: CaseTurn, name: str) -> list[Change]:
         changes = self.publish(kept, turn, name, {}, backfill=True)
         for found in (kept.definitions, kept.evaluated, kept.spells):
@@ -66,7 +87,8 @@ class NaiveSubject:
         return changes
 
     def evaluate(self, kept: _Kept, turn: CaseTurn, changes: list[Change]) -> Answer:
-        found = members(turn.definitions, self.people(kept), self.situation(kept, turn))
+        everybody = self.people(kept, turn.as_of)
+        found = members(turn.definitions, everybody, self.situation(kept, turn))
         left_out = {}
         for definition in turn.definitions:
             name = definition.name
@@ -81,7 +103,10 @@ class NaiveSubject:
         if kept.history and kept.history[-1][0] == turn.as_of:
             kept.history.pop()
         kept.history.append((turn.as_of, {name: dict(spells) for name, spells in kept.spells.items()}))
-        return self.answer(kept, turn, tuple(changes), left_out)
+        seen = [c for c, events in everybody.items() if any(e.ts <= turn.as_of for e in events)]
+        asked = any(d.include_anonymous for d in turn.definitions if not d.paused)
+        counted = (sum(c > 0 for c in seen), sum(c < 0 for c in seen) if asked else 0)
+        return replace(self.answer(kept, turn, tuple(changes), left_out), counted=counted)
 
     def answer(
         self,
@@ -92,7 +117,7 @@ class NaiveSubject:
         error: str = "",
     ) -> Answer:
         past = {moment: places(self.before(kept, moment + 1)) for moment in turn.ask_past}
-        return Answer(self.stored(kept), changes, left_out or {}, past, error)
+        return Answer(self.stored(kept), changes, left_out or {}, past, error=error)
 
     def situation(self, kept: _Kept, turn: CaseTurn) -> Situation:
         """Definitions remember who was in strictly before; of paused ones others see the members as they are."""
@@ -108,13 +133,14 @@ class NaiveSubject:
             turn.features,
             turn.settings,
             self.key,
-            kept.by_hand,
+            carried(kept.by_hand, kept.links.values(), turn.as_of),
             standing,
         )
 
-    def people(self, kept: _Kept) -> dict[int, list[Event]]:
+    def people(self, kept: _Kept, as_of: int) -> dict[int, list[Event]]:
+        """M5: whose events are whose at a moment."""
         found: dict[int, list[Event]] = {}
-        for event in kept.events.values():
+        for event in relabelled(kept.events.values(), kept.links.values(), as_of):
             if event.customer is not None:
                 found.setdefault(event.customer, []).append(event)
         return found

@@ -24,6 +24,7 @@ from kohort.testing.conformance.case import (
     events_of,
     instant,
     lines,
+    links_of,
     names,
     people,
 )
@@ -119,7 +120,11 @@ def read_case(case: Case) -> list[CaseTurn]:
                 COLUMNS,
                 FEATURES,
                 SETTINGS,
-                alone=any(t.left_out for t in case.turns) or any(d.kind == "accounts" for d in definitions),
+                alone=any(t.left_out or t.counted or t.erase for t in case.turns)
+                or any(d.kind == "accounts" for d in definitions),
+                links=links_of(case, number),
+                taken_back=tuple(f"{case.code}/{mark}" for mark in turn.taken_back.split()),
+                erased=tuple(customer_of(case.code, who) for who in turn.erase.split()),
             )
         )
     return turns
@@ -178,6 +183,8 @@ def _compare(case: Case, number: int, answer: Answer) -> list[Disagreement]:
     for moment, expected in turn.past.items():
         pairs += _member_pairs(f"at {moment}, members of", expected, answer.past.get(instant(moment), {}), who)
     pairs += [(f"left out of {name}", n, answer.left_out.get(name)) for name, n in turn.left_out.items()]
+    if turn.counted is not None:
+        pairs.append(("customers and visitors", turn.counted, answer.counted))
     if turn.changes is not None:
         pairs.append(("changes", sorted(lines(turn.changes)), sorted(said(c, who) for c in answer.changes)))
     return [

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.model.arrival import Link
 from kohort.model.event import ColumnType, Event
 from kohort.model.membership import Change as Direction
 
@@ -30,6 +31,9 @@ class CaseTurn:
         case: Turns of one case follow each other and share what was stored.
         definitions: All that there are from now on, checked.
         arrived: Events, whenever they happened.
+        links: What says that two ids are one customer, whenever that was.
+        taken_back: Event ids of links that were a mistake.
+        erased: Customers who ask to be erased, before the evaluation; what arrives about them later stays outside.
         by_hand: Moves of people, in order.
         removed: Names of definitions to delete before.
         ask_past: Earlier moments to ask the members of, after the evaluation.
@@ -49,6 +53,9 @@ class CaseTurn:
     features: tuple[FeatureDefinition, ...] = ()
     settings: SegmentSettings = field(default_factory=SegmentSettings)
     alone: bool = False
+    links: tuple[Link, ...] = ()
+    taken_back: tuple[str, ...] = ()
+    erased: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,6 +79,7 @@ class Answer:
         changes: Entries and exits of this turn.
         left_out: Definition → customers without consent who would be in.
         past: Moment asked → as `members`.
+        counted: Customers with a visible event, and visitors where a definition includes them.
         error: Code of what was refused or failed; empty otherwise.
     """
 
@@ -79,6 +87,7 @@ class Answer:
     changes: tuple[Change, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     past: Mapping[int, Mapping[str, Mapping[int | str, str]]] = field(default_factory=dict)
+    counted: tuple[int, int] = (0, 0)
     error: str = ""
 
 
