@@ -208,7 +208,7 @@ def run(door: Door, *, names: tuple[str, ...], as_of: str | None) -> Result:
         unknown = [n for n in names if n not in adopted | defined]
         if unknown:
             raise NotFound("segment", unknown[0], [*defined, *adopted], hint="Make one with: kohort segments add")
-        if not names and not defined:
+        if not names and not defined and not ws.config.triggers:
             raise NotEnough("No segments are defined.", hint="Define one with: kohort segments add")
         when, zone = moment(ws, as_of), ws.zone
         with door.progress() as progress:

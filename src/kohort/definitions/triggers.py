@@ -213,6 +213,27 @@ def rule_of(trigger: Trigger) -> str:
             return ""
 
 
+def words(on: On) -> str:
+    """What a trigger waits for, in plain words.
+
+    Example:
+        >>> words(Renewal("t_renewal", Span(14, "day")))
+        'renewal is 14 days away or less'
+    """
+    match on:
+        case CartAbandoned(event, order, after):
+            return f"nothing since {event!r} for {after}, and no {order!r}"
+        case Inactive(event, times):
+            return f"without {event!r} for {times:f} times the usual pause"
+        case Renewal(trait, before):
+            return f"{trait.removeprefix('t_')} is {before} away or less"
+        case Anniversary(trait, first):
+            return f"anniversary of {trait.removeprefix('t_') if trait else f'the first {first!r}'}"
+        case Moved(change, segment, part, origin, target):
+            where = f" from {origin}" * bool(origin) + f" to {target}" * bool(target)
+            return f"{change} {segment}{f'/{part}' if part else ''}{where}"
+
+
 def hidden_segments(triggers: Iterable[Trigger], consent: Mapping[str, str]) -> tuple[SegmentDefinition, ...]:
     """The segments that triggers need beside those that people define: to be evaluated with them, always.
 

@@ -212,18 +212,21 @@ class SegmentDoor(SegmentTexts):
 
         A definition that cannot be evaluated keeps its members and says why; the others go on.
         """
+        from kohort.segments.hidden import retire_hidden
         from kohort.segments.run_rules import run, turn
 
         with turn(self._ws.store):
+            config, how = self._ws.config, self._how(as_of)
+            retire_hidden(self._ws.store, config.evaluated, how["as_of"])
             return run(
                 self._ws.store,
-                self._ws.config.segments,
+                config.evaluated,
                 names=[names] if isinstance(names, str) else names,
                 now=time.time_ns() // 1_000,
-                unread=self._ws.config.unread,
+                unread=config.unread,
                 progress=progress,
                 **self._engine(),
-                **self._how(as_of),
+                **how | {"features": config.with_hidden(how["features"])},
             )
 
     # -- by hand ---------------------------------------------------------------------------------------------------

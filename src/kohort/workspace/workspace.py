@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kohort.store.store import Store
     from kohort.workspace.found import Found
     from kohort.workspace.segments import SegmentDoor
+    from kohort.workspace.triggers import TriggerDoor
 
 CONFIG_FILE = "kohort.yaml"
 DEMO_MARK = ".kohort-demo"
@@ -357,6 +358,13 @@ class Workspace:
         from kohort.workspace.segments import SegmentDoor
 
         return SegmentDoor(self)
+
+    @cached_property
+    def triggers(self) -> TriggerDoor:
+        """What is told to other systems when customers enter and leave segments, and what was delivered."""
+        from kohort.workspace.triggers import TriggerDoor
+
+        return TriggerDoor(self)
 
     def discover(
         self,

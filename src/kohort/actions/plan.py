@@ -1,0 +1,140 @@
+"""From transitions to deliveries: read on from where the last look ended, made in one transaction with where this ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kohort.actions.match import Consent, ended, fired, wanted
+from kohort.definitions.segments import SegmentDefinition
+from kohort.definitions.triggers import Trigger, consent_name
+from kohort.model.membership import Transition
+
+if TYPE_CHECKING:
+    from kohort.store.store import Store
+
+LOOKED_AT = 1_000
+"""Transitions per transaction: the live loop writes to the same database, and must not wait long."""
+
+AROUND = 500
+"""Transitions read before and after them, to see which exits and entries are two sides of one move."""
+
+_ONE_BY_ONE = 50
+"""For more customers than this at once, all who agreed are read together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What was defined, as it is now.
+
+    Attributes:
+        segments: Definitions that people made, to tell accounts from customers.
+    """
+
+    triggers: tuple[Trigger, ...]
+    segments: tuple[SegmentDefinition, ...]
+    zone: str
+
+    def are_accounts(self, name: str) -> bool:
+        """Whether the members of a definition are accounts."""
+        return any(d.name == name and d.kind == "accounts" for d in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one look did: transitions looked at, deliveries made that are to be sent."""
+
+    looked_at: int
+    made: int
+
+
+class StoredConsent:
+    """Consent as the segments of those who agreed have it: they are evaluated like every other segment."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def agreed(self, purpose: str, customers: Sequence[int]) -> set[int]:
+        """See `Consent.agreed`. Where nobody was asked about a purpose yet, nobody agreed."""
+        name = consent_name(purpose)
+        members = self._store.members
+        if name not in members.names():
+            return set()
+        if len(customers) <= _ONE_BY_ONE:
+            return {c for c in customers if any(stay["until"] is None for stay in members.history(name, c)[-1:])}
+        return set(customers) & set(members.current(name).column("customer").to_pylist())
+
+
+class Planner:
+    """Makes deliveries of a workspace."""
+
+    def __init__(self, store: Store, consent: Consent | None = None) -> None:
+        self._store = store
+        self._consent = consent or StoredConsent(store)
+        self._at = store.deliveries.begin()
+        self._key = str(store.state.get("hash_seed")).encode()
+
+    def step(self, rules: Rules, now: int) -> Planned:
+        """Looks at the next transitions; nothing where there are none.
+
+        Raises:
+            Busy: Another process makes the deliveries.
+        """
+        store, before = self._store, self._at
+        if store.members.last_transition() <= before:
+            return Planned(0, 0)
+        window = self._window(before)
+        news = [t for t in window if before < t.seq <= before + LOOKED_AT]
+        beside = _Beside(store, window)
+        found = fired(rules.triggers, news, beside.other)
+        asked = wanted(
+            found, key=self._key, zone=rules.zone, now=now, consent=self._consent, no_consent=rules.are_accounts
+        )
+        after = news[-1].seq
+        try:
+            made = store.deliveries.plan(before, after, asked, ended(rules.triggers, news), now=now)
+        except BaseException:
+            self._at = store.deliveries.begin()
+            raise
+        self._at = after
+        return Planned(len(news), made)
+
+    def _window(self, before: int) -> list[Transition]:
+        start = max(0, before - AROUND)
+        rows = self._store.members.transitions(after=start, limit=before - start + LOOKED_AT + AROUND)
+        return [Transition(**row) for row in rows.to_pylist()]
+
+
+class _Beside:
+    """Finds the other side of a move: the exit before an entry, the entry after an exit, of one instant."""
+
+    def __init__(self, store: Store, window: Sequence[Transition]) -> None:
+        self._store, self._window = store, window
+        self._sides: dict[tuple[str, int, int], list[Transition]] = {}
+        for t in window:
+            self._sides.setdefault((t.name, t.customer, t.at), []).append(t)
+        last = store.members.last_transition()
+        edges = [t for t in window[:1] if t.seq > 1] + [t for t in window[-1:] if t.seq < last]
+        self._edges = {(t.name, t.at) for t in edges}
+
+    def other(self, transition: Transition) -> str:
+        """The part on the other side; empty where she came from outside, or went there."""
+        sides = self._sides[transition.name, transition.customer, transition.at]
+        if transition.change == "entered":
+            near = [t for t in sides if t.change == "left" and t.seq < transition.seq]
+            found = near[-1] if near else None
+        else:
+            near = [t for t in sides if t.change == "entered" and t.seq > transition.seq]
+            found = near[0] if near else None
+        if found is not None:
+            return found.segment
+        # Where the moves of this instant go on outside of what was read, the stays tell.
+        return self._from_stays(transition) if (transition.name, transition.at) in self._edges else ""
+
+    def _from_stays(self, transition: Transition) -> str:
+        stays = self._store.members.history(transition.name, transition.customer)
+        side = "until" if transition.change == "entered" else "since"
+        return next(
+            (s["segment"] for s in stays if s[side] == transition.at and s["segment"] != transition.segment), ""
+        )
