@@ -274,6 +274,16 @@ def publish(job: dict, store) -> None:
         say(ack=number)
 
 
+def flush_less(store, how: str) -> None:
+    """Sabotage: commits are confirmed without being brought to disk."""
+    import sqlalchemy as sa
+
+    engine = store._database._engine
+    sa.event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA synchronous = {how}"))
+    engine.dispose()
+    os.fsync = lambda _fd: None
+
+
 def receive(job: dict) -> None:
     """Takes requests in until it is killed. Acknowledges [what was sent, its number], and what it is about to forget."""
     from kohort.store.journal import Journal
@@ -306,6 +316,8 @@ def work(job: dict) -> None:
     from kohort.store import open_store
 
     with open_store(job["root"]) as store:
+        if "synchronous" in job:
+            flush_less(store, job["synchronous"])
         log = small_log(job.get("log", "Small"), store)
         for number, first, n in job.get("appends", ()):
             log.append(events(first, n), batch=number)

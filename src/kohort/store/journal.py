@@ -214,8 +214,8 @@ class Journal(Shelf):
     # -- parts -----------------------------------------------------------------------------------------------------
 
     def _recover(self, at_least: int | None) -> None:
-        self._load()
         try:
+            self._load()
             for path in (*self.folder.glob(".*.tmp"), *self.folder.glob("*.log")):
                 if path not in {segment.path for segment in self._segments}:
                     path.unlink()  # begun or forgotten by half
