@@ -27,8 +27,9 @@ def missing(marker: str) -> str:
             if not shutil.which("java"):
                 return "Java is not installed"
             return "" if importlib.util.find_spec("pyspark") else "the extra `spark` is not installed"
-        case "browser":
-            return "" if shutil.which("chromium") else "Chromium is not installed"
+        case "browser" | "clients":
+            program, name = ("chromium", "Chromium") if marker == "browser" else ("npm", "npm")
+            return "" if shutil.which(program) else f"{name} is not installed"
         case "shared":
             return "" if SHARED.is_dir() else f"the shared datasets are not at {SHARED.name!r} beside the project"
     return ""
@@ -36,7 +37,7 @@ def missing(marker: str) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for marker in ("ci", "spark", "browser", "shared"):
+        for marker in ("ci", "spark", "browser", "clients", "shared"):
             reason = missing(marker) if item.get_closest_marker(marker) else ""
             if reason and CI and marker != "shared":
                 raise pytest.UsageError(f"CI must run every test, but {reason}")
