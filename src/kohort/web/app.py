@@ -27,6 +27,7 @@ from kohort.web import tracking
 from kohort.web.counts import Counted, Counts
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
+from kohort.web.stream import Streams
 from kohort.web.warm import Warming
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
@@ -99,6 +100,7 @@ def create(
     if mine is not None:
         own_pages(app, mine, read)
     _machines(app, source)
+    _streams(app, source)
     _problems(app, source)
     return app
 
@@ -114,6 +116,15 @@ def _keys(source: Source) -> tracking.Keys | None:
     from kohort.workspace.workspace import Workspace
 
     return source.store.api_keys if isinstance(source, Workspace) else None
+
+
+def _streams(app: FastAPI, source: Source) -> None:
+    """`GET /v1/stream` of a workspace; a source of found segments alone has no log of entries and exits."""
+    from kohort.workspace.workspace import Workspace
+
+    if isinstance(source, Workspace):
+        app.state.streams = Streams(source)
+        app.state.streams.add_to(app)
 
 
 def _own(source: Source, looks: Looks) -> OwnSegments | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
-from kohort.errors import NotEnough
+from kohort.errors import NotEnough, WrongUsage
 from kohort.model.progress import Progress, silent
 from kohort.workspace import definitions as texts
 from kohort.workspace import looks
@@ -140,6 +140,10 @@ class SegmentTexts:
         ws, definitions = self._ws, self._ws.config.segments
         texts.not_adopted(ws, name)
         check_removable(definitions, name)
+        if told := [t.name for t in ws.config.triggers if t.watches.segment == name]:
+            error = WrongUsage(f"{name!r} fires {', '.join(told)}.", hint="Change or remove these triggers first.")
+            error.code = "needed_by_others"
+            raise error
         moments = [status.as_of for status in ws.store.status.all().values() if status.name == name]
         with suppress(NotEnough):  # there is no data yet
             moments.append(self._moment(None))
