@@ -346,7 +346,7 @@ def _cannot_write(error: OSError) -> CannotWrite:
         return CannotWrite(
             "The journal cannot be written: the disk is full.", hint="Free some space; it goes on by itself."
         )
-    name = errno.errorcode.get(error.errno or 0, "short write")
+    name = errno.errorcode.get(error.errno or 0, "an error")
     return CannotWrite(
         f"The journal cannot be written: the disk reports {name}.", hint="Look at the disk, then try again."
     )

@@ -14,6 +14,7 @@ numbers are authenticated: a block of another place or another file does not ope
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -209,9 +210,11 @@ class Segment:
         """(blocks, last frame) that were confirmed for certain; what came in the last moment may be missing here.
 
         Raises:
-            Damaged: Neither mark checks out.
+            Damaged: Neither mark checks out, or the file ends before its first block would begin.
         """
         with self.path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < _START:
+                raise damaged(self.path, "it is cut off")
             found, spoilt = [(0, self.first - 1)], 0
             for offset in _MARKS:
                 file.seek(offset)
@@ -220,7 +223,7 @@ class Segment:
                 if crc == _CRC.pack(zlib.crc32(self.id + body)):
                     found.append(_MARK.unpack(body))
                 else:
-                    spoilt += any(data) or len(data) < _MARK.size + _CRC.size
+                    spoilt += any(data)
         if spoilt == len(_MARKS):
             raise damaged(self.path, "its marks do not check out")
         return max(found)
@@ -300,7 +303,7 @@ class Segment:
     def _write(self, data: bytes, offset: int) -> None:
         # A regular file takes less than it was given only where a second try would fail: the disk or a limit is full.
         if os.pwrite(self.fd, data, offset) != len(data):
-            raise OSError("short write")
+            raise OSError(errno.ENOSPC, "short write")
 
     def _put_mark(self, end: Place) -> None:
         """Not flushed: the flush of the next block, or `settle`, takes it along."""
