@@ -14,6 +14,7 @@ from kohort.ingest.tracking import REASONS, Normalised, Normaliser, TrackingSett
 from kohort.model.arrival import Arrival, Link
 from kohort.model.event import ColumnType, event_schema, list_items
 from kohort.model.source import RejectedRow
+from kohort.store import create_store
 
 NOW = 1_750_000_000_000_000  # 2025-06-15T15:06:40Z
 SECOND = 1_000_000
@@ -196,8 +197,9 @@ def test_what_arrives_about_erased_people_is_dropped_without_a_copy(door: Door) 
         {"type": "alias", "previousId": "gone"},
         {"type": "identify", "anonymousId": "gone", "traits": {"email": "a@b.dk"}},  # a shared device: she stays
         {"userId": "gone", "type": "identify", "traits": {"email": "gone@b.dk"}},
+        {"userId": "gone", "timestamp": "never", "properties": {"note": "a dead letter would remember her"}},
     )
-    assert [letter.code for letter in out.rejected] == ["erased"] * 4
+    assert [letter.code for letter in out.rejected] == ["erased"] * 5
     assert all(letter.raw == {} for letter in out.rejected)
     assert out.table.num_rows == 1
     assert out.links == []
@@ -695,3 +697,39 @@ def test_odd_amounts_are_unknown_and_the_event_stays(door: Door) -> None:
     out = door.send({"event": "Order Completed", "properties": {"order_id": "1", "products": products}})
     assert [line.get("amount") for line in lines(out)] == [None, None, None]
     assert not out.rejected
+
+
+# -- with the real store -----------------------------------------------------------------------------------------------
+
+
+def test_the_store_takes_what_is_made_and_a_replay_adds_nothing(tmp_path: Path) -> None:
+    events: list[dict[str, Any]] = [
+        ORDER,
+        {
+            "type": "identify",
+            "userId": "u1",
+            "anonymousId": "a",
+            "traits": {"email": "ada@example.org", "plan": "gold"},
+        },
+        {"type": "page", "userId": None, "anonymousId": "a", "properties": {"email": "ada@example.org", "size": 4}},
+        {"type": "alias", "previousId": "b"},
+        {"userId": "gone"},
+    ]
+    base = {"type": "track", "event": "Seen", "userId": "u1"}
+    sent = [Arrival({**base, **event}, NOW, "web", f"1:{n}") for n, event in enumerate(events)]
+    retried = [Arrival(a.payload, NOW + SECOND, a.source, a.place) for a in sent]
+    with create_store(tmp_path / "ws", buckets=2) as store:
+        store.vault.erase(store.vault.customers(["gone"]), erased_us=NOW)
+        counts = []
+        for arrivals in (sent, sent, retried):
+            normaliser = Normaliser(store.vault, store.log.snapshot().columns, "Europe/Copenhagen", "DKK")
+            out = normaliser.normalise(arrivals)
+            assert [letter.code for letter in out.rejected] == ["erased"]
+            store.log.declare(out.columns)
+            done = store.log.append(out.table, batch=1)
+            clashes = set(done.conflicts.column("event_id").to_pylist()) - out.retimed
+            counts.append((done.stored, len(clashes)))
+        assert counts == [(9, 0), (0, 0), (0, 0)]
+        customer, visitor = store.vault.known(["u1"])[0], store.vault.known_visitors(["a"])[0]
+        assert store.vault.open_person(int(customer))["email"] == ["ada@example.org"]
+        assert store.vault.open_person(int(visitor))["email"] == ["ada@example.org"]

@@ -181,6 +181,17 @@ def identifier(payload: dict[str, Any], name: str) -> str | None:
     return text or None
 
 
+def named_ids(payload: Any) -> set[str]:
+    """The ids in an event that may be unusable otherwise."""
+    found = set()
+    for name in ("userId", "anonymousId", "previousId"):
+        try:
+            found.add(identifier(payload, name) if type(payload) is dict else None)
+        except Wrong:
+            continue
+    return {text for text in found if text is not None}
+
+
 def _message_id(payload: dict[str, Any], arrival: Arrival) -> str:
     """The client's id of an event; without one the content and the place where it came in, so that reading the journal
     again gives the same."""
@@ -222,8 +233,8 @@ def _values(payload: dict[str, Any], name: str, most: int) -> dict[str, Any]:
 def rejected(arrival: Arrival, code: str, pointer: str = "") -> RejectedRow:
     """An arrival as a dead letter: where it came in, why it is refused, and the event itself, except of erased people.
 
-    `column` is a JSON pointer into the request. `raw` holds the event as JSON (`event`), and what is needed to judge it
-    again at another time (`received_at`, `sent_at`).
+    `column` is a JSON pointer into the request ("/" = the event itself). `raw` holds the event as JSON (`event`), and what
+    is needed to judge it again at another time (`received_at`, `sent_at`, `place`).
     """
     head, _, tail = arrival.place.partition(":")
     file = "tracking"

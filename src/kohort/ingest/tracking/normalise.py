@@ -17,7 +17,7 @@ from kohort.ingest.rates import Rates, convert
 from kohort.ingest.tracking import commerce
 from kohort.ingest.tracking.columns import GROUP_TRAITS, TRAITS, Columns, Row
 from kohort.ingest.tracking.context import Contexts
-from kohort.ingest.tracking.judge import Judged, judge, rejected
+from kohort.ingest.tracking.judge import Judged, judge, named_ids, rejected
 from kohort.ingest.tracking.reasons import Wrong
 from kohort.model.arrival import Arrival, Link
 from kohort.model.event import ARROW_TYPE, FIXED_COLUMNS, ORDER_LINE, ColumnType
@@ -122,6 +122,7 @@ class Normaliser:
         """Rows, links and dead letters of some arrivals, in their order. Never fails because of what an event holds."""
         refused: dict[int, Wrong] = {}
         usable = self._known(self._judged(arrivals, refused), refused)
+        self._forget_erased(arrivals, refused)
         rows: list[Row] = []
         at: list[int] = []
         head: list[bool] = []
@@ -195,6 +196,13 @@ class Normaliser:
             (e, {"customer": self._customer[e.user] if e.user is not None else self._visitor[str(e.anonymous)]})
             for e in usable
         ]
+
+    def _forget_erased(self, arrivals: Sequence[Arrival], refused: dict[int, Wrong]) -> None:
+        """Of erased people nothing is kept, not even what was wrong with their events for another reason."""
+        named = {n: named_ids(arrivals[n].payload) for n, wrong in refused.items() if wrong.code != "erased"}
+        every = set().union(*named.values())
+        gone = _chosen(every, self._vault.erased_refs) | _chosen(every, self._vault.erased_visitors)
+        refused.update({n: Wrong("erased") for n, ids in named.items() if ids & gone})
 
     def _links(self, usable: Sequence[tuple[Judged, Row]], links: list[Link]) -> None:
         for event, _ in usable:
