@@ -14,7 +14,7 @@ import json
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import islice
 from pathlib import Path
@@ -31,10 +31,12 @@ _BLOCK_BYTES = 4 << 20
 _LARGEST_BODY = 64 << 20
 _IDLE_SECONDS = 0.05
 _NO_SEGMENT = b"\0" * 16
+_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class _Waiting(NamedTuple):
-    meta: bytes
+    meta: dict[str, Any]
+    text: bytes
     body: bytes
     told: Future[int]
 
@@ -109,7 +111,7 @@ class Journal(Shelf):
         """
         return Look(folder, key)
 
-    def append(self, body: bytes, meta: Mapping[str, Any]) -> Future[int]:
+    def append(self, body: bytes, meta: dict[str, Any]) -> Future[int]:
         """Takes a request in. The future's result is its number, and comes when the request is on disk, not before.
 
         The future's errors: `CannotWrite` when the disk did not take it. It may then be there or not after a restart:
@@ -117,7 +119,7 @@ class Journal(Shelf):
 
         Args:
             body: The request as it came.
-            meta: What is to be known about it; anything JSON can say.
+            meta: What is to be known about it: texts, numbers, and lists and dicts of them, as JSON has them.
 
         Raises:
             Busy: Too much is waiting for the disk.
@@ -126,7 +128,7 @@ class Journal(Shelf):
         """
         if len(body) > _LARGEST_BODY:
             raise TooLarge("A request is larger than 64 MB.", hint="Send it in several.")
-        waiting = _Waiting(json.dumps(meta, separators=(",", ":")).encode(), body, Future())
+        waiting = _Waiting(dict(meta), _json(meta).encode(), body, Future())
         with self._turn:
             if self._closing:
                 raise WrongUsage("The journal is closed.")
@@ -263,14 +265,14 @@ class Journal(Shelf):
 
     def _commit(self, group: Sequence[_Waiting]) -> None:
         try:
-            self._open_segment().append([(waiting.meta, waiting.body) for waiting in group])
+            self._open_segment().append([(waiting.text, waiting.body) for waiting in group])
         except Exception as error:  # whatever it is: those who wait must hear of it, and the thread must go on
             self._give_up()
             for waiting in group:
                 waiting.told.set_exception(_cannot_write(error) if isinstance(error, OSError) else error)
             return
         numbers = range(self.last + 1, self.last + 1 + len(group))
-        frames = [Frame(n, json.loads(w.meta), w.body) for n, w in zip(numbers, group, strict=True)]
+        frames = [Frame(n, w.meta, w.body) for n, w in zip(numbers, group, strict=True)]
         with self._turn:
             self._unsettled = True
             self._remember(frames)

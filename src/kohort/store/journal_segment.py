@@ -296,7 +296,7 @@ class Segment:
         for number in range(behind.frame - count, behind.frame):
             meta, body = _FRAME.unpack_from(plain, at)
             at += _FRAME.size
-            found.append(Frame(number, json.loads(plain[at : at + meta]), plain[at + meta : at + meta + body]))
+            found.append(Frame(number, json.loads(plain[at : at + meta].decode()), plain[at + meta : at + meta + body]))
             at += meta + body
         return found
 
