@@ -1,14 +1,16 @@
 """Where some customers are, each at moments of her own: prepared once, asked again and again.
 
-The tables of a call are handed to DuckDB as they lie in memory. Loading them into its own tables took 10 ms for one
-customer and 35 ms for a thousand, and registering them anew makes it plan anew; so what is registered is a shelf, and
-each call puts its tables there. See bench/pairs.py.
+Few rows are answered over numpy arrays (`engines.small`), many by DuckDB: its query for 30 rules takes 25 ms before the
+first row. The tables of a call are handed to it as they lie in memory. Loading them into its own tables took 10 ms for one
+customer and 35 ms for a thousand, and registering them anew makes it plan anew; so what is registered is a shelf, and each
+call puts its tables there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +21,28 @@ from kohort.compile.pairs import CompiledPairs
 from kohort.engines.duck import connect
 from kohort.engines.evaluate import run
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA
+from kohort.engines.small import HandOver, Small, Unsupported
+from kohort.engines.small.columns import Column, take, to_arrow
 from kohort.model.event import event_schema
 
 PAIRS_SCHEMA = pa.schema([("person", pa.int64()), ("as_of", pa.int64())])
 SEEN = "seen"
+
+Engine = Literal["auto", "small", "duckdb"]
+
+_ARROW = {
+    "int8": pa.int8(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+}
+
+FEW_ROWS = 30_000
+"""Events up to which numpy arrays are faster; see bench/pairs.py."""
+
+MOST_ROWS = 2**31
 
 
 class Pairs:
@@ -31,18 +51,30 @@ class Pairs:
     Args:
         compiled: From `compile_pairs`.
         threads: None = the setting KOHORT_THREADS.
+        engine: "auto" = by the number of events; "small" = over numpy arrays as far as those can tell; "duckdb".
+
+    Attributes:
+        answered: How many calls each engine has answered.
 
     Example:
         >>> with Pairs(compile_pairs(definitions, features=features, key=key)) as asked:  # doctest: +SKIP
         ...     asked.evaluate(pa.table({"person": [7], "as_of": [now]}), events)
     """
 
-    def __init__(self, compiled: CompiledPairs, threads: int | None = None, engine: str = "auto") -> None:
+    def __init__(self, compiled: CompiledPairs, threads: int | None = None, engine: Engine = "auto") -> None:
         self.compiled = compiled
+        self.answered: dict[str, int] = {"small": 0, "duckdb": 0}
         schema = event_schema(dict(compiled.columns))
         self._events = pa.schema([(f.name, f.type) for f in schema if f.name in compiled.reads])
         self._edges = list(compiled.clock.edges.items())
-        self._duck = _Duck(compiled, self._events, threads)
+        shown = compiled.expr.schema().items()
+        self._outputs = [(name, _ARROW[str(kind)]) for name, kind in shown if name != CUSTOMER]
+        self._threads = threads
+        self._prepared: _Duck | None = None
+        self._most_rows = {"auto": FEW_ROWS, "small": MOST_ROWS, "duckdb": -1}[engine]
+        self._small = None if engine == "duckdb" else _small(compiled)
+        if engine != "small" or self._small is None:
+            self._duck()  # the text of a query takes longer to make than its answer: not when the first customer waits
 
     def __enter__(self) -> Pairs:
         return self
@@ -51,7 +83,13 @@ class Pairs:
         self.close()
 
     def close(self) -> None:
-        self._duck.close()
+        if self._prepared is not None:
+            self._prepared.close()
+
+    def _duck(self) -> _Duck:
+        if self._prepared is None:
+            self._prepared = _Duck(self.compiled, self._events, self._threads)
+        return self._prepared
 
     def evaluate(
         self,
@@ -78,14 +116,22 @@ class Pairs:
             BadInput: A moment outside the years 1900 to 2999, or a sum that leaves 64 bits.
         """
         persons, moments = (pairs[name].to_numpy() for name in PAIRS_SCHEMA.names)
-        relations = {"pairs": self._pairs(persons, moments), "events": in_schema(events, self._events)}
+        asked = self._pairs(persons, moments)
+        relations = {"events": in_schema(events, self._events)}
         for name, table, schema in (("by_hand", by_hand, BY_HAND_SCHEMA), ("standing", standing, STANDING_SCHEMA)):
             if name in self.compiled.relations:
                 relations[name] = _of_pairs(table, schema, persons)
-        found = self._duck.run(relations)
-        return self._in_order(found, len(persons))
+        if self._small is not None and events.num_rows <= self._most_rows:
+            try:
+                found = self._answered_small(relations, asked)
+                self.answered["small"] += 1
+                return found
+            except HandOver:
+                pass  # the rows hold something that only DuckDB answers for
+        self.answered["duckdb"] += 1
+        return self._in_order(self._duck().run(relations | {"pairs": pa.table(asked)}), len(persons))
 
-    def _pairs(self, persons: np.ndarray, moments: np.ndarray) -> pa.Table:
+    def _pairs(self, persons: np.ndarray, moments: np.ndarray) -> dict[str, np.ndarray]:
         """The relation `pairs`: calendars are asked once per distinct moment, of which there are few."""
         distinct, place = np.unique(moments, return_inverse=True)
         for moment in distinct[[0, -1]] if len(distinct) else ():
@@ -94,7 +140,23 @@ class Pairs:
         edges = {
             name: np.array([edge.instant(moment) for moment in instants], np.int64)[place] for edge, name in self._edges
         }
-        return pa.table({"pair": np.arange(len(persons)), "person": persons, **edges})
+        return {"pair": np.arange(len(persons)), "person": persons, **edges}
+
+    def _answered_small(self, relations: Mapping[str, pa.Table], asked: Mapping[str, np.ndarray]) -> pa.Table:
+        assert self._small is not None
+        columns, rows = self._small.run({**relations, "pairs": asked})
+        pairs, key = len(asked["pair"]), columns[CUSTOMER].values
+        place = np.full(pairs, -1)
+        place[key] = np.arange(rows)
+        seen, whole = place >= 0, rows == pairs and bool((place == np.arange(pairs)).all())
+        nobody = self.compiled.codes
+        found = {SEEN: pa.array(seen)}
+        for name, kind in self._outputs:
+            column = columns[name] if whole else take(columns[name], place, nullable=True)
+            if name in nobody and column.valid is not None:
+                column = Column(np.where(column.valid, column.values, nobody[name]))
+            found[name] = to_arrow(column, pairs, kind)
+        return pa.table(found)
 
     def _in_order(self, found: pa.Table, pairs: int) -> pa.Table:
         place = np.full(pairs, -1)
@@ -107,6 +169,13 @@ class Pairs:
             for n, c in zip(rows.column_names, rows.columns, strict=True)
         }
         return pa.table({SEEN: seen, **columns})
+
+
+def _small(compiled: CompiledPairs) -> Small | None:
+    try:
+        return Small(compiled.expr)
+    except Unsupported:
+        return None
 
 
 def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
