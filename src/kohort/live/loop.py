@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from kohort.ingest.tracking.normalise import Normalised, Normaliser
+from kohort.ingest.tracking.normalise import Normalised, Normaliser, TrackingSettings
 from kohort.live.counts import begun, counted
 from kohort.live.placing import Moves
 from kohort.live.program import Given
@@ -64,7 +64,7 @@ class Done:
         rejected: Those of them that could not be used.
         evaluated: Questions asked: customers touched, and customers that time reached.
         moves: Entries and exits.
-        oldest: When the first of the events was received, microseconds UTC; None without any.
+        received: When each of the requests that brought them was received, microseconds UTC; each once.
         more: Whether a source has more waiting.
     """
 
@@ -73,7 +73,7 @@ class Done:
     rejected: int = 0
     evaluated: int = 0
     moves: int = 0
-    oldest: int | None = None
+    received: tuple[int, ...] = ()
     more: bool = False
 
 
@@ -104,6 +104,8 @@ class Loop:
     ) -> None:
         self.store, self.pace = store, pace or Pace()
         self._look, self._sources, self._clock = look, tuple(sources), clock
+        self.position = store.ticks.position()
+        self.as_of = self.position.as_of
         self._major = store.major()
         self._view: View | None = None
         self.failing: frozenset[str] = frozenset()
@@ -177,6 +179,12 @@ class Loop:
         self._note()
         return report
 
+    def bring(self) -> None:
+        """Brings the index up to date after events moved into the base; from another thread, while ticks go on."""
+        view = self._view
+        if view is not None:
+            self._major.bring(self.store.log.standing(), view.program.columns())
+
     def close(self) -> None:
         """Stores where it is, and lets go of everything."""
         if self._view is not None:
@@ -198,7 +206,7 @@ class Loop:
         self._news = False
         self.as_of = self.position.as_of or now
         self._look_again()
-        self._normaliser = Normaliser(self.store.vault, self.view.columns, self._given.zone, self._given.currency)
+        self._normaliser = self._new_normaliser()
         first, known = not self.position.as_of, self.position.log == self._log
         if not first:  # what time did since then, instant by instant
             until = max(now - 1, self.as_of + 1)
@@ -284,7 +292,7 @@ class Loop:
             len(rejected),
             evaluated,
             moves.table().num_rows,
-            min((arrival.received_at for arrival in taken.arrivals), default=None),
+            tuple(sorted({arrival.received_at for arrival in taken.arrivals})),
             taken.more,
         )
 
@@ -301,6 +309,10 @@ class Loop:
         batch = np.array([reports[arrival.source].batch for arrival in taken.arrivals], np.int64)[found.arrival]
         return found, self._appender.prepare(found.table.append_column("batch", pa.array(batch)))
 
+    def _new_normaliser(self) -> Normaliser:
+        given, settings = self._given, TrackingSettings(controls=self._given.controls)
+        return Normaliser(self.store.vault, self.store.log.columns(), given.zone, given.currency, settings)
+
     def _store(self, tick: Tick) -> None:
         self.position = self.store.ticks.commit(tick)
         self._log = self.position.log
@@ -316,6 +328,7 @@ class Loop:
         given = self._look()
         if given.stamp != self._given.stamp:
             self._given = given
+            self._normaliser = self._new_normaliser()
             self._look_again()
             self._follow_definitions()
         self._touched |= self.view.decided(self.store.by_hand.table())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +38,7 @@ class Given:
         features: What rules may name.
         zone: The workspace's time zone.
         currency: Of the log's amounts.
+        controls: Product code → kind of order line, over the built-in table.
         threads: None = the setting KOHORT_THREADS.
     """
 
@@ -48,6 +49,7 @@ class Given:
     settings: SegmentSettings
     zone: str
     currency: str
+    controls: Mapping[str, str] = field(default_factory=dict)
     threads: int | None = None
 
     def question(self, as_of: int, columns: Mapping[str, ColumnType]) -> Question:

@@ -122,6 +122,11 @@ class EventLog(Keeper):
         with self._database.read() as con:
             return str(Ledger(con).get("log")[0])
 
+    def hot_count(self) -> int:
+        """Number of stored events that are not in the base yet."""
+        with self._database.read() as con:
+            return self._hot.rows(con)
+
     def count(self) -> int:
         """Number of stored events, hot and base together."""
         with self._database.read() as con:

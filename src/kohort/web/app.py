@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kohort.errors import KohortError, NotEnough, NotFound, WrongUsage
+from kohort.errors import Busy, KohortError, NotEnough, NotFound, WrongUsage
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import own, pages
@@ -29,6 +31,10 @@ from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
 from kohort.web.stream import Streams
 from kohort.web.warm import Warming
+
+if TYPE_CHECKING:
+    from kohort.live.service import Service
+    from kohort.workspace.workspace import Workspace
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
 HOSTS_VARIABLE = "KOHORT_HOSTS"
@@ -67,6 +73,7 @@ class Source(Protocol):
 def create(
     source: Source | None = None,
     *,
+    live: Service | None = None,
     inbox: tracking.Inbox | None = None,
     keys: tracking.Keys | None = None,
     limits: tracking.Limits = tracking.DEFAULTS,
@@ -75,7 +82,9 @@ def create(
 
     Args:
         source: The workspace; None = the folder named by the environment variable `KOHORT_WORKSPACE`.
-        inbox: Where tracked events become durable; None = the tracking addresses answer that nothing is taken here.
+        live: What keeps the workspace current; started and stopped with the application. None = nothing does, but for
+            the factory, which makes one where no other process has.
+        inbox: Where tracked events become durable; that of `live` where not given. None = nothing is taken here.
         keys: Who may send events; the workspace's keys where not given.
         limits: What tracking requests may ask.
     """
@@ -83,16 +92,26 @@ def create(
     wait = None
     if source is None:
         folder = os.environ.get(WORKSPACE_VARIABLE, ".")
-        source = _open(folder)
+        source = workspace = _open(folder)
         wait = Warming(folder, looks.keep).wait
+        live = live or _live(workspace)
     mine = _own(source, looks)
     read = partial(_read, source, mine, wait)
-    app = FastAPI(title="Kohort", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.state.source = source
+    app = FastAPI(
+        title="Kohort",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=partial(_alive, source=source, live=live),
+    )
+    app.state.source, app.state.live = source, live
     app.state.counts = Counts()
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Unforeseen, page=partial(_problem, source))
     app.add_middleware(Protected)
+    if inbox is None and live is not None:
+        inbox = live.inbox
     app.state.door = tracking.Door(inbox, keys or _keys(source), limits)
     app.add_middleware(tracking.Tracking, door=app.state.door)
     app.add_middleware(Counted, counts=app.state.counts)
@@ -105,10 +124,34 @@ def create(
     return app
 
 
-def _open(folder: str) -> Source:
+def _open(folder: str) -> Workspace:
     from kohort.workspace.workspace import Workspace
 
     return Workspace.open(folder)
+
+
+def _live(workspace: Workspace) -> Service | None:
+    """What keeps a workspace current in this process; None where another process does."""
+    from kohort.workspace.live import service
+
+    try:
+        return service(workspace)
+    except Busy:
+        log.warning("another process keeps this workspace current; this one only shows it")
+        return None
+
+
+@asynccontextmanager
+async def _alive(app: FastAPI, source: Source, live: Service | None) -> AsyncIterator[None]:
+    """The loop begins and ends with the server."""
+    from kohort.workspace.live import wanted
+    from kohort.workspace.workspace import Workspace
+
+    if live is not None:
+        live.start(partial(wanted, source) if isinstance(source, Workspace) else lambda: True)
+    yield
+    if live is not None:
+        await run_in_threadpool(live.stop)
 
 
 def _keys(source: Source) -> tracking.Keys | None:
@@ -339,12 +382,18 @@ def _machines(app: FastAPI, source: Source) -> None:
             found = source.segmentation()
         except KohortError as error:
             return JSONResponse({"status": "not ready", **error.as_dict()}, status_code=503)
-        return JSONResponse({"status": "ready", "segments": len(found.segments) if found else 0})
+        live = app.state.live
+        told = {} if live is None else {"live": live.state()}
+        ready = live is None or not live.problem
+        status = {"status": "ready" if ready else "not ready", "segments": len(found.segments) if found else 0, **told}
+        return JSONResponse(status, status_code=200 if ready else 503)
 
     @app.get("/metrics")
     def metrics() -> Response:
         """Counts for a monitoring system, in the text format of Prometheus; no customer is in them."""
-        return PlainTextResponse(app.state.counts.as_text(), media_type="text/plain; version=0.0.4")
+        live = app.state.live
+        text = app.state.counts.as_text() + ("" if live is None else live.metrics.as_text().decode())
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
 def _problem(source: Source, title: str, text: str, hint: str, status: int) -> HTMLResponse:

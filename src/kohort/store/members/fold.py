@@ -82,8 +82,9 @@ def _order(table: pa.Table) -> np.ndarray | None:
     again = np.diff(customer[order]) == 0
     rows = np.flatnonzero(np.append(again, False) | np.insert(again, 0, False))
     some = order[rows]
-    segment = text_codes(table.column("segment"))[some]
-    order[rows] = some[np.lexsort((numbers(table, "number")[some], segment, customer[some]))]
+    segment, number = text_codes(table.column("segment"))[some], numbers(table, "number")[some]
+    restated = numbers(table, "change")[some] == RESTATED
+    order[rows] = some[np.lexsort((restated, number, segment, customer[some]))]
     return order
 
 

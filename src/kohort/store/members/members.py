@@ -22,6 +22,7 @@ from kohort.store.members.heads import heads_now, known_head, put_head
 from kohort.store.members.outbox import Outbox
 from kohort.store.members.parts import EVERY_NAME, Parts, Written
 from kohort.store.members.reading import Reading, runs
+from kohort.store.members.settle import settle
 from kohort.store.members.tables import PLACED, placed
 from kohort.store.sealed import Ledger
 from kohort.store.status import note_success
@@ -125,6 +126,14 @@ class Members(Reading, Outbox):
         """
         with self._lock():
             return self.parts.clean(abandoned_seconds=0)
+
+    def settle(self) -> int:
+        """Joins what ticks of the live loop added into fewer parts; says how many went. Ticks may go on meanwhile."""
+        return settle(self.parts, self._lock)
+
+    def renew(self) -> None:
+        """Makes the snapshots anew that reading would profit from. Ticks may go on meanwhile."""
+        self._refresh(self.names())
 
     def stays_file(self, name: str) -> tuple[Path | None, int]:
         """A Parquet file with the last stay of each customer and segment (`tables.STAYS`), and the run it shows.

@@ -108,9 +108,9 @@ class Parts:
 
     def of(self, con: Connection, name: str) -> list[Part]:
         """Parts that may tell of a name, older first."""
-        own = parts.of(con, name, schema.member_part.c.id)
-        live = parts.of(con, EVERY_NAME, schema.member_part.c.id)
-        return sorted((_part(row) for row in (*own, *live)), key=lambda part: part.id)
+        names = {name, EVERY_NAME}
+        rows = [row for one in names for row in parts.of(con, one, schema.member_part.c.id)]
+        return sorted(map(_part, rows), key=lambda part: part.id)
 
     def after(self, con: Connection, seq: int) -> Iterator[Part]:
         """Parts of all names with transitions later than a number, in their order; none is missing."""
@@ -206,13 +206,21 @@ class Parts:
             for folder in [self.folder, *(path for path in self.folder.rglob("*") if path.is_dir())]:
                 flush_folder(folder)
 
-    def add(self, con: Connection, found: Written, kind: Kind, facts: Mapping[str, Any]) -> None:
+    def take_numbers(self, con: Connection, n: int) -> int:
+        """The first of some numbers for parts that will be added later than parts with higher ones."""
+        return Ledger(con).take("member_part", n)
+
+    def add(
+        self, con: Connection, found: Written, kind: Kind, facts: Mapping[str, Any], *, number: int | None = None
+    ) -> None:
         """Makes something written a part; transitions get their numbers here, so that there are no gaps.
 
         Args:
             facts: name, run, version, as_of and backfill.
+            number: One of `take_numbers`; None = the next.
         """
-        number = Ledger(con).take("member_part")
+        if number is None:
+            number = self.take_numbers(con, 1)
         seq = Ledger(con).take("transition", found.rows) if kind == "moves" else None
         stored = {"rows": found.rows, "bytes": found.bytes, "sha256": found.sha256, "path": found.path}
         if found.path is None:
@@ -224,6 +232,16 @@ class Parts:
         ids = [part.id for part in gone]
         con.execute(sa.delete(_body).where(_body.c.id.in_(ids)))
         parts.delete(con, schema.member_part.c.id.in_(ids))
+
+    def replace(self, con: Connection, crowd: Sequence[Part], written: Written) -> None:
+        """Puts one part in the place of neighbours that say the same together."""
+        first, last = crowd[0], crowd[-1]
+        self.remove(con, crowd)
+        stored = {"rows": written.rows, "bytes": written.bytes, "sha256": written.sha256, "path": written.path}
+        if written.path is None:
+            con.execute(sa.insert(_body).values(id=last.id, body=bytes(written.body or b"")))
+        facts = {"name": last.name, "run": last.run, "kind": last.kind, "version": last.version, "as_of": last.as_of}
+        parts.insert(con, [{**facts, **stored, "id": last.id, "seq": first.seq, "backfill": last.backfill}])
 
     def clean(self, *, abandoned_seconds: float = ABANDONED_SECONDS) -> int:
         """Deletes files that no part names, and says how many. The caller holds the write lock.

@@ -21,15 +21,22 @@ GROWN = 0.2
 
 
 def stays(
-    parts: Parts, con: Connection, name: str, *, since: int | None = None, customer: int | None = None
+    parts: Parts,
+    con: Connection,
+    name: str,
+    *,
+    since: int | None = None,
+    customer: int | None = None,
+    before: int | None = None,
 ) -> pa.Table:
     """Stays (STAYS), the last of each customer and segment.
 
     Args:
         since: Also all stays that lasted at this moment or later, though a later one followed.
         customer: Of this one only.
+        before: What parts with a lower number say.
     """
-    listed = parts.of(con, name)
+    listed = [part for part in parts.of(con, name) if before is None or part.id < before]
     base = _base(listed)
     if base is not None and since is not None and since < base.as_of:
         base = None
@@ -52,11 +59,13 @@ def due(parts: Parts, con: Connection, name: str) -> bool:
 
 
 def refresh(parts: Parts, name: str, *, in_file: bool = False) -> None:
-    """Makes a new snapshot of a name. The caller holds the write lock."""
+    """Makes a new snapshot of a name, while others may go on adding parts: its number is taken first, theirs are higher."""
+    with parts.database.write() as con:
+        number = parts.take_numbers(con, 2)
 
     def ask(con: Connection) -> tuple[list[Part], pa.Table, pa.Table]:
-        listed = parts.of(con, name)
-        now = stays(parts, con, name)
+        listed = [part for part in parts.of(con, name) if part.id < number]
+        now = stays(parts, con, name, before=number)
         said = [parts.table(con, part, name) for part in listed if part.kind == "restated"]
         return listed, now, _last_said(said)
 
@@ -72,8 +81,8 @@ def refresh(parts: Parts, name: str, *, in_file: bool = False) -> None:
         # What the live loop said of other definitions stays; of this one it is in both, which says the same twice.
         parts.remove(con, [part for part in listed if part.kind != "moves" and part.name == name])
         if restated is not None:
-            parts.add(con, restated, "restated", facts)
-        parts.add(con, snapshot, "stays", facts)
+            parts.add(con, restated, "restated", facts, number=number)
+        parts.add(con, snapshot, "stays", facts, number=number + 1)
 
 
 def check(parts: Parts, con: Connection, name: str, size: int) -> None:

@@ -1,0 +1,86 @@
+"""How the loop is doing, for a monitoring system: counts and times, never a customer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from kohort.model.source import BatchReport
+
+if TYPE_CHECKING:
+    from kohort.live.loop import Done
+
+SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.08, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+ROWS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
+
+
+class Metrics:
+    """Counters and histograms of one loop, in a registry of their own."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self.registry = own = CollectorRegistry()
+        told = "From an event's receipt to the commit of what it changed."
+        self._latency = Histogram("kohort_live_latency_seconds", told, buckets=SECONDS, registry=own)
+        self._tick = Histogram("kohort_live_tick_seconds", "How long ticks took.", buckets=SECONDS, registry=own)
+        self._batch = Histogram("kohort_live_batch_events", "Events of a tick.", buckets=ROWS, registry=own)
+        told = "Customers evaluated in a tick."
+        self._touched = Histogram("kohort_live_touched", told, buckets=ROWS, registry=own)
+        self._moves = Counter("kohort_live_transitions", "Entries and exits.", registry=own)
+        self._failures = Counter("kohort_live_failures", "Ticks that could not be stored.", registry=own)
+        self._lag = Gauge("kohort_live_lag_seconds", "How long what comes in now waits for its effect.", registry=own)
+        told = "What came in and has had no effect yet."
+        self._backlog = Gauge("kohort_live_backlog_bytes", told, registry=own)
+        told = "The moment that memberships show, since 1970."
+        self._as_of = Gauge("kohort_live_as_of_seconds", told, registry=own)
+        told = "Events by what became of them."
+        self._events = Counter("kohort_live_events", told, ["source", "became"], registry=own)
+        told = "Events that could not be used."
+        self._letters = Counter("kohort_live_dead_letters", told, ["source", "code"], registry=own)
+        told = "What the last audit found to differ."
+        self._differences = Gauge("kohort_live_audit_differences", told, registry=own)
+        self._known: dict[str, BatchReport] = {}
+
+    def ticked(self, done: Done, seconds: float, batches: Mapping[str, BatchReport], backlog: int) -> None:
+        """A tick is on disk."""
+        now = time.time()
+        self._tick.observe(seconds)
+        self._as_of.set(done.as_of / 1e6)
+        self._backlog.set(backlog)
+        self._lag.set(max(0.0, now - done.received[-1] / 1e6) if done.more and done.received else 0.0)
+        if done.evaluated:
+            self._touched.observe(done.evaluated)
+        self._moves.inc(done.moves)
+        if done.events:
+            self._batch.observe(done.events)
+            for received in done.received:
+                self._latency.observe(max(0.0, now - received / 1e6))
+            self._count(batches)
+
+    def failed(self) -> None:
+        """A tick could not be stored."""
+        self._failures.inc()
+
+    def audited(self, differences: int) -> None:
+        """What an audit found."""
+        self._differences.set(differences)
+
+    def as_text(self) -> bytes:
+        """The text format of Prometheus."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self.registry)
+
+    def _count(self, batches: Mapping[str, BatchReport]) -> None:
+        """What was added to the day's reports since the last look."""
+        for source, report in batches.items():
+            before = self._known.get(source)
+            if before is None or before.batch != report.batch:
+                before = BatchReport(source, report.file, report.batch, 0, 0, 0, 0)
+            for became in ("stored", "duplicate", "rejected"):
+                self._events.labels(source, became).inc(getattr(report, became) - getattr(before, became))
+            for code, n in report.reasons.items():
+                self._letters.labels(source, code).inc(n - before.reasons.get(code, 0))
+        self._known = dict(batches)

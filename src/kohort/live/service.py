@@ -1,0 +1,168 @@
+"""A loop in a thread of its own, with its housekeeping beside it: what a server keeps running while it answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kohort.errors import KohortError
+from kohort.live.loop import Loop, Pace
+from kohort.live.metrics import Metrics
+from kohort.live.program import Given
+from kohort.live.sources import JOURNAL, JournalSource, Source
+
+if TYPE_CHECKING:
+    from kohort.store.journal import Journal
+    from kohort.store.store import Store
+
+log = logging.getLogger("kohort.live")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
+"""Seconds before a tick that failed is tried again; twice as long each time."""
+
+
+class Inbox:
+    """What the tracking door puts requests into: the journal, as long as what waits in it is bounded.
+
+    Args:
+        backlog: Bytes that may wait to have their effect; with more the door sends senders away for a moment.
+    """
+
+    def __init__(self, journal: Journal, reached: Callable[[], int], *, backlog: int = 64 << 20) -> None:
+        self._journal, self._reached, self._most = journal, reached, backlog
+
+    def append(self, body: bytes, meta: dict[str, Any], /) -> Future[int]:
+        """Takes a request; the future is done when it is on disk."""
+        return self._journal.append(body, meta)
+
+    def room(self) -> bool:
+        """Whether more can be taken now."""
+        return self.waiting() < self._most
+
+    def waiting(self) -> int:
+        """Bytes that came in and have had no effect yet."""
+        return self._journal.backlog_bytes(self._reached())
+
+
+class Service:
+    """Keeps one workspace current until it is stopped.
+
+    Args:
+        store: A store of the service's own: nobody else uses its connections.
+        look: What the workspace says now.
+        sources: Where arrivals come from, beside the journal.
+        pace: See `kohort.live.loop.Pace`.
+
+    Raises:
+        Busy: Another process keeps this workspace current.
+    """
+
+    def __init__(
+        self, store: Store, look: Callable[[], Given], *, sources: Sequence[Source] = (), pace: Pace | None = None
+    ) -> None:
+        self.store = store
+        self._journal = store.journal()
+        self.loop = Loop(store, look, [JournalSource(self._journal), *sources], pace=pace)
+        self.inbox = Inbox(self._journal, self._reached)
+        self.metrics = Metrics()
+        self.problem: str = ""
+        self.ready = threading.Event()
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name="kohort-live", daemon=True),
+            threading.Thread(target=self._keep, name="kohort-keeping", daemon=True),
+        ]
+
+    def start(self, when: Callable[[], bool] = lambda: True) -> None:
+        """Begins, as soon as there is something to keep current; `ready` says when memberships are.
+
+        Args:
+            when: Asked once a second until it says yes.
+        """
+        self._when = when
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, seconds: float = 20.0) -> None:
+        """Ends after the tick that is going on; what came in and waits stays in the journal."""
+        self._stopping.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(seconds)
+        self.loop.close()
+        self.store.close()
+
+    def state(self) -> dict[str, Any]:
+        """For `GET /ready`: what the loop is at."""
+        waiting = self.inbox.waiting()
+        return {
+            "as_of": self.loop.as_of if self.ready.is_set() else None,
+            "waiting_bytes": waiting,
+            "problem": self.problem,
+        }
+
+    # -- the two threads -------------------------------------------------------------------------------------------
+
+    def _reached(self) -> int:
+        return int(self.loop.position.sources.get(JOURNAL, 0))
+
+    def _run(self) -> None:
+        while not self._wanted() and not self._stopping.wait(1.0):
+            pass
+        pause = _FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                self._tick()
+                pause = _FIRST_PAUSE
+            except Exception as error:  # the loop must outlive whatever a tick meets
+                self._failed(error)
+                self._stopping.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _wanted(self) -> bool:
+        try:
+            return self._when()
+        except KohortError as error:
+            self._failed(error)
+            return False
+
+    def _tick(self) -> None:
+        started = time.perf_counter()
+        done = self.loop.tick()
+        self.metrics.ticked(
+            done, time.perf_counter() - started, self.loop.position.batches, self.inbox.waiting() if done.events else 0
+        )
+        self.problem = ""
+        self.ready.set()
+        self.loop.rest(done)
+
+    def _failed(self, error: Exception) -> None:
+        """For the log: the kind of the error and places in our code. Messages of others can repeat values."""
+        self.metrics.failed()
+        frames = traceback.extract_tb(error.__traceback__)[-3:]
+        places = ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames)
+        code = error.code if isinstance(error, KohortError) else "unexpected"
+        self.problem = f"{code}: {error.message}" if isinstance(error, KohortError) else type(error).__name__
+        log.error("tick failed: %s %s (%s)", code, type(error).__name__, places)
+
+    def _keep(self) -> None:
+        """Moves recent events into the base, joins small parts, and says what came in where others look for it."""
+        from kohort.live.keeping import Keeping
+
+        keeping = Keeping(self.store, self.loop)
+        while not self._stopping.wait(1.0):
+            try:
+                if self.ready.is_set():
+                    keeping.step()
+            except Exception as error:  # tried again in a second; nothing is half done
+                self._failed(error)
+        try:
+            keeping.last()
+        except Exception as error:
+            self._failed(error)

@@ -1,0 +1,59 @@
+"""Parts of many ticks as few: a tick adds one however little happened, and every reader opens them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from kohort.store import schema
+from kohort.store.ids import crowded
+from kohort.store.lock import WriteLock
+from kohort.store.members.parts import EVERY_NAME, Part, Parts
+
+MOST_ROWS = 131_072
+"""A part that has grown to so many rows is left alone."""
+
+
+def settle(parts: Parts, lock: WriteLock) -> int:
+    """Joins parts of ticks that follow each other, the newest first and geometrically; says how many went.
+
+    Nothing that anybody reads changes: moves keep their numbers and their order.
+    """
+    with parts.database.read() as con:
+        crowds = list(_crowds(con, parts))
+        joined = [(crowd, parts.write(_whole(con, parts, crowd))) for crowd in crowds]
+    if not joined:
+        return 0
+    if any(written.path for _, written in joined):
+        parts.flush()
+    with lock(), parts.database.write() as con:
+        for crowd, written in joined:
+            parts.replace(con, crowd, written)
+    return sum(len(crowd) - 1 for crowd in crowds)
+
+
+def _crowds(con: Connection, parts: Parts) -> Iterator[list[Part]]:
+    """Parts to be joined: neighbours of one kind with no part of a definition's own between them."""
+    table = schema.member_part
+    last = con.execute(sa.select(sa.func.max(table.c.id)).where(table.c.name != EVERY_NAME)).scalar() or 0
+    newest = [part for part in parts.of(con, EVERY_NAME) if part.id > last]
+    for _, some in groupby(sorted(newest, key=lambda p: (p.kind, p.id)), key=lambda p: p.kind):
+        small = _behind_the_large(list(some))
+        n = crowded([part.rows for part in small])
+        if n > 1:
+            yield small[len(small) - n :]
+
+
+def _behind_the_large(listed: Sequence[Part]) -> list[Part]:
+    found: list[Part] = []
+    for part in listed:
+        found = [] if part.rows >= MOST_ROWS else [*found, part]
+    return found
+
+
+def _whole(con: Connection, parts: Parts, crowd: Sequence[Part]) -> pa.Table:
+    return pa.concat_tables(parts.slice(con, part, 0, part.rows) for part in crowd).unify_dictionaries()

@@ -1,0 +1,94 @@
+"""A workspace that is kept current in this process: what the loop is told, and when it begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kohort.errors import KohortError, NotEnough
+
+if TYPE_CHECKING:
+    from kohort.definitions.features import FeatureDefinition
+    from kohort.live.loop import Pace
+    from kohort.live.program import Given
+    from kohort.live.service import Service
+    from kohort.live.sources import Source
+    from kohort.workspace.workspace import Workspace
+
+_AGAIN_SECONDS = 5.0
+
+
+def service(ws: Workspace, *, sources: Sequence[Source] = (), pace: Pace | None = None) -> Service:
+    """A loop for this workspace, not yet begun. It has a store of its own, so that nobody waits for another's connection.
+
+    Raises:
+        Busy: Another process keeps this workspace current.
+    """
+    from kohort.live.service import Service
+    from kohort.workspace.workspace import Workspace
+
+    own = Workspace.open(ws.root)
+    try:
+        return Service(own.store, look(own), sources=sources, pace=pace)
+    except BaseException:
+        own.close()
+        raise
+
+
+def wanted(ws: Workspace) -> bool:
+    """Whether this workspace is to be kept current: it once was, or somebody may send events to it.
+
+    A shop that only reads files keeps the moment of its data: with the clock of today everybody would have left long ago.
+    """
+    if ws.store.ticks.position().as_of:
+        return True
+    return any(key.scope == "ingest" and key.revoked_us is None for key in ws.store.api_keys.list())
+
+
+def look(ws: Workspace) -> Callable[[], Given]:
+    """What the workspace says now, made anew whenever its files are other ones. A mistake in them leaves what was said.
+
+    Default features follow from the data; they are chosen when there is any, and again when the files change.
+    """
+    from kohort.live.program import Given
+
+    said: list[Given] = []
+    last: tuple[object, float] = (None, 0.0)
+
+    def now() -> Given:
+        nonlocal last
+        try:
+            config = ws.config
+            fresh = bool(said) and last[0] is config
+            if fresh and (said[-1].features or time.monotonic() < last[1] + _AGAIN_SECONDS):
+                return said[-1]
+            last = config, time.monotonic()
+            given = Given(
+                stamp=str(len(said) + 1),
+                definitions=config.evaluated,
+                unread=config.unread,
+                features=config.with_hidden(_features(ws)),
+                settings=config.segment_settings,
+                zone=config.timezone,
+                currency=config.currency,
+                controls=config.controls,
+                threads=ws.threads,
+            )
+        except KohortError:
+            if not said:
+                raise
+            return said[-1]
+        if not said or replace(given, stamp="") != replace(said[-1], stamp=""):
+            said.append(given)
+        return said[-1]
+
+    return now
+
+
+def _features(ws: Workspace) -> tuple[FeatureDefinition, ...]:
+    try:
+        return ws.definitions()
+    except NotEnough:
+        return ()
