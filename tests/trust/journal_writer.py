@@ -1,6 +1,6 @@
 """A process that takes requests in, one after the other, for tests that watch or disturb its system calls.
 
-`python journal_writer.py FOLDER REQUESTS SEGMENT_BYTES [unsynced]` says on a line each: `ack TEXT NUMBER`, `failed TEXT`,
+`python journal_writer.py FOLDER REQUESTS SEGMENT_BYTES [unsynced|stubborn]` says on a line each: `ack TEXT NUMBER`, `failed TEXT`,
 `healed SECONDS` (from the first failure to the next confirmation). What failed is tried again, for ten seconds at most.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kohort.errors import CannotWrite
 from kohort.store.journal import Journal
+from kohort.store.journal_segment import Segment
 from kohort.store.keys import MasterKey
 
 
@@ -32,6 +33,8 @@ def main() -> None:
     folder, requests, segment_bytes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     if "unsynced" in sys.argv:  # sabotage: nothing is brought to disk
         os.fdatasync = lambda _fd: None
+    if "stubborn" in sys.argv:  # sabotage: a file is used again after an error
+        Segment.abandon = lambda _segment: None
     say("ready")
     with opened(folder, segment_bytes) as journal:
         for i in range(requests):
