@@ -12,6 +12,7 @@ ALL = {
     "the whole demo": ["demo.py"],
     "features, 10 million events": ["features.py"],
     "discovery, 1 million customers": ["discovery.py"],
+    "requests made durable": ["journal.py"],
 }
 
 

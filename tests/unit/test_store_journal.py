@@ -11,7 +11,7 @@ import pytest
 
 from kohort.errors import Busy, CannotWrite, Damaged, TooLarge, WrongUsage
 from kohort.store import journal as journal_module
-from kohort.store.journal import Journal
+from kohort.store.journal import Journal, set_aside
 from kohort.store.journal_segment import Segment
 from kohort.store.keys import MasterKey
 
@@ -329,3 +329,31 @@ def test_check_names_the_damaged_file(folder: Path) -> None:
         with pytest.raises(Damaged):
             journal.read(0, ALL)
         assert journal.append(b"x", {}).result(10) == 21, "taking in goes on"
+
+
+def test_a_journal_beyond_repair_can_be_set_aside_and_numbers_go_on(folder: Path) -> None:
+    with Journal(folder, KEY) as journal:
+        fill(journal, 9)
+        with pytest.raises(Busy):
+            set_aside(folder, KEY, after=7)
+    broken = (folder / files(folder)[0]).read_bytes()[:-1]
+    (folder / files(folder)[0]).write_bytes(broken)
+    for n in (1, 2):
+        aside = set_aside(folder, KEY, after=7)
+        assert aside.name == f"journal.damaged-{n}"
+        with Journal(folder, KEY, at_least=7) as journal:
+            assert (journal.first, journal.last) == (8, 7)
+            assert journal.append(b"new", {}).result(10) == 8
+    assert (folder.with_name("journal.damaged-1") / "00000000000000000001.log").read_bytes() == broken
+
+
+def test_an_error_while_opening_leaves_nobody_locked_out(folder: Path, monkeypatch) -> None:
+    def fails(_fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(CannotWrite):
+        Journal(folder, KEY)
+    monkeypatch.undo()
+    with Journal(folder, KEY) as journal:
+        assert fill(journal, 1) == [1]

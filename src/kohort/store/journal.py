@@ -16,14 +16,14 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from kohort.errors import Busy, CannotWrite, Damaged, TooLarge, WrongUsage
 from kohort.store.files import flush_folder, private_folder
-from kohort.store.journal_segment import Frame, Segment
+from kohort.store.journal_segment import Frame, JournalKey, Segment
 from kohort.store.journal_shelf import Look, Shelf
 from kohort.store.keys import MasterKey
 
@@ -91,7 +91,6 @@ class Journal(Shelf):
         try:
             private_folder(folder)
             self._lock_fd = _only_writer(folder)
-            flush_folder(folder.parent)
         except OSError as error:
             raise _cannot_write(error) from error
         try:
@@ -217,6 +216,7 @@ class Journal(Shelf):
 
     def _recover(self, at_least: int | None) -> None:
         try:
+            flush_folder(self.folder.parent)
             self._load()
             for path in (*self.folder.glob(".*.tmp"), *self.folder.glob("*.log")):
                 if path not in {segment.path for segment in self._segments}:
@@ -323,6 +323,39 @@ class Journal(Shelf):
     def _give_up(self) -> None:
         if self._segments and self._segments[-1].fd >= 0:
             self._segments[-1].abandon()
+
+
+def set_aside(folder: Path, key: MasterKey, *, after: int) -> Path:
+    """For a journal that does not check out and that nobody can restore: keeps its files under another name, for whoever
+    wants to look into them, and begins an empty one. Confirmed requests that were not dealt with yet are given up.
+
+    Args:
+        folder: Where the journal is, and the new one will be.
+        key: The workspace's master key.
+        after: The last frame that was dealt with; numbers go on from there.
+
+    Returns:
+        Where the old files are now.
+
+    Raises:
+        Busy: Somebody writes to it.
+        CannotWrite: The disk reports an error.
+    """
+    try:
+        fd = _only_writer(folder)
+        try:
+            taken = {path.name for path in folder.parent.iterdir()}
+            names = (f"{folder.name}.damaged-{n}" for n in count(1))
+            aside = folder.with_name(next(name for name in names if name not in taken))
+            folder.rename(aside)
+            private_folder(folder)
+            Segment.make(folder, JournalKey(key), after + 1, _NO_SEGMENT).close()
+            flush_folder(folder.parent)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _cannot_write(error) from error
+    return aside
 
 
 def _weight(frame: Frame) -> int:
