@@ -63,6 +63,8 @@ class Streams:
     def __init__(self, workspace: Workspace, pace: Pace | None = None) -> None:
         self._ws, self._pace = workspace, pace or Pace()
         self._readers = 0
+        self.behind = 0
+        """How many readers did not take a page in time, since the process began."""
         self._last = 0
         self._news = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
@@ -149,6 +151,7 @@ class Streams:
         if done:
             sending.result()
             return True
+        self.behind += 1
         done, _ = await asyncio.wait({sending}, timeout=self._pace.grace)
         if not done:
             sending.cancel()
