@@ -199,7 +199,7 @@ class Loop:
         self._given = self._look()
         self._appender = self.store.log.appender()
         self.position = self.store.ticks.position()
-        self._log = self.store.ticks.mark()
+        self._log = self.store.ticks.holds()
         now = self._clock()
         self._due = {name: now + int(getattr(self.pace, name) * 1e6) for name in _REPEATED}
         self._touched: set[int] = set()
@@ -269,9 +269,10 @@ class Loop:
                 self.view.heads = moves.heads(self.view.heads)
                 tick = Tick(
                     self.position,
-                    Position(at, {**self.position.sources, **taken.positions}, "", self.view.heads, batches),
+                    Position(at, {**self.position.sources, **taken.positions}, heads=self.view.heads, batches=batches),
                     now,
                     self._log,
+                    events=0 if fresh is None else fresh.num_rows,
                     store_events=None if judged is None else judged.store_in,
                     moves=moves.table(),
                     restated=moves.table(restated=True),

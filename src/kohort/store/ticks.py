@@ -21,7 +21,7 @@ from kohort.store import schema
 from kohort.store.database import Database
 from kohort.store.members.heads import heads_now, put_head
 from kohort.store.members.parts import EVERY_NAME, Kind, Parts, Written
-from kohort.store.members.position import Head, Position, put_position, read_position
+from kohort.store.members.position import Head, Holds, Position, put_position, read_position
 from kohort.store.members.reading import runs
 from kohort.store.members.tables import TICK
 from kohort.store.sealed import Ledger
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kohort.store.links import Links
     from kohort.store.state import State
 
-__all__ = ["TICK", "Head", "Overtaken", "Position", "Tick", "Ticks"]
+__all__ = ["TICK", "Head", "Holds", "Overtaken", "Position", "Tick", "Ticks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,9 @@ class Tick:
     Attributes:
         before: The position that the tick started from; if it is no longer the stored one nothing is changed.
         after: The position that the tick leads to.
-        log: What the event log held when the tick was prepared, as `Ticks.mark` says it.
+        log: What the event log held when the tick was prepared.
         now: Wall clock, microseconds UTC.
+        events: How many rows `store_events` adds.
         store_events: Adds the events inside the transaction; None = there are none.
         moves: TICK; entries and exits, in the order they happened. None = none.
         restated: TICK; who stays for another reason. None = none.
@@ -52,7 +53,8 @@ class Tick:
     before: Position
     after: Position
     now: int
-    log: str
+    log: Holds
+    events: int = 0
     store_events: Callable[[Connection], object] | None = None
     moves: pa.Table | None = None
     restated: pa.Table | None = None
@@ -72,16 +74,17 @@ class Ticks:
 
     def __init__(self, database: Database, parts: Parts, state: State, links: Links) -> None:
         self._database, self._parts, self._state, self._links = database, parts, state, links
+        self._last: tuple[int, Position] = (-1, Position())
 
     def position(self) -> Position:
         """Where the loop is, or where the last one of this workspace stopped."""
         with self._database.read() as con:
             return read_position(con)
 
-    def mark(self) -> str:
-        """What the event log holds now; another text where somebody else brought in or took out events or links."""
+    def holds(self) -> Holds:
+        """What the event log holds now."""
         with self._database.read() as con:
-            return _mark(con)
+            return _holds(con)
 
     def commit(self, tick: Tick) -> Position:
         """Makes a tick true and answers the position it led to. On return it is on disk.
@@ -98,17 +101,13 @@ class Ticks:
         if any(part.path for part in written.values()):
             self._parts.flush()
         with self._database.write() as con:
-            stored = heads_now(con)
-            ran = {name: stored[name]["run"] for name in tick.after.heads if name in stored}
-            if read_position(con) != tick.before or ran != {n: h.run for n, h in tick.after.heads.items()}:
-                raise Overtaken("Another process changed the memberships of this workspace.", hint="Run one server.")
-            if tick.log != _mark(con):
-                raise Overtaken("Another process brought in or took out events.", hint="Run it again.")
+            change = Ledger(con).get("generation")[0]
+            if self._last != (change - 1, tick.before) or tick.log != tick.before.log:
+                _check(con, tick)  # somebody wrote since the last tick, if only a setting
             if tick.store_events is not None:
                 tick.store_events(con)
-            if tick.links:
-                self._links.add(con, tick.links, learned_us=tick.now)
-            after = replace(tick.after, log=_mark(con))
+            linked = self._links.add(con, tick.links, learned_us=tick.now) if tick.links else 0
+            after = replace(tick.after, log=Holds(tick.log.events + tick.events, tick.log.links + linked))
             self._state.reject_in(con, tick.rejected)
             facts = {"name": EVERY_NAME, "run": 0, "version": 0, "as_of": after.as_of, "backfill": False}
             for kind, part in written.items():
@@ -116,6 +115,7 @@ class Ticks:
             if tick.as_run:
                 after = replace(after, heads=_as_run(con, after, tick.now))
             put_position(con, after)
+        self._last = change, after
         return after
 
     def begin_batch(self, source: str, file: str) -> int:
@@ -128,12 +128,21 @@ class Ticks:
             self._state.finish_batch(report)
 
 
-def _mark(con: Connection) -> str:
-    """Moving rows from the hot part to the base, or merging files, changes nothing of it."""
+def _check(con: Connection, tick: Tick) -> None:
+    """Overtaken where the store is no longer what the tick was prepared for."""
+    stored = heads_now(con)
+    ran = {name: stored[name]["run"] for name in tick.after.heads if name in stored}
+    if read_position(con) != tick.before or ran != {name: head.run for name, head in tick.after.heads.items()}:
+        raise Overtaken("Another process changed the memberships of this workspace.", hint="Run one server.")
+    if tick.log != _holds(con):
+        raise Overtaken("Another process brought in or took out events.", hint="Run it again.")
+
+
+def _holds(con: Connection) -> Holds:
     hot = con.execute(sa.select(sa.func.coalesce(sa.func.sum(schema.hot_event.c.rows), 0))).scalar_one()
     file = schema.base_file
     base = sa.select(sa.func.coalesce(sa.func.sum(file.c.rows), 0)).where(file.c.removed_us.is_(None))
-    return f"{int(hot) + int(con.execute(base).scalar_one())} events, {Ledger(con).get('link')[0]} links"
+    return Holds(int(hot) + int(con.execute(base).scalar_one()), Ledger(con).get("link")[0])
 
 
 def _as_run(con: Connection, position: Position, now: int) -> dict[str, Head]:
