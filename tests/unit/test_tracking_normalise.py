@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -568,6 +569,15 @@ def test_no_value_is_shown_in_a_reason_or_place(door: Door) -> None:
     for event in ({"userId": {"s3cret": 1}}, {"timestamp": "s3cret"}, {"properties": {"s3cret@x.dk": float("nan")}}):
         letter = door.letter(event)
         assert "s3cret" not in letter.reason + letter.column
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 9_900 + "%40", "a@" * 4_900, "@" * 9_900, "%40" * 3_300, ("a" * 60 + "@") * 160]
+)
+def test_no_text_takes_long_to_look_at(door: Door, text: str) -> None:
+    started = time.process_time()
+    door.send({"event": text[:190], "properties": {"note": text, "list": [text[:5_000]] * 2}})
+    assert time.process_time() - started < 1
 
 
 # -- orders ------------------------------------------------------------------------------------------------------------

@@ -246,11 +246,11 @@ class Columns:
             return value
         text = without_query(value) if "://" in value[:16] else value
         text = text.replace("\0", "").strip()
-        if looks_personal(text):
-            self.notes["looks_personal"] += counted
-            return None
         if len(text) > MAX_TEXT_CHARS:
             self.notes["text_too_long"] += counted
+            return None
+        if looks_personal(text):
+            self.notes["looks_personal"] += counted
             return None
         if text == value and len(text) <= _PLAIN_CHARS and text:
             if len(self._plain) >= _PLAIN_TEXTS:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from kohort.ingest.controls import line_kind
@@ -91,17 +91,18 @@ def part_of(event: str) -> Part:
     return ONE_PRODUCT if _key(event) in PRODUCT_EVENTS else ANY_EVENT
 
 
-@dataclass(frozen=True, slots=True)
 class Lines:
     """Makes the lines of orders.
 
-    Attributes:
+    Args:
         currency: The workspace's.
-        controls: Product code → kind of line, as in `controls:` of kohort.yaml.
+        overrides: Product code → kind of line, as in `controls:` of kohort.yaml.
     """
 
-    currency: str
-    controls: Mapping[str, str]
+    def __init__(self, currency: str, overrides: Mapping[str, str]) -> None:
+        self._currency = currency
+        # The same few products are sold again and again, and judging one takes as long as the rest of its line.
+        self._kind = lru_cache(maxsize=50_000)(partial(line_kind, overrides=overrides))
 
     def of(self, properties: Mapping[str, Any], order: Order, notes: Counter[str]) -> Iterator[dict[str, Any]]:
         """Columns of each line: product, product_name, category, line_kind, duplicate_line, quantity, amount_source,
@@ -110,7 +111,7 @@ class Lines:
         Goods without any price get a line of their own with what the order says they are worth together. Shipping and
         a discount on the whole order are lines too, of their own kind; tax is a property.
         """
-        currency = self._currency(properties)
+        currency = self._stated(properties)
         products = properties.get("products")
         listed = [p for p in products if type(p) is dict] if type(products) is list else []
         if type(products) is list and len(listed) < len(products):
@@ -155,7 +156,7 @@ class Lines:
             "product": code,
             "product_name": name,
             "category": _text(product.get("category")),
-            "line_kind": line_kind(code, name, self.controls, named=True),
+            "line_kind": self._kind(code, name),
             "quantity": scaled(str(quantity), QUANTITY_SCALE, MAX_UNIT) if quantity is not None else None,
             "amount_source": _minor(amount, currency, notes),
             "currency": currency,
@@ -165,11 +166,11 @@ class Lines:
         minor = _minor(amount, currency, notes)
         return {"line_kind": kind, "duplicate_line": False, "amount_source": minor, "currency": currency}
 
-    def _currency(self, properties: Mapping[str, Any]) -> str:
+    def _stated(self, properties: Mapping[str, Any]) -> str:
         """ISO 4217; the workspace's where none is said, XXX (no currency) where what is said is none."""
         stated = properties.get("currency")
         if stated is None or stated == "":
-            return self.currency
+            return self._currency
         code = stated.strip().upper() if type(stated) is str else ""
         return code if _CODE.fullmatch(code) else "XXX"
 

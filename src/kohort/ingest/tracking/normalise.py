@@ -118,15 +118,18 @@ class Normaliser:
         if self._columns.know(columns):
             self._contexts.forget()
 
+    def warm(self) -> None:
+        """Loads the exchange rates (most of a second), so that the first order in another currency need not wait for them."""
+        self._rates.rate("EUR" if self._currency != "EUR" else "USD", self._currency, 0)
+
     def normalise(self, arrivals: Sequence[Arrival]) -> Normalised:
         """Rows, links and dead letters of some arrivals, in their order. Never fails because of what an event holds."""
         refused: dict[int, Wrong] = {}
-        usable = self._known(self._judged(arrivals, refused), refused)
+        usable, who = self._known(self._judged(arrivals, refused), refused)
         self._forget_erased(arrivals, refused)
         rows: list[Row] = []
         at: list[int] = []
         head: list[bool] = []
-        links: list[Link] = []
         seal: dict[str, list[tuple[int, str]]] = {}
         retimed: set[str] = set()
         for event, row in usable:
@@ -140,7 +143,6 @@ class Normaliser:
                 retimed.update(r["event_id"] for r in rows[start:])
             for kind, value in event.sealed:
                 seal.setdefault(kind, []).append((row["customer"], value))
-        self._links(usable, links)
         self._seal(seal)
         notes, self._columns.notes = self._columns.notes, Counter()
         table = self._table(rows, notes)
@@ -150,7 +152,7 @@ class Normaliser:
         return Normalised(
             table=table,
             columns=dict(self._columns.pending),
-            links=links,
+            links=[link for event, _ in usable for link in who.links(event)],
             rejected=letters,
             received=len(arrivals),
             by_source={source: (n, lost[source]) for source, n in received.items()},
@@ -172,30 +174,25 @@ class Normaliser:
 
     # -- who -------------------------------------------------------------------------------------------------------
 
-    def _known(self, events: Iterable[Judged], refused: dict[int, Wrong]) -> list[tuple[Judged, Row]]:
+    def _known(self, events: list[Judged], refused: dict[int, Wrong]) -> tuple[list[tuple[Judged, Row]], _Who]:
         """Events with their rows begun: `customer` is set. Those of erased people are refused."""
-        events = list(events)
-        users = {e.user for e in events} | {e.previous for e in events}
-        visitors = {e.anonymous for e in events} | {e.previous for e in events}
-        gone_users = _chosen(users, self._vault.erased_refs)
-        gone_visitors = _chosen(visitors, self._vault.erased_visitors)
+        gone_users = _chosen({e.user for e in events} | {e.previous for e in events}, self._vault.erased_refs)
+        gone_visitors = _chosen(
+            {e.anonymous for e in events} | {e.previous for e in events}, self._vault.erased_visitors
+        )
         usable = []
         for event in events:
             gone = event.user in gone_users if event.user is not None else event.anonymous in gone_visitors
-            if gone or (event.previous is not None and event.previous in gone_users | gone_visitors):
+            if gone or event.previous in gone_users or event.previous in gone_visitors:
                 refused[event.at] = Wrong("erased")
             else:
                 usable.append(event)
-        self._customer = _pseudonyms(
-            {e.user for e in usable} | {e.previous for e in usable}, gone_users, self._vault.customers
-        )
-        # A visitor who is erased may share a device with somebody who is not: his id is not given out again.
-        asked = {e.anonymous for e in usable if e.user is None or e.kind == "identify"} | {e.previous for e in usable}
-        self._visitor = _pseudonyms(asked, gone_visitors, self._vault.visitors)
-        return [
-            (e, {"customer": self._customer[e.user] if e.user is not None else self._visitor[str(e.anonymous)]})
-            for e in usable
-        ]
+        users = {e.user for e in usable} | {e.previous for e in usable}
+        # Of a device that was shared with somebody who is erased now: her id is not given out again.
+        visitors = {e.anonymous for e in usable if e.user is None or e.kind == "identify"} - gone_visitors
+        visitors |= {e.previous for e in usable}
+        who = _Who(_pseudonyms(users, self._vault.customers), _pseudonyms(visitors, self._vault.visitors))
+        return [(event, {"customer": who.of(event)}) for event in usable], who
 
     def _forget_erased(self, arrivals: Sequence[Arrival], refused: dict[int, Wrong]) -> None:
         """Of erased people nothing is kept, not even what was wrong with their events for another reason."""
@@ -203,20 +200,6 @@ class Normaliser:
         every = set().union(*named.values())
         gone = _chosen(every, self._vault.erased_refs) | _chosen(every, self._vault.erased_visitors)
         refused.update({n: Wrong("erased") for n, ids in named.items() if ids & gone})
-
-    def _links(self, usable: Sequence[tuple[Judged, Row]], links: list[Link]) -> None:
-        for event, _ in usable:
-            if event.user is None:
-                continue
-            root = self._customer[event.user]
-            if event.kind == "identify" and event.anonymous in self._visitor:
-                links.append(Link(event.event_id, self._visitor[event.anonymous], root, event.ts))
-            elif event.kind == "alias" and event.previous is not None:
-                # What a previous id was, a visitor's or a user's, may become known later. Both are said, so that the
-                # order in which events arrive changes nothing.
-                links.append(Link(event.event_id, self._visitor[event.previous], root, event.ts))
-                if event.previous != event.user:
-                    links.append(Link(f"{event.event_id}~user", self._customer[event.previous], root, event.ts))
 
     def _seal(self, found: Mapping[str, list[tuple[int, str]]]) -> None:
         if len(self._sealed) > _SEALED:
@@ -317,6 +300,32 @@ def _chosen(ids: Iterable[str | None], mask: Any) -> set[str]:
     return {i for i, hit in zip(asked, mask(asked).tolist(), strict=True) if hit} if asked else set()
 
 
-def _pseudonyms(ids: Iterable[str | None], without: set[str], give: Any) -> dict[str, int]:
-    asked = sorted(i for i in ids if i is not None and i not in without)
+def _pseudonyms(ids: Iterable[str | None], give: Any) -> dict[str, int]:
+    asked = sorted(i for i in ids if i is not None)
     return dict(zip(asked, give(asked).tolist(), strict=True)) if asked else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Who:
+    """Pseudonyms of the ids that the events of one call name."""
+
+    customer: Mapping[str, int]
+    visitor: Mapping[str, int]
+
+    def of(self, event: Judged) -> int:
+        return self.customer[event.user] if event.user is not None else self.visitor[str(event.anonymous)]
+
+    def links(self, event: Judged) -> list[Link]:
+        """Which ids an event says are one customer."""
+        visitor = self.visitor.get(event.anonymous or "")
+        if event.kind == "identify" and event.user is not None and visitor is not None:
+            return [Link(event.event_id, visitor, self.customer[event.user], event.ts)]
+        if event.kind != "alias" or event.previous is None:
+            return []
+        # What a previous id was, a visitor's or a user's, may become known later. Both are said, so that the order in
+        # which events arrive changes nothing.
+        root = self.of(event)
+        found = [Link(event.event_id, self.visitor[event.previous], root, event.ts)]
+        if event.previous != event.user:
+            found.append(Link(f"{event.event_id}~user", self.customer[event.previous], root, event.ts))
+        return found

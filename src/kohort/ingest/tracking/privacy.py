@@ -42,7 +42,10 @@ _THINGS = frozenset(
 """Parents whose `name` is that of a thing, not of a person."""
 
 _NAME = frozenset(["name", "naam", "navn"])
-_EMAIL = re.compile(r"[^@\s/:?=&]+@[^@\s/?=&]+\.[^@\s/?=&]+|%40[a-z0-9.-]+\.[a-z]{2,}", re.IGNORECASE)
+# Every repetition is bounded: a text that somebody made for it must not take seconds.
+_EMAIL = re.compile(
+    r"[^@\s/:?=&]{1,64}@[^@\s/?=&]{1,190}\.[^@\s/?=&]{1,63}|%40[a-z0-9.-]{1,190}\.[a-z]{2,}", re.IGNORECASE
+)
 _PHONE = re.compile(
     r"(?:\+|00)\d[\d ()./-]{6,18}\d|\(\d{2,5}\)[ \d./-]{5,16}\d|\d{3}[-. ]\d{3}[-. ]\d{4}|\d{2}(?: \d{2}){3,4}|0\d{1,4}[ /-]\d{5,9}"
 )

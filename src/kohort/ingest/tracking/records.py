@@ -34,7 +34,7 @@ def arrival_of(value: bytes | None, *, topic: str, partition: int, offset: int, 
     Example:
         >>> arrival_of(b'{"customer": 7, "event": "Seen", "colour": "red"}', topic="t", partition=0, offset=5,
         ...            timestamp_us=1).payload
-        {'type': 'track', 'userId': 7, 'event': 'Seen', 'properties': {'colour': 'red'}}
+        {'type': 'track', 'properties': {'colour': 'red'}, 'userId': 7, 'event': 'Seen'}
     """
     read: Any = Poison("empty_record")
     if value is not None:
