@@ -295,6 +295,12 @@ def test_a_body_that_cannot_be_read_is_refused_for_good(world, body, encoding, s
     assert world.inbox.frames == []
 
 
+def test_a_spoiled_batch_that_is_nested_without_end_is_refused(world):
+    for deep in (b"[" * 2_000 + b"]" * 2_000, b'{"a":' * 65 + b"NaN" + b"}" * 65):
+        refused(world.post("/v1/batch", b'{"batch": [NaN, ' + deep + b"]}"), 400, "bad_json")
+    assert world.post("/v1/batch", b'{"batch": [NaN, ' + b"[" * 20 + b"]" * 20 + b"]}").status_code == 200
+
+
 @pytest.mark.parametrize("spoiled", ['{"event": "\\ud83d"}', '{"revenue": NaN}', '{"revenue": -Infinity}', "7", "null"])
 def test_one_spoiled_event_does_not_lose_its_batch(world, spoiled):
     body = f'{{"batch": [{json.dumps(EVENT)}, {spoiled}]}}'.encode()

@@ -30,6 +30,7 @@ from kohort.web.tracking.inbox import DEFAULTS, Inbox, Key, Keys, Limits
 from kohort.web.tracking.rates import Rates
 from kohort.web.tracking.reading import Gone, Held, Reading
 from kohort.web.tracking.routes import OURS, Route, route
+from kohort.web.tracking.shallow import is_shallow
 
 log = logging.getLogger("kohort.web")
 
@@ -119,6 +120,8 @@ class Door:
                     await reading.drain()
                 except Gone:
                     return
+                if not reading.ended:
+                    told.append((b"connection", b"close"))  # else the server would read on to the end
                 await self._refuse(scope, send, refusal, told)
                 return
         gif = where.kind == "pixel"
@@ -170,10 +173,10 @@ class Door:
         try:
             document = orjson.loads(text)
         except orjson.JSONDecodeError:
-            # Reading what is almost JSON takes its time: not in everybody's way, and not for strangers.
+            # Reading what is almost JSON takes its time: not in everybody's way, not for strangers, not for bombs.
             asked.tried.append(credentials.of_text(text))
             self._recognise(asked)
-            if asked.key is None:
+            if asked.key is None or not await asyncio.to_thread(is_shallow, text):
                 raise
             document = await asyncio.to_thread(bodies.parse, text)
         else:

@@ -36,7 +36,7 @@ class Reading:
         self._held = held
         self._limits = limits
         self._mine = 0
-        self._ended = False
+        self.ended = False
         declared = header(scope, b"content-length")
         self.declared = int(declared) if declared.isdigit() and len(declared) < 19 else None
 
@@ -70,7 +70,7 @@ class Reading:
         size = 0
         try:
             async with asyncio.timeout(self._limits.read_seconds):
-                while not self._ended:
+                while not self.ended:
                     part = await self._part()
                     size += len(part)
                     if size > limit:
@@ -86,12 +86,12 @@ class Reading:
 
     async def drain(self) -> None:
         """Throws away what a client still sends, within reason, so that it lives to read the refusal."""
-        if self._ended or (self.declared or 0) > DRAINED_BYTES:
+        if self.ended or (self.declared or 0) > DRAINED_BYTES:
             return
         size = 0
         try:
             async with asyncio.timeout(self._limits.drain_seconds):
-                while not self._ended and size <= DRAINED_BYTES:
+                while not self.ended and size <= DRAINED_BYTES:
                     size += len(await self._part())
         except TimeoutError:
             return
@@ -99,9 +99,9 @@ class Reading:
     async def _part(self) -> bytes:
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            self._ended = True
+            self.ended = True
             raise Gone
-        self._ended = not message.get("more_body", False)
+        self.ended = not message.get("more_body", False)
         return bytes(message.get("body", b""))
 
 
