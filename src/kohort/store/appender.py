@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kohort.errors import Busy, Damaged, WrongUsage
-from kohort.model.event import ColumnType
+from kohort.model.event import event_schema
 from kohort.store import hot
 from kohort.store.database import Database
 from kohort.store.hot import Piece
-from kohort.store.ids import Entries, Run, crowded
+from kohort.store.ids import Entries, Run, crowded, look_up
 from kohort.store.judging import conform
+from kohort.store.schema import ledger
 from kohort.store.sealed import Ledger
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Prepared:
         The caller holds the write lock. If the transaction is rolled back, nothing was stored, and the appender finds out.
 
         Raises:
-            Busy: Events were stored or moved since it was prepared. Prepare again.
+            Busy: Others stored one of these rows since it was prepared. Prepare again.
         """
         return self._appender._store_in(con, self)
 
@@ -70,7 +72,7 @@ class _Known:
 
     token: Token = (-1, 0, -1)
     version: str = ""
-    columns: dict[str, ColumnType] = field(default_factory=dict)
+    schema: pa.Schema = field(default_factory=event_schema)
     base_runs: tuple[Run, ...] = ()
     pieces: dict[int, Piece] = field(default_factory=dict)
     base_rows: int = 0
@@ -122,7 +124,7 @@ class Appender:
         """
         self._look()
         known = self._known
-        table = conform(table, known.columns, batch, self._log.buckets)
+        table = conform(table, known.schema, batch, self._log.buckets)
         entries = Entries.of(table, self._log._seed)
         fresh, conflict = self._log._judge(table, entries, [*known.base_runs, *known.hot_runs])
         if fresh.all():
@@ -146,23 +148,28 @@ class Appender:
     # -- parts -----------------------------------------------------------------------------------------------------
 
     def _store_in(self, con: Connection, prepared: Prepared) -> str:
-        ledger = Ledger(con)
-        if _token(con) != prepared._token:
-            raise Busy("Another process has stored events meanwhile.", hint="Prepare the append again.")
+        token, version = _token(con)
+        if token != prepared._token:
+            # Others wrote since: it still holds if none of these rows is among what is stored now.
+            self._refresh(con)
+            run = prepared.run
+            same, other = look_up(Entries(run.ids, run.contents), [*self._known.base_runs, *self._known.hot_runs])
+            if (same | other).any():
+                raise Busy("Another process has stored the same events meanwhile.", hint="Prepare the append again.")
+        self._stored_as, self._waiting = (prepared, 0), None
         if not prepared.rows.num_rows:
-            self._stored_as, self._waiting = (prepared, 0), None
-            return str(ledger.get("log")[0])
+            return version
         if not prepared._body:
             raise WrongUsage("So many rows are no small append.", hint="Use EventLog.append.")
         known = self._known
-        seq = ledger.take("hot_event")
+        seq = Ledger(con).take("hot_event")
         piece = hot.insert(con, seq, prepared.rows.num_rows, prepared._body, prepared.run)
         self._small[piece.digest] = prepared.rows
         pieces = self._folded(con, {**known.pieces, seq: piece})
-        ledger.add("log", 1, 0)
-        version = str(ledger.get("log")[0])
+        Ledger(con).add("log", 1, 0)
+        token, version = _token(con)
         runs = _joined([*known.hot_runs, prepared.run])
-        self._waiting = replace(known, token=_token(con), version=version, pieces=pieces, hot_runs=runs)
+        self._waiting = replace(known, token=token, version=version, pieces=pieces, hot_runs=runs)
         self._stored_as = (prepared, seq)
         return version
 
@@ -197,34 +204,38 @@ class Appender:
         self._small = {digest: table for digest, table in self._small.items() if digest in kept}
 
     def _refresh(self, con: Connection) -> None:
-        token = _token(con)
+        token, version = _token(con)
         if self._waiting is not None:
             if self._waiting.token == token:
                 self._known = self._waiting
             self._waiting = None
         known = self._known
-        version = str(Ledger(con).get("log")[0])
         if token == known.token:
             self._known = replace(known, version=version) if version != known.version else known
             return
         pieces = hot.changed(con, known.pieces)
         base_too = token[2] != known.token[2]
         base_runs = tuple(self._open_base(con)) if base_too else known.base_runs
-        columns = self._log._declared(con) if base_too else known.columns
+        full = event_schema(self._log._declared(con)) if base_too else known.schema
         hot_runs = _joined([_one_run([piece.run for piece in pieces.values()])]) if pieces else ()
         base_rows = self._log._base_rows(con) if base_too else known.base_rows
         # Moving rows into the base changes no sum: only new and erased ones do.
         self._overtaken |= base_rows + _rows(pieces) != known.base_rows + _rows(known.pieces)
-        self._known = _Known(token, version, columns, base_runs, pieces, base_rows, hot_runs)
+        self._known = _Known(token, version, full, base_runs, pieces, base_rows, hot_runs)
 
 
 def _rows(pieces: dict[int, Piece]) -> int:
     return sum(piece.rows for piece in pieces.values())
 
 
-def _token(con: Connection) -> Token:
-    ledger = Ledger(con)
-    return (*ledger.get("hot_event"), ledger.get("base")[0])
+_TOKEN = sa.select(ledger).where(ledger.c.name.in_(["hot_event", "base", "log"]))
+
+
+def _token(con: Connection) -> tuple[Token, str]:
+    """The token, and the version of the log. Read many times a second, so in one statement."""
+    found = {name: (rows, total) for name, rows, total in con.execute(_TOKEN)}
+    none = (0, 0)
+    return (*found.get("hot_event", none), found.get("base", none)[0]), str(found.get("log", none)[0])
 
 
 def _one_run(runs: Sequence[Run]) -> Run:

@@ -15,6 +15,7 @@ from kohort.store import schema
 from kohort.store.mark import Mark
 
 _GENERATION = "generation"
+_GENERATION_NOW = sa.select(schema.ledger.c.rows).where(schema.ledger.c.name == _GENERATION)
 _BUSY_SECONDS = 30
 
 
@@ -139,7 +140,7 @@ class Database:
 
 
 def _generation(con: Connection) -> int:
-    found = con.execute(sa.select(schema.ledger.c.rows).where(schema.ledger.c.name == _GENERATION)).scalar()
+    found = con.execute(_GENERATION_NOW).scalar()
     if not isinstance(found, int):
         raise Damaged("The state's change counter is missing.", hint="Run kohort doctor.")
     return found

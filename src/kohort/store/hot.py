@@ -21,6 +21,7 @@ FENCE = "hot_fence"
 
 _FOLDED_ROWS = (8, 64, 512)
 _FOLDED_PIECES = 8
+_PACKED_BYTES = 1 << 16
 SMALL_ROWS = _FOLDED_ROWS[-1]
 """Larger pieces are not folded."""
 
@@ -118,10 +119,14 @@ def crowd(found: Sequence[Piece], fence: int) -> Sequence[Piece]:
 
 def body_of(table: pa.Table) -> bytes:
     """Events as a piece keeps them. Columns without any value are left out: reading fills them in."""
-    kept = table.select([n for n in table.column_names if table.column(n).null_count < table.num_rows])
+    kept = table.select([n for n in table.column_names if table.column(n).null_count < table.num_rows]).combine_chunks()
+    # What is small is folded with others before long: packing it now costs time and saves nothing.
+    packed = "zstd" if kept.nbytes > _PACKED_BYTES else None
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, kept.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(kept.combine_chunks())
+    with pa.ipc.new_stream(
+        sink, kept.schema, options=pa.ipc.IpcWriteOptions(compression=packed, use_threads=False)
+    ) as writer:
+        writer.write_table(kept)
     return bytes(sink.getvalue().to_pybytes())
 
 

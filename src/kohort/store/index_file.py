@@ -80,6 +80,7 @@ def write_part(path: Path, table: pa.Table, times: Iterable[str]) -> None:
             file.flush()
             said = {
                 "format": FORMAT,
+                "name": path.name,
                 "rows": table.num_rows,
                 "bytes": body,
                 "arrays": places,
@@ -110,7 +111,7 @@ def open_part(path: Path, schema: pa.Schema) -> Part | None:
         if magic != _MAGIC or zlib.crc32(footer) != crc:
             return None
         said = json.loads(footer)
-        if said["format"] != FORMAT or size != said["bytes"] + length + _TAIL.size:
+        if said["format"] != FORMAT or said["name"] != path.name or size != said["bytes"] + length + _TAIL.size:
             return None
         if base64.b64decode(said["sums"]) != _sums(path, said["bytes"]).tobytes():
             return None

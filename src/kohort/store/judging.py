@@ -9,23 +9,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kohort.errors import WrongUsage
-from kohort.model.event import ANONYMOUS_BUCKET, ColumnType, event_schema
+from kohort.model.event import ANONYMOUS_BUCKET
 from kohort.store.ids import Entries, Run, look_up
 
 Stored = Callable[[pa.Array], np.ndarray]
 """Which of these event ids are really stored, as booleans; slow, for the rare case that digests cannot tell."""
 
 
-def conform(table: pa.Table, columns: dict[str, ColumnType], batch: int | None, buckets: int) -> pa.Table:
+def conform(table: pa.Table, full: pa.Schema, batch: int | None, buckets: int) -> pa.Table:
     """The table in the full event schema, as single chunks.
 
     Args:
+        full: `event_schema` of the declared columns.
         batch: Number of the ingest batch; None = the table's own column says it, row by row, or 0 where there is none.
 
     Raises:
         WrongUsage: A column is unknown, has another type, or lacks a required value.
     """
-    full = event_schema(columns)
     if unknown := sorted(set(table.column_names) - set(full.names)):
         raise WrongUsage(f"Column {unknown[0]!r} is not declared.", hint="Call declare first.")
     n = table.num_rows

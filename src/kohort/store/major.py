@@ -28,9 +28,6 @@ from kohort.store.records import Records, Words, gathered
 ALWAYS = ("customer", "ts", "event", "event_id")
 """Columns that every answer has."""
 
-PART_ROWS = 1 << 20
-"""Rows of one index file at most: it is made in memory. A larger base file gets several."""
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -73,6 +70,9 @@ class Major:
         folder: Where the index files lie; made if missing. Nothing else may be in it.
         buckets: Number of customer buckets of the workspace.
 
+    Attributes:
+        part_rows: Rows of one index file at most: it is made in memory. A larger base file gets several.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -81,6 +81,8 @@ class Major:
         ...     major.fetch(np.array([7])).column_names
         ['customer', 'event_id', 'event', 'ts', 'amount']
     """
+
+    part_rows = 1 << 20
 
     def __init__(self, folder: Path, buckets: int) -> None:
         self.folder = folder
@@ -112,7 +114,7 @@ class Major:
             times = ["ts", *(n for n in schema.names if standing.columns.get(n) == "time")]
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             wanted = [file for file in standing.files if file.bucket != ANONYMOUS_BUCKET]
-            named = {file.path: _names(file, schema, times) for file in wanted}
+            named = {file.path: _names(file, schema, times, self.part_rows) for file in wanted}
             missing = [file for file in wanted if not all(self._opened(name, schema) for name in named[file.path])]
             made, total = 0, sum(file.rows for file in missing)
             for file in missing:
@@ -206,7 +208,7 @@ class Major:
         path = events / file.path
         if not self._verified.matches(path, file.bytes, file.sha256):
             raise Damaged(f"Event file {file.path} is missing or damaged.", hint="Run kohort doctor.")
-        for name, table in zip(names, _pieces(path, schema), strict=True):
+        for name, table in zip(names, _pieces(path, schema, self.part_rows), strict=True):
             self._open.pop(name, None)
             write_part(self.folder / name, table, times)
             if not self._opened(name, schema):
@@ -243,24 +245,24 @@ def _schema(columns: Iterable[str], declared: dict[str, ColumnType]) -> pa.Schem
     return pa.schema([field for field in full if field.name in asked])
 
 
-def _names(file: BaseFile, schema: pa.Schema, times: Sequence[str]) -> list[str]:
+def _names(file: BaseFile, schema: pa.Schema, times: Sequence[str], part_rows: int) -> list[str]:
     """Names of the index files of a base file: other content, columns or layout is another name."""
-    said = f"{FORMAT} {PART_ROWS} {file.sha256} {schema} {sorted(times)}"
+    said = f"{FORMAT} {part_rows} {file.sha256} {schema} {sorted(times)}"
     key = hashlib.sha256(said.encode()).hexdigest()[:24]
-    return [f"{file.sha256[:16]}-{key}-{n}.index" for n in range(-(-file.rows // PART_ROWS))]
+    return [f"{file.sha256[:16]}-{key}-{n}.index" for n in range(-(-file.rows // part_rows))]
 
 
-def _pieces(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of a base file, PART_ROWS at a time; a column it does not have is null."""
+def _pieces(path: Path, schema: pa.Schema, part_rows: int) -> Iterator[pa.Table]:
+    """The rows of a base file, `part_rows` at a time; a column it does not have is null."""
     parquet = pq.ParquetFile(path)
     have = [name for name in schema.names if name in parquet.schema_arrow.names]
     waiting: list[pa.Table] = []
     rows = 0
-    for batch in parquet.iter_batches(1 << 16, columns=have, use_threads=False):
+    for batch in parquet.iter_batches(min(1 << 16, part_rows), columns=have, use_threads=False):
         table = as_schema(pa.Table.from_batches([batch]), schema)
-        if rows + table.num_rows >= PART_ROWS:
-            yield pa.concat_tables([*waiting, table.slice(0, PART_ROWS - rows)])
-            table = table.slice(PART_ROWS - rows)
+        if rows + table.num_rows >= part_rows:
+            yield pa.concat_tables([*waiting, table.slice(0, part_rows - rows)])
+            table = table.slice(part_rows - rows)
             waiting, rows = [], 0
         if table.num_rows:
             waiting.append(table)

@@ -27,6 +27,12 @@ def signed(total: int) -> int:
     return total - _SPAN if total >= _SPAN >> 1 else total
 
 
+# Built once: making a statement costs several times as much as running it.
+_ROW = sa.select(ledger.c.rows, ledger.c.total).where(ledger.c.name == sa.bindparam("entry"))
+_CHANGE = sa.update(ledger).where(ledger.c.name == sa.bindparam("entry"))
+_CHANGE = _CHANGE.values(rows=sa.bindparam("new_rows"), total=sa.bindparam("new_total"))
+
+
 class Ledger:
     """Counts and digest sums by name, changed inside the caller's transaction."""
 
@@ -35,7 +41,7 @@ class Ledger:
 
     def get(self, name: str) -> tuple[int, int]:
         """(rows, total); (0, 0) where nothing was ever entered."""
-        found = self._con.execute(sa.select(ledger.c.rows, ledger.c.total).where(ledger.c.name == name)).first()
+        found = self._con.execute(_ROW, {"entry": name}).first()
         if found is None:
             return (0, 0)
         if not isinstance(found[0], int) or not isinstance(found[1], int):
@@ -47,7 +53,7 @@ class Ledger:
         self.put(name, had_rows + rows, signed(had_total + total))
 
     def put(self, name: str, rows: int, total: int) -> None:
-        changed = self._con.execute(sa.update(ledger).where(ledger.c.name == name).values(rows=rows, total=total))
+        changed = self._con.execute(_CHANGE, {"entry": name, "new_rows": rows, "new_total": total})
         if changed.rowcount == 0:
             self._con.execute(sa.insert(ledger).values(name=name, rows=rows, total=total))
 
