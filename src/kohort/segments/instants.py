@@ -11,28 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
-from fractions import Fraction
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from kohort.definitions.conditions import Value, day_or_instant
-from kohort.definitions.features import Aggregate, FeatureDefinition, Gap, Measure, Ratio, Selection, Sequence, Share
+from kohort.definitions.features import Aggregate, FeatureDefinition, Measure, Ratio
 from kohort.definitions.rules.tree import (
     Among,
     Compare,
     DatePart,
     DaysUnchanged,
-    Did,
-    Distance,
-    Exactly,
-    FirstTime,
-    Follows,
     HasItems,
-    InPeriods,
-    InSegment,
-    Item,
-    ItemCount,
     Leaf,
     Like,
     Measured,
@@ -40,14 +29,11 @@ from kohort.definitions.rules.tree import (
     Named,
     Now,
     Operand,
-    RandomBucket,
-    Restarted,
-    Score,
-    Stopped,
 )
 from kohort.definitions.windows import Span, TimeUnit
 from kohort.model.clock import DAY_US, micros
 from kohort.segments.crossings import crossings, hours, midnights, period_start, wall_time
+from kohort.segments.passages import VALUES, Move, Passages, move
 
 Shape = Literal["still", "linear", "drifting"]
 """How a value moves between two instants: not at all, one day a day, or in another way."""
@@ -92,14 +78,16 @@ class Clock:
 
     def instants(self, leaf: Leaf) -> set[int]:
         """Instants in the range at which the leaf's answer may change."""
-        return {t for t in self._leaf(leaf) if self.after < t <= self.until}
+        return {t for t in self._passed(leaf) if self.after < t <= self.until} | self.common(leaf)
 
     def drifts(self, leaf: Leaf) -> bool:
         """Whether the answer may change between two instants, too."""
         match leaf:
             case Compare(left, _, right):
-                shapes = {self.shape(left), "still" if isinstance(right, _VALUES) else self.shape(right)}
-                return "drifting" in shapes or ("linear" in shapes and "still" in shapes and _two_operands(leaf))
+                shapes = {self.shape(left), "still" if isinstance(right, VALUES) else self.shape(right)}
+                return "drifting" in shapes or (
+                    "linear" in shapes and "still" in shapes and not isinstance(right, VALUES)
+                )
             case Among(of):
                 return self.shape(of) == "drifting"
             case _:
@@ -110,8 +98,8 @@ class Clock:
         match operand:
             case Named(name) if name in self.features:
                 return self._measure_shape(self.features[name].measure)
-            case Measured(measure):
-                return self._measure_shape(measure)
+            case Measured(measure):  # in a rule, a time that it takes from events stays a moment
+                return "still" if measure.kind in ("first", "last", "mode") else self._measure_shape(measure)
             case DaysUnchanged():
                 return "linear"
             case _:
@@ -132,113 +120,68 @@ class Clock:
     def _is_time(self, column: str) -> bool:
         return column == "ts" or column in self.trace.times
 
-    # Leaves ----------------------------------------------------------------------------------------------------------
+    # What each customer's events pass ---------------------------------------------------------------------------------
 
-    def _leaf(self, leaf: Leaf) -> Iterator[int]:
-        match leaf:
-            case Did(selection) | FirstTime(selection):
-                yield from self._selected(selection, self.zone)
-            case Stopped(step, within, recent) | Restarted(step, within, recent):
-                for span in (within, recent):
-                    yield from self._passing(span, self.trace.of(step.events), self.zone)
-            case InPeriods(step, _, of, period):
-                for ts in self.trace.of(step.events):
-                    yield from self._periods(ts, of, period)
-            case Follows(first, then, within):
-                yield from self._selected(first, self.zone)
-                yield from self._selected(Selection(then.events, None, first.window), self.zone)
-                yield from self._passing(within, self.trace.of(first.events), self.zone)
-            case Compare(left, _, right):
-                sides: tuple[Operand | Value, ...] = (left, right)
-                yield from self._compared(sides)
-            case Among(of, values):
-                yield from self._compared((of, *values))
-            case Missing(of) | Like(of) | HasItems(of):
-                yield from self._compared((of,))
-            case InSegment():
-                return  # what it refers to has instants of its own
+    def _passed(self, leaf: Leaf) -> Iterator[int]:
+        for passage in Passages(self.features, self.trace.times, self.zone, self.features_zone).of(leaf):
+            values: Iterable[int] = self.trace.of(passage.events)
+            if passage.column != "ts":
+                values = self.trace.times.get(passage.column, ())
+            yield from self._passing(passage.move, values, strict=passage.strict)
 
-    def _compared(self, sides: Iterable[Operand | Value]) -> Iterator[int]:
-        """Instants of everything on the sides of a comparison, given what each is compared with."""
-        sides = list(sides)
-        days = [_days_us(v) for v in sides if isinstance(v, Decimal)]
+    def _passing(self, edge: Move, values: Iterable[int], *, strict: bool = False) -> Iterator[int]:
+        """When an edge passes values, and with `strict` the microsecond after."""
+        for value in values:
+            for t in self._crossed(edge, value):
+                yield t
+                if strict:
+                    yield t + 1
+
+    def _crossed(self, edge: Move, value: int) -> Iterable[int]:
+        if isinstance(edge, int):
+            return (value + edge,)
+        assert edge.span is not None, "now is a length of 0"
+        usual = int(edge.span.nominal_minutes * _MINUTE_US) * (-1 if edge.direction == "ahead" else 1)
+        if edge.direction == "period":
+            whole = _usual_us(edge.span.unit)
+            if value + usual + whole < self.after - _SLACK_US - whole:
+                return ()
+            day = wall_time(value, edge.zone).date()
+            return midnights(period_start(day, edge.span.amount + 1, edge.span.unit), edge.zone)
+        if not self.after - _SLACK_US < value + usual < self.until + _SLACK_US:
+            return ()
+        return crossings(edge.span, value, edge.zone, ahead=edge.direction == "ahead")
+
+    # What is the same for everybody -----------------------------------------------------------------------------------
+
+    def common(self, leaf: Leaf) -> set[int]:
+        """Instants in the range at which the answer may change for everybody: written dates, and parts of dates."""
+        return {t for t in self._common(leaf) if self.after < t <= self.until}
+
+    def has_common(self, leaf: Leaf) -> bool:
+        """Whether there are such instants at all, in this range or another."""
+        sides = _sides(leaf)
+        if any(isinstance(side, DatePart) and isinstance(side.of, Now) for side in sides):
+            return True
+        return any(isinstance(side, Now) for side in sides) and any(isinstance(side, str) for side in sides)
+
+    def _common(self, leaf: Leaf) -> Iterator[int]:
+        sides = _sides(leaf)
         nows = [side for side in sides if isinstance(side, Now)]
         for side in sides:
-            if isinstance(side, str):
-                for now in nows:
-                    yield from self._reaching(now, self._written(side))
-            elif not isinstance(side, _VALUES):
-                yield from self._operand(side, days, nows)
-
-    def _operand(self, operand: Operand, days: list[int], nows: list[Now]) -> Iterator[int]:
-        match operand:
-            case Named(name) if name in self.features:
-                yield from self._measure(self.features[name].measure, days, nows, self.features_zone)
-            case Named(name):
-                for now in nows:
-                    yield from self._reaching(now, self.trace.times.get(name, ()))
-            case Measured(measure):
-                yield from self._measure(measure, days, nows, self.zone)
-            case DaysUnchanged():
-                yield from _later(self.trace.of(()), days)
-            case DatePart(part, Now() as now):
-                yield from self._parts(part, now)
-            case DatePart(_, of):
-                yield from self._operand(of, [], [])
-            case Exactly(of) | Item(of) | ItemCount(of):
-                yield from self._operand(of, days, nows)
-            case Distance(latitude, longitude):
-                yield from self._operand(latitude, [], [])
-                yield from self._operand(longitude, [], [])
-            case Now() | RandomBucket() | Score():
-                return
-
-    def _measure(self, measure: Measure, days: list[int], nows: list[Now], zone: str) -> Iterator[int]:
-        match measure:
-            case Ratio(numerator, denominator):
-                yield from self._measure(numerator, [], [], zone)
-                yield from self._measure(denominator, [], [], zone)
-            case Sequence(first, then, _, window):
-                for step in (first, then):
-                    yield from self._selected(Selection(step.events, None, window), zone)
-            case Gap(selection=selection) | Share(selection=selection):
-                yield from self._selected(selection, zone)
-            case Aggregate(kind, column, selection):
-                yield from self._selected(selection, zone)
-                values: Iterable[int] = ()
-                if kind in ("recency", "tenure") or column == "ts":
-                    values = self.trace.of(selection.events)
-                elif kind in ("first", "last", "mode"):
-                    values = self.trace.times.get(column, ())
-                values = list(values)
-                yield from _later(values, days)
-                for now in nows:
-                    yield from self._reaching(now, values)
-
-    # Borders ---------------------------------------------------------------------------------------------------------
-
-    def _selected(self, selection: Selection, zone: str) -> Iterator[int]:
-        """When an event becomes visible, enters the window or leaves it."""
-        moments = list(self.trace.of(selection.events))
-        yield from moments
-        for span in (selection.window.start, selection.window.end):
-            if span is not None:
-                yield from self._passing(span, moments, zone)
-
-    def _passing(self, span: Span, values: Iterable[int], zone: str, *, ahead: bool = False) -> Iterator[int]:
-        usual = int(span.nominal_minutes * _MINUTE_US) * (-1 if ahead else 1)
-        for value in values:
-            if self.after - _SLACK_US < value + usual < self.until + _SLACK_US:
-                yield from crossings(span, value, zone, ahead=ahead)
+            match side:
+                case str():
+                    for now in nows:
+                        yield from self._reaching(now, self._written(side))
+                case DatePart(part, Now() as now):
+                    yield from self._parts(part, now)
 
     def _reaching(self, now: Now, values: Iterable[int]) -> Iterator[int]:
         """When `now()`, `ago(…)` or `ahead(…)` reaches instants, and the microsecond after."""
-        found: Iterable[int] = values
-        if now.length is not None:
-            found = self._passing(now.length, values, self.zone, ahead=now.direction == "ahead")
-        for t in found:
-            yield t
-            yield t + 1
+        yield from self._passing(self._moved(now), values, strict=True)
+
+    def _moved(self, now: Now) -> Move:
+        return 0 if now.length is None else move(now.length, self.zone, ahead=now.direction == "ahead")
 
     def _written(self, text: str) -> Iterator[int]:
         """The instants that a date or moment in a rule stands for: of a date, where its day begins and ends."""
@@ -252,50 +195,33 @@ class Clock:
         else:
             yield micros(when if when.tzinfo else when.replace(tzinfo=ZoneInfo(self.zone)))
 
-    def _periods(self, ts: int, of: int, period: TimeUnit) -> Iterator[int]:
-        """When the period of an event is complete, and when it is no longer among the last `of`."""
-        if ts + _usual_us(period) * (of + 1) < self.after - _SLACK_US - _usual_us(period):
-            return
-        day = wall_time(ts, self.zone).date()
-        for n in (1, of + 1):
-            yield from midnights(period_start(day, n, period), self.zone)
-
     def _parts(self, part: str, now: Now) -> Iterator[int]:
         """Where a part of the date or time of `now()`, `ago(…)` or `ahead(…)` may change: hours, else local days."""
         usual = 0 if now.length is None else int(now.length.nominal_minutes * _MINUTE_US)
         usual *= -1 if now.direction == "ago" else 1
-        first, last = self.after + usual - _SLACK_US, self.until + usual + _SLACK_US
+        slack = 0 if now.length is None else _SLACK_US
+        first, last = self.after + usual - slack, self.until + usual + slack
         borders = hours(self.zone, first, last) if part == "hour" else self._days(part, first, last)
-        if now.length is None:
-            yield from borders
-        else:
-            yield from self._passing(now.length, borders, self.zone, ahead=now.direction == "ahead")
+        yield from self._passing(self._moved(now), borders)
 
     def _days(self, part: str, first: int, last: int) -> Iterator[int]:
-        day, end = wall_time(first, self.zone).date(), wall_time(last, self.zone).date()
+        day, end = wall_time(first, self.zone).date(), wall_time(last, self.zone).date() + timedelta(days=1)
         while day <= end:
             if part in ("day", "weekday") or (day.day == 1 and (part == "month" or day.month == 1)):
                 yield from midnights(day, self.zone)
             day += timedelta(days=1)
 
 
-_VALUES = (str, Decimal, bool)
-
-
-def _two_operands(leaf: Compare) -> bool:
-    return not isinstance(leaf.right, _VALUES)
-
-
-def _days_us(days: Decimal) -> int:
-    """Days as whole microseconds, rounded down."""
-    return int(Fraction(days) * DAY_US // 1)
-
-
-def _later(values: Iterable[int], lengths: list[int]) -> Iterator[int]:
-    for value in values:
-        for length in lengths:
-            yield value + length
-            yield value + length + 1
+def _sides(leaf: Leaf) -> tuple[Operand | Value, ...]:
+    """What a condition compares."""
+    match leaf:
+        case Compare(left, _, right):
+            return (left, right)
+        case Among(of, values):
+            return (of, *values)
+        case Missing(of) | Like(of) | HasItems(of):
+            return (of,)
+    return ()
 
 
 def _usual_us(period: TimeUnit) -> int:
