@@ -34,6 +34,11 @@ def delivered(inbox, rounds: int) -> None:
     assert len(set(ids)) == len(ids)
 
 
+def batches(which) -> int:
+    """How many requests a few calls make: RudderStack's client for Node sends the very first event by itself."""
+    return 2 if which[0] == "rudder_node" else 1
+
+
 @every_client
 def test_every_call_arrives_as_it_was_made(site, client, which):
     shop = site()
@@ -73,7 +78,7 @@ def test_a_key_that_is_not_known_is_refused_once(site, client, which):
     shop = site()
     wrong = shop.key[:-1] + ("A" if shop.key[-1] != "A" else "B")
     errors = client(which, shop, key=wrong, seconds=30)
-    assert shop.statuses == {401: 1}
+    assert shop.statuses == {401: batches(which)}
     assert shop.inbox.frames == []
     assert errors or which[0] == "rudder_node"
 
@@ -82,7 +87,7 @@ def test_a_key_that_is_not_known_is_refused_once(site, client, which):
 def test_a_batch_that_is_too_large_is_refused_once(site, client, which):
     shop = site(Limits(batch_bytes=500))
     client(which, shop, pad="x" * 2_000, seconds=30)
-    assert shop.statuses == {413: 1}
+    assert shop.statuses == {413: batches(which)}
 
 
 @every_client
@@ -100,6 +105,7 @@ def test_what_comes_again_after_it_was_stored_has_the_same_ids(site, client, whi
     shop = site()
     shop.inbox.late = 1
     assert client(which, shop, rounds=2) == []
-    first, again = (body["batch"] for body, _ in shop.inbox.frames)
-    assert [e["messageId"] for e in first] == [e["messageId"] for e in again]
-    assert len(first) == 2 * len(CALLS)
+    sent = [tuple(e["messageId"] for e in body["batch"]) for body, _ in shop.inbox.frames]
+    assert sorted(Counter(sent).values()) == [1] * (batches(which) - 1) + [2]
+    assert sent.count(sent[0]) == 2
+    assert len({i for ids in sent for i in ids}) == 2 * len(CALLS)

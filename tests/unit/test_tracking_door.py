@@ -313,7 +313,7 @@ def test_strangers_do_not_make_the_door_read_slowly(world, monkeypatch):
     slow = []
     monkeypatch.setattr("kohort.web.tracking.door.bodies.parse", lambda text: slow.append(text) or {"batch": []})
     refused(world.post("/v1/batch", b'{"batch": [NaN]}', key=None), 400, "bad_json")
-    refused(world.post("/v1/batch", b'{"writeKey": "wrong", "batch": [NaN]}', key=None), 400, "bad_json")
+    refused(world.post("/v1/batch", b'{"writeKey": "wrong", "batch": [NaN]}', key=None), 401, "unknown_key")
     assert not slow
     assert world.post("/v1/batch", b'{"writeKey" : "good", "batch": [NaN]}', key=None).status_code == 200
     assert slow

@@ -176,6 +176,8 @@ class Door:
             # Reading what is almost JSON takes its time: not in everybody's way, not for strangers, not for bombs.
             asked.tried.append(credentials.of_text(text))
             self._recognise(asked)
+            if asked.key is None and asked.given:
+                raise unknown_key(given=True) from None
             if asked.key is None or not await asyncio.to_thread(is_shallow, text):
                 raise
             document = await asyncio.to_thread(bodies.parse, text)
