@@ -161,7 +161,10 @@ class Columns:
 
     def put(self, row: Row, column: str, value: Any) -> None:
         """Stores one value in a declared or learned column."""
-        self._put(row, Slot(column), value)
+        if type(value) is str and value in self._plain and self.types.get(column) == "text":
+            row[column] = value
+        else:
+            self._put(row, Slot(column), value)
 
     def _slot(self, name: str, parent: str, part: Part, slots: dict[str, Slot]) -> Slot:
         path = f"{parent}.{name}" if parent else name

@@ -24,14 +24,17 @@ _MOBILE = ("mobi", "iphone", "ipod")
 _TABLET = ("ipad", "tablet", "kindle")
 _TEXT = 200
 _REMEMBERED = 20_000
+_READ = (*PLAIN, "campaign", "library", "device", "userAgent")
+_SCHEME = len("https://") + 1
 
 
 class Contexts:
-    """Stores what is kept of contexts. Most are like the one before, so what came of one is remembered by its digest."""
+    """Stores what is kept of contexts. All but the page is mostly as it was before, so what came of it is remembered."""
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
         self._kept: dict[int, Row] = {}
+        self._hosts: dict[str, str] = {}
 
     def forget(self) -> None:
         """Types of columns have changed."""
@@ -42,35 +45,48 @@ class Contexts:
 
         IP addresses, user agents, device and advertising ids, exact places and the query of a page are not kept.
         """
-        digest = hash(orjson.dumps(context))
+        get = context.get
+        # Only the digest stays in memory: a user agent is personal.
+        digest = hash(orjson.dumps([get(name) for name in _READ]))
         kept = self._kept.get(digest)
         if kept is None:
-            kept = {}
-            _fill(kept, context, self._columns)
+            kept = _kept(context, self._columns)
             if len(self._kept) >= _REMEMBERED:
                 self._kept.clear()
             self._kept[digest] = kept
         row |= kept
+        page = get("page")
+        if type(page) is dict:
+            self._page(row, page)
+
+    def _page(self, row: Row, page: dict[str, Any]) -> None:
+        path, referrer = page.get("path"), page.get("referrer")
+        if type(path) is str:
+            _text(row, "p_context_page_path", path.partition("?")[0].partition("#")[0], self._columns)
+        if type(referrer) is str and referrer:
+            host = self._hosts.get(referrer)
+            if host is None:
+                host = host_of(referrer)
+                if len(self._hosts) >= _REMEMBERED:
+                    self._hosts.clear()
+                if len(referrer) <= len(host) + _SCHEME:  # nothing but the host: safe to keep, and by far the most
+                    self._hosts[referrer] = host
+            _text(row, "p_context_referrer_host", host, self._columns)
 
 
-def _fill(row: Row, context: dict[str, Any], columns: Columns) -> None:
+def _kept(context: dict[str, Any], columns: Columns) -> Row:
+    row: Row = {}
     for name, column in PLAIN.items():
         _text(row, column, context.get(name), columns)
     campaign = context.get("campaign")
     if type(campaign) is dict and campaign:
         for name, column in CAMPAIGN.items():
             _text(row, column, campaign.get(name), columns)
-    page = context.get("page")
-    if type(page) is dict:
-        path, referrer = page.get("path"), page.get("referrer")
-        if type(path) is str:
-            _text(row, "p_context_page_path", path.partition("?")[0].partition("#")[0], columns)
-        if type(referrer) is str:
-            _text(row, "p_context_referrer_host", host_of(referrer), columns)
     library = context.get("library")
     if type(library) is dict:
         _text(row, "p_context_library", library.get("name"), columns)
     _text(row, "p_context_device_type", _device(context), columns)
+    return row
 
 
 def _device(context: dict[str, Any]) -> str:
