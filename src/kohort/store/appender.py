@@ -156,11 +156,11 @@ class Appender:
             same, other = look_up(Entries(run.ids, run.contents), [*self._known.base_runs, *self._known.hot_runs])
             if (same | other).any():
                 raise Busy("Another process has stored the same events meanwhile.", hint="Prepare the append again.")
+        if prepared.rows.num_rows and not prepared._body:
+            raise WrongUsage("So many rows are no small append.", hint="Use EventLog.append.")
         self._stored_as, self._waiting = (prepared, 0), None
         if not prepared.rows.num_rows:
             return version
-        if not prepared._body:
-            raise WrongUsage("So many rows are no small append.", hint="Use EventLog.append.")
         known = self._known
         seq = Ledger(con).take("hot_event")
         piece = hot.insert(con, seq, prepared.rows.num_rows, prepared._body, prepared.run)
