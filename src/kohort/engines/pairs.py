@@ -162,13 +162,12 @@ class Pairs:
         place = np.full(pairs, -1)
         place[found[CUSTOMER].to_numpy()] = np.arange(found.num_rows)
         seen = place >= 0
-        rows = found.drop_columns([CUSTOMER]).take(pa.array(place, mask=~seen))
-        nobody = self.compiled.codes
-        columns = {
-            n: pc.fill_null(c, nobody[n]) if n in nobody else c
-            for n, c in zip(rows.column_names, rows.columns, strict=True)
-        }
-        return pa.table({SEEN: seen, **columns})
+        index, nobody = pa.array(place, mask=~seen), self.compiled.codes
+        columns = {SEEN: pa.array(seen)}
+        for name, kind in self._outputs:
+            column = found[name].take(index).cast(kind)
+            columns[name] = pc.fill_null(column, nobody[name]) if name in nobody else column
+        return pa.table(columns)
 
 
 def _small(compiled: CompiledPairs) -> Small | None:

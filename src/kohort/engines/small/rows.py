@@ -112,6 +112,15 @@ def _present(groups: Groups, rows: Kept, column: Column) -> tuple[np.ndarray, np
     return rows.ids.take(there), values.take(there), index
 
 
+def _groups_of(groups: Groups, ids: np.ndarray, index: np.ndarray | None) -> np.ndarray | None:
+    """Which groups any of some rows belongs to (None = all of them; every group has rows)."""
+    if index is None:
+        return None
+    found = np.zeros(groups.count, bool)
+    found[ids] = True
+    return None if found.all() else found
+
+
 def count_rows(groups: Groups, rows: Kept) -> Column:
     return Column(np.bincount(rows.ids, minlength=groups.count))
 
@@ -127,10 +136,8 @@ def total(groups: Groups, rows: Kept, column: Column) -> Column:
     Raises:
         HandOver: It might not fit 64 bits.
     """
-    ids, values, _ = _present(groups, rows, column)
-    counts = np.bincount(ids, minlength=groups.count)
-    there = counts > 0
-    valid = None if there.all() else there
+    ids, values, index = _present(groups, rows, column)
+    valid = _groups_of(groups, ids, index)
     if values.dtype == np.float64:
         return Column(np.bincount(ids, values, groups.count), valid)
     bound = largest(values) * len(values)
@@ -154,13 +161,13 @@ def highest(groups: Groups, rows: Kept, column: Column) -> Column:
 def _extreme(groups: Groups, rows: Kept, column: Column, ufunc: Any) -> Column:
     if isinstance(column, Text):
         return picked(groups, rows, column, _by_rank(column, len(groups.ids)), last=ufunc is np.maximum)
-    ids, values, _ = _present(groups, rows, column)
+    ids, values, index = _present(groups, rows, column)
     if values.dtype != np.int64:
         raise HandOver
     found = np.full(groups.count, _LIMIT - 1 if ufunc is np.minimum else -_LIMIT, np.int64)
     ufunc.at(found, ids, values)
-    there = np.bincount(ids, minlength=groups.count) > 0
-    if there.all():
+    there = _groups_of(groups, ids, index)
+    if there is None:
         return Column(found)
     found[~there] = 0  # what is not there must not look too large to add
     return Column(found, there)
@@ -173,11 +180,10 @@ def _by_rank(column: Text, rows: int) -> np.ndarray:
 
 
 def any_true(groups: Groups, rows: Kept, column: Column) -> Column:
-    ids, values, _ = _present(groups, rows, column)
+    ids, values, index = _present(groups, rows, column)
     found = np.zeros(groups.count, bool)
     found[ids[values]] = True
-    there = np.bincount(ids, minlength=groups.count) > 0
-    return Column(found, None if there.all() else there)
+    return Column(found, _groups_of(groups, ids, index))
 
 
 def picked(groups: Groups, rows: Kept, column: Column, order: np.ndarray, *, last: bool) -> Column:
