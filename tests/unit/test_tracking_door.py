@@ -4,10 +4,12 @@ import asyncio
 import base64
 import gzip
 import json
+import re
 import threading
 import zlib
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -567,3 +569,20 @@ def test_in_the_whole_application_events_come_from_anywhere_and_pages_do_not(hos
     assert nothing.status_code == (404 if host == "127.0.0.1" else 421)
     assert {"code", "message", "hint"} <= nothing.json().keys()
     assert app.state.counts.as_text().count('answers_total{status="200"}') == 1
+
+
+# -- the page
+
+
+def test_every_address_code_and_limit_is_in_the_docs():
+    root = Path(__file__).parents[2]
+    docs = (root / "docs" / "tracking-http.md").read_text(encoding="utf-8")
+    code = "".join(p.read_text(encoding="utf-8") for p in (root / "src" / "kohort" / "web" / "tracking").glob("*.py"))
+    codes = set(re.findall(r'Refusal\(\s*\d{3}, "(\w+)"', code)) | {"bad_compression", "bad_query", "unknown_encoding"}
+    assert codes - {c for c in codes if f"`{c}`" in docs} == set()
+    for path in ROUTES:
+        assert re.search(rf"[` ]({path}|/{path.removeprefix('/v1/')})`", docs), path
+    limits = Limits()
+    for figure in (limits.batch_events, limits.events_per_second, limits.requests_per_second):
+        assert f"{figure:,}" in docs
+    assert (limits.single_bytes, limits.batch_bytes, limits.held_bytes) == (32 << 10, 4 << 20, 256 << 20)

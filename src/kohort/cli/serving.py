@@ -32,6 +32,8 @@ def serve(folder: Path, *, host: str, port: int) -> None:
     """
     import uvicorn
 
+    from kohort.web.patience import patient
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -44,7 +46,9 @@ def serve(folder: Path, *, host: str, port: int) -> None:
         if not is_this_machine(host):
             sys.stderr.write("Note: the pages have no login yet. Everybody who can reach this address can see them.\n")
         os.environ["KOHORT_WORKSPACE"] = str(folder.resolve())
-        config = uvicorn.Config(APP, factory=True, log_level="warning", server_header=False, date_header=False)
+        config = uvicorn.Config(
+            APP, factory=True, http=patient(), log_level="warning", server_header=False, date_header=False
+        )
         try:
             Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
