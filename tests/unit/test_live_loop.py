@@ -12,9 +12,11 @@ import pytest
 from kohort.definitions.rules import parse_rule
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
 from kohort.definitions.windows import Span
+from kohort.live.audit import audit
 from kohort.live.loop import Loop, Pace
 from kohort.live.program import Given
 from kohort.live.script import Script
+from kohort.live.standing import Stay
 from kohort.model.arrival import Arrival
 from kohort.model.clock import iso, parse_instant
 from kohort.store import create_store, open_store
@@ -242,8 +244,33 @@ def test_what_the_loop_leaves_checks_out_and_a_full_run_changes_nothing(world) -
         w.event(f"c{n % 7}", "buy" if n % 3 else "look", at=START + n * MINUTE)
         w.at(START + n * MINUTE + SOON)
     assert w.store.verify() == []
+    found = audit(w.store, w.given)
+    assert (found.definitions, found.customers, found.differ, found.damage) == (3, 7, (), "")
     before = w.store.members.last_transition()
     w.loop.evaluate_everybody()
     assert w.store.members.last_transition() == before
     w.loop.close()
     assert w.store.verify() == []
+
+
+def test_the_audit_finds_who_should_have_left(world) -> None:
+    w = world(rule("bought", "did('buy', within => '1 hour')")).at(START)
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    (ana,) = w.store.vault.customers(["ana"]).tolist()
+    w.loop.view.standing.put("bought", "bought", ana, Stay(2, START, 0))  # the loop forgets that she is in
+    w.at(START + 2 * 60 * MINUTE)
+    found = audit(w.store, w.given)
+    assert not found.sound
+    assert [(d.name, d.missing, d.extra, d.examples) for d in found.differ] == [("bought", 0, 1, (ana,))]
+
+
+def test_the_audit_finds_a_log_that_does_not_count_right(world) -> None:
+    w = world(rule("bought", "did('buy', within => '1 hour')")).at(START)
+    w.event("ana", "look")
+    w.at(START + SOON)
+    (ana,) = w.store.vault.customers(["ana"]).tolist()
+    w.loop.view.standing.put("bought", "bought", ana, Stay(4, START, 0))  # the loop believes she was in twice
+    w.event("ana", "buy")
+    w.at(START + 2 * SOON)
+    assert audit(w.store, w.given).damage == "The memberships of 'bought' do not check out."

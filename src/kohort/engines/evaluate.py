@@ -29,6 +29,22 @@ MEMORY_LIMIT = "1GB"
 _VALUE = "_value"
 
 
+def count_events(snapshot: Snapshot, *, event: str | None = None, since: int | None = None) -> dict[str, int]:
+    """`events`, and `customers` who have any; those of nobody count as events, visitors as customers.
+
+    Args:
+        event: Of this name only.
+        since: That happened at this instant (microseconds UTC) or later.
+    """
+    asked = "($event IS NULL OR event = $event) AND ($since IS NULL OR ts >= $since)"
+    resolved = snapshot.resolved(None)
+    with connect(folders=folders_of(resolved), memory_limit=MEMORY_LIMIT) as con:
+        register_events(con, resolved)
+        query = f"SELECT count(*), count(DISTINCT customer) FROM events WHERE {asked}"
+        found = con.execute(query, {"event": event, "since": since}).fetchall()[0]
+    return {"events": int(found[0]), "customers": int(found[1])}
+
+
 def profile(snapshot: Snapshot) -> DataProfile:
     """What the log contains of customers' events, as far as the choice of default features depends on it."""
     declared = sorted(snapshot.columns)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from kohort.errors import Damaged, KohortError, WrongUsage
 from kohort.model.arrival import Link
-from kohort.model.links import roots
+from kohort.model.links import root_of, roots
 from kohort.store.api_keys import ApiKeys
 from kohort.store.artefacts import Artefacts
 from kohort.store.by_hand import ByHand
@@ -24,6 +24,7 @@ from kohort.store.definition_texts import DefinitionTexts
 from kohort.store.deliveries import Deliveries
 from kohort.store.files import private_file, private_folder
 from kohort.store.journal import Journal
+from kohort.store.journal_shelf import Look
 from kohort.store.keys import MasterKey, master_key
 from kohort.store.lock import WriteLock
 from kohort.store.log import EventLog
@@ -84,6 +85,10 @@ class Store:
         position = self.ticks.position().sources.get("journal", 0)
         return Journal(self.root / "journal", master_key(self.root, create=False), at_least=position)
 
+    def journal_to_read(self) -> Look:
+        """The journal for reading only, beside the process that writes it."""
+        return Journal.look(self.root / "journal", master_key(self.root, create=False))
+
     def version(self) -> str:
         """Another text whenever events, batches or rejected rows have changed: does an answer made from them still hold?
 
@@ -97,6 +102,11 @@ class Store:
         """Keeps links that came by another way than the live loop; says how many were new. See `Links.add`."""
         with self._lock(), self._database.write() as con:
             return self.links.add(con, rows, learned_us=now)
+
+    def meant(self, customer: int, as_of: int | None = None) -> int:
+        """The id that an id leads to at a moment (microseconds UTC; None = by every link there is); itself where to none."""
+        with self._database.read() as con:
+            return root_of(self.links.all(con), customer, as_of)
 
     def unlink(self, event_ids: Sequence[str]) -> int:
         """Takes links back, by the event that stated each: their ids are apart again, as if it had never been said."""

@@ -8,14 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kohort.errors import KohortError, NotEnough
+from kohort.model.progress import Progress, silent
 
 if TYPE_CHECKING:
     from kohort.definitions.features import FeatureDefinition
+    from kohort.live.audit import Audit
     from kohort.live.loop import Pace
     from kohort.live.program import Given
     from kohort.live.service import Service
     from kohort.live.sources import Source
+    from kohort.store.store import Store
     from kohort.workspace.workspace import Workspace
+
+AUDIT = "audit"
+"""The setting that holds what the last audit found."""
 
 _AGAIN_SECONDS = 5.0
 
@@ -92,3 +98,41 @@ def _features(ws: Workspace) -> tuple[FeatureDefinition, ...]:
         return ws.definitions()
     except NotEnough:
         return ()
+
+
+def audit_of(ws: Workspace, *, progress: Progress = silent) -> Audit:
+    """Everybody evaluated anew and compared with the members; the result is kept, so that a server can tell of it.
+
+    Raises:
+        NotEnough: Nothing is kept current here.
+    """
+    from kohort.live.audit import audit
+
+    found = audit(ws.store, look(ws)(), progress=progress)
+    ws.store.state.set(AUDIT, found.as_dict())
+    return found
+
+
+def events_count(ws: Workspace, *, event: str | None = None, since: int | None = None) -> dict[str, int]:
+    """How many events there are, of how many customers, hot and base together, how many could not be used, and how many
+    came in and wait for their effect.
+
+    Args:
+        event: Of this name only.
+        since: That happened at this instant (microseconds UTC) or later.
+    """
+    from kohort.engines.evaluate import count_events
+
+    found = count_events(ws.store.log.snapshot(), event=event, since=since)
+    return {**found, "dead_letters": sum(ws.store.state.rejected_counts().values()), "waiting": _waiting(ws.store)}
+
+
+def _waiting(store: Store) -> int:
+    from kohort.ingest.tracking.bodies import frame_arrivals
+
+    after, found = store.ticks.position().sources.get("journal", 0), 0
+    journal = store.journal_to_read()
+    while frames := journal.read(after, 1 << 22):
+        found += sum(len(frame_arrivals(f.body, f.meta, f.number)) for f in frames)
+        after = frames[-1].number
+    return found
