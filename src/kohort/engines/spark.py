@@ -41,6 +41,9 @@ OURS = {
 }
 """Settings that decide what a query means, and that no customer passes through the driver."""
 
+MOST_BROADCAST = 1_000_000
+"""Ids that lead to others, 16 bytes each, that are sent to every executor."""
+
 _NAMING = threading.Lock()
 
 
@@ -120,7 +123,7 @@ def query(spark: SparkSession, sql: str, relations: Mapping[str, DataFrame]) -> 
 
 
 def events(spark: SparkSession, snapshot: Snapshot) -> DataFrame:
-    """The relation `events` of a snapshot: every column but `bucket`."""
+    """The relation `events` of a snapshot, `resolved` for a moment: every column but `bucket`."""
     schema = event_schema(snapshot.columns)
     schema = schema.remove(schema.get_field_index("bucket"))
     files = sorted(f for names in snapshot.files.values() for f in names)
@@ -128,10 +131,26 @@ def events(spark: SparkSession, snapshot: Snapshot) -> DataFrame:
     have = set(hot.column_names)
     columns = [hot.column(f.name).cast(f.type) if f.name in have else pa.nulls(len(hot), f.type) for f in schema]
     if not files:
-        return frame(spark, pa.table(columns, schema=schema))
+        return _meant(spark, frame(spark, pa.table(columns, schema=schema)), snapshot)
     # An explicit schema reads a column that an older file lacks as null.
     base = spark.read.schema(spark_schema(schema)).parquet(*files)
-    return base.unionByName(frame(spark, pa.table(columns, schema=schema))) if hot.num_rows else base
+    stored = base.unionByName(frame(spark, pa.table(columns, schema=schema))) if hot.num_rows else base
+    return _meant(spark, stored, snapshot)
+
+
+def _meant(spark: SparkSession, stored: DataFrame, snapshot: Snapshot) -> DataFrame:
+    """Events of ids that lead to somebody else under that one."""
+    from pyspark.sql import functions as f
+
+    if snapshot.led is None or not len(snapshot.led):
+        return stored
+    table = snapshot.led.table().rename_columns(["led", "root"])
+    ids = frame(spark, table)
+    # Links come from the state and pass the driver anyway; beyond that many, the events are shuffled instead.
+    ids = f.broadcast(ids) if table.num_rows <= MOST_BROADCAST else ids
+    joined = stored.join(ids, f.col("customer") == f.col("led"), "left")
+    meant = joined.withColumn("customer", f.coalesce(f.col("root"), f.col("customer")))
+    return meant.select(*stored.columns)
 
 
 def features(
@@ -160,7 +179,7 @@ def features(
         wanted, as_of=as_of, zone=zone, currency=currency, columns=snapshot.columns, customers=customers
     )
     with exact():
-        rows = _rows(spark, snapshot, compiled).toArrow()
+        rows = _rows(spark, snapshot.resolved(as_of, customers), compiled).toArrow()
     return as_table([rows], compiled, as_of=as_of, currency=currency, with_value=value is not None)
 
 
@@ -189,7 +208,7 @@ def write_features(
     spark = spark or session()
     compiled = compile_features(definitions, as_of=as_of, zone=zone, currency=currency, columns=snapshot.columns)
     with exact():
-        write(_rows(spark, snapshot, compiled).orderBy(CUSTOMER), folder)
+        write(_rows(spark, snapshot.resolved(as_of), compiled).orderBy(CUSTOMER), folder)
     return as_table([], compiled, as_of=as_of, currency=currency), sorted(folder.glob("*.parquet"))
 
 

@@ -15,6 +15,7 @@ from kohort.compile.features import CUSTOMER, to_sql
 from kohort.compile.segments import NOBODY, REASONS, CompiledSegments, compile_segments
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.engines.led import carried
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA, Evaluated, quantified
 from kohort.engines.spark import events, exact, frame, query, write
 from kohort.engines.spark_members import stays
@@ -45,6 +46,7 @@ class OnSpark:
 
     Attributes:
         universe: Customers with a visible event.
+        visitors: Visitors with a visible event, where a definition includes them.
         excluded_by_consent: Definition with a purpose → who would be in it, had they agreed.
     """
 
@@ -56,10 +58,12 @@ class OnSpark:
         self._spark, self._compiled, self._codes, self._accounts = spark, compiled, codes, accounts
         self._place = {d.name: i for i, d in enumerate(compiled.definitions)}
         left_out = [(d.name, f"x{i}") for i, d in enumerate(compiled.definitions) if f"x{i}" in codes.columns]
-        counts = codes.agg(f.count("*"), *(f.count_if(f.col(x)) for _, x in left_out)).first()
+        visitors = f.count_if(f.col(CUSTOMER) < 0)
+        counts = codes.agg(f.count("*"), visitors, *(f.count_if(f.col(x)) for _, x in left_out)).first()
         assert counts is not None
-        self.universe = int(counts[0])
-        self.excluded_by_consent = {name: int(n) for (name, _), n in zip(left_out, counts[1:], strict=True)}
+        self.visitors = int(counts[1])
+        self.universe = int(counts[0]) - self.visitors
+        self.excluded_by_consent = {name: int(n) for (name, _), n in zip(left_out, counts[2:], strict=True)}
 
     def rows(self, name: str) -> DataFrame:
         """`customer`, `segment`, `reason` of the members of a definition, of accounts `account` in place of customer."""
@@ -89,7 +93,7 @@ class OnSpark:
         """Everything in this process, as the other engine tells it. For comparisons on small data only."""
         whole = self._codes.toArrow()
         placed = {name: self._collected(name, whole) for name in self._place}
-        return Evaluated(placed, self.universe, dict(self.excluded_by_consent))
+        return Evaluated(placed, self.universe, dict(self.excluded_by_consent), self.visitors)
 
     def _collected(self, name: str, whole: pa.Table) -> pa.Table:
         i = self._place[name]
@@ -133,6 +137,8 @@ def evaluate(
         BadInput: A sum leaves 64 bits.
     """
     by_hand = BY_HAND_SCHEMA.empty_table() if by_hand is None else by_hand
+    snapshot = snapshot.resolved(as_of)
+    by_hand = carried(by_hand, snapshot.led)
     stood, told = _standing(spark, standing or Standing({}), as_of)
     compiled = compile_segments(
         definitions,

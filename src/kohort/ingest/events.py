@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from kohort.ingest import controls, zones
 from kohort.ingest.limits import EARLIEST_US, FUTURE_US
 from kohort.ingest.rates import Rates, convert
+from kohort.ingest.refusal import ERASED
 from kohort.ingest.sink import VaultSink
 from kohort.model.event import IDENTIFY, LINE_KINDS, ORDER_LINE
 from kohort.model.source import SourceMapping
@@ -97,6 +98,8 @@ class EventMaker:
             for wrong, code in ((late, "future_time"), (early, "time_too_early")):
                 if wrong.any():
                     codes = pc.if_else(pc.and_(pc.is_null(codes), pa.array(wrong)), pa.scalar(code), codes)
+        # Whatever else is wrong with it, a row about an erased person is not kept.
+        codes = pc.if_else(self._erased(typed), pa.scalar(ERASED), codes)
         return typed.append_column("ts", pa.array(ts, pa.int64())), codes
 
     def events(self, typed: pa.Table) -> pa.Table:
@@ -120,6 +123,12 @@ class EventMaker:
         self._identify(typed, columns)
         self._seal(typed, columns["customer"])
         return pa.table({name: values for name, values in columns.items() if values is not None})
+
+    def _erased(self, typed: pa.Table) -> pa.Array:
+        """Which rows are about somebody who was erased."""
+        coded = _column(typed, "ref").dictionary_encode()
+        gone = pa.array(self._vault.erased_refs(coded.dictionary.to_pylist()), pa.bool_())
+        return pc.fill_null(gone.take(coded.indices), False)
 
     def _customers(self, typed: pa.Table) -> pa.Array:
         """Pseudonyms; null where the source names no customer."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from kohort.model.source import RejectedRow
 
+ERASED = "erased"
+"""The code of rows that are counted and not kept in any form."""
+
 REASONS: dict[str, str] = {
     # reading
     "too_few_columns": "The line has fewer columns than the header.",
@@ -26,6 +29,7 @@ REASONS: dict[str, str] = {
     # who and what
     "missing_order_id": "The order number is missing.",
     "missing_customer": "The customer number is missing.",
+    ERASED: "The person was erased; what arrives about them later is not kept.",
     "missing_event": "The name of the event is missing.",
     "missing_event_id": "The event's own id is missing.",
     "unknown_line_kind": "The kind of line is none of the known kinds.",

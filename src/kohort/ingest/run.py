@@ -18,7 +18,7 @@ from kohort.ingest.limits import APPEND_ROWS
 from kohort.ingest.normalise import Normaliser
 from kohort.ingest.rates import Rates
 from kohort.ingest.readers import open_reader
-from kohort.ingest.refusal import Refusal
+from kohort.ingest.refusal import ERASED, Refusal
 from kohort.ingest.sink import StoreSink
 from kohort.ingest.zones import known_zone
 from kohort.model.progress import Progress, silent
@@ -176,6 +176,7 @@ class _Batch:
 
     def _refuse(self, refused: Sequence[Refusal]) -> None:
         self._reasons.update(r.code for r in refused)
+        refused = [r for r in refused if r.code != ERASED]
         if self._keep:
             self._session.keep([r.row(self._session.mapping.name, self._name) for r in refused], self._number)
         else:

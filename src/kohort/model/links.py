@@ -175,6 +175,11 @@ NOBODY = Roots(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int6
 """Nobody is led."""
 
 
+def root_of(links: pa.Table | Iterable[Link] | None, customer: int, as_of: int | None = None) -> int:
+    """The root of one id at a moment, from the links near it alone."""
+    return roots(around(links, customer), as_of).root_of(customer)
+
+
 @dataclass(frozen=True, slots=True)
 class Belonging:
     """From when until when the events of an id are those of a customer.
@@ -204,7 +209,7 @@ def belonging(links: pa.Table | Iterable[Link] | None, customer: int) -> tuple[B
     parents: dict[int, int] = {}
     below: dict[int, list[int]] = {}
     since: dict[int, int | None] = {customer: None}
-    for led, root, ts in zip(*(column.tolist() for column in _in_order(_around(links, customer), None)), strict=True):
+    for led, root, ts in zip(*(column.tolist() for column in _in_order(around(links, customer), None)), strict=True):
         if led in parents:
             continue
         end = root
@@ -228,7 +233,7 @@ def _subtree(top: int, below: dict[int, list[int]]) -> list[int]:
     return found
 
 
-def _around(links: pa.Table | Iterable[Link] | None, customer: int) -> pa.Table:
+def around(links: pa.Table | Iterable[Link] | None, customer: int) -> pa.Table:
     """The links that can say anything about one customer: those she is tied to, however far."""
     import pyarrow as pa
     import pyarrow.compute as pc

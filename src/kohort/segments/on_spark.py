@@ -78,7 +78,10 @@ class Cluster:
         found = self.stack.enter_context(evaluated)
         accounts = frozenset(d.name for d in definitions if d.kind == "accounts")
         return Evaluated(
-            _Frames(found, [d.name for d in definitions], accounts), found.universe, found.excluded_by_consent
+            _Frames(found, [d.name for d in definitions], accounts),
+            found.universe,
+            found.excluded_by_consent,
+            found.visitors,
         )
 
     def publish(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kohort.compile.windows import ahead
 from kohort.definitions.windows import Span
 from kohort.errors import NotEnough, NotFound
+from kohort.model.links import Roots, around, belonging, roots
 from kohort.segments.dependencies import refers_to, with_needed
 from kohort.segments.drift import Answers, Ask, Clause
 from kohort.segments.evaluate import bucket_key
@@ -68,7 +69,11 @@ def why(
     if part is not None and part not in {p.key for p in asked.parts}:
         raise NotFound(f"part of {asked.name!r}", part, [p.key for p in asked.parts])
     snapshot = store.log.snapshot()
-    trace = trace_of(snapshot, customer)
+    if customer < 0 and not asked.include_anonymous:
+        raise NotEnough(
+            "She never said who she is, and this segment is about customers.", hint="See include_anonymous."
+        )
+    trace = trace_of(snapshot, customer, as_of)
     if not any(t <= as_of for t in trace.of(())):
         raise NotEnough("This customer has no event at that moment yet.", hint="Ask for a later moment.")
     key = bucket_key(store)
@@ -81,7 +86,7 @@ def why(
         features={f.name: f for f in features},
         settings=settings,
         standing=_standing(needed, stays, as_of),
-        by_hand=_by_hand(store, customer),
+        by_hand=_by_hand(store, customer, roots(around(snapshot.links, customer), as_of)),
         buckets={d.name: random_bucket(customer, d.salt or d.name, key) for d in needed if d.kind == "buckets"},
     )
     recorded = _stood(stays(asked.name), as_of)
@@ -118,17 +123,21 @@ def asker(she: OneCustomer) -> Ask:
     return ask
 
 
-def trace_of(snapshot: Snapshot, customer: int) -> Trace:
+def trace_of(snapshot: Snapshot, customer: int, as_of: int | None = None) -> Trace:
     """When a customer's events happened and the instants they hold, later ones than any moment included.
 
     Only row groups that can hold her rows are read.
+
+    Args:
+        as_of: Events of ids that lead to her at this moment are hers; None = of those that ever did.
     """
     import numpy as np
 
     times = [name for name, kind in sorted(snapshot.columns.items()) if kind == "time"]
     events: dict[str, list[int]] = {}
     held: dict[str, set[int]] = {name: set() for name in times}
-    for table in _rows(snapshot, customer, ["event", "ts", *times]):
+    hers = [b.member for b in belonging(snapshot.links, customer) if as_of is None or b.holds(as_of)]
+    for table in (t for member in hers for t in _rows(snapshot, member, ["event", "ts", *times])):
         names = np.asarray(table.column("event").to_pylist(), dtype=object)
         ts = table.column("ts").to_numpy()
         for name in set(names):
@@ -193,11 +202,13 @@ def _stays(store: Store, name: str, customer: int) -> list[dict[str, Any]]:
     return []
 
 
-def _by_hand(store: Store, customer: int) -> dict[str, dict[str, bool]]:
+def _by_hand(store: Store, customer: int, near: Roots) -> dict[str, dict[str, bool]]:
     """What people decided about her: definition → part → put in or taken out."""
     import pyarrow.compute as pc
 
-    table = store.by_hand.table()
+    from kohort.engines.led import carried
+
+    table = carried(store.by_hand.table(), near)
     found: dict[str, dict[str, bool]] = {}
     for row in table.filter(pc.equal(table.column("customer"), customer)).to_pylist():
         found.setdefault(row["name"], {})[row["segment"]] = row["added"]

@@ -92,6 +92,15 @@ class Vault(VaultFile):
         with self._translated():
             return self._known(_lookups(self._visitor_key, anonymous_ids))
 
+    def there(self, keys: Sequence[int] | np.ndarray) -> list[bool]:
+        """Whether somebody, customer or visitor, has each pseudonym; forgotten ones nobody has."""
+        wanted = [int(key) for key in keys]
+        with self._translated():
+            found = {customer for (customer,) in self._rows("customer", set(wanted))}
+            if missing := [key for key in wanted if key not in found]:
+                self._surely_unknown(missing)
+        return [key in found for key in wanted]
+
     def refs(self, keys: Sequence[int] | np.ndarray) -> list[str | None]:
         """The company's own customer numbers of pseudonyms, in their order; None for unknown or forgotten ones and for visitors."""
         wanted = [int(key) for key in keys]

@@ -124,6 +124,7 @@ class OwnSegments:
             (key,) = customer_keys(vault, [customer])
         except UnknownCustomer:
             raise NotFound("customer", "of this address") from None
+        key = self._ws.store.meant(key)
         (number,) = company_numbers(vault, [key])
         as_of = own.about.status.as_of or self._ws.as_of()
         answer = self._ws.segments.why(own.name, short_code(key), part=part, as_of=as_of)

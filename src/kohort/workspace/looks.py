@@ -54,7 +54,7 @@ def member_keys(ws: Workspace, name: str, members: Sequence[str]) -> list[int]:
     """
     check_numbers(members)
     if not any(d.name == name and d.kind == "accounts" for d in ws.config.segments):
-        return customer_keys(ws.store.vault, members)
+        return [ws.store.meant(key) for key in customer_keys(ws.store.vault, members)]
     from kohort.segments.accounts import account_keys
 
     there = _accounts(ws)

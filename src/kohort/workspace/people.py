@@ -15,17 +15,19 @@ if TYPE_CHECKING:
 
     from kohort.store.vault import Vault
 
-_SHORT_CODE = re.compile(r"c-([0-9a-f]{14,16})")
+_SHORT_CODE = re.compile(r"(c|visitor)-([0-9a-f]{14,16})")
 
 
 def short_code(key: int) -> str:
-    """What stands for a customer whose only number is itself an identifier, or who was forgotten.
+    """What stands for a customer whose only number is itself an identifier, who was forgotten, or who is a visitor.
 
     Example:
         >>> short_code(4660)
         'c-00000000001234'
+        >>> short_code(-4660)
+        'visitor-00000000001234'
     """
-    return f"c-{key:014x}"
+    return f"{'c' if key > 0 else 'visitor'}-{abs(key):014x}"
 
 
 def company_numbers(vault: Vault, keys: Sequence[int] | np.ndarray) -> list[str]:
@@ -58,8 +60,8 @@ def customer_keys(vault: Vault, numbers: Sequence[str]) -> list[int]:
     known = [int(key) for key in vault.known(numbers)]
     for i, number in enumerate(numbers):
         if not known[i] and (code := _SHORT_CODE.fullmatch(number)):
-            key = int(code[1], 16)
-            known[i] = key if vault.refs([key])[0] is not None else 0
+            key = int(code[2], 16) * (1 if code[1] == "c" else -1)
+            known[i] = key if vault.there([key])[0] else 0
     missing = [i + 1 for i, key in enumerate(known) if not key]
     if missing:
         raise UnknownCustomer(missing, len(numbers))

@@ -148,6 +148,7 @@ class SegmentDoor(SegmentTexts):
         (key,) = customer_keys(self._ws.store.vault, [customer])
         how = {k: v for k, v in self._how(as_of).items() if k != "threads"}
         how |= {"part": part, "language": language, "labels": self._labels()}
+        key = self._ws.store.meant(key, how["as_of"])
         defined = self._ws.config.segments
         if not any(d.name == name for d in defined) and name in adopted_parts(self._ws.store):
             return why_found(self._ws.store, name, key, **how)
