@@ -198,6 +198,38 @@ def small_log(kind: str, store):
             super()._write_run(runs)
             os.kill(os.getpid(), signal.SIGKILL)
 
+    class DiesBesideAppends(Small):
+        """Somebody appends while files are being written; then the process dies."""
+
+        def _write_run(self, runs):
+            found = super()._write_run(runs)
+            self.append(events(700, 40), batch=9)
+            say(ack=9)
+            os.kill(os.getpid(), signal.SIGKILL)
+            return found
+
+    class AppendsMeanwhile(Small):
+        """Somebody appends, a few rows and then some more, while files are being written."""
+
+        def _write_run(self, runs):
+            found = super()._write_run(runs)
+            if threading.current_thread() is threading.main_thread():
+                for number, first, n in [(9, 700, 40), *((20 + i, 740 + i, 1) for i in range(30))]:
+                    other = threading.Thread(target=lambda f=first, m=n, b=number: self.append(events(f, m), batch=b))
+                    other.start()
+                    other.join()
+                    say(ack=number)
+            return found
+
+    class Overtaken(Small):
+        """The hot rows are moved by somebody else while files are being written."""
+
+        def _write_run(self, runs):
+            found = super()._write_run(runs)
+            if not hasattr(self, "_moved"):
+                self._moved = self.compact()
+            return found
+
     class DiesBeforePublishing(Small):
         def _publish(self):
             os.kill(os.getpid(), signal.SIGKILL)

@@ -52,6 +52,43 @@ def test_killed_exactly_between_the_steps_of_a_compaction(step: str, tmp_path: P
 
 
 @pytest.mark.slow
+def test_killed_while_others_append_beside_a_compaction(tmp_path: Path, lab, logical) -> None:
+    filled(tmp_path, lab)
+    acks, well = lab.run({"root": str(tmp_path), "log": "DiesBesideAppends", "compact": True})
+    assert (acks, well) == ([9], False)
+    with open_store(tmp_path) as store:
+        assert store.log.count() == 670 + 40, "what was confirmed beside it is there"
+        before = logical[2](store)
+    check_after_crash(tmp_path, lab, logical, before)
+    with open_store(tmp_path) as store:
+        assert store.log.vacuum(older_than_seconds=-1) > 0, "the files of the interrupted move were cleared up"
+        assert logical[2](store) == before
+
+
+@pytest.mark.slow
+def test_appends_beside_a_compaction_stay_hot_and_count_once(tmp_path: Path, lab, logical) -> None:
+    filled(tmp_path, lab)
+    acks, well = lab.run({"root": str(tmp_path), "log": "AppendsMeanwhile", "compact": True})
+    assert well
+    assert acks == [9, *range(20, 50)]
+    with open_store(tmp_path) as store:
+        assert store.log.count() == 670 + 40 + 30
+        assert store.log.snapshot().hot.num_rows == 70, "what came meanwhile stays hot, the rest moved"
+        assert store.verify() == []
+        assert store.log.append(logical[0](0, 670), batch=1).duplicate == 670
+        assert store.log.append(logical[0](700, 70), batch=1).duplicate == 70
+
+
+@pytest.mark.slow
+def test_a_compaction_that_somebody_else_was_faster_with_moves_nothing_twice(tmp_path: Path, lab, logical) -> None:
+    filled(tmp_path, lab)
+    with open_store(tmp_path) as store:
+        before = logical[2](store)
+    assert lab.run({"root": str(tmp_path), "log": "Overtaken", "compact": True})[1]
+    check_after_crash(tmp_path, lab, logical, before)
+
+
+@pytest.mark.slow
 def test_killed_between_merging_and_deleting_small_files(tmp_path: Path, lab, logical) -> None:
     filled(tmp_path, lab)
     assert lab.run({"root": str(tmp_path), "compact": True})[1]
