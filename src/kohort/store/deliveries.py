@@ -6,7 +6,7 @@ take its place when it ends, so that what is sent keeps its order, and nobody wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -36,6 +36,9 @@ _COLUMNS = {
     "at": "at_us",
 }
 """Field → column where they are called differently."""
+
+_CHANGING = ("state", "reason", "attempts", "status", "first_us", "next_us", "ended_us")
+"""What of a delivery changes while it is under way."""
 
 _CHUNK = 500
 
@@ -78,22 +81,35 @@ class Deliveries:
         with self._database.write() as con:
             if _offset(con) != before:
                 raise Busy("Another process is making the deliveries of this workspace.", hint="Run one server.")
-            for one in ended:
-                self._call_off(con, one, now)
-            rows = _Planning(con, now).rows(wanted)
+            self._call_off(con, ended, now)
+            rows = _Planning(con, now, wanted).rows()
             deliveries.insert(con, rows)
             if after != before:
                 consumers.delete(con, schema.member_consumer.c.name == CONSUMER)
                 consumers.insert(con, [{"name": CONSUMER, "seq": after}])
         return sum(row["state"] != "suppressed" for row in rows)
 
-    def _call_off(self, con: Connection, ended: Ended, now: int) -> None:
-        where = (_t.trigger_name == ended.trigger, _t.customer == ended.customer, _t.seq < ended.seq)
-        for row in _checked(con, sa.select(schema.delivery).where(*where, _t.state == "held")):
-            deliveries.update(
-                con, _t.number == row["number"], state="suppressed", reason="left again", next_us=None, ended_us=now
-            )
-            _promote(con, row["destination"], row["customer"], now)
+    def _call_off(self, con: Connection, ended: Sequence[Ended], now: int) -> None:
+        last: dict[tuple[str, int], int] = {}
+        for one in ended:
+            last[one.trigger, one.customer] = max(one.seq, last.get((one.trigger, one.customer), 0))
+        gone = {"state": "suppressed", "reason": "left again", "next_us": None, "ended_us": now}
+        for trigger in {trigger for trigger, _ in last}:
+            customers = [customer for name, customer in last if name == trigger]
+            rows = [
+                row
+                for some in _chunks(customers)
+                for row in _checked(
+                    con,
+                    sa.select(schema.delivery).where(
+                        _t.trigger_name == trigger, _t.customer.in_(some), _t.state == "held"
+                    ),
+                )
+                if row["seq"] < last[trigger, row["customer"]]
+            ]
+            _change(con, [(row, gone) for row in rows])
+            for destination in {row["destination"] for row in rows}:
+                _promote(con, destination, [row["customer"] for row in rows if row["destination"] == destination], now)
 
     # -- sending them ------------------------------------------------------------------------------------------------
 
@@ -127,21 +143,13 @@ class Deliveries:
         """Notes what became of deliveries; whoever waits behind one that ended is next."""
         if not outcomes:
             return
+        told = {outcome.number: outcome for outcome in outcomes}
         with self._database.write() as con:
-            for outcome in outcomes:
-                row = next(iter(_checked(con, sa.select(schema.delivery).where(_t.number == outcome.number))), None)
-                if row is None or row["state"] not in _FRONT:
-                    continue
-                over = outcome.state not in OPEN
-                changes: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason}
-                changes |= {"next_us": None if over else outcome.next_at, "ended_us": now if over else None}
-                if outcome.sent:
-                    began = now if outcome.began_at is None else outcome.began_at
-                    changes |= {"attempts": row["attempts"] + 1, "status": outcome.status}
-                    changes["first_us"] = row["first_us"] if row["first_us"] is not None else began
-                deliveries.update(con, _t.number == outcome.number, **changes)
-                if over:
-                    _promote(con, row["destination"], row["customer"], now)
+            rows = _checked(con, sa.select(schema.delivery).where(_t.number.in_(list(told)), _t.state.in_(_FRONT)))
+            _change(con, [(row, _changes(row, told[row["number"]], now)) for row in rows])
+            over = [row for row in rows if told[row["number"]].state not in OPEN]
+            for destination in {row["destination"] for row in over}:
+                _promote(con, destination, [row["customer"] for row in over if row["destination"] == destination], now)
 
     def replay(self, numbers: Sequence[int], *, now: int) -> int:
         """Puts ended deliveries back into the queue, with their ids, as if never sent; says how many."""
@@ -151,7 +159,7 @@ class Deliveries:
                 row = next(iter(_checked(con, sa.select(schema.delivery).where(_t.number == number))), None)
                 if row is None or row["state"] in OPEN:
                     continue
-                front = not _is_open(con, row["destination"], row["customer"])
+                front = not _open(con, row["destination"], [row["customer"]])
                 fresh = {"attempts": 0, "first_us": None, "status": None, "ended_us": None, "reason": "replayed"}
                 place = {"state": "pending" if front else "waiting", "next_us": now if front else None}
                 done += deliveries.update(con, _t.number == number, **fresh, **place)
@@ -227,14 +235,37 @@ class Deliveries:
 class _Planning:
     """New rows of one transaction; what they take is seen by the next of them."""
 
-    def __init__(self, con: Connection, now: int) -> None:
-        self._con, self._now = con, now
-        self._dues: dict[tuple[str, str, int], list[int]] = {}
-        self._open: dict[tuple[str, int], bool] = {}
+    def __init__(self, con: Connection, now: int, wanted: Sequence[Wanted]) -> None:
+        self._con, self._now, self._wanted = con, now, wanted
+        self._dues = self._counted()
+        self._open = self._places()
 
-    def rows(self, wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
-        first = Ledger(self._con).take("delivery", len(wanted)) if wanted else 0
-        return [self._row(one, first + i) for i, one in enumerate(wanted)]
+    def rows(self) -> list[dict[str, Any]]:
+        first = Ledger(self._con).take("delivery", len(self._wanted)) if self._wanted else 0
+        return [self._row(one, first + i) for i, one in enumerate(self._wanted)]
+
+    def _places(self) -> set[tuple[str, int]]:
+        """(destination, customer) of whom something is open already."""
+        found: set[tuple[str, int]] = set()
+        for destination in {one.destination for one in self._wanted}:
+            for some in _chunks(one.customer for one in self._wanted if one.destination == destination):
+                found |= {(destination, customer) for customer in _open(self._con, destination, some)}
+        return found
+
+    def _counted(self) -> dict[tuple[str, str, int], list[int]]:
+        """When deliveries were due that count against caps: by trigger, destination and customer."""
+        found: dict[tuple[str, str, int], list[int]] = {}
+        caps = {(one.trigger, one.destination): one.most_us for one in self._wanted if one.most_us}
+        for (trigger, destination), span in caps.items():
+            mine = [one.customer for one in self._wanted if (one.trigger, one.destination) == (trigger, destination)]
+            where = (_t.trigger_name == trigger, _t.destination == destination, _t.state != "suppressed")
+            for some in _chunks(mine):
+                asked = sa.select(_t.customer, _t.due_us).where(
+                    *where, _t.customer.in_(some), _t.due_us > self._now - span
+                )
+                for customer, due in self._con.execute(asked):
+                    found.setdefault((trigger, destination, customer), []).append(due)
+        return found
 
     def _row(self, one: Wanted, number: int) -> dict[str, Any]:
         due = one.hold_until if one.hold_until is not None else self._now
@@ -246,11 +277,11 @@ class _Planning:
         row |= {"number": number, "attempts": 0, "created_us": self._now, "due_us": due, "reason": suppressed}
         if suppressed:
             return row | {"state": "suppressed", "ended_us": self._now}
-        self._take(one, due)
+        if one.most_us:
+            self._dues.setdefault((one.trigger, one.destination, one.customer), []).append(due)
         place = (one.destination, one.customer)
-        if place not in self._open:
-            self._open[place] = _is_open(self._con, *place)
-        waiting, self._open[place] = self._open[place], True
+        waiting = place in self._open
+        self._open.add(place)
         if waiting:
             return row | {"state": "waiting"}
         if one.hold_until is not None:
@@ -258,37 +289,64 @@ class _Planning:
         return row | {"state": "pending", "next_us": due}
 
     def _capped(self, one: Wanted, due: int) -> bool:
-        if not one.most_us:
-            return False
-        return sum(other > due - one.most_us for other in self._counted(one, due)) >= one.most
-
-    def _take(self, one: Wanted, due: int) -> None:
-        if one.most_us:
-            self._counted(one, due).append(due)
-
-    def _counted(self, one: Wanted, due: int) -> list[int]:
-        """When deliveries were due that count against the cap."""
-        key = (one.trigger, one.destination, one.customer)
-        if key not in self._dues:
-            where = [_t.trigger_name == one.trigger, _t.destination == one.destination, _t.customer == one.customer]
-            where += [_t.state != "suppressed", _t.due_us > min(due, self._now) - one.most_us]
-            self._dues[key] = list(self._con.execute(sa.select(_t.due_us).where(*where)).scalars())
-        return self._dues[key]
+        counted = self._dues.get((one.trigger, one.destination, one.customer), ())
+        return bool(one.most_us) and sum(other > due - one.most_us for other in counted) >= one.most
 
 
-def _promote(con: Connection, destination: str, customer: int, now: int) -> None:
-    """Lets the first of those who wait go to the front, where nobody is there."""
-    mine = (_t.destination == destination, _t.customer == customer)
-    if con.execute(sa.select(_t.number).where(*mine, _t.state.in_(_FRONT)).limit(1)).first() is not None:
+_CHANGE = (
+    sa.update(schema.delivery)
+    .where(_t.number == sa.bindparam("_number"))
+    .values({name: sa.bindparam(f"_{name}") for name in (*_CHANGING, "digest")})
+)
+
+
+def _change(con: Connection, changed: Sequence[tuple[sa.RowMapping, Mapping[str, Any]]]) -> None:
+    """Sets columns of rows that were read in this transaction. One statement, however many there are."""
+    if not changed:
         return
-    number = con.execute(sa.select(sa.func.min(_t.number)).where(*mine, _t.state == "waiting")).scalar()
-    if number is not None:
-        deliveries.update(con, _t.number == number, state="pending", next_us=now)
+    total, bound = 0, []
+    for row, changes in changed:
+        new = {**row, **changes}
+        new["digest"] = deliveries.digest(new)
+        total += new["digest"] - row["digest"]
+        bound.append({f"_{name}": new[name] for name in (*_CHANGING, "number", "digest")})
+    con.execute(_CHANGE, bound)
+    Ledger(con).add(schema.delivery.name, 0, total)
 
 
-def _is_open(con: Connection, destination: str, customer: int) -> bool:
-    mine = sa.select(_t.number).where(_t.destination == destination, _t.customer == customer, _t.state.in_(OPEN))
-    return con.execute(mine.limit(1)).first() is not None
+def _changes(row: sa.RowMapping, outcome: Outcome, now: int) -> dict[str, Any]:
+    over = outcome.state not in OPEN
+    changes: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason}
+    changes |= {"next_us": None if over else outcome.next_at, "ended_us": now if over else None}
+    if outcome.sent:
+        began = now if outcome.began_at is None else outcome.began_at
+        changes |= {"attempts": row["attempts"] + 1, "status": outcome.status}
+        changes["first_us"] = row["first_us"] if row["first_us"] is not None else began
+    return changes
+
+
+def _promote(con: Connection, destination: str, customers: Iterable[int], now: int) -> None:
+    """Lets the first of those who wait go to the front, for each customer of whom nobody is there."""
+    for some in _chunks(customers):
+        mine = (_t.destination == destination, _t.customer.in_(some))
+        first = sa.select(sa.func.min(_t.number)).where(*mine, _t.state == "waiting").group_by(_t.customer)
+        numbers = con.execute(first).scalars().all()
+        if not numbers:
+            continue
+        front = set(con.execute(sa.select(_t.customer).where(*mine, _t.state.in_(_FRONT))).scalars())
+        rows = _checked(con, sa.select(schema.delivery).where(_t.number.in_(numbers)))
+        _change(con, [(r, {"state": "pending", "next_us": now}) for r in rows if r["customer"] not in front])
+
+
+def _open(con: Connection, destination: str, customers: Sequence[int]) -> set[int]:
+    mine = (_t.destination == destination, _t.customer.in_(customers), _t.state.in_(OPEN))
+    return set(con.execute(sa.select(_t.customer).where(*mine).distinct()).scalars())
+
+
+def _chunks(customers: Iterable[int]) -> Iterator[list[int]]:
+    """Each customer once, in portions that fit into one statement."""
+    listed = sorted(set(customers))
+    return (listed[start : start + _CHUNK] for start in range(0, len(listed), _CHUNK))
 
 
 def _offset(con: Connection) -> int | None:
