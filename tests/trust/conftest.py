@@ -226,8 +226,9 @@ def small_log(kind: str, store):
 
         def _write_run(self, runs):
             found = super()._write_run(runs)
-            if not hasattr(self, "_moved"):
-                self._moved = self.compact()
+            if not getattr(self, "moved", False):
+                self.moved = True
+                self.compact()
             return found
 
     class DiesBeforePublishing(Small):

@@ -82,7 +82,7 @@ class Major:
         ['customer', 'event_id', 'event', 'ts', 'amount']
     """
 
-    part_rows = 1 << 20
+    part_rows = 1 << 19
 
     def __init__(self, folder: Path, buckets: int) -> None:
         self.folder = folder
@@ -222,10 +222,9 @@ class Major:
         for file in files:
             parts[file.bucket] += [self._open[name] for name in named[file.path]]
         words = Words(part.records for of_bucket in parts for part in of_bucket)
-        chunks: tuple[recent.Chunk, ...] = ()
-        for seq, table in standing.pieces:
-            rows = _own_rows(table, schema)
-            chunks = recent.added(chunks, rows, np.full(rows.num_rows, seq, np.int64))
+        hot = [(seq, _own_rows(table, schema)) for seq, table in standing.pieces]
+        rows = pa.concat_tables([schema.empty_table(), *(table for _, table in hot)])
+        chunks = recent.added((), rows, np.repeat([seq for seq, _ in hot], [table.num_rows for _, table in hot]))
         with self._changing:
             for table, seqs in recent.later(self._view.chunks, standing.last):
                 chunks = recent.added(chunks, as_schema(table, schema), seqs)
