@@ -46,6 +46,7 @@ class Actions:
         clock: Microseconds UTC.
         chance: From 0 to 1; spreads waits.
         wake: Called when something ended that is under way.
+        ended: Called last, by `close`.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class Actions:
         chance: Callable[[], float] = random.random,
         consent: Consent | None = None,
         wake: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
+        self._ended = ended
         self._store, self._rules, self._destinations = store, rules, destinations
         self._open, self._people, self._clock, self._chance, self._wake = open_channel, people, clock, chance, wake
         self._consent = consent or StoredConsent(store)
@@ -107,6 +110,7 @@ class Actions:
             with suppress(KohortError):
                 sender.close(seconds)
         self._senders.clear()
+        self._ended()
 
     def _keep_senders(self) -> None:
         wanted = {d.name: d for d in self._destinations()}

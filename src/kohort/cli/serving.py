@@ -33,12 +33,17 @@ def serve(folder: Path, *, host: str, port: int) -> None:
     import uvicorn
 
     from kohort.web.patience import patient
+    from kohort.web.stream import stop_all
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             sys.stderr.write(f"Kohort is ready: {address}  (stop with Ctrl-C)\n")
             sys.stderr.flush()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            stop_all()
+            await super().shutdown(sockets)
 
     with _listen(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host

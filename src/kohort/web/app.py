@@ -143,13 +143,18 @@ def _live(workspace: Workspace) -> Service | None:
 
 @asynccontextmanager
 async def _alive(app: FastAPI, source: Source, live: Service | None) -> AsyncIterator[None]:
-    """The loop begins and ends with the server."""
+    """The loop, and what tells others of entries and exits, begin and end with the server."""
     from kohort.workspace.live import wanted
     from kohort.workspace.workspace import Workspace
 
     if live is not None:
         live.start(partial(wanted, source) if isinstance(source, Workspace) else lambda: True)
+    telling = source.triggers.worker() if live is not None and isinstance(source, Workspace) else None
+    if telling is not None:
+        telling.start()
     yield
+    if telling is not None:
+        await run_in_threadpool(telling.stop)
     if live is not None:
         await run_in_threadpool(live.stop)
 

@@ -169,7 +169,7 @@ class TriggerDoor:
             found.append(line)
         return found
 
-    def actions(self, wake: Callable[[], None] = lambda: None) -> Actions:
+    def actions(self, wake: Callable[[], None] = lambda: None, ended: Callable[[], None] = lambda: None) -> Actions:
         """What makes and sends deliveries; see `kohort.actions.worker.Actions`."""
         from kohort.actions.plan import Rules
         from kohort.actions.worker import Actions
@@ -185,13 +185,27 @@ class TriggerDoor:
             now = config()
             return Rules(now.triggers, now.segments, now.timezone)
 
-        return Actions(self._ws.store, rules, lambda: config().destinations, open_channel, self._people(), wake=wake)
+        return Actions(
+            self._ws.store, rules, lambda: config().destinations, open_channel, self._people(), wake=wake, ended=ended
+        )
 
     def worker(self) -> Worker:
-        """The same in a thread of its own, for servers: `start` it, `wake` it when something happened, `stop` it."""
-        from kohort.actions.worker import Worker
+        """The same in a thread of its own, for servers: `start` it, `wake` it when something happened, `stop` it.
 
-        return Worker(self._ws.root, self.actions)
+        It opens the workspace anew, so that nobody waits for another's connection.
+        """
+        from kohort.actions.worker import Worker
+        from kohort.workspace.workspace import Workspace
+
+        def make(wake: Callable[[], None]) -> Actions:
+            own = Workspace.open(self._ws.root)
+            try:
+                return own.triggers.actions(wake, ended=own.close)
+            except BaseException:
+                own.close()
+                raise
+
+        return Worker(self._ws.root, make)
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
