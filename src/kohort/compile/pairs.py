@@ -37,14 +37,15 @@ class CompiledPairs:
         definitions: Those that are evaluated, in the order given; paused ones are not among them. `i` is a place here.
         wanted: Features whose values are asked for as well. `j` is a place here.
         expr: `_customer` (the number of the pair), then for definition i `s{i}` (place of the part, -1 = none), `r{i}`
-            (place in REASONS, -1) and, where it has a purpose, `x{i}` (left out for want of consent); of accounts only
-            `u{i}` (she meets the rule); for feature j `f{j}`. A pair without a visible event has no row. Over the
-            relations `events`, `pairs` (`pair`, `person` and the edges of the clock), and `by_hand` and `standing` with
-            the number of the pair as `customer`.
+            (place in REASONS, -1; not for those in `plain`) and, where it has a purpose, `x{i}` (left out for want of
+            consent); of accounts only `u{i}` (she meets the rule); for feature j `f{j}`. A pair without a visible
+            event has no row. Over the relations `events`, `pairs` (`pair`, `person` and the edges of the clock), and
+            `by_hand` and `standing` with the number of the pair as `customer`.
         clock: Says what the further columns of `pairs` hold.
         columns: Declared columns of the log.
         reads: Columns of `events` that are needed, `customer` among them.
         relations: Names of the relations that the expression reads.
+        plain: Definitions (i) whose members are all there for one reason → its place in REASONS.
     """
 
     definitions: tuple[SegmentDefinition, ...]
@@ -54,10 +55,11 @@ class CompiledPairs:
     columns: Mapping[str, ColumnType]
     reads: frozenset[str]
     relations: frozenset[str]
+    plain: Mapping[int, int]
 
     @property
     def codes(self) -> dict[str, Any]:
-        """The columns of `expr` that say where somebody is, each with its value for nobody."""
+        """The columns that say where somebody is (`r{i}` of plain definitions as well), each with its value for nobody."""
         found: dict[str, Any] = {}
         for i, definition in enumerate(self.definitions):
             if definition.kind == "accounts":
@@ -121,10 +123,12 @@ def compile_pairs(
     joined = joined.join(pairs, joined.customer == pairs[PAIR])
     table = program.placed(joined, person=PERSON_OF_PAIR)
     shown = {name: value(table) for name, value in values.items()}
-    expr = table.select(CUSTOMER, *program.columns(table, words=False), **shown)
+    plain = program.plain()
+    placed = [c for c in program.columns(table, words=False) if c.get_name() not in {f"r{i}" for i in plain}]
+    expr = table.select(CUSTOMER, *placed, **shown)
     beside = {name for name, side in (("by_hand", moved.needed), ("standing", stood.needed)) if side}
     relations = frozenset({"events", "pairs", *beside})
-    return CompiledPairs(evaluated, tuple(wanted), expr, clock, declared, reads, relations)
+    return CompiledPairs(evaluated, tuple(wanted), expr, clock, declared, reads, relations, plain)
 
 
 def _reads(plan: Plan) -> frozenset[str]:

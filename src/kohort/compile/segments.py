@@ -197,9 +197,12 @@ class Program:
         expr = table.select(CUSTOMER, *self.columns(table, words=True))
         codes = table.select(CUSTOMER, *self.columns(table, words=False))
         accounts = None if pairs is None else self._accounts(pairs, expr)
-        names = {d.name: i for i, d in enumerate(self.definitions) if d.kind != "accounts"}
-        plain = frozenset(i for name, i in names.items() if not self._told(name))
-        return CompiledSegments(self.definitions, codes, expr, pairs, accounts, plain)
+        return CompiledSegments(self.definitions, codes, expr, pairs, accounts, frozenset(self.plain()))
+
+    def plain(self) -> dict[int, int]:
+        """Definitions of customers whose members are all there by rule, or all by chance → the code of that reason."""
+        own = {i: d for i, d in enumerate(self.definitions) if d.kind != "accounts"}
+        return {i: self._first_reason(i) for i, d in own.items() if not self._told(d.name)}
 
     def _told(self, name: str) -> bool:
         """Whether a relation beside the events can say anything of a definition."""

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from kohort.compile.features import CUSTOMER, check_moment, to_sql
 from kohort.compile.pairs import CompiledPairs
+from kohort.compile.segments import NOBODY
 from kohort.engines.duck import connect
 from kohort.engines.evaluate import run
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA
@@ -156,7 +157,7 @@ class Pairs:
             if name in nobody and column.valid is not None:
                 column = Column(np.where(column.valid, column.values, nobody[name]))
             found[name] = to_arrow(column, pairs, kind)
-        return pa.table(found)
+        return pa.table(self._with_reasons(found))
 
     def _in_order(self, found: pa.Table, pairs: int) -> pa.Table:
         place = np.full(pairs, -1)
@@ -166,8 +167,24 @@ class Pairs:
         columns = {SEEN: pa.array(seen)}
         for name, kind in self._outputs:
             column = found[name].take(index).cast(kind)
-            columns[name] = pc.fill_null(column, nobody[name]) if name in nobody else column
-        return pa.table(columns)
+            columns[name] = (pc.fill_null(column, nobody[name]) if name in nobody else column).combine_chunks()
+        return pa.table(self._with_reasons(columns))
+
+    def _with_reasons(self, found: dict[str, pa.Array]) -> dict[str, pa.Array]:
+        """The columns with the reasons of plain definitions, after their parts."""
+        columns: dict[str, pa.Array] = {}
+        for name, column in found.items():
+            columns[name] = column
+            i = int(name[1:]) if name[0] == "s" and name != SEEN else -1
+            if i in self.compiled.plain:
+                columns[f"r{i}"] = self._reason(column, self.compiled.plain[i], len(self.compiled.definitions[i].parts))
+        return columns
+
+    def _reason(self, part: pa.Array, reason: int, parts: int) -> pa.Array:
+        if reason == 0 and parts == 1:
+            return part  # the first part, for the first reason
+        inside = part.to_numpy(zero_copy_only=False) > NOBODY
+        return pa.array(np.where(inside, reason, NOBODY).astype(np.int8))
 
 
 def _small(compiled: CompiledPairs) -> Small | None:

@@ -7,6 +7,7 @@ nobody asks for cost nothing, equal operations are one step, and of filters and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -52,7 +53,8 @@ class Small:
             self._rows = reader.rows(result)
         except RecursionError:
             raise Unsupported("an expression as deep as this") from None
-        self._steps = _needed(reader.steps, {*self._columns.values(), self._rows})
+        steps = _needed(reader.steps, {*self._columns.values(), self._rows})
+        self._steps = [(function, _getter(given), place) for function, given, place in steps]
         self._start = reader.results
 
     def run(self, relations: Mapping[str, Relation]) -> tuple[dict[str, Column], int]:
@@ -68,13 +70,18 @@ class Small:
         results[0] = relations
         with np.errstate(all="ignore"):
             for function, given, place in self._steps:
-                results[place] = function(*[results[n] for n in given])
+                results[place] = function(*given(results))
         rows = results[self._rows]
         return {name: rows_of(results[slot], rows) for name, slot in self._columns.items()}, rows
 
 
 _Step = tuple[Callable[..., Any], tuple[Slot, ...], Slot]
 """A function, the slots of what it is given, the slot of its result."""
+
+
+def _getter(slots: tuple[Slot, ...]) -> Callable[[list[Any]], Any]:
+    """Takes some results out of all; a call takes hundreds of steps, so this one counts."""
+    return itemgetter(*slots) if len(slots) > 1 else itemgetter(slice(slots[0], slots[0] + 1))
 
 
 def _needed(steps: list[_Step], wanted: set[Slot]) -> list[_Step]:
@@ -212,7 +219,8 @@ class _Reader:
             found = rows_of(columns[0], n).values
             for column in columns[1:]:
                 found = found & column.values
-            return np.flatnonzero(found)
+            places: np.ndarray = found.nonzero()[0]
+            return places
 
         return self._step(chosen, rows, *conditions)
 

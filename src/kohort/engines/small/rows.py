@@ -93,7 +93,7 @@ def _dense(values: np.ndarray) -> tuple[np.ndarray, int]:
 
 def kept(groups: Groups, where: Column) -> Kept:
     """The rows where a condition is true."""
-    index = np.flatnonzero(rows_of(where, len(groups.ids)).values)
+    index = rows_of(where, len(groups.ids)).values.nonzero()[0]
     return Kept(index, groups.ids.take(index))
 
 
@@ -107,7 +107,7 @@ def _present(groups: Groups, rows: Kept, column: Column) -> tuple[np.ndarray, np
     values = column.values if rows.index is None else column.values.take(rows.index)
     if column.valid is None:
         return rows.ids, values, rows.index
-    there = np.flatnonzero(column.valid if rows.index is None else column.valid.take(rows.index))
+    there = (column.valid if rows.index is None else column.valid.take(rows.index)).nonzero()[0]
     index = there if rows.index is None else rows.index.take(there)
     return rows.ids.take(there), values.take(there), index
 
@@ -223,7 +223,7 @@ def in_order(groups: Groups, first: Column, others: Sequence[Column | Later]) ->
     tied = np.zeros(len(ids), bool)
     tied[1:] |= same
     tied[:-1] |= same
-    places = np.flatnonzero(tied)
+    places = tied.nonzero()[0]
     rows = order.take(places)
     deciding = [o.ranks(rows) if isinstance(o, Later) else _sortable(rows_of(o, len(ids))).take(rows) for o in others]
     order[places] = rows.take(np.lexsort((*reversed(deciding), key.take(rows), ids.take(rows))))
@@ -348,7 +348,7 @@ def matches(left: Column, right: Column, left_rows: int, right_rows: int, *, kee
     if left.values.dtype != np.int64 or isinstance(left, Text) or isinstance(right, Text):
         raise HandOver
     if right.valid is not None:
-        present = np.flatnonzero(right.valid)
+        present = right.valid.nonzero()[0]
         mine, places = matches(left, Column(right.values.take(present)), left_rows, len(present), keep=keep)
         return mine, present if places is None else _through(present, places)
     order = np.argsort(right.values, kind="stable")
