@@ -13,6 +13,7 @@ import pytest
 from kohort.compile.pairs import compile_pairs
 from kohort.compile.segments import NOBODY, REASONS
 from kohort.definitions.segments import SegmentDefinition
+from kohort.engines.duck import connect, register_events
 from kohort.engines.pairs import Engine, Pairs
 from kohort.engines.segments import Evaluated
 from kohort.model.progress import silent
@@ -62,11 +63,13 @@ class PairBench(_Bench):
             settings=question.settings,
             key=bucket_key(self.store),
         )
-        assert snapshot.hot is not None
-        people = np.unique(snapshot.hot["customer"].drop_null().to_numpy())
+        with connect() as con:
+            register_events(con, snapshot)
+            events = con.execute("SELECT * FROM events").to_arrow_table()
+        people = np.unique(events["customer"].drop_null().to_numpy())
         asked = pa.table({"person": people, "as_of": np.full(len(people), question.as_of)})
         with Pairs(compiled, engine=self.pairs) as pairs:
-            rows = pairs.evaluate(asked, snapshot.hot, by_hand, standing)
+            rows = pairs.evaluate(asked, events, by_hand, standing)
             assert pairs.answered[self.pairs] == 1
         return {
             d.name: members(people, d, rows[f"s{i}"].to_numpy(), rows[f"r{i}"].to_numpy())
