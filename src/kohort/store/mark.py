@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import struct
 import zlib
 from pathlib import Path
@@ -38,16 +39,37 @@ class Mark:
 
     def raise_to(self, figure: int) -> None:
         """Sets the mark unless it is higher already. On return the figure is on disk."""
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        body = struct.pack("<8sQ", _MAGIC, figure)
+        data = body + struct.pack("<I", zlib.crc32(body))
+        if not self.path.exists():
+            self._begin(data)
+        fd = os.open(self.path, os.O_RDWR)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             old = os.pread(fd, _FORMAT.size + 1, 0)
             if not old or self._parse(old) < figure:
-                body = struct.pack("<8sQ", _MAGIC, figure)
-                os.pwrite(fd, body + struct.pack("<I", zlib.crc32(body)), 0)
+                os.pwrite(fd, data, 0)
                 os.fsync(fd)
         finally:
             os.close(fd)
+
+    def _begin(self, data: bytes) -> None:
+        """Makes the file with its first figure in it: a reader may look at any instant, and an empty one is damaged."""
+        new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        try:
+            os.link(new, self.path)
+        except FileExistsError:
+            pass  # another process was faster
+        except OSError:  # a file system without links
+            new.replace(self.path)
+        finally:
+            new.unlink(missing_ok=True)
 
     def _parse(self, data: bytes) -> int:
         if len(data) == _FORMAT.size:
