@@ -11,6 +11,8 @@ from pathlib import Path
 from kohort.errors import BadInput, KohortError
 
 APP = "kohort.web.app:create"
+HTTP = "kohort.web.patience:Patient"
+STREAMS_END = "kohort.web.stream:stop_all"
 
 
 class CannotServe(KohortError):
@@ -31,9 +33,7 @@ def serve(folder: Path, *, host: str, port: int) -> None:
         CannotServe: The port is taken, or the pages did not start.
     """
     import uvicorn
-
-    from kohort.web.patience import patient
-    from kohort.web.stream import stop_all
+    from uvicorn.importer import import_from_string
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -42,7 +42,8 @@ def serve(folder: Path, *, host: str, port: int) -> None:
             sys.stderr.flush()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            stop_all()
+            # Streams never end by themselves, and the server waits for them.
+            import_from_string(STREAMS_END)()
             await super().shutdown(sockets)
 
     with _listen(host, port) as listener:
@@ -52,7 +53,7 @@ def serve(folder: Path, *, host: str, port: int) -> None:
             sys.stderr.write("Note: the pages have no login yet. Everybody who can reach this address can see them.\n")
         os.environ["KOHORT_WORKSPACE"] = str(folder.resolve())
         config = uvicorn.Config(
-            APP, factory=True, http=patient(), log_level="warning", server_header=False, date_header=False
+            APP, factory=True, http=HTTP, log_level="warning", server_header=False, date_header=False
         )
         try:
             Server(config).run(sockets=[listener])

@@ -75,3 +75,10 @@ def patient(http: str = "auto") -> type[asyncio.Protocol]:
             self.transport.abort()
 
     return Patient
+
+
+def __getattr__(name: str) -> Any:
+    """`Patient`, by name for uvicorn's setting `http`: `"kohort.web.patience:Patient"`. Made when it is asked for."""
+    if name == "Patient":
+        return patient()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
