@@ -16,6 +16,14 @@ from pathlib import Path
 import pytest
 
 KEY = "key"
+BOMBS = (
+    gzip.compress(b" " * 100_000_000, 1),
+    b'{"batch":[' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"]}",
+    b"[" * 1_000_000,
+    b'{"batch":[' + b"0," * 1_900_000 + b"0]}",
+    b'{"batch":[' + b'"abcd",' * 240_000 + b"0]}",
+    b'{"batch":[NaN' + b',"abcd"' * 240_000 + b"]}",
+)
 BASIC = "Basic " + base64.b64encode(f"{KEY}:".encode()).decode()
 EVENT = {"type": "track", "event": "Seen", "userId": "u1", "messageId": "m1"}
 SERVER = textwrap.dedent("""
@@ -53,6 +61,21 @@ SERVER = textwrap.dedent("""
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(app, http=http, log_level="error", interface="asgi3", lifespan="off")
     uvicorn.Server(config).run(sockets=[listener])
+""")
+
+
+HEALTH = textwrap.dedent("""
+    import json, socket, sys, time
+
+    took = []
+    for _ in range(300):
+        started = time.perf_counter()
+        with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10) as s:
+            s.sendall(b"GET /health HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+            assert s.recv(100).startswith(b"HTTP/1.1 200")
+        took.append((time.perf_counter() - started) * 1e3)
+        time.sleep(0.02)
+    print(json.dumps(took))
 """)
 
 
@@ -159,7 +182,7 @@ def test_a_body_that_never_ends_is_refused_while_it_comes(server):
         (b"[" * 1_000_000, 400, "bad_json"),
         (b'{"batch":' + b'[{"a":' * 600_000, 400, "bad_json"),
         (b'{"batch":[' + b"[" * 900_000 + b"]" * 900_000 + b"]}", 400, "bad_json"),
-        (b'{"batch":[' + b"0," * 2_000_000 + b"0]}", 413, "too_many_events"),
+        (b'{"batch":[' + b"0," * 2_000_000 + b"0]}", 413, "too_many_values"),
     ],
     ids=["bomb", "deep", "deep and cut off", "deep in one event", "commas"],
 )
@@ -198,7 +221,7 @@ def test_whoever_does_not_finish_asking_is_let_go(server):
 @pytest.mark.ci
 def test_health_stays_quick_among_five_hundred_slow_connections_and_bombs(server):
     """Health p99 at most 100 ms while 500 connections trickle and every kind of bomb comes in, one after the other."""
-    shop = server(20)
+    shop = server(60)
 
     async def attack() -> list[float]:
         streams = [await asyncio.open_connection("127.0.0.1", shop.port) for _ in range(500)]
@@ -213,27 +236,21 @@ def test_health_stays_quick_among_five_hundred_slow_connections_and_bombs(server
                 await asyncio.sleep(0.5)
 
         async def bomb() -> None:
-            deep = b'{"batch":[' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"]}"
-            packed = gzip.compress(b" " * 300_000_000, 1)
             while not done.is_set():
-                for body in (packed, deep, b"[" * 1_000_000, b'{"batch":[' + b"0," * 1_900_000 + b"0]}"):
+                for body in BOMBS:
                     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
                     writer.write(head(len(body), "Connection: close") + body)
                     assert (await reader.read(12)).split()[1] in {b"200", b"400", b"413", b"429", b"503"}
                     writer.close()
 
         async def health() -> list[float]:
-            took = []
-            for _ in range(200):
-                started = time.perf_counter()
-                reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
-                writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                assert (await reader.read(15)).startswith(b"HTTP/1.1 200")
-                took.append((time.perf_counter() - started) * 1e3)
-                writer.close()
-                await asyncio.sleep(0.02)
+            # In a process of its own: what the attacker is busy with is not the server's doing.
+            asking = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", HEALTH, str(shop.port), stdout=asyncio.subprocess.PIPE
+            )
+            said, _ = await asking.communicate()
             done.set()
-            return took
+            return json.loads(said)
 
         took, *_ = await asyncio.gather(health(), trickle(), bomb())
         for _, writer in streams:

@@ -53,6 +53,8 @@ class Limits:
     batch_bytes: int = 4 * 1024**2
     batch_events: int = 20_000
     """Four megabytes of nothing but commas would be millions of rejected events."""
+    values: int = 250_000
+    """Commas in one body: so many values at most are made of it. Events have one in 20 bytes; nothing but zeros, two."""
     events_per_second: int = 10_000
     """Of one key."""
     requests_per_second: int = 1_000
