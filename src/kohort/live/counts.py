@@ -10,12 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
+from kohort.ingest.tracking.judge import rejected
 from kohort.ingest.tracking.normalise import Normalised
 from kohort.live.sources import Taken
 from kohort.model.arrival import Arrival
 from kohort.model.source import BatchReport, RejectedRow
-
-CONFLICT = "conflicting_event"
 
 Begin = Callable[[str, str], int]
 """Gives the number of a new batch of a source under a name."""
@@ -47,13 +46,7 @@ def conflicts(arrivals: Sequence[Arrival], found: Normalised, judged: Judged) ->
     for row in np.flatnonzero(judged.conflict).tolist():
         at = int(found.arrival[row])
         if found.head[row] and ids[row].as_py() not in found.retimed:
-            arrival = arrivals[at]
-            reason = "Another event with this messageId is stored already."
-            place = arrival.place.partition(":")[0].rpartition("/")[2]
-            line = int(place) if place.isdigit() else 0
-            raw = {"event": repr(arrival.payload)}
-            told = RejectedRow(arrival.source, arrival.place, line, CONFLICT, reason, "/messageId", raw)
-            refused[at] = told
+            refused[at] = rejected(arrivals[at], "conflicting_id", "/messageId")
     return refused
 
 
@@ -79,17 +72,17 @@ def counted(
         judged: What the store knew of their rows; None where there were none.
     """
     arrivals = taken.arrivals
-    rejected = list(taken.rejected)
+    refused = list(taken.rejected)
     stored: Counter[str] = Counter()
     if found is not None:
-        rejected += found.rejected
+        refused += found.rejected
     if found is not None and judged is not None:
-        rejected += conflicts(arrivals, found, judged).values()
+        refused += conflicts(arrivals, found, judged).values()
         stored.update(arrivals[n].source for n in found.arrival[found.head & judged.fresh].tolist())
     received = Counter(arrival.source for arrival in arrivals) + Counter(row.source for row in taken.rejected)
     after = dict(reports)
     for source, n in received.items():
-        mine, report = Counter(row.code for row in rejected if row.source == source), reports[source]
+        mine, report = Counter(row.code for row in refused if row.source == source), reports[source]
         lost = sum(mine.values())
         after[source] = replace(
             report,
@@ -99,7 +92,7 @@ def counted(
             rejected=report.rejected + lost,
             reasons=dict(Counter(report.reasons) + mine),
         )
-    return after, [(row, reports[row.source].batch) for row in rejected]
+    return after, [(row, reports[row.source].batch) for row in refused]
 
 
 def _today(report: BatchReport | None, source: str, begin: Begin, now: int) -> BatchReport:

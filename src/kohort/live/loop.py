@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -21,11 +21,12 @@ from kohort.live.placing import Moves
 from kohort.live.program import Given
 from kohort.live.sources import Source, Taken, together
 from kohort.live.view import View
-from kohort.model.arrival import Link
+from kohort.model.arrival import Arrival, Link
 from kohort.segments.run_rules import RunReport, run, turn
 from kohort.store.ticks import Overtaken, Position, Tick
 
 if TYPE_CHECKING:
+    from kohort.model.event import ColumnType
     from kohort.model.source import BatchReport
     from kohort.store.appender import Prepared
     from kohort.store.store import Store
@@ -77,6 +78,19 @@ class Done:
     more: bool = False
 
 
+class Reader(Protocol):
+    """Makes rows of arrivals: `kohort.ingest.tracking.normalise.Normaliser`."""
+
+    def normalise(self, arrivals: Sequence[Arrival]) -> Normalised: ...
+    def know(self, columns: Mapping[str, ColumnType]) -> None: ...
+
+
+def tracking_reader(store: Store, given: Given) -> Reader:
+    """Reads what the tracking specification says."""
+    settings = TrackingSettings(controls=given.controls)
+    return Normaliser(store.vault, store.log.columns(), given.zone, given.currency, settings)
+
+
 class Loop:
     """Keeps the memberships of one workspace current. One thread calls it; a workspace has one loop at a time.
 
@@ -86,6 +100,7 @@ class Loop:
         sources: Where arrivals come from.
         clock: Microseconds UTC.
         pace: See `Pace`.
+        reader: Makes what reads arrivals, whenever the workspace says something new.
 
     Attributes:
         as_of: The moment that memberships show; nothing happened between the stored one and this.
@@ -101,7 +116,9 @@ class Loop:
         *,
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000,
         pace: Pace | None = None,
+        reader: Callable[[Store, Given], Reader] = tracking_reader,
     ) -> None:
+        self._new_reader = reader
         self.store, self.pace = store, pace or Pace()
         self._look, self._sources, self._clock = look, tuple(sources), clock
         self.position = store.ticks.position()
@@ -206,7 +223,7 @@ class Loop:
         self._news = False
         self.as_of = self.position.as_of or now
         self._look_again()
-        self._normaliser = self._new_normaliser()
+        self._reader = self._new_reader(self.store, self._given)
         first, known = not self.position.as_of, self.position.log == self._log
         if not first:  # what time did since then, instant by instant
             until = max(now - 1, self.as_of + 1)
@@ -301,22 +318,19 @@ class Loop:
         """Rows of what was taken, and what the store knows of them. New columns are declared on the way."""
         if not taken.arrivals:
             return None, None
-        found = self._normaliser.normalise(taken.arrivals)
+        found = self._reader.normalise(taken.arrivals)
         if found.columns:
             self.store.log.declare(found.columns)
-            self._normaliser.know(found.columns)
+            self._reader.know(found.columns)
             if self.view.program.asks_for(found.columns):
                 self._look_again()
         batch = np.array([reports[arrival.source].batch for arrival in taken.arrivals], np.int64)[found.arrival]
         return found, self._appender.prepare(found.table.append_column("batch", pa.array(batch)))
 
-    def _new_normaliser(self) -> Normaliser:
-        given, settings = self._given, TrackingSettings(controls=self._given.controls)
-        return Normaliser(self.store.vault, self.store.log.columns(), given.zone, given.currency, settings)
-
     def _store(self, tick: Tick) -> None:
         self.position = self.store.ticks.commit(tick)
         self._log = self.position.log
+        self.view.heads = dict(self.position.heads)  # a run of its own has another number
 
     def _note(self) -> None:
         """Stores the moment and the heads, although nothing came in."""
@@ -329,7 +343,7 @@ class Loop:
         given = self._look()
         if given.stamp != self._given.stamp:
             self._given = given
-            self._normaliser = self._new_normaliser()
+            self._reader = self._new_reader(self.store, self._given)
             self._look_again()
             self._follow_definitions()
         self._touched |= self.view.decided(self.store.by_hand.table())

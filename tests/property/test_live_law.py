@@ -1,0 +1,175 @@
+"""The law: live is batch. Whatever comes in, in whatever order, batches, repetitions and restarts, at every tick the members
+are those of a full evaluation of everybody at that moment, and the log of transitions adds up to them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.ingest.tracking.normalise import Normalised
+from kohort.live.audit import audit
+from kohort.live.loop import Loop, Pace
+from kohort.live.program import Given
+from kohort.live.script import Script
+from kohort.model.arrival import Arrival, Link
+from kohort.model.event import ColumnType, Event
+from kohort.store import create_store, open_store
+from kohort.testing.random_rules import FEATURES, random_rule_world
+from kohort.testing.random_segments import CONSENT, random_segments
+from kohort.testing.worlds import World, event_table
+
+CI = os.environ.get("CI") == "true"
+DAY = 86_400_000_000
+BUCKETS = 2
+
+
+class Rows:
+    """Reads arrivals that carry rows of the event table, odd values and all; one may say that two ids are one customer."""
+
+    def __init__(self, columns: dict[str, ColumnType]) -> None:
+        self.columns = columns
+
+    def know(self, columns: Mapping[str, ColumnType]) -> None: ...
+
+    def normalise(self, arrivals: Sequence[Arrival]) -> Normalised:
+        events: list[Event] = [arrival.payload["row"] for arrival in arrivals]
+        seen: dict[str, int] = {}
+        for n, event in enumerate(events):
+            seen.setdefault(event.event_id, n)
+        table = event_table(events, self.columns, BUCKETS).drop_columns(["bucket", "batch"])
+        at = np.array([seen[i] for i in table["event_id"].to_pylist()], np.int32)
+        links = [link for arrival in arrivals if (link := arrival.payload.get("link")) is not None]
+        return Normalised(
+            table, {}, links, [], len(arrivals), {}, at, np.ones(len(at), bool), retimed=frozenset(), notes={}
+        )
+
+
+class Trial:
+    """One workspace that lives through a world."""
+
+    def __init__(self, root: Path, world: World, definitions: Sequence[SegmentDefinition]) -> None:
+        self.root, self.world, self.script, self.now = root, world, Script(), 0
+        self.given = Given("1", tuple(definitions), {}, FEATURES, SegmentSettings(CONSENT), world.zone, world.currency)
+        self.store = create_store(root, buckets=BUCKETS)
+        self.store.log.declare(world.columns)
+        self.start()
+
+    def start(self) -> None:
+        self.loop = Loop(
+            self.store,
+            lambda: self.given,
+            [self.script],
+            clock=lambda: self.now,
+            pace=Pace(batch=5, watch=1e9, note=0, sweep=0, run=40),
+            reader=lambda store, given: Rows(self.world.columns),
+        )
+
+    def restart(self) -> None:
+        self.store.close()
+        self.store = open_store(self.root)
+        self.start()
+
+    def tick(self, now: int) -> None:
+        self.now = now
+        while self.loop.tick().more:
+            self.check()
+        self.check()
+
+    def check(self) -> None:
+        found = audit(self.store, self.given)
+        assert found.sound, (found, self.world.zone, self.given.definitions)
+
+    def members(self) -> dict[str, dict[int, str]]:
+        found = self.store.members.current_together()
+        return {
+            n: dict(zip(t["customer"].to_pylist(), t["segment"].to_pylist(), strict=True)) for n, t in found.items()
+        }
+
+
+def deliveries(rng: Random, world: World, *, links: bool) -> list[Arrival]:
+    """Every event at least once, in any order; some of visitors who are customers, as some later event says."""
+    found: list[dict[str, Any]] = []
+    people = sorted({e.customer for e in world.events if e.customer})
+    visitors = {c: -c for c in people if links and rng.random() < 0.5}
+    for event in world.events:
+        row = event
+        if event.customer in visitors and rng.random() < 0.5:
+            row = Event(event.event_id, visitors[event.customer], event.event, event.ts, event.values)
+        payload: dict[str, Any] = {"row": row}
+        if row.customer in visitors and rng.random() < 0.3:
+            payload["link"] = Link(row.event_id, visitors[row.customer], row.customer, row.ts)
+        found.append(payload)
+    found += [p for p in found if rng.random() < 0.2]
+    rng.shuffle(found)
+    return [Arrival(payload, 0, "s", str(n)) for n, payload in enumerate(found)]
+
+
+def live(seed: int, folder: Path, *, links: bool = False) -> None:
+    rng = Random(seed)
+    world = random_rule_world(rng, customers=6)
+    definitions = [d for d in random_segments(rng, 5) if d.kind != "accounts"]
+    trial = Trial(folder, world, definitions)
+    waiting = deliveries(rng, world, links=links)
+    now = world.as_of - 20 * DAY
+    while waiting:
+        for _ in range(rng.randint(1, 12)):
+            if waiting:
+                trial.script.add(waiting.pop())
+        now += rng.choice((1, 1_000, DAY // 24, DAY, 7 * DAY, 11 * DAY))
+        trial.tick(now)
+        if rng.random() < 0.25:
+            trial.restart()
+    trial.tick(now + rng.choice((DAY, 35 * DAY)))
+    assert trial.store.verify() == []
+    trial.store.close()
+
+
+@pytest.mark.parametrize("seed", range(12 if CI else 2))
+def test_live_is_batch_at_every_tick(seed: int, tmp_path: Path) -> None:
+    live(seed, tmp_path / "w")
+
+
+@pytest.mark.parametrize("seed", range(100, 112 if CI else 102))
+def test_live_is_batch_where_visitors_turn_out_to_be_customers(seed: int, tmp_path: Path) -> None:
+    live(seed, tmp_path / "w", links=True)
+
+
+@settings(max_examples=15 if CI else 2, deadline=None)
+@given(st.integers(0, 2**32), st.booleans())
+def test_live_is_batch_in_drawn_worlds(seed: int, links: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        live(seed, Path(folder) / "w", links=links)
+
+
+@settings(max_examples=10 if CI else 1, deadline=None)
+@given(st.integers(0, 2**32))
+def test_the_order_of_what_comes_in_changes_nothing(seed: int) -> None:
+    rng = Random(seed)
+    world = random_rule_world(rng, customers=6)
+    definitions = [d for d in random_segments(rng, 4) if d.kind in ("rule", "tiers", "buckets")]
+    definitions = [
+        d for d in definitions if not any(p.keep or p.minimum_stay for p in d.parts)
+    ]  # what remembers depends on when things were learned
+    arrivals = deliveries(rng, world, links=True)
+    found = []
+    for _ in range(2):
+        with tempfile.TemporaryDirectory() as folder:
+            trial = Trial(Path(folder) / "w", world, definitions)
+            order = rng.sample(arrivals, len(arrivals))
+            for n in range(0, len(order), 17):
+                trial.script.add(*order[n : n + 17])
+                trial.tick(world.as_of + n)
+            trial.tick(world.as_of + DAY)
+            found.append(trial.members())
+            trial.store.close()
+    assert found[0] == found[1]
