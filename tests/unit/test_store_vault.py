@@ -204,3 +204,76 @@ def test_known_numbers_are_found_and_unknown_ones_are_not_made(store) -> None:
     assert store.vault.known(["9", "8"]).tolist() == [third, second]
     assert store.vault.known(["nobody", "", "\udce4"]).tolist() == [0, 0, 0]
     assert third not in (first, second)
+
+
+def test_newcomers_are_added_to_what_was_checked_and_changes_of_others_are_noticed(store, monkeypatch) -> None:
+    monkeypatch.setattr("kohort.store.people._RECENT", 7)
+    expected: dict[str, int] = {}
+    with open_store(store.root) as other:
+        for step in range(12):
+            vault = other.vault if step % 4 == 3 else store.vault
+            texts = [f"n{step}-{i}" for i in range(3)] + list(expected)[-2:]
+            for text, key in zip(texts, vault.customers(texts).tolist(), strict=True):
+                assert expected.setdefault(text, key) == key
+            if step == 5:
+                gone = next(iter(expected))
+                assert other.vault.forget(expected.pop(gone))
+            assert store.vault.known(["nobody", *expected]).tolist() == [0, *expected.values()]
+    assert len(set(expected.values())) == len(expected)
+    with open_store(store.root) as again:
+        assert again.vault.known(list(expected)).tolist() == list(expected.values())
+    assert store.verify() == []
+
+
+def test_a_newcomer_does_not_make_the_vault_read_everybody_again(store) -> None:
+    store.vault.customers([f"n{i}" for i in range(50)])
+    kept = store.vault._people
+    store.vault.customers(["n1", "new"])
+    store.vault.seal(store.vault.customers(["n1"]), "email", ["a@b.c"])
+    store.vault.visitors(["tab"])
+    assert store.vault.known(["new", "n7", "nobody"]).astype(bool).tolist() == [True, True, False]
+    assert store.vault._people is kept
+    with open_store(store.root) as other:
+        other.vault.customers(["n1", "elsewhere"])
+    assert store.vault.known(["elsewhere"])[0] > 0
+    assert store.vault._people is kept, "one that is there is found without the others"
+    assert store.vault.known(["nobody"]).tolist() == [0]
+    assert store.vault._people is not kept, "a miss is believed after a full check"
+
+
+def test_visitors_have_negative_pseudonyms_of_their_own(store) -> None:
+    visitors, customers = store.vault.visitors(["7", "8", "7"]), store.vault.customers(["7", "8"])
+    assert (visitors < 0).all()
+    assert visitors[0] == visitors[2]
+    assert len({*visitors.tolist(), *customers.tolist()}) == 4
+    assert store.vault.there([*visitors, *customers, 5, -5]) == [True] * 5 + [False] * 2
+    with pytest.raises(WrongUsage):
+        store.vault.visitors([""])
+
+
+def test_a_vault_of_the_first_schema_opens_and_learns_to_remember_who_was_erased(store) -> None:
+    (ada,) = store.vault.customers(["ada"])
+    store.close()
+    con = sqlite3.connect(store.root / "vault.db")
+    con.executescript("DROP TABLE erased; DELETE FROM ledger WHERE name = 'erased'; PRAGMA user_version = 1;")
+    con.close()
+    with open_store(store.root) as again, open_store(store.root) as other:
+        assert again.vault.customers(["ada"])[0] == ada
+        assert again.vault.erased_refs(["ada"]).tolist() == [False]
+        assert again.vault.erase([int(ada)], erased_us=1) == 1
+        assert other.vault.erased_refs(["ada", "bob"]).tolist() == [True, False]
+        assert again.verify() == []
+
+
+@pytest.mark.parametrize("damage", ["UPDATE erased SET erased_us = 2", "DELETE FROM erased"])
+def test_a_lost_or_changed_tombstone_is_noticed(store, damage: str) -> None:
+    store.vault.erase(store.vault.customers(["ada", "bob"]), erased_us=1)
+    store.close()
+    con = sqlite3.connect(store.root / "vault.db")
+    con.execute(damage)
+    con.commit()
+    con.close()
+    with open_store(store.root) as again:
+        with pytest.raises(Damaged):
+            again.vault.erased_refs(["ada"])
+        assert again.verify() != []

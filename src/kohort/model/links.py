@@ -82,6 +82,8 @@ def roots(links: pa.Table | Iterable[Link] | None, as_of: int | None = None) -> 
     Returns:
         The fold. Equal sets of links give equal roots.
     """
+    if links is None:
+        return NOBODY
     customers, leads, moments = _in_order(links, as_of)
     if not len(customers):
         return NOBODY
@@ -177,6 +179,8 @@ NOBODY = Roots(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int6
 
 def root_of(links: pa.Table | Iterable[Link] | None, customer: int, as_of: int | None = None) -> int:
     """The root of one id at a moment, from the links near it alone."""
+    if links is None:
+        return customer
     return roots(around(links, customer), as_of).root_of(customer)
 
 
@@ -206,6 +210,8 @@ def belonging(links: pa.Table | Iterable[Link] | None, customer: int) -> tuple[B
         >>> belonging([Link("e1", -5, 7, 10)], 7)
         (Belonging(member=7, since=None, until=None), Belonging(member=-5, since=10, until=None))
     """
+    if links is None:
+        return (Belonging(customer),)
     parents: dict[int, int] = {}
     below: dict[int, list[int]] = {}
     since: dict[int, int | None] = {customer: None}

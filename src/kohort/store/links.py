@@ -46,7 +46,7 @@ class Links:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._kept = _SCHEMA.empty_table()
+        self._kept = _none()
         self._line = (0, 0)
         self._turn = threading.Lock()
 
@@ -140,7 +140,7 @@ class Links:
         return self._checked(self._rows(con), line)
 
     def _rows(self, con: Connection, *where: sa.ColumnElement[bool]) -> pa.Table:
-        pieces = [_SCHEMA.empty_table()]
+        pieces = [_none()]
         try:
             for part in fetch(con, sa.select(*(_table.c[name] for name in _SCHEMA.names)).where(*where)):
                 columns = zip(*part, strict=True)
@@ -157,6 +157,11 @@ class Links:
     def _changed(self, con: Connection, rows: int, total: int) -> None:
         Ledger(con).add("link", rows, total)
         Ledger(con).add("log", 1, 0)
+
+
+def _none() -> pa.Table:
+    # Not `empty_table`: that loads pandas where it is installed, and most workspaces have no links.
+    return pa.Table.from_batches([], _SCHEMA)
 
 
 def _portions(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -106,7 +106,8 @@ class Store:
     def meant(self, customer: int, as_of: int | None = None) -> int:
         """The id that an id leads to at a moment (microseconds UTC; None = by every link there is); itself where to none."""
         with self._database.read() as con:
-            return root_of(self.links.all(con), customer, as_of)
+            links = self.links.all(con)
+        return root_of(links if links.num_rows else None, customer, as_of)
 
     def unlink(self, event_ids: Sequence[str]) -> int:
         """Takes links back, by the event that stated each: their ids are apart again, as if it had never been said."""
