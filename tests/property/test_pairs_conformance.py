@@ -14,6 +14,7 @@ from kohort.compile.pairs import compile_pairs
 from kohort.compile.segments import NOBODY, REASONS
 from kohort.definitions.segments import SegmentDefinition
 from kohort.engines.duck import connect, register_events
+from kohort.engines.led import carried
 from kohort.engines.pairs import Engine, Pairs
 from kohort.engines.segments import Evaluated
 from kohort.model.progress import silent
@@ -63,13 +64,14 @@ class PairBench(_Bench):
             settings=question.settings,
             key=bucket_key(self.store),
         )
+        snapshot = snapshot.resolved(question.as_of)
         with connect() as con:
             register_events(con, snapshot)
             events = con.execute("SELECT * FROM events").to_arrow_table()
         people = np.unique(events["customer"].drop_null().to_numpy())
         asked = pa.table({"person": people, "as_of": np.full(len(people), question.as_of)})
         with Pairs(compiled, engine=self.pairs) as pairs:
-            rows = pairs.evaluate(asked, events, by_hand, standing)
+            rows = pairs.evaluate(asked, events, carried(by_hand, snapshot.led), standing)
             assert pairs.answered[self.pairs] == 1
         return {
             d.name: members(people, d, rows[f"s{i}"].to_numpy(), rows[f"r{i}"].to_numpy())

@@ -104,7 +104,7 @@ class Pairs:
         Args:
             pairs: `person` and `as_of` (microseconds UTC), both int64, in any order; a person may have many moments.
             events: Of these persons, with at least `compiled.reads`; a column that is not there is null. Those of
-                others, and those later than a moment, do no harm.
+                others, and those later than a moment, do no harm. Links are the caller's: `customer` is who is meant.
             by_hand: `BY_HAND_SCHEMA`: said of a customer at every moment. None = nobody.
             standing: `STANDING_SCHEMA`: where customers were strictly before their moments; a column `pair` (the place
                 of the pair, from 0) in place of `customer` where it differs from moment to moment. None = nobody.
