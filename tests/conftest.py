@@ -23,10 +23,11 @@ def missing(marker: str) -> str:
     match marker:
         case "ci":
             return "" if CI else "large volume: continuous integration runs it (CI=true)"
-        case "spark":
-            if not shutil.which("java"):
-                return "Java is not installed"
-            return "" if importlib.util.find_spec("pyspark") else "the extra `spark` is not installed"
+        case "spark" | "kafka":
+            needs, module = (("java",), "pyspark") if marker == "spark" else (("java", "mvn"), "confluent_kafka")
+            if absent := [program for program in needs if not shutil.which(program)]:
+                return f"{absent[0]} is not installed"
+            return "" if importlib.util.find_spec(module) else f"the extra `{marker}` is not installed"
         case "browser" | "clients":
             program, name = ("chromium", "Chromium") if marker == "browser" else ("npm", "npm")
             return "" if shutil.which(program) else f"{name} is not installed"
@@ -37,7 +38,7 @@ def missing(marker: str) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for marker in ("ci", "spark", "browser", "clients", "shared"):
+        for marker in ("ci", "spark", "kafka", "browser", "clients", "shared"):
             reason = missing(marker) if item.get_closest_marker(marker) else ""
             if reason and CI and marker != "shared":
                 raise pytest.UsageError(f"CI must run every test, but {reason}")

@@ -8,6 +8,7 @@ REASONS: dict[str, str] = {
     # reading
     "bad_json": "The body is not JSON.",
     "empty_record": "The record has no value.",
+    "bad_avro": "The record is not Avro of a schema that is known here.",
     "not_an_object": "The event is JSON but not an object with named values.",
     "too_deep": "The event is nested deeper than 32 levels.",
     "too_large": "The event is larger than one event may be.",
