@@ -14,7 +14,8 @@ from pathlib import Path
 
 from kohort.definitions.rules import parse_rule
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
-from kohort.live.kafka import KafkaSettings, KafkaSource
+from kohort.live.kafka import KafkaSource
+from kohort.live.kafka_settings import KafkaSettings
 from kohort.live.loop import Loop, Pace
 from kohort.live.program import Given
 from kohort.live.sources import Taken

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from kohort.live.kafka import KafkaSettings, KafkaSource
+from kohort.live.kafka import KafkaSource
+from kohort.live.kafka_settings import KafkaSettings
 from kohort.live.sources import Taken
 from kohort.store import open_store
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from kohort.errors import Busy, WrongUsage
+from kohort.errors import Busy
 from kohort.ingest.tracking.reasons import Poison
-from kohort.live.kafka import GAP, KafkaSettings, KafkaSource, partition_name
+from kohort.live.kafka import GAP, KafkaSource, partition_name
+from kohort.live.kafka_settings import KafkaSettings
 from kohort.live.sources import Taken
 
 pytestmark = pytest.mark.kafka
@@ -253,10 +254,3 @@ def test_a_broker_that_cannot_be_reached_is_a_problem_and_no_failure(topic: str)
     one.until(lambda: bool(source.problem), seconds=30)
     assert one.places == []
     source.close()
-
-
-def test_what_decides_whether_events_count_once_cannot_be_set() -> None:
-    with pytest.raises(WrongUsage):
-        KafkaSource(KafkaSettings("k:1", ("t",), "g", options={"enable.auto.commit": "true"}))
-    with pytest.raises(WrongUsage):
-        KafkaSource(KafkaSettings("k:1", (), "g"))

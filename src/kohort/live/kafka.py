@@ -12,14 +12,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from kohort.errors import Busy, MissingExtra, WrongUsage
+from kohort.errors import Busy, MissingExtra
 from kohort.ingest.tracking.reasons import Poison
 from kohort.ingest.tracking.records import arrival_of, arrival_of_value
 from kohort.live.avro import NotAvro, Schemas, is_avro
+from kohort.live.kafka_settings import KafkaSettings
 from kohort.live.sources import Taken
 from kohort.model.arrival import Arrival
 from kohort.model.source import RejectedRow
@@ -39,31 +39,6 @@ _ASTRAY = -1
 
 _TELL_SECONDS = 5.0
 _ASK_SECONDS = 5.0
-_OURS = frozenset(["bootstrap.servers", "group.id", "enable.auto.commit", "auto.offset.reset", "isolation.level"])
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaSettings:
-    """Where records come from.
-
-    Attributes:
-        servers: `host:port`, several with commas.
-        topics: Names; one that begins with `^` is a regular expression.
-        group: Of consumers; one per workspace.
-        begin: Where a partition is read from that was never read before.
-        schema: File (or folder) of Avro schemas, see `kohort.live.avro`; None = JSON, and Avro that brings its schema.
-        instance: Name of this consumer in its group: the process that begins after one that ended badly takes its place
-            at once. Empty = a new name each time.
-        options: Further settings of the client, such as `security.protocol`.
-    """
-
-    servers: str
-    topics: tuple[str, ...]
-    group: str
-    begin: Literal["earliest", "latest"] = "earliest"
-    schema: Path | None = None
-    instance: str = "kohort"
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +68,9 @@ class KafkaSource:
     Raises:
         MissingExtra: The Kafka client is not installed.
         BadInput: A schema cannot be read.
-        WrongUsage: An option is one that the source must choose itself, or there is no topic.
     """
 
     def __init__(self, settings: KafkaSettings, *, clock: Callable[[], int] = lambda: time.time_ns() // 1_000) -> None:
-        if not settings.topics:
-            raise WrongUsage("No Kafka topic is named.")
-        if taken := sorted(_OURS & settings.options.keys()):
-            raise WrongUsage(
-                f"The Kafka option {taken[0]!r} cannot be set.", hint="It decides whether events count once."
-            )
         try:
             import confluent_kafka
         except ImportError as error:
@@ -258,6 +226,8 @@ class KafkaSource:
         try:
             return arrival_of_value(self._schemas.object_of(value), **place)
         except NotAvro:
+            if value[5:6] == b"{":  # a serialiser of JSON with the same framing
+                return arrival_of(value[5:], **place)
             return arrival_of_value(Poison("bad_avro"), **place)
 
     def _more(self, full: bool) -> bool:

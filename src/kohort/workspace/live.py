@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from kohort.errors import KohortError, NotEnough
@@ -13,6 +15,7 @@ from kohort.model.progress import Progress, silent
 if TYPE_CHECKING:
     from kohort.definitions.features import FeatureDefinition
     from kohort.live.audit import Audit
+    from kohort.live.kafka_settings import KafkaSettings
     from kohort.live.loop import Pace
     from kohort.live.program import Given
     from kohort.live.service import Service
@@ -29,15 +32,19 @@ _AGAIN_SECONDS = 5.0
 def service(ws: Workspace, *, sources: Sequence[Source] = (), pace: Pace | None = None) -> Service:
     """A loop for this workspace, not yet begun. It has a store of its own, so that nobody waits for another's connection.
 
+    Beside the journal of the tracking API it reads the Kafka topics that the environment names (docs/kafka.md).
+
     Raises:
         Busy: Another process keeps this workspace current.
+        WrongUsage: What the environment says of Kafka cannot be meant.
+        MissingExtra: It names topics, and the Kafka client is not installed.
     """
     from kohort.live.service import Service
     from kohort.workspace.workspace import Workspace
 
     own = Workspace.open(ws.root)
     try:
-        return Service(own.store, look(own), sources=sources, pace=pace)
+        return Service(own.store, look(own), sources=[*sources, *_topics(own)], pace=pace)
     except BaseException:
         own.close()
         raise
@@ -46,11 +53,29 @@ def service(ws: Workspace, *, sources: Sequence[Source] = (), pace: Pace | None 
 def wanted(ws: Workspace) -> bool:
     """Whether this workspace is to be kept current: it once was, or somebody may send events to it.
 
-    A shop that only reads files keeps the moment of its data: with the clock of today everybody would have left long ago.
+    So is one that reads Kafka topics. A shop that only reads files keeps the moment of its data: with the clock of today
+    everybody would have left long ago.
     """
-    if ws.store.ticks.position().as_of:
+    if ws.store.ticks.position().as_of or _kafka(ws) is not None:
         return True
     return any(key.scope == "ingest" and key.revoked_us is None for key in ws.store.api_keys.list())
+
+
+def _topics(ws: Workspace) -> list[Source]:
+    settings = _kafka(ws)
+    if settings is None:
+        return []
+    from kohort.live.kafka import KafkaSource
+
+    return [KafkaSource(settings)]
+
+
+def _kafka(ws: Workspace) -> KafkaSettings | None:
+    """Which topics are read. The group is the workspace's own: two of one name would take partitions from each other."""
+    from kohort.live.kafka_settings import settings_from
+
+    seed = str(ws.store.state.get("hash_seed")).encode()
+    return settings_from(os.environ, f"kohort-{blake2b(seed, digest_size=8, person=b'kafka group').hexdigest()}")
 
 
 def look(ws: Workspace) -> Callable[[], Given]:
