@@ -18,7 +18,7 @@ check: setup  ## about a minute: format, lint, types, unit tests, examples in do
 	$(RUN) ruff format --check src tests bench scripts
 	$(RUN) ruff check src tests bench scripts
 	$(RUN) mypy
-	$(RUN) pytest -q -n auto --dist loadfile tests/unit src --doctest-modules -m "not slow and not browser and not spark and not ci"
+	$(RUN) pytest -q -n auto --dist loadfile tests/unit src --doctest-modules -m "not slow and not browser and not spark and not ci and not kafka and not clients"
 
 ci:  ## what continuous integration runs
 	bash .ci/run

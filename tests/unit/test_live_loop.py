@@ -85,7 +85,8 @@ class World:
         """Every transition: customer, change and part, instant."""
         rows = self.store.members.transitions().to_pylist()
         refs = self.store.vault.refs([row["customer"] for row in rows])
-        return [(r or "visitor", f"{row['change']} {row['segment']}", iso(row["at"])) for r, row in zip(refs, rows)]
+        told = zip(refs, rows, strict=True)
+        return [(ref or "visitor", f"{row['change']} {row['segment']}", iso(row["at"])) for ref, row in told]
 
 
 @pytest.fixture

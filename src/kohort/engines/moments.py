@@ -136,12 +136,12 @@ class OneCustomer:
                 order += chunk
         rows = pa.concat_tables(found).take(pa.array(np.argsort(np.array(order, dtype=np.int64))))
         columns = {name: rows[name].to_pylist() for name in rows.column_names}
-        places = [(program.questions[_key(q)], sum(1 for _ in walk(q[1]))) for q in questions]
+        asked = [(program.questions[_key(q)], sum(1 for _ in walk(q[1]))) for q in questions]
         values = [columns[f"v{program.operands[_key(o)]}"] for o in operands]
         return Answers(
             columns["seen"],
             [
-                [tuple(columns[f"q{q}_{n}"][m] for n in range(nodes)) for q, nodes in places]
+                [tuple(columns[f"q{q}_{n}"][m] for n in range(nodes)) for q, nodes in asked]
                 for m in range(len(moments))
             ],
             [[value[m] for value in values] for m in range(len(moments))],
