@@ -5,6 +5,7 @@ One broker serves all of these tests; each has topics of its own.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -28,13 +29,15 @@ CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
 
 
 def jars() -> Path:
-    """The folder of the broker's jars; fetched once by Maven."""
-    if not (JARS / "complete").exists():
-        JARS.mkdir(parents=True, exist_ok=True)
-        goal = "dependency:copy-dependencies"
-        command = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), goal, "-DincludeScope=runtime"]
-        subprocess.run([*command, f"-DoutputDirectory={JARS}"], check=True, timeout=900)
-        (JARS / "complete").touch()
+    """The folder of the broker's jars; fetched once by Maven, whoever asks at the same time waits."""
+    JARS.mkdir(parents=True, exist_ok=True)
+    with (JARS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (JARS / "complete").exists():
+            goal = "dependency:copy-dependencies"
+            command = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), goal, "-DincludeScope=runtime"]
+            subprocess.run([*command, f"-DoutputDirectory={JARS}"], check=True, timeout=900)
+            (JARS / "complete").touch()
     return JARS
 
 
