@@ -22,6 +22,7 @@ from kohort.live.program import Given
 from kohort.live.sources import Source, Taken, together
 from kohort.live.view import View
 from kohort.model.arrival import Arrival, Link
+from kohort.segments.hidden import retire_hidden
 from kohort.segments.run_rules import RunReport, run, turn
 from kohort.store.ticks import Overtaken, Position, Tick
 
@@ -137,6 +138,11 @@ class Loop:
         assert self._view is not None
         return self._view
 
+    @property
+    def glance(self) -> View | None:
+        """The view if there is one now, for readers in other threads; see `kohort.live.profile`."""
+        return self._view
+
     def tick(self) -> Done:
         """Does what is to be done now.
 
@@ -202,6 +208,12 @@ class Loop:
         if view is not None:
             self._major.bring(self.store.log.standing(), view.program.columns())
 
+    def prepare(self) -> None:
+        """Makes ready what only large ticks need, so that neither a start nor such a tick waits; from another thread."""
+        view = self._view
+        if view is not None:
+            view.program.pairs.prepare()
+
     def close(self) -> None:
         """Stores where it is, and lets go of everything."""
         if self._view is not None:
@@ -233,6 +245,7 @@ class Loop:
 
     def _follow_definitions(self, *, everything: bool = False) -> None:
         """A full run of whatever means something else than its members show; of everything where events came unseen."""
+        retire_hidden(self.store, self._given.definitions, self.as_of)
         outdated = self.view.program.outdated(self.store, self.as_of, self.view.columns)
         if everything or outdated:
             self.evaluate_everybody(None if everything else outdated)

@@ -15,6 +15,7 @@ from kohort.definitions.features import describe
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings, remembers
 from kohort.engines.pairs import Pairs
 from kohort.engines.segments import STANDING_SCHEMA
+from kohort.live.featured import compiled_features
 from kohort.live.moments import TimePlan
 from kohort.live.standing import OUT, Standing
 from kohort.model.event import ColumnType
@@ -65,6 +66,7 @@ class Program:
             among them.
         accounts: Definitions whose members are accounts: they are evaluated for everybody, from time to time.
         time: What the clock alone changes.
+        featured: The features, for questions about single customers.
         columns: Of events, beside those that every event has.
     """
 
@@ -102,7 +104,8 @@ class Program:
         self.time = TimePlan.of(
             self.definitions, features={f.name: f for f in given.features}, columns=columns, zone=given.zone
         )
-        self.reads = compiled.reads
+        self.featured = compiled_features(given.features, given.zone, given.currency, tuple(sorted(columns.items())))
+        self.reads = compiled.reads | self.featured.reads
         self._named = _named(self.definitions, given)
         self.pairs = Pairs(compiled, given.threads)
 

@@ -157,6 +157,19 @@ class Standing:
             )
         parts[key].put(customer, stay)
 
+    def keys(self, name: str) -> list[str]:
+        """Parts of a definition that anybody ever was in."""
+        return list(self._parts.get(name, ()))
+
+    def columns(self, name: str, key: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """customer (sorted), number, since and reason of a part, without what `changed`; never written to."""
+        part = self._parts[name][key]
+        return part.customer, part.number, part.since, part.reason
+
+    def changed(self, name: str, key: str) -> dict[int, Stay]:
+        """What changed in a part since its columns were made."""
+        return self._parts[name][key].changed
+
     def inside(self, name: str, key: str) -> Iterator[tuple[int, int]]:
         """Everybody who is in a part, and since when."""
         found = self._parts.get(name, {}).get(key)

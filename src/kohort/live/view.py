@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from kohort.live.agenda import Agenda
 from kohort.live.placing import Move, Moves
 from kohort.live.program import Given, Program
+from kohort.live.shown import Shown
 from kohort.live.standing import Standing
 from kohort.live.who import Who
 from kohort.model.arrival import Link
@@ -48,6 +49,7 @@ class View:
         self.who = Who(store.links.now(), as_of)
         self.standing = Standing()
         self.standing.load(store, self.program.needed)
+        self.shown = Shown(self.standing, as_of)
         self.agenda = Agenda(self.program.time, major, self.standing, as_of)
         self.by_hand = store.by_hand.table()
         self.heads = _heads(store, self.program)
@@ -96,6 +98,7 @@ class View:
             self.agenda.stored(rows, at)
         self.agenda.moved(moves, at)
         self.agenda.done(at)
+        self.shown.follow(moves, at)
 
     def learn(self, links: Sequence[Link], at: int) -> set[int]:
         """Takes links in; answers every customer whose events may now be another's."""

@@ -1,0 +1,149 @@
+"""What time alone will do to one customer next: quick, for answers that somebody waits for.
+
+The same question as `kohort.segments.next_change`, which replays conditions and says why. Here the compiled definitions are
+asked at the instants that the clock's plan names, earliest first, several moments in one call, until a part differs. Where
+somebody stands does not change before the first change, so all moments up to it may be asked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from kohort.compile.windows import ahead
+from kohort.definitions.windows import Span
+from kohort.engines.segments import STANDING_SCHEMA
+
+if TYPE_CHECKING:
+    from kohort.definitions.segments import SegmentDefinition
+    from kohort.engines.pairs import Pairs
+    from kohort.live.moments import TimePlan
+    from kohort.live.shown import Place
+
+HORIZON_YEARS = 10
+MOST_ROWS = 30_000
+"""Moments times events that are asked about at most, about 10 ms: who did very much is answered for the near future."""
+_FIRST, _MOST = 16, 1_024
+_LATEST_US = 32_472_144_000_000_000  # the year 2999: engines answer no later moments
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One definition in which somebody will be elsewhere; None = in none of its parts."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What time alone will do.
+
+    Attributes:
+        at: The first instant at which anything differs, microseconds UTC; None = nothing does up to `looked_until`.
+        changes: What differs then, in the order of the definitions.
+        looked_until: The last instant that is spoken for.
+    """
+
+    at: int | None
+    changes: tuple[Change, ...]
+    looked_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One customer as she is now.
+
+    Attributes:
+        events: All of hers, those of the future too.
+        by_hand: What people decided about her (BY_HAND_SCHEMA), or None.
+        places: Where she is, by definition.
+    """
+
+    customer: int
+    as_of: int
+    events: pa.Table
+    by_hand: pa.Table | None
+    places: Mapping[str, Place]
+    zone: str
+
+
+def outlook(pairs: Pairs, plan: TimePlan, definitions: Sequence[SegmentDefinition], asked: Question) -> Outlook:
+    """The first instant after `asked.as_of` at which she is elsewhere in one of the definitions without a new event.
+
+    Args:
+        pairs: Made of (at least) these definitions.
+        plan: Of the same. What it calls drifting may change between the instants it names.
+        definitions: Those looked at.
+    """
+    standing = standing_of(asked)
+    place = {d.name: i for i, d in enumerate(pairs.compiled.definitions)}
+    rows, size, looked = 0, _FIRST, asked.as_of
+    for until, moments in _windows(plan, standing, asked):
+        at = 0
+        while at < len(moments):
+            some = moments[at : at + size]
+            at, size = at + size, min(size * 4, _MOST)
+            people = np.full(len(some), asked.customer)
+            found = pairs.evaluate(pa.table({"person": people, "as_of": some}), asked.events, asked.by_hand, standing)
+            parts = {d.name: found[f"s{place[d.name]}"].to_numpy() for d in definitions}
+            change = _first(definitions, parts, some, asked)
+            if change is not None:
+                return change
+            rows += len(some) * asked.events.num_rows
+            if rows > MOST_ROWS:
+                return Outlook(None, (), int(some[-1]))
+        looked = until
+    return Outlook(None, (), looked)
+
+
+def standing_of(asked: Question) -> pa.Table:
+    """Where she is, as the relation that rules with memory ask."""
+    rows = [(asked.customer, name, place.part, place.since) for name, place in asked.places.items()]
+    columns = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return pa.table(
+        [pa.array(c, f.type) for c, f in zip(columns, STANDING_SCHEMA, strict=True)], schema=STANDING_SCHEMA
+    )
+
+
+def _windows(plan: TimePlan, standing: pa.Table, asked: Question) -> Iterator[tuple[int, np.ndarray]]:
+    """Ends of ever longer times to come, each with the instants in it at which something may change."""
+    after = asked.as_of
+    for span in (Span(32, "day"), Span(1, "year"), Span(HORIZON_YEARS, "year")):
+        until = min(ahead(span, asked.as_of, asked.zone), _LATEST_US)
+        if until <= after:
+            return
+        due = plan.due(asked.events, after, until).at
+        over = plan.stays_over(standing, after, until).at
+        common = np.array(list(plan.everybody(after, until)), np.int64)
+        yield until, np.unique(np.concatenate([due, over, common]))
+        after = until
+
+
+def _first(
+    definitions: Sequence[SegmentDefinition], parts: Mapping[str, np.ndarray], moments: np.ndarray, asked: Question
+) -> Outlook | None:
+    """The first of some moments at which any part differs from where she is now."""
+    first = len(moments)
+    for definition in definitions:
+        now = asked.places.get(definition.name)
+        keys = [p.key for p in definition.parts]
+        code = -1 if now is None else keys.index(now.part) if now.part in keys else None
+        differs = np.flatnonzero(parts[definition.name] != code) if code is not None else np.zeros(1, np.int64)
+        first = min(first, int(differs[0])) if len(differs) else first
+    if first == len(moments):
+        return None
+    changes = []
+    for definition in definitions:
+        now = asked.places.get(definition.name)
+        code = int(parts[definition.name][first])
+        before, after = now.part if now else None, definition.parts[code].key if code >= 0 else None
+        if before != after:
+            changes.append(Change(definition.name, before, after))
+    at = int(moments[first])
+    return Outlook(at, tuple(changes), at)
