@@ -247,7 +247,7 @@ def test_a_real_workspace_is_looked_at_in_a_process_of_its_own(tmp_path, monkeyp
     assert "Corner shop" in text
     assert "40 customers so far" in text
     assert "What we found in 200 rows" in client.get("/data-health").text
-    assert client.get("/ready").json() == {"status": "ready", "segments": 0}
+    assert client.get("/ready").json().items() >= {"status": "ready", "segments": 0}.items()
 
 
 def test_metrics_count_the_answers_and_name_nobody():

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 
 from kohort.errors import BadInput, KohortError
@@ -13,6 +14,10 @@ from kohort.errors import BadInput, KohortError
 APP = "kohort.web.app:create"
 HTTP = "kohort.web.patience:Patient"
 STREAMS_END = "kohort.web.stream:stop_all"
+AT_WORK = frozenset({"kohort-live", "kohort-keeping", "deliveries"})
+"""Names of threads whose work is stored step by step, so that it may end anywhere."""
+GRACE_SECONDS = 1
+"""For requests that are being answered when the server is told to end. Events that were not confirmed come again."""
 
 
 class CannotServe(KohortError):
@@ -53,15 +58,29 @@ def serve(folder: Path, *, host: str, port: int) -> None:
             sys.stderr.write("Note: the pages have no login yet. Everybody who can reach this address can see them.\n")
         os.environ["KOHORT_WORKSPACE"] = str(folder.resolve())
         config = uvicorn.Config(
-            APP, factory=True, http=HTTP, log_level="warning", server_header=False, date_header=False
+            APP,
+            factory=True,
+            http=HTTP,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
         try:
             Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
             sys.stderr.write("Stopped.\n")
+            _leave_what_is_not_done()
         except SystemExit as error:
             # uvicorn leaves with its own status, which means something else in ours.
             raise CannotServe("The pages could not be started.", hint="Run: kohort doctor") from error
+
+
+def _leave_what_is_not_done() -> None:
+    """Ends at once where a thread is still at work: it would keep the process, or end it in the middle of foreign code."""
+    if any(thread.name in AT_WORK for thread in threading.enumerate()):
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def is_this_machine(host: str) -> bool:

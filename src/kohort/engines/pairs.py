@@ -8,6 +8,7 @@ call puts its tables there.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal
@@ -72,10 +73,11 @@ class Pairs:
         self._outputs = [(name, _ARROW[str(kind)]) for name, kind in shown if name != CUSTOMER]
         self._threads = threads
         self._prepared: _Duck | None = None
+        self._preparing = threading.Lock()
         self._most_rows = {"auto": FEW_ROWS, "small": MOST_ROWS, "duckdb": -1}[engine]
         self._small = None if engine == "duckdb" else _small(compiled)
-        if engine != "small" or self._small is None:
-            self._duck()  # the text of a query takes longer to make than its answer: not when the first customer waits
+        if self._small is None:
+            self.prepare()
 
     def __enter__(self) -> Pairs:
         return self
@@ -84,13 +86,19 @@ class Pairs:
         self.close()
 
     def close(self) -> None:
-        if self._prepared is not None:
-            self._prepared.close()
+        with self._preparing:
+            if self._prepared is not None:
+                self._prepared.close()
+
+    def prepare(self) -> None:
+        """Makes DuckDB ready, which takes a second: in another thread, before the first question that needs it."""
+        self._duck()
 
     def _duck(self) -> _Duck:
-        if self._prepared is None:
-            self._prepared = _Duck(self.compiled, self._events, self._threads)
-        return self._prepared
+        with self._preparing:
+            if self._prepared is None:
+                self._prepared = _Duck(self.compiled, self._events, self._threads)
+            return self._prepared
 
     def evaluate(
         self,

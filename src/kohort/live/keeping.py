@@ -32,6 +32,7 @@ class Keeping:
 
     def step(self) -> None:
         """Whatever is due."""
+        self._loop.prepare()
         if self._store.log.hot_count() > self._store.log.hot_rows:
             self._store.log.compact()
             self._loop.bring()

@@ -90,11 +90,18 @@ class Service:
             thread.start()
 
     def stop(self, seconds: float = 20.0) -> None:
-        """Ends after the tick that is going on; what came in and waits stays in the journal."""
+        """Ends after the tick that is going on; what came in and waits stays in the journal.
+
+        A tick that takes longer is left alone: it ends with the process, and what it did not store the next loop does.
+        """
         self._stopping.set()
+        deadline = time.monotonic() + seconds
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(seconds)
+                thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            self._journal.close()
+            return
         self.loop.close()
         self.store.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import traceback
@@ -54,6 +55,9 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
+STOP_SECONDS = 0.8
+"""So long a server that goes down waits for what it is at. What was not stored by then is done by the next one."""
+
 log = logging.getLogger("kohort.web")
 
 
@@ -89,8 +93,9 @@ def create(
         limits: What tracking requests may ask.
     """
     looks = Looks()
-    wait = None
+    wait, patience = None, 20.0
     if source is None:
+        patience = STOP_SECONDS
         folder = os.environ.get(WORKSPACE_VARIABLE, ".")
         source = workspace = _open(folder)
         wait = Warming(folder, looks.keep).wait
@@ -103,7 +108,7 @@ def create(
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=partial(_alive, source=source, live=live),
+        lifespan=partial(_alive, source=source, live=live, patience=patience),
     )
     app.state.source, app.state.live = source, live
     app.state.counts = Counts()
@@ -142,7 +147,7 @@ def _live(workspace: Workspace) -> Service | None:
 
 
 @asynccontextmanager
-async def _alive(app: FastAPI, source: Source, live: Service | None) -> AsyncIterator[None]:
+async def _alive(app: FastAPI, source: Source, live: Service | None, patience: float) -> AsyncIterator[None]:
     """The loop, and what tells others of entries and exits, begin and end with the server."""
     from kohort.workspace.live import wanted
     from kohort.workspace.workspace import Workspace
@@ -153,10 +158,8 @@ async def _alive(app: FastAPI, source: Source, live: Service | None) -> AsyncIte
     if telling is not None:
         telling.start()
     yield
-    if telling is not None:
-        await run_in_threadpool(telling.stop)
-    if live is not None:
-        await run_in_threadpool(live.stop)
+    stops = [one.stop for one in (telling, live) if one is not None]
+    await asyncio.gather(*(run_in_threadpool(stop, patience) for stop in stops))
 
 
 def _keys(source: Source) -> tracking.Keys | None:

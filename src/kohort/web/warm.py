@@ -3,12 +3,13 @@
 Counting a million rows takes memory that a process seldom gives back. The page server starts this, waits with its first
 page until the figures and the health report are stored, and stays small. After them come the looks at segments that
 people define, one line each, without anybody waiting. Run as `python -m kohort.web.warm FOLDER`; what is stored already
-costs nothing.
+costs nothing. Whoever sends events comes first: this process is nice to others, and ends when its server does.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,10 +28,10 @@ class Warming:
     """The process that looks at the data of one workspace."""
 
     def __init__(self, folder: str, keep: Keep) -> None:
-        quiet = subprocess.DEVNULL
+        pipe = subprocess.PIPE
         command = [sys.executable, "-m", "kohort.web.warm", folder]
         process = subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True, encoding="utf-8"
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
         )
         self._ready = Event()
         Thread(target=self._listen, args=(process, keep), name="warming", daemon=True).start()
@@ -59,6 +60,16 @@ def hear(lines: IO[str], ready: Event, keep: Keep) -> None:
             keep(*json.loads(line))
 
 
+def end_with(server: IO[str]) -> None:
+    """Ends this process when the server's end of a pipe is closed, however the server ended."""
+
+    def wait() -> None:
+        server.read()
+        os._exit(0)  # every document is stored whole or not at all
+
+    Thread(target=wait, name="server", daemon=True).start()
+
+
 def look(folder: str, out: IO[str]) -> None:
     """Have a workspace store its figures and its health report, as far as there is anything to look at; then look at
     every definition and say what was found."""
@@ -78,4 +89,6 @@ def look(folder: str, out: IO[str]) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(10)
+    end_with(sys.stdin)
     look(sys.argv[1], sys.stdout)
