@@ -254,3 +254,16 @@ def test_a_broker_that_cannot_be_reached_is_a_problem_and_no_failure(topic: str)
     one.until(lambda: bool(source.problem), seconds=30)
     assert one.places == []
     source.close()
+
+
+def test_a_broker_that_goes_down_and_comes_back_costs_nothing(broker: Any, topic: str, reader: Any) -> None:
+    broker.send(topic, *records(0, 50))
+    one = reader().got(30, limit=10)
+    broker.stop()
+    one.until(lambda: bool(one.source.problem), seconds=30, limit=10)
+    broker.start()
+    broker.send(topic, *records(50, 60))
+    one.got(60, limit=10)
+    assert one.places == [f"{topic}/0/{n}" for n in range(60)]
+    assert one.source.gaps == []
+    assert one.source.problem == ""
