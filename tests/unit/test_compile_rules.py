@@ -226,6 +226,7 @@ CUSTOMERS = {
     "in a row": range(4_000),
     "anywhere": [Random(n).randrange(2**63) for n in range(4_000)],
     "differing in high bits": [n << 49 for n in range(4_000)],
+    "visitors": [-Random(n).randrange(1, 2**63) for n in range(4_000)],
 }
 
 
@@ -259,7 +260,8 @@ def test_random_buckets_depend_on_the_key_and_stay() -> None:
 def test_the_engine_draws_the_same_numbers() -> None:
     rng = Random(9)
     edges = [0, 1, 2**30 - 1, 2**30, 2**60 - 1, 2**60, 2**63 - 1, P, P - 1, P + 1]
-    customers = edges + [rng.randrange(2**63) for _ in range(2_000)]
+    edges += [-1, -P, -P - 1, -(2**30), -(2**60), -(2**63)]  # visitors
+    customers = edges + [rng.randrange(-(2**63), 2**63) for _ in range(2_000)]
     given = ibis.table({PERSON: "int64"}, name="given")
     sql = to_sql(given.select(PERSON, drawn=random_number("spring", b"key")(given)))
     with connect() as con:

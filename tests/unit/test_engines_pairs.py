@@ -21,7 +21,7 @@ from kohort.testing.worlds import event_table
 
 DAY = 86_400_000_000
 NOW = 20_000 * DAY
-COLUMNS: dict[str, ColumnType] = {"t_plan": "text", "p_page": "text"}
+COLUMNS: dict[str, ColumnType] = {"t_plan": "text", "p_page": "text", "t_news": "flag"}
 FEATURES = parse_features(
     {"spent": {"sum": "amount"}, "plan": {"trait": "plan"}, "first_page": {"first": "p_page", "event": "page"}}, COLUMNS
 )
@@ -115,6 +115,21 @@ def test_columns_that_are_missing_or_empty_are_nothing(engine: Engine) -> None:
         narrow = log(event(1, "order_line", 1, amount=None, t_plan="")).select(["customer", "ts", "event"])
         found = pairs.evaluate(at((1, NOW)), narrow.append_column("event_id", pa.array(["a"])))
     assert found.select(["s0", "f0", "f1", "f2"]).to_pylist() == [{"s0": 0, "f0": 0.0, "f1": None, "f2": None}]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_who_never_said_anything_has_no_flag_whatever_others_said(engine: Engine) -> None:
+    program = compiled(
+        rule("reads", "t_news = true"), rule("refused", "t_news = false"), rule("silent", "t_news is null")
+    )
+    said, silent, no = (event(c, "identify", 1, t_news=flag) for c, flag in ((1, True), (2, None), (3, False)))
+    with Pairs(program, engine=engine) as pairs:
+        for order in ((silent, said, no), (silent, no, said), (said, no, silent)):
+            found = pairs.evaluate(at((1, NOW), (2, NOW), (3, NOW)), log(*order))
+            assert found["s0"].to_pylist() == [0, NOBODY, NOBODY]
+            assert found["s1"].to_pylist() == [NOBODY, NOBODY, 0]
+            assert found["s2"].to_pylist() == [NOBODY, 0, NOBODY]
+        assert pairs.answered[engine] == 3
 
 
 def test_sums_that_might_not_fit_are_handed_over() -> None:

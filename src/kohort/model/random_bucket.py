@@ -16,7 +16,10 @@ P = 2**31 - 1
 """A prime: products of two numbers below it fit 62 bits, so that nothing ever overflows."""
 
 LIMB = 30
-"""Bits per limb: 30 + 30 + 3 hold the 63 bits of a customer."""
+"""Bits per limb: 30 + 30 + 4 hold the 64 bits of a pseudonym."""
+
+TOP = 2**4 - 1
+"""What the highest limb holds: 0 to 7 of customers, 8 to 15 of visitors, whose pseudonyms are negative."""
 
 HIGHEST = 100.0
 
@@ -31,11 +34,14 @@ class Coefficients:
     def hashed(self, customer: Any) -> Any:
         """The hash of a customer, 0 to P - 1: of a whole number, or of an expression with the same operators.
 
+        Every limb is cut to its bits, so that nothing below is negative: the remainder of a negative number has
+        another sign in SQL than in Python.
+
         Example:
             >>> 0 <= coefficients("spring", b"key").hashed(2**62) < P
             True
         """
-        low, middle, high = customer & (2**LIMB - 1), (customer >> LIMB) & (2**LIMB - 1), customer >> 2 * LIMB
+        low, middle, high = customer & (2**LIMB - 1), (customer >> LIMB) & (2**LIMB - 1), (customer >> 2 * LIMB) & TOP
         a, b, c, d = self.mix
         x = ((low * a) % P + (middle * b) % P + (high * c) % P + d) % P
         result: Any = self.polynomial[0]
@@ -64,7 +70,7 @@ def random_bucket(customer: int, salt: str, key: bytes) -> float:
     """The number of a customer: 0 <= number < 100.
 
     Args:
-        customer: Pseudonym, 0 to 2^63 - 1.
+        customer: Pseudonym, -2^63 to 2^63 - 1.
         salt: What the draw is for; another salt is another, independent draw.
         key: The workspace's key.
 

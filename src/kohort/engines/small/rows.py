@@ -200,7 +200,10 @@ def picked(groups: Groups, rows: Kept, column: Column, order: np.ndarray, *, las
     there = place >= 0
     if not len(order):
         return column.like(np.zeros(groups.count, column.values.dtype), there)
-    return column.like(column.values.take(place), None if there.all() else there)
+    values = column.values.take(place)
+    if there.all():
+        return column.like(values, None)
+    return column.like(values & there if values.dtype == np.bool_ else values, there)
 
 
 # Order ----------------------------------------------------------------------------------------------------------------

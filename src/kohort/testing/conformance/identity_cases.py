@@ -36,6 +36,20 @@ both: {rule: in_segment('it') or did('cart'), include_anonymous: true}
         ),
     ),
     story(
+        "L7 M7 47: visitors have random numbers",
+        "The random number of a visitor lies from 0 to 100 as well: buckets split visitors like everybody.",
+        Turn(
+            events="\n".join(f"~v{n:02}  2024-03-30  page" for n in range(20)),
+            segments="""
+split: {buckets: {test: 50, control: 50}, salt: spring, include_anonymous: true}
+everyone: {rule: in_segment('split'), include_anonymous: true}
+bounds: {rule: random_bucket('spring') < 0 or random_bucket('spring') >= 100, include_anonymous: true}
+""",
+            members={"everyone": " ".join(f"~v{n:02}" for n in range(20)), "bounds": ""},
+            counted=(0, 20),
+        ),
+    ),
+    story(
         "L7 43: visitors are included later",
         "Including visitors is an edit like any other: they enter, and leave when it is taken back.",
         Turn(
