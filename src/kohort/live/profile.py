@@ -32,6 +32,7 @@ class Profile:
         places: Where she is, by definition; hidden ones of triggers too.
         features: In the order of the workspace; None = missing. Money in major units.
         outlook: What time alone will do next.
+        known: Definitions that `places` speaks for: where one of them is not in it, she is in none of its parts.
         drifting: Definitions that may change earlier than that, at instants that nothing stored tells.
     """
 
@@ -40,6 +41,7 @@ class Profile:
     places: Mapping[str, Place]
     features: Mapping[str, Any]
     outlook: Outlook
+    known: frozenset[str]
     drifting: tuple[str, ...]
 
 
@@ -110,6 +112,7 @@ class Profiles:
             places,
             asked.features(root, as_of, events),
             asked.outlook(question, kept),
+            frozenset(d.name for d in view.program.definitions),
             tuple(sorted(view.program.time.drifting)),
         )
 

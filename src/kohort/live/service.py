@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kohort.errors import KohortError
 from kohort.live.loop import Loop, Pace
 from kohort.live.metrics import Metrics
+from kohort.live.profile import Profiles
 from kohort.live.program import Given
 from kohort.live.sources import JOURNAL, JournalSource, Source
 
@@ -69,6 +70,7 @@ class Service:
         self.store = store
         self._journal = store.journal()
         self.loop = Loop(store, look, [JournalSource(self._journal), *sources], pace=pace)
+        self.profiles = Profiles(lambda: self.loop.glance)
         self.inbox = Inbox(self._journal, self._reached)
         self.metrics = Metrics()
         self.problem: str = ""

@@ -137,7 +137,7 @@ def trace_of(snapshot: Snapshot, customer: int, as_of: int | None = None) -> Tra
     events: dict[str, list[int]] = {}
     held: dict[str, set[int]] = {name: set() for name in times}
     hers = [b.member for b in belonging(snapshot.links, customer) if as_of is None or b.holds(as_of)]
-    for table in (t for member in hers for t in _rows(snapshot, member, ["event", "ts", *times])):
+    for table in (t for member in hers for t in rows_of(snapshot, member, ["event", "ts", *times])):
         names = np.asarray(table.column("event").to_pylist(), dtype=object)
         ts = table.column("ts").to_numpy()
         for name in set(names):
@@ -151,7 +151,8 @@ def trace_of(snapshot: Snapshot, customer: int, as_of: int | None = None) -> Tra
     )
 
 
-def _rows(snapshot: Snapshot, customer: int, columns: Sequence[str]) -> list[Any]:
+def rows_of(snapshot: Snapshot, customer: int, columns: Sequence[str]) -> list[Any]:
+    """Tables with the events of one id; a column that a file does not have is missing in its table."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 

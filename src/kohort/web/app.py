@@ -30,6 +30,7 @@ from kohort.web import tracking
 from kohort.web.counts import Counted, Counts
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
+from kohort.web.profile import profile_routes
 from kohort.web.stream import Streams
 from kohort.web.warm import Warming
 
@@ -125,6 +126,7 @@ def create(
         own_pages(app, mine, read)
     _machines(app, source)
     _streams(app, source)
+    _profiles(app, source, live)
     _problems(app, source)
     return app
 
@@ -178,6 +180,16 @@ def _streams(app: FastAPI, source: Source) -> None:
         app.state.streams.add_to(app)
 
 
+def _profiles(app: FastAPI, source: Source, live: Service | None) -> None:
+    """Single customers and lists of segments, for programs, of a workspace."""
+    from kohort.workspace.profile import ProfileDoor
+    from kohort.workspace.workspace import Workspace
+
+    if isinstance(source, Workspace):
+        door = ProfileDoor(source, None if live is None else live.profiles.of)
+        profile_routes(app, door, source.store.api_keys)
+
+
 def _own(source: Source, looks: Looks) -> OwnSegments | None:
     """What people defined; a source of found segments alone has no definitions."""
     from kohort.workspace.workspace import Workspace
@@ -208,7 +220,9 @@ class Unforeseen:
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)[-3:]
             places = ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames)
-            log.error("page failed: %s at %r (%s)", type(error).__name__, scope.get("path", ""), places)
+            # The route's pattern: the address itself may hold a customer's number.
+            where = getattr(scope.get("route"), "path", "?")
+            log.error("page failed: %s at %s (%s)", type(error).__name__, where, places)
             if not begun:
                 if for_programs(scope.get("path", "")):
                     await told("unexpected", "Something went wrong here.", "", 500)(scope, receive, noted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,11 +102,15 @@ class Reading:
 
         return self.parts.read(ask)
 
-    def of_customer(self, customer: int) -> pa.Table:
-        """What one customer is in now: name, segment, since, version, confidence, reason; ordered by name."""
+    def of_customer(self, customer: int, *, without: Collection[str] = ()) -> pa.Table:
+        """What one customer is in now: name, segment, since, version, confidence, reason; ordered by name.
+
+        Args:
+            without: Definitions that are not asked about.
+        """
 
         def ask(con: Connection) -> list[dict[str, Any]]:
-            listed = sorted(name for name, head in heads_now(con).items() if not head["dropped"])
+            listed = sorted(n for n, head in heads_now(con).items() if not head["dropped"] and n not in without)
             found = {name: _now(stays(self.parts, con, name, customer=customer)) for name in listed}
             return [{"name": name, **row} for name, table in found.items() for row in table.to_pylist()]
 
