@@ -41,7 +41,7 @@ HOME = {
     "confluent_kafka": {"live"},
     "fastavro": {"live"},
     "prometheus_client": {"live", "web"},
-    "limits": {"web"},
+    "httptools": {"web"},
     "click": {"cli"},
     "rich": {"cli"},
     "fastapi": {"web"},
