@@ -84,13 +84,18 @@ class Agenda:
         """Instants in (after, until] at which definitions are to be evaluated for everybody."""
         return self._plan.everybody(after, until)
 
-    def rounds(self, until: int, root: Callable[[int], int]) -> Iterator[Round]:
+    def rounds(
+        self, until: int, root: Callable[[int], int], waits: Callable[[int], bool] = lambda _: False
+    ) -> Iterator[Round]:
         """Whom time reaches up to an instant: round by round, each customer's instants in their order.
 
         Args:
             root: The customer behind an id.
+            waits: Whether a customer is left out, for she is evaluated later and once.
         """
-        later = sorted({(at, root(customer)) for at, customer in self._up_to(until)})
+        due = {(at, root(customer)) for at, customer in self._up_to(until)}
+        left_out = {customer for _, customer in due if waits(customer)}
+        later = sorted(one for one in due if one[1] not in left_out)
         while later:
             now: dict[int, int] = {}
             again = []

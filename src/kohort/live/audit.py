@@ -5,7 +5,7 @@ Live and batch are the same definitions, so that nothing may differ. Whatever do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ class Audit:
         definitions: How many were compared.
         customers: In all.
         differ: Empty = live is what batch is.
+        late: Customers who were not compared: they have so many events that they wait for their turn.
         damage: What does not check out about the log of transitions; empty = its fold is the membership.
     """
 
@@ -58,6 +59,7 @@ class Audit:
     customers: int
     differ: tuple[Differing, ...]
     damage: str = ""
+    late: int = 0
 
     @property
     def sound(self) -> bool:
@@ -85,17 +87,17 @@ def audit(store: Store, given: Given, *, progress: Progress = silent) -> Audit:
     found = duckdb_evaluator(store, snapshot, question, progress)(
         asked, by_hand=decided, standing=standing(store, asked, position.as_of)
     )
-    differ = [_compared(store, name, position.as_of, found.placed[name]) for name in names]
-    return Audit(
-        position.as_of, len(names), found.universe, tuple(d for d in differ if d.missing or d.extra), _damage(store)
-    )
+    late = frozenset(position.late)
+    differ = [_compared(store, name, position.as_of, found.placed[name], late) for name in names]
+    wrong = tuple(d for d in differ if d.missing or d.extra)
+    return Audit(position.as_of, len(names), found.universe, wrong, _damage(store), len(late))
 
 
-def _compared(store: Store, name: str, as_of: int, placed: pa.Table) -> Differing:
+def _compared(store: Store, name: str, as_of: int, placed: pa.Table, late: Collection[int]) -> Differing:
     members = store.members.at(name, as_of)
     should, are = _parts(placed), _parts(members)
-    missing = sorted(c for c, part in should.items() if are.get(c) != part)
-    extra = sorted(are.keys() - should.keys())
+    missing = sorted(c for c, part in should.items() if are.get(c) != part and c not in late)
+    extra = sorted(are.keys() - should.keys() - set(late))
     return Differing(name, len(missing), len(extra), tuple((*missing, *extra)[:EXAMPLES]))
 
 

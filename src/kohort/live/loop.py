@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from kohort.ingest.tracking.normalise import Normalised, Normaliser, TrackingSettings
 from kohort.live.counts import begun, counted
+from kohort.live.lane import SlowLane
 from kohort.live.placing import Moves
 from kohort.live.program import Given
 from kohort.live.sources import Source, Taken, together
@@ -44,6 +45,7 @@ class Pace:
         note: How often the moment is stored although nothing happened.
         sweep: How often definitions are evaluated for everybody whose changes no stored instant tells.
         accounts: How often definitions of accounts are, while events come in.
+        many: Events of a customer who is evaluated at once, at most; see `kohort.live.lane`.
         run: How often what happened becomes a run of its own, from which movement is told.
     """
 
@@ -53,6 +55,7 @@ class Pace:
     note: float = 5.0
     sweep: float = 900.0
     accounts: float = 60.0
+    many: int = 5_000
     run: float = 3_600.0
 
 
@@ -68,6 +71,7 @@ class Done:
         moves: Entries and exits.
         received: When each of the requests that brought them was received, microseconds UTC; each once.
         more: Whether a source has more waiting.
+        late: Customers with very many events who wait for their turn; see `kohort.live.lane`.
     """
 
     as_of: int
@@ -77,6 +81,7 @@ class Done:
     moves: int = 0
     received: tuple[int, ...] = ()
     more: bool = False
+    late: int = 0
 
 
 class Reader(Protocol):
@@ -125,7 +130,9 @@ class Loop:
         self.position = store.ticks.position()
         self.as_of = self.position.as_of
         self._major = store.major()
+        self.engine, self.master = "duckdb", ""  # of full runs
         self._view: View | None = None
+        self._lane = SlowLane(many=self.pace.many)
         self.failing: frozenset[str] = frozenset()
 
     # -- from outside ----------------------------------------------------------------------------------------------
@@ -171,9 +178,9 @@ class Loop:
     def rest(self, done: Done) -> None:
         """Sleeps until something is to be done, or for `Pace.rest` seconds."""
         seconds = 0.0 if done.more else self.pace.rest
-        instant = self.view.agenda.next_instant()
-        if instant is not None:
-            seconds = min(seconds, max(0.0, (instant - self._clock()) / 1e6))
+        for instant in (self.view.agenda.next_instant(), self._lane.next_instant()):
+            if instant is not None:
+                seconds = min(seconds, max(0.0, (instant - self._clock()) / 1e6))
         if self._sources:
             self._sources[0].wait(self.position.sources, seconds)
         elif seconds:
@@ -193,6 +200,8 @@ class Loop:
                 currency=given.currency,
                 features=given.features,
                 settings=given.settings,
+                engine=self.engine,
+                spark=self.master,
                 threads=given.threads,
                 unread=given.unread,
             )
@@ -234,6 +243,7 @@ class Loop:
         self._touched: set[int] = set()
         self._news = False
         self.as_of = self.position.as_of or now
+        self._lane = SlowLane(self.position.late, many=self.pace.many)
         self._look_again()
         self._reader = self._new_reader(self.store, self._given)
         first, known = not self.position.as_of, self.position.log == self._log
@@ -254,7 +264,7 @@ class Loop:
         """A view of what the store and the workspace say now."""
         if self._view is not None:
             self._view.close()
-        self._view = View(self.store, self._major, self._given, self.as_of, self.failing)
+        self._view = View(self.store, self._major, self._given, self.as_of, lane=self._lane, without=self.failing)
 
     def _forget(self) -> None:
         """What is in memory may no longer be what is stored."""
@@ -291,15 +301,18 @@ class Loop:
             fresh = None if judged is None else judged.rows
             links = _kept(found, judged)
             touched = self.view.who.roots(_customers(fresh) | self._touched) | self.view.learn(links, at)
-            persons = np.array(sorted(touched), np.int64)
+            quick = [customer for customer in sorted(touched) if not self._lane.waits(customer)]
+            persons = np.array(quick, np.int64)
             evaluated += self.view.place(persons, np.full(len(persons), at), moves, fresh)
+            for customer in self._lane.turn(now):
+                evaluated += self.view.place(np.array([customer], np.int64), np.array([at]), moves, fresh)
             batches, rejected = counted(reports, taken, found, judged)
             self.as_of = at
             if taken.positions or moves.rows or self._is_time("note", now):
                 self.view.heads = moves.heads(self.view.heads)
                 tick = Tick(
                     self.position,
-                    Position(at, {**self.position.sources, **taken.positions}, heads=self.view.heads, batches=batches),
+                    self._after(at, taken, batches),
                     now,
                     self._log,
                     events=0 if fresh is None else fresh.num_rows,
@@ -325,7 +338,13 @@ class Loop:
             moves.table().num_rows,
             tuple(sorted({arrival.received_at for arrival in taken.arrivals})),
             taken.more,
+            len(self._lane.late),
         )
+
+    def _after(self, at: int, taken: Taken, batches: Mapping[str, BatchReport]) -> Position:
+        """Where the loop is once what was taken is stored."""
+        sources = {**self.position.sources, **taken.positions}
+        return Position(at, sources, heads=self.view.heads, batches=batches, late=self._lane.late)
 
     def _judged(self, taken: Taken, reports: Mapping[str, BatchReport]) -> tuple[Normalised | None, Prepared | None]:
         """Rows of what was taken, and what the store knows of them. New columns are declared on the way."""
@@ -348,7 +367,7 @@ class Loop:
     def _note(self) -> None:
         """Stores the moment and the heads, although nothing came in."""
         with self.store.write_lock():
-            after = replace(self.position, as_of=self.as_of, heads=self.view.heads)
+            after = self._after(self.as_of, Taken(), self.position.batches)
             self._store(Tick(self.position, after, self._clock(), self._log))
 
     def _watch(self, now: int) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kohort.live.agenda import Agenda
+from kohort.live.lane import SlowLane
 from kohort.live.placing import Move, Moves
 from kohort.live.program import Given, Program
 from kohort.live.shown import Shown
@@ -37,11 +38,21 @@ class View:
         major: Its index, which is brought up to date here.
         given: What the workspace says.
         as_of: The moment that memberships show.
+        lane: Where those wait who have very many events.
         without: Definitions that cannot be evaluated at the moment.
     """
 
-    def __init__(self, store: Store, major: Major, given: Given, as_of: int, without: Collection[str] = ()) -> None:
-        self.given, self._major = given, major
+    def __init__(
+        self,
+        store: Store,
+        major: Major,
+        given: Given,
+        as_of: int,
+        *,
+        lane: SlowLane,
+        without: Collection[str] = (),
+    ) -> None:
+        self.given, self._major, self.lane = given, major, lane
         standing = store.log.standing()
         self.columns = standing.columns
         self.program = Program(store, given, self.columns, as_of, without)
@@ -50,6 +61,7 @@ class View:
         self.standing = Standing()
         self.standing.load(store, self.program.needed)
         self.shown = Shown(self.standing, as_of)
+        lane.know({self.who.root(customer): n for customer, n in major.large(lane.many).items()})
         self.agenda = Agenda(self.program.time, major, self.standing, as_of)
         self.by_hand = store.by_hand.table()
         self.heads = _heads(store, self.program)
@@ -60,7 +72,7 @@ class View:
     def reached(self, until: int, moves: Moves) -> int:
         """Evaluates whom time alone reaches up to an instant, in the order in which it does; says how often."""
         self.agenda.look_ahead(until)
-        rounds = self.agenda.rounds(until, self.who.root)
+        rounds = self.agenda.rounds(until, self.who.root, self.lane.waits)
         return sum(self.place(one.customers, one.at, moves) for one in rounds)
 
     def place(self, persons: np.ndarray, at: np.ndarray, moves: Moves, fresh: pa.Table | None = None) -> int:
@@ -72,9 +84,11 @@ class View:
         """
         for start in range(0, len(persons), _CHUNK):
             some, moments = persons[start : start + _CHUNK], at[start : start + _CHUNK]
+            events = self.events(some, fresh)
+            self.lane.saw(events)
             placed = self.program.pairs.evaluate(
                 pa.table({"person": some, "as_of": moments}),
-                self.events(some, fresh),
+                events,
                 self._decided_by_hand(some),
                 self.program.standing(self.standing, some),
             )

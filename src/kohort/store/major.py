@@ -182,6 +182,18 @@ class Major:
         empty = np.empty(0, np.int64)
         return np.concatenate([empty, *(c for c, _ in found)]), np.concatenate([empty, *(v for _, v in found)])
 
+    def large(self, more_than: int) -> dict[int, int]:
+        """Customers with more rows than that in one part of the index, and how many they have there."""
+        view = self._view
+        found: dict[int, int] = {}
+        every = [part.records for parts in view.parts for part in parts] + [chunk.records for chunk in view.chunks]
+        for records in every:
+            rows = np.diff(records.rows)
+            for at in np.flatnonzero(rows > more_than).tolist():
+                customer = int(records.customers[at])
+                found[customer] = found.get(customer, 0) + int(rows[at])
+        return found
+
     # -- parts -----------------------------------------------------------------------------------------------------
 
     def _found(self, view: _View, customers: np.ndarray) -> Iterator[tuple[Records, np.ndarray]]:

@@ -57,6 +57,7 @@ class Position:
         log: What the event log held when memberships were made from it.
         heads: Definitions that are kept current.
         batches: Source → what became of its events today.
+        late: Customers with so many events that they wait for being evaluated; members show them as they were.
     """
 
     as_of: int = 0
@@ -64,6 +65,7 @@ class Position:
     log: Holds = Holds()
     heads: Mapping[str, Head] = field(default_factory=dict)
     batches: Mapping[str, BatchReport] = field(default_factory=dict)
+    late: tuple[int, ...] = ()
 
 
 def read_position(con: Connection) -> Position:
@@ -73,7 +75,8 @@ def read_position(con: Connection) -> Position:
             found: dict[str, Any] = json.loads(row["value"])
             heads = {name: Head(**head) for name, head in found["heads"].items()}
             batches = {s: BatchReport(**{**b, "notes": tuple(b["notes"])}) for s, b in found["batches"].items()}
-            return Position(found["as_of"], found["sources"], Holds(**found["log"]), heads, batches)
+            late = tuple(found.get("late", ()))
+            return Position(found["as_of"], found["sources"], Holds(**found["log"]), heads, batches, late)
     return Position()
 
 

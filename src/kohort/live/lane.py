@@ -1,0 +1,71 @@
+"""A lane of its own for customers with very many events: they may be late, so that nobody else is.
+
+Whoever is evaluated has all of her events looked at, whatever changed. For a bot with a hundred thousand events that takes
+a tenth of a second, and it sends something in every tick. So customers beyond a size wait for their turn, one at a time and
+with a pause after each that is as long as she is large: together they take a small share of the loop, however many they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+PAUSE_US = 50
+"""For each event of the customer who was evaluated, until the next one in the lane is: a change is late by at most a second
+for each 20,000 events of all customers who wait."""
+
+
+class SlowLane:
+    """Who has so many events, and who of them waits for being evaluated.
+
+    Args:
+        late: Who waits already.
+        many: Events of a customer who never waits, at most.
+    """
+
+    def __init__(self, late: Iterable[int] = (), *, many: int) -> None:
+        self.many = many
+        self._large: dict[int, int] = {}
+        self._queue: dict[int, None] = dict.fromkeys(late)
+        self._free = 0
+
+    @property
+    def late(self) -> tuple[int, ...]:
+        """Who waits."""
+        return tuple(sorted(self._queue))
+
+    def know(self, sizes: dict[int, int]) -> None:
+        """Customers and how many events they have; those of few are as if not named."""
+        self._large |= {customer: n for customer, n in sizes.items() if n > self.many}
+
+    def saw(self, events: pa.Table) -> None:
+        """All events of some customers were fetched: from now on those with many of them wait."""
+        if events.num_rows > self.many:
+            counted = pc.value_counts(events.column("customer"))
+            self.know(dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True)))
+
+    def waits(self, customer: int) -> bool:
+        """Whether this customer, of whom something changed, is not evaluated at once; if so she waits from now on."""
+        if customer not in self._large:
+            return False
+        self._queue.setdefault(customer)
+        return True
+
+    def turn(self, now: int) -> list[int]:
+        """Whose turn it is: the one who waits longest, or nobody yet.
+
+        Args:
+            now: The loop's clock, microseconds UTC.
+        """
+        if not self._queue or now < self._free:
+            return []
+        customer = next(iter(self._queue))
+        del self._queue[customer]
+        self._free = now + PAUSE_US * self._large.get(customer, 0)
+        return [customer]
+
+    def next_instant(self) -> int | None:
+        """When somebody's turn comes; None = nobody waits."""
+        return self._free if self._queue else None
