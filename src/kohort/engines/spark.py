@@ -47,7 +47,9 @@ MOST_BROADCAST = 1_000_000
 _NAMING = threading.Lock()
 
 
-def session(*, threads: int | None = None, memory: str = "1g", master: str = "") -> SparkSession:
+def session(
+    *, threads: int | None = None, memory: str = "1g", master: str = "", jars: Sequence[Path] = ()
+) -> SparkSession:
     """A Spark session: the one that Kohort started, or a new one.
 
     Where a program has a session of its own, Kohort takes a second one beside it on the same cluster; settings and
@@ -57,6 +59,7 @@ def session(*, threads: int | None = None, memory: str = "1g", master: str = "")
         threads: On this machine; None = the setting KOHORT_THREADS.
         memory: Of the driver, and on this machine of everything.
         master: URL of a cluster, or `local[4]`; empty = this machine with `threads`.
+        jars: More for Java's class path, such as the connector for Kafka. A session that runs already has its own.
 
     Raises:
         MissingExtra: PySpark is not installed.
@@ -81,6 +84,8 @@ def session(*, threads: int | None = None, memory: str = "1g", master: str = "")
     builder = SparkSession.builder.appName(APP)
     for key, value in _settings(threads_setting(threads), memory, master).items():
         builder = builder.config(key, value)
+    if jars:
+        builder = builder.config("spark.jars", ",".join(map(str, jars)))
     try:
         found = builder.getOrCreate()
     except PySparkRuntimeError as error:

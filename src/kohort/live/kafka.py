@@ -221,14 +221,7 @@ class KafkaSource:
         }
         if value is not None and len(value) > MAX_VALUE_BYTES:
             return arrival_of_value(Poison("too_large"), **place)
-        if value is None or not is_avro(value):
-            return arrival_of(value, **place)
-        try:
-            return arrival_of_value(self._schemas.object_of(value), **place)
-        except NotAvro:
-            if value[5:6] == b"{":  # a serialiser of JSON with the same framing
-                return arrival_of(value[5:], **place)
-            return arrival_of_value(Poison("bad_avro"), **place)
+        return arrival_of_record(value, self._schemas, **place)
 
     def _more(self, full: bool) -> bool:
         if full and not self._waiting and (message := self._poll(0)) is not None:
@@ -303,6 +296,22 @@ class KafkaSource:
 
     def _offset(self, offset: int | None) -> int:
         return self._kafka.OFFSET_BEGINNING if offset is None else offset
+
+
+def arrival_of_record(value: bytes | None, schemas: Schemas, **place: Any) -> Arrival:
+    """The arrival of a record in JSON or Avro. Never fails: what cannot be read is refused later, with its place.
+
+    Args:
+        place: As `kohort.ingest.tracking.records.arrival_of`.
+    """
+    if value is None or not is_avro(value):
+        return arrival_of(value, **place)
+    try:
+        return arrival_of_value(schemas.object_of(value), **place)
+    except NotAvro:
+        if value[5:6] == b"{":  # a serialiser of JSON with the same framing
+            return arrival_of(value[5:], **place)
+        return arrival_of_value(Poison("bad_avro"), **place)
 
 
 def partition_name(topic: str, partition: int) -> str:

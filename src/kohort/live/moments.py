@@ -181,7 +181,7 @@ class TimePlan:
         Args:
             rows: In the event schema (customer, event, ts and `columns` suffice); those without a customer are left out.
         """
-        return self.reached(_InMemory(rows), after, until)
+        return self.reached(InMemory(rows), after, until)
 
     def everybody(self, after: int, until: int) -> dict[int, frozenset[str]]:
         """Instants at which the answers of some definitions may change for everybody: dates written in rules, hours.
@@ -284,7 +284,7 @@ def _shared(found: Mapping[Passage, set[str]]) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-class _InMemory:
+class InMemory:
     """Crossings of a table, like those of an index. Most ranges lie far from the few rows of a tick: they cost nothing."""
 
     def __init__(self, rows: pa.Table) -> None:

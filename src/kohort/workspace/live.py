@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -29,10 +29,19 @@ AUDIT = "audit"
 _AGAIN_SECONDS = 5.0
 
 
-def service(ws: Workspace, *, sources: Sequence[Source] = (), pace: Pace | None = None) -> Service:
+def service(
+    ws: Workspace,
+    *,
+    sources: Sequence[Source] = (),
+    pace: Pace | None = None,
+    kafka: KafkaSettings | None = None,
+) -> Service:
     """A loop for this workspace, not yet begun. It has a store of its own, so that nobody waits for another's connection.
 
     Beside the journal of the tracking API it reads the Kafka topics that the environment names (docs/kafka.md).
+
+    Args:
+        kafka: Other topics than the environment names.
 
     Raises:
         Busy: Another process keeps this workspace current.
@@ -44,7 +53,7 @@ def service(ws: Workspace, *, sources: Sequence[Source] = (), pace: Pace | None 
 
     own = Workspace.open(ws.root)
     try:
-        return Service(own.store, look(own), sources=[*sources, *_topics(own)], pace=pace)
+        return Service(own.store, look(own), sources=[*sources, *_topics(kafka or _kafka(own))], pace=pace)
     except BaseException:
         own.close()
         raise
@@ -61,8 +70,7 @@ def wanted(ws: Workspace) -> bool:
     return any(key.scope == "ingest" and key.revoked_us is None for key in ws.store.api_keys.list())
 
 
-def _topics(ws: Workspace) -> list[Source]:
-    settings = _kafka(ws)
+def _topics(settings: KafkaSettings | None) -> list[Source]:
     if settings is None:
         return []
     from kohort.live.kafka import KafkaSource
@@ -71,11 +79,15 @@ def _topics(ws: Workspace) -> list[Source]:
 
 
 def _kafka(ws: Workspace) -> KafkaSettings | None:
+    return kafka_settings(ws, os.environ)
+
+
+def kafka_settings(ws: Workspace, environ: Mapping[str, str]) -> KafkaSettings | None:
     """Which topics are read. The group is the workspace's own: two of one name would take partitions from each other."""
     from kohort.live.kafka_settings import settings_from
 
     seed = str(ws.store.state.get("hash_seed")).encode()
-    return settings_from(os.environ, f"kohort-{blake2b(seed, digest_size=8, person=b'kafka group').hexdigest()}")
+    return settings_from(environ, f"kohort-{blake2b(seed, digest_size=8, person=b'kafka group').hexdigest()}")
 
 
 def look(ws: Workspace) -> Callable[[], Given]:
