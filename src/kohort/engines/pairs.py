@@ -129,7 +129,7 @@ class Pairs:
         relations = {"events": in_schema(events, self._events)}
         for name, table, schema in (("by_hand", by_hand, BY_HAND_SCHEMA), ("standing", standing, STANDING_SCHEMA)):
             if name in self.compiled.relations:
-                relations[name] = _of_pairs(table, schema, persons)
+                relations[name] = said_of_pairs(table, schema, persons)
         if self._small is not None and events.num_rows <= self._most_rows:
             try:
                 found = self._answered_small(relations, asked)
@@ -211,7 +211,7 @@ def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     )
 
 
-def _of_pairs(table: pa.Table | None, schema: pa.Schema, persons: np.ndarray) -> pa.Table:
+def said_of_pairs(table: pa.Table | None, schema: pa.Schema, persons: np.ndarray) -> pa.Table:
     """What is said of customers, said of their pairs: `customer` becomes the number of a pair."""
     if table is None or not table.num_rows:
         return schema.empty_table()

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kohort.compile.features import to_sql
-from kohort.engines.pairs import PAIRS_SCHEMA, Pairs, _of_pairs, in_schema
+from kohort.engines.pairs import PAIRS_SCHEMA, Pairs, in_schema, said_of_pairs
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA
 from kohort.engines.spark import exact, frame, query, spark_schema
 from kohort.model.event import event_schema
@@ -139,7 +139,7 @@ class SparkPairs(Pairs):
         relations: Mapping[str, DataFrame] = {"events": events, "pairs": asked}
         for name, table, schema in (("by_hand", by_hand, BY_HAND_SCHEMA), ("standing", standing, STANDING_SCHEMA)):
             if name in self.compiled.relations:
-                relations = {**relations, name: frame(spark, _of_pairs(table, schema, persons))}
+                relations = {**relations, name: frame(spark, said_of_pairs(table, schema, persons))}
         with exact():
             found = query(spark, self._text, relations).toArrow()
         return self._in_order(found, len(persons))
