@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from kohort.definitions.features import parse_features
 from kohort.definitions.rules import parse_rule
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
 from kohort.definitions.windows import Span
+from kohort.errors import BadInput
 from kohort.live.audit import audit
 from kohort.live.loop import Loop, Pace
 from kohort.live.program import Given
@@ -275,3 +278,21 @@ def test_the_audit_finds_a_log_that_does_not_count_right(world) -> None:
     w.event("ana", "buy")
     w.at(START + 2 * SOON)
     assert audit(w.store, w.given).damage == "The memberships of 'bought' do not check out."
+
+
+def test_a_definition_that_breaks_stops_neither_the_events_nor_the_others(world) -> None:
+    w = world(rule("bought", "did('buy')"), rule("odd", "spread > 1"))
+    w.given = replace(w.given, features=parse_features("spread: {std: p_n, event: buy}", {"p_n": "number"}))
+    w.at(START)
+    w.event("ana", "buy", properties={"n": 1})
+    w.at(START + SOON)
+    for n in range(3):  # the squares of these no 128 bits hold
+        w.event("bob", "buy", properties={"n": 9_000_000_000_000 - n})
+    w.now = START + 2 * SOON
+    for _ in range(3):
+        with contextlib.suppress(BadInput):
+            w.loop.tick()
+    assert w.members("bought") == {"ana", "bob"}
+    assert w.loop.failing == {"odd"}
+    w.event("cleo", "buy", properties={"n": 2})
+    assert w.at(START + 3 * SOON).members("bought") == {"ana", "bob", "cleo"}

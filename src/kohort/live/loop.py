@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
+from kohort.errors import Busy, Damaged
 from kohort.ingest.tracking.normalise import Normalised, Normaliser, TrackingSettings
 from kohort.live.counts import begun, counted
 from kohort.live.lane import SlowLane
@@ -129,7 +130,10 @@ class Loop:
         self._look, self._sources, self._clock = look, tuple(sources), clock
         self.position = store.ticks.position()
         self.as_of = self.position.as_of
+        self._trouble: Position | None = None
         self._major = store.major()
+        # A request may hold many small events, and what it holds is stored in one step.
+        store.log.hot_append_rows = max(store.log.hot_append_rows, _MOST_ROWS)
         self.engine, self.master = "duckdb", ""  # of full runs
         self._view: View | None = None
         self._lane = SlowLane(many=self.pace.many)
@@ -171,9 +175,25 @@ class Loop:
             taken = together(source.take(self.position.sources, self.pace.batch) for source in self._sources)
             self._evaluate_where_time_asks(self._until(taken, now), now)
             return self._tick(taken, self._until(taken, now), now)
-        except BaseException:
+        except (Busy, Damaged, OSError):
             self._forget()
             raise
+        except Exception as error:
+            self._forget()
+            if getattr(error, "code", "") != "cannot_write" and self._trouble == self.position:
+                return self._unevaluated()
+            self._trouble = self.position
+            raise
+
+    def _unevaluated(self) -> Done:
+        """Where a tick has failed twice at one position: stores what came in without asking any definition, and then finds
+        those at fault by a full run. They keep their members; nobody who sends events can stop the others."""
+        self._begin()
+        now = self._clock()
+        taken = together(source.take(self.position.sources, self.pace.batch) for source in self._sources)
+        done = self._tick(taken, self._until(taken, now), now, evaluate=False)
+        self.evaluate_everybody()
+        return done
 
     def rest(self, done: Done) -> None:
         """Sleeps until something is to be done, or for `Pace.rest` seconds."""
@@ -181,10 +201,19 @@ class Loop:
         for instant in (self.view.agenda.next_instant(), self._lane.next_instant()):
             if instant is not None:
                 seconds = min(seconds, max(0.0, (instant - self._clock()) / 1e6))
-        if self._sources:
+        if len(self._sources) == 1:
             self._sources[0].wait(self.position.sources, seconds)
-        elif seconds:
-            time.sleep(seconds)
+            return
+        until = time.monotonic() + seconds
+        while not any(source.wait(self.position.sources, 0.0) for source in self._sources):
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            # The last source is the one that sleeps best; the others are looked at every few milliseconds.
+            if self._sources:
+                self._sources[-1].wait(self.position.sources, min(left, _GLANCE_SECONDS))
+            else:
+                time.sleep(left)
 
     def evaluate_everybody(self, names: Iterable[str] | None = None) -> RunReport:
         """A full run of some definitions (None = all) as of the loop's moment; its members are stored by it."""
@@ -233,7 +262,8 @@ class Loop:
 
     # -- starting --------------------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
+        """What the store and the workspace say now, in memory."""
         self._given = self._look()
         self._appender = self.store.log.appender()
         self.position = self.store.ticks.position()
@@ -246,9 +276,14 @@ class Loop:
         self._lane = SlowLane(self.position.late, many=self.pace.many)
         self._look_again()
         self._reader = self._new_reader(self.store, self._given)
+
+    def _start(self) -> None:
+        self._begin()
+        now = self._clock()
         first, known = not self.position.as_of, self.position.log == self._log
-        if not first:  # what time did since then, instant by instant
-            until = max(now - 1, self.as_of + 1)
+        while not first and self.as_of < now - 1:
+            # What time did since then, instant by instant; a day at a time, since a year's would fill the memory at once.
+            until = min(now - 1, self.as_of + _STEP_US)
             self._evaluate_where_time_asks(until, now)
             self._tick(Taken(), until, now)
         self._follow_definitions(everything=first or not known)
@@ -292,20 +327,18 @@ class Loop:
             self._news = False
             self.evaluate_everybody(program.accounts)
 
-    def _tick(self, taken: Taken, at: int, now: int) -> Done:
+    def _tick(self, taken: Taken, at: int, now: int, *, evaluate: bool = True) -> Done:
         with self.store.write_lock():
-            moves = Moves()
-            evaluated = self.view.reached(at, moves)
+            moves, evaluated = Moves(), 0
             reports = begun(self.position.batches, taken, self.store.state.begin_batch, now)
             found, judged = self._judged(taken, reports)
             fresh = None if judged is None else judged.rows
             links = _kept(found, judged)
+            if evaluate:  # whom time reaches first: until now nobody knew of what came in
+                evaluated += self.view.reached(at, moves)
             touched = self.view.who.roots(_customers(fresh) | self._touched) | self.view.learn(links, at)
-            quick = [customer for customer in sorted(touched) if not self._lane.waits(customer)]
-            persons = np.array(quick, np.int64)
-            evaluated += self.view.place(persons, np.full(len(persons), at), moves, fresh)
-            for customer in self._lane.turn(now):
-                evaluated += self.view.place(np.array([customer], np.int64), np.array([at]), moves, fresh)
+            if evaluate:
+                evaluated += self._place(touched, at, now, moves, fresh)
             batches, rejected = counted(reports, taken, found, judged)
             self.as_of = at
             if taken.positions or moves.rows or self._is_time("note", now):
@@ -340,6 +373,14 @@ class Loop:
             taken.more,
             len(self._lane.late),
         )
+
+    def _place(self, touched: set[int], at: int, now: int, moves: Moves, fresh: pa.Table | None) -> int:
+        """Evaluates who was touched, and of those who wait in the slow lane the ones whose turn it is."""
+        persons = np.array([c for c in sorted(touched) if not self._lane.waits(c)], np.int64)
+        evaluated = self.view.place(persons, np.full(len(persons), at), moves, fresh)
+        for customer in self._lane.turn(now):
+            evaluated += self.view.place(np.array([customer], np.int64), np.array([at]), moves, fresh)
+        return evaluated
 
     def _after(self, at: int, taken: Taken, batches: Mapping[str, BatchReport]) -> Position:
         """Where the loop is once what was taken is stored."""
@@ -388,6 +429,9 @@ class Loop:
         return True
 
 
+_MOST_ROWS = 1_000_000
+_STEP_US = 86_400_000_000
+_GLANCE_SECONDS = 0.005
 _REPEATED = ("watch", "note", "sweep", "accounts", "run")
 
 
