@@ -74,9 +74,11 @@ def test_an_unexpected_error_is_protected_and_silent_in_the_log_too(caplog):
     assert "Something went wrong here" in answer.text
     assert "4711" not in answer.text
     assert "Traceback" not in answer.text
-    assert "RuntimeError at '/segments'" in caplog.text
-    assert "test_web_app.py:" in caplog.text
-    assert "4711" not in caplog.text
+    (record,) = (r for r in caplog.records if r.name == "kohort.web")
+    assert record.facts["error"] == "RuntimeError"
+    assert record.facts["route"] == "/segments"
+    assert "test_web_app.py:" in record.facts["places"]
+    assert "4711" not in caplog.text + str(record.facts)
     assert answer.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
 
 

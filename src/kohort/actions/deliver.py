@@ -17,6 +17,7 @@ from kohort.actions.quiet import quiet_until
 from kohort.definitions.triggers import Destination, Trigger
 from kohort.model.clock import SECOND_US
 from kohort.model.delivery import Delivery, Outcome
+from kohort.model.log import say
 
 if TYPE_CHECKING:
     from kohort.store.deliveries import Deliveries
@@ -185,7 +186,7 @@ class Sender:
         except NotSent as error:
             return Sent(began, error=error)
         except Exception as error:  # a fault of ours with one delivery must not stop the others
-            log.error("delivery failed: %s", type(error).__name__)
+            say(log, logging.ERROR, "delivery failed", error=type(error).__name__)
             return Sent(began, error=NotSent(f"unexpected: {type(error).__name__}"))
 
     def _settle(self) -> None:

@@ -17,6 +17,7 @@ from kohort.actions.plan import Planned, Planner, Rules, StoredConsent
 from kohort.definitions.triggers import Destination
 from kohort.errors import Busy, KohortError
 from kohort.model.clock import DAY_US, SECOND_US
+from kohort.model.log import say
 from kohort.store.lock import WriteLock
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Worker:
             except Busy:
                 self._stopping.wait(_AGAIN_SECONDS)  # another process sends; it may end
             except Exception as error:  # whatever it was, the queue is in the store: begin anew from there
-                log.error("deliveries stopped: %s", type(error).__name__)
+                say(log, logging.ERROR, "deliveries stopped", error=type(error).__name__)
                 self._stopping.wait(_AGAIN_SECONDS)
 
     def _work(self) -> None:

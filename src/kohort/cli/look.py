@@ -65,11 +65,22 @@ def report(door: Door, *, out: str) -> Result:
     return Result({"out": str(place)}, lambda screen: screen.line(f"The report is in {place}."))
 
 
-@command(app, "serve", short_help="Show the pages in a browser.")
+@command(
+    app,
+    "serve",
+    short_help="Show the pages, take events, keep everything current.",
+    epilog="Example: kohort serve --port 8080 --log json",
+)
 @click.option("--host", default=SERVE_HOST, show_default=True, help="Address to listen on.")
 @click.option("--port", type=PORT, default=SERVE_PORT, show_default=True, help="Port; 0 = any free one.")
-def serve(door: Door, *, host: str, port: int) -> Result:
-    """Serve the pages of the workspace, on this machine only unless told otherwise, until Ctrl-C."""
+@click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Lines on stderr.")
+def serve(door: Door, *, host: str, port: int, log: Any) -> Result:
+    """Serve the pages of the workspace, on this machine only unless told otherwise, until Ctrl-C.
+
+    With a key of scope ingest (kohort keys add shop --scope ingest) it also takes events at /v1/…, and keeps every segment
+    current: an event counts at once, and time alone does at its exact instant. Programs read with a key of scope read:
+    /v1/customers/NUMBER, /v1/segments, /v1/stream. For monitoring: /health, /ready, /metrics. See docs/operations.md.
+    """
     from kohort.cli.serving import CannotServe
     from kohort.cli.serving import serve as start
     from kohort.health.doctor import weak_secret
@@ -79,7 +90,7 @@ def serve(door: Door, *, host: str, port: int) -> Result:
         raise CannotServe(weak.text, hint=weak.fix)
     with door.open() as ws:
         folder = Path(ws.root)
-    start(folder, host=host, port=port)
+    start(folder, host=host, port=port, log=log)
     return Result({"served": str(folder)}, lambda screen: None)
 
 

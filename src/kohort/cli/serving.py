@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import socket
 import sys
 import threading
 from pathlib import Path
 
+from kohort.cli.logs import How, set_up
 from kohort.errors import BadInput, KohortError
+from kohort.model.log import say
 
 APP = "kohort.web.app:create"
 HTTP = "kohort.web.patience:Patient"
@@ -26,13 +29,14 @@ class CannotServe(KohortError):
     code = "cannot_serve"
 
 
-def serve(folder: Path, *, host: str, port: int) -> None:
+def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
     """Serve a workspace's pages until Ctrl-C; one line on stderr says when they are ready.
 
     Args:
         folder: The workspace.
         host: Address to listen on; anything but this machine's own is announced with a warning.
         port: 0 = any free one.
+        log: How lines on stderr look; see `kohort.cli.logs`.
 
     Raises:
         CannotServe: The port is taken, or the pages did not start.
@@ -43,24 +47,35 @@ def serve(folder: Path, *, host: str, port: int) -> None:
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            sys.stderr.write(f"Kohort is ready: {address}  (stop with Ctrl-C)\n")
-            sys.stderr.flush()
+            note(f"Kohort is ready: {address}  (stop with Ctrl-C)", "ready", address=address)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Streams never end by themselves, and the server waits for them.
             import_from_string(STREAMS_END)()
             await super().shutdown(sockets)
 
+    set_up(log)
+
+    def note(text: str, event: str, **facts: str) -> None:
+        """A sentence for people; a line like any other for programs."""
+        if log == "json":
+            say(logging.getLogger("kohort.serve"), logging.INFO, event, **facts)
+        else:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
     with _listen(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
         if not is_this_machine(host):
-            sys.stderr.write("Note: the pages have no login yet. Everybody who can reach this address can see them.\n")
+            told = "Note: the pages have no login yet. Everybody who can reach this address can see them."
+            note(told, "the pages have no login yet")
         os.environ["KOHORT_WORKSPACE"] = str(folder.resolve())
         config = uvicorn.Config(
             APP,
             factory=True,
             http=HTTP,
+            log_config=None,
             log_level="warning",
             server_header=False,
             date_header=False,
@@ -69,7 +84,7 @@ def serve(folder: Path, *, host: str, port: int) -> None:
         try:
             Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
-            sys.stderr.write("Stopped.\n")
+            note("Stopped.", "stopped")
             _leave_what_is_not_done()
         except SystemExit as error:
             # uvicorn leaves with its own status, which means something else in ours.

@@ -30,7 +30,8 @@ class Metrics:
         self._touched = Histogram("kohort_live_touched", told, buckets=ROWS, registry=own)
         self._moves = Counter("kohort_live_transitions", "Entries and exits.", registry=own)
         self._failures = Counter("kohort_live_failures", "Ticks that could not be stored.", registry=own)
-        self._lag = Gauge("kohort_live_lag_seconds", "How long what comes in now waits for its effect.", registry=own)
+        told = "How far the moment that memberships show lies behind the clock."
+        self._lag = Gauge("kohort_live_lag_seconds", told, registry=own)
         told = "What came in and has had no effect yet."
         self._backlog = Gauge("kohort_live_backlog_bytes", told, registry=own)
         told = "The moment that memberships show, since 1970."
@@ -39,17 +40,12 @@ class Metrics:
         self._events = Counter("kohort_live_events", told, ["source", "became"], registry=own)
         told = "Events that could not be used."
         self._letters = Counter("kohort_live_dead_letters", told, ["source", "code"], registry=own)
-        told = "What the last audit found to differ."
-        self._differences = Gauge("kohort_live_audit_differences", told, registry=own)
         self._known: dict[str, BatchReport] = {}
 
-    def ticked(self, done: Done, seconds: float, batches: Mapping[str, BatchReport], backlog: int) -> None:
+    def ticked(self, done: Done, seconds: float, batches: Mapping[str, BatchReport]) -> None:
         """A tick is on disk."""
         now = time.time()
         self._tick.observe(seconds)
-        self._as_of.set(done.as_of / 1e6)
-        self._backlog.set(backlog)
-        self._lag.set(max(0.0, now - done.received[-1] / 1e6) if done.more and done.received else 0.0)
         if done.evaluated:
             self._touched.observe(done.evaluated)
         self._moves.inc(done.moves)
@@ -63,9 +59,16 @@ class Metrics:
         """A tick could not be stored."""
         self._failures.inc()
 
-    def audited(self, differences: int) -> None:
-        """What an audit found."""
-        self._differences.set(differences)
+    def look(self, as_of: int, backlog: int) -> None:
+        """What is so at the moment, whether or not ticks go on.
+
+        Args:
+            as_of: The moment that memberships show, microseconds UTC; 0 = none yet.
+            backlog: Bytes that came in and have had no effect yet.
+        """
+        self._backlog.set(backlog)
+        self._as_of.set(as_of / 1e6)
+        self._lag.set(max(0.0, time.time() - as_of / 1e6) if as_of else 0.0)
 
     def as_text(self) -> bytes:
         """The text format of Prometheus."""

@@ -16,7 +16,10 @@ from kohort.live.loop import Loop, Pace
 from kohort.live.metrics import Metrics
 from kohort.live.profile import Profiles
 from kohort.live.program import Given
+from kohort.live.room import Room
 from kohort.live.sources import JOURNAL, JournalSource, Source
+from kohort.model.clock import iso
+from kohort.model.log import say
 
 if TYPE_CHECKING:
     from kohort.store.journal import Journal
@@ -32,19 +35,21 @@ class Inbox:
     """What the tracking door puts requests into: the journal, as long as what waits in it is bounded.
 
     Args:
-        backlog: Bytes that may wait to have their effect; with more the door sends senders away for a moment.
+        backlog: Bytes that may wait to have their effect at most; it may be less, see `kohort.live.room`. With more the
+            door sends senders away for a moment.
     """
 
     def __init__(self, journal: Journal, reached: Callable[[], int], *, backlog: int = 64 << 20) -> None:
-        self._journal, self._reached, self._most = journal, reached, backlog
+        self._journal, self._reached, self._room = journal, reached, Room(backlog)
 
     def append(self, body: bytes, meta: dict[str, Any], /) -> Future[int]:
         """Takes a request; the future is done when it is on disk."""
+        self._room.take(len(body))
         return self._journal.append(body, meta)
 
     def room(self) -> bool:
         """Whether more can be taken now."""
-        return self.waiting() < self._most
+        return self._room.left(self.waiting())
 
     def waiting(self) -> int:
         """Bytes that came in and have had no effect yet."""
@@ -60,6 +65,9 @@ class Service:
         sources: Where arrivals come from, beside the journal.
         pace: See `kohort.live.loop.Pace`.
 
+    Attributes:
+        moved: Called when entries and exits were stored; for whoever tells of them.
+
     Raises:
         Busy: Another process keeps this workspace current.
     """
@@ -74,7 +82,9 @@ class Service:
         self.inbox = Inbox(self._journal, self._reached)
         self.metrics = Metrics()
         self.problem: str = ""
+        self.moved: Callable[[], object] = lambda: None
         self.ready = threading.Event()
+        self._begun = threading.Event()
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name="kohort-live", daemon=True),
@@ -109,12 +119,25 @@ class Service:
 
     def state(self) -> dict[str, Any]:
         """For `GET /ready`: what the loop is at."""
-        waiting = self.inbox.waiting()
+        as_of = self.loop.as_of if self.ready.is_set() else 0
         return {
-            "as_of": self.loop.as_of if self.ready.is_set() else None,
-            "waiting_bytes": waiting,
+            "state": self._state(),
+            "as_of": iso(as_of) if as_of else None,
+            "lag_seconds": round(max(0.0, time.time() - as_of / 1e6), 3) if as_of else None,
+            "waiting_bytes": self.inbox.waiting(),
             "problem": self.problem,
         }
+
+    def _state(self) -> str:
+        """idle: there is nothing to keep current yet. starting, current, failing: see `problem`."""
+        if self.problem:
+            return "failing"
+        return "current" if self.ready.is_set() else "starting" if self._begun.is_set() else "idle"
+
+    def measured(self) -> bytes:
+        """For `GET /metrics`: what the loop did, and where it is now."""
+        self.metrics.look(self.loop.as_of if self.ready.is_set() else 0, self.inbox.waiting())
+        return self.metrics.as_text()
 
     # -- the two threads -------------------------------------------------------------------------------------------
 
@@ -124,6 +147,7 @@ class Service:
     def _run(self) -> None:
         while not self._wanted() and not self._stopping.wait(1.0):
             pass
+        self._begun.set()
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
             try:
@@ -144,9 +168,9 @@ class Service:
     def _tick(self) -> None:
         started = time.perf_counter()
         done = self.loop.tick()
-        self.metrics.ticked(
-            done, time.perf_counter() - started, self.loop.position.batches, self.inbox.waiting() if done.events else 0
-        )
+        self.metrics.ticked(done, time.perf_counter() - started, self.loop.position.batches)
+        if done.moves:
+            self.moved()
         self.problem = ""
         self.ready.set()
         self.loop.rest(done)
@@ -158,7 +182,7 @@ class Service:
         places = ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames)
         code = error.code if isinstance(error, KohortError) else "unexpected"
         self.problem = f"{code}: {error.message}" if isinstance(error, KohortError) else type(error).__name__
-        log.error("tick failed: %s %s (%s)", code, type(error).__name__, places)
+        say(log, logging.ERROR, "tick failed", code=code, error=type(error).__name__, places=places)
 
     def _keep(self) -> None:
         """Moves recent events into the base, joins small parts, and says what came in where others look for it."""

@@ -23,11 +23,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kohort.errors import Busy, KohortError, NotEnough, NotFound, WrongUsage
 from kohort.model.health import HealthReport
+from kohort.model.log import say
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import own, pages
 from kohort.views.paper import STATIC
 from kohort.web import tracking
 from kohort.web.counts import Counted, Counts
+from kohort.web.monitor import Monitor
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
 from kohort.web.profile import profile_routes
@@ -127,6 +129,7 @@ def create(
     _machines(app, source)
     _streams(app, source)
     _profiles(app, source, live)
+    app.state.monitor = _monitor(app, source)
     _problems(app, source)
     return app
 
@@ -144,7 +147,7 @@ def _live(workspace: Workspace) -> Service | None:
     try:
         return service(workspace)
     except Busy:
-        log.warning("another process keeps this workspace current; this one only shows it")
+        say(log, logging.WARNING, "another process keeps this workspace current; this one only shows it")
         return None
 
 
@@ -159,6 +162,8 @@ async def _alive(app: FastAPI, source: Source, live: Service | None, patience: f
     telling = source.triggers.worker() if live is not None and isinstance(source, Workspace) else None
     if telling is not None:
         telling.start()
+        assert live is not None
+        live.moved = telling.wake
     yield
     stops = [one.stop for one in (telling, live) if one is not None]
     await asyncio.gather(*(run_in_threadpool(stop, patience) for stop in stops))
@@ -178,6 +183,13 @@ def _streams(app: FastAPI, source: Source) -> None:
     if isinstance(source, Workspace):
         app.state.streams = Streams(source)
         app.state.streams.add_to(app)
+
+
+def _monitor(app: FastAPI, source: Source) -> Monitor:
+    from kohort.workspace.workspace import Workspace
+
+    mine = source if isinstance(source, Workspace) else None
+    return Monitor(app.state.door, mine, app.state.streams if mine is not None else None)
 
 
 def _profiles(app: FastAPI, source: Source, live: Service | None) -> None:
@@ -222,7 +234,7 @@ class Unforeseen:
             places = ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames)
             # The route's pattern: the address itself may hold a customer's number.
             where = getattr(scope.get("route"), "path", "?")
-            log.error("page failed: %s at %s (%s)", type(error).__name__, where, places)
+            say(log, logging.ERROR, "page failed", error=type(error).__name__, route=where, places=places)
             if not begun:
                 if for_programs(scope.get("path", "")):
                     await told("unexpected", "Something went wrong here.", "", 500)(scope, receive, noted)
@@ -404,17 +416,26 @@ def _machines(app: FastAPI, source: Source) -> None:
             found = source.segmentation()
         except KohortError as error:
             return JSONResponse({"status": "not ready", **error.as_dict()}, status_code=503)
+        status: dict[str, Any] = {"status": "ready", "segments": len(found.segments) if found else 0}
         live = app.state.live
-        told = {} if live is None else {"live": live.state()}
-        ready = live is None or not live.problem
-        status = {"status": "ready" if ready else "not ready", "segments": len(found.segments) if found else 0, **told}
-        return JSONResponse(status, status_code=200 if ready else 503)
+        if live is not None:
+            status["live"] = state = live.state()
+            if state["state"] in {"starting", "failing"}:
+                hint = "" if state["state"] == "starting" else "The log says where. It is tried again by itself."
+                why = {
+                    "code": state["state"],
+                    "message": state["problem"] or "Memberships are not read yet.",
+                    "hint": hint,
+                }
+                return JSONResponse({**status, "status": "not ready", **why}, status_code=503)
+        return JSONResponse(status)
 
     @app.get("/metrics")
     def metrics() -> Response:
         """Counts for a monitoring system, in the text format of Prometheus; no customer is in them."""
         live = app.state.live
-        text = app.state.counts.as_text() + ("" if live is None else live.metrics.as_text().decode())
+        text = app.state.counts.as_text() + app.state.monitor.as_text().decode()
+        text += "" if live is None else live.measured().decode()
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 

@@ -212,7 +212,9 @@ class ProfileDoor:
         parts |= {s.id for s in found.segments} if found else set()
         if whole in known and part in parts:
             return whole, part
-        raise NotFound("segment", name, known, hint="See GET /v1/segments.")
+        error = NotFound("segment", "", hint="See GET /v1/segments.")
+        error.message = "No segment has this name."  # not repeated: a wrong call may have put a person's number there
+        raise error
 
     def _numbers(self, name: str, keys: list[int]) -> list[str]:
         if any(d.name == name and d.kind == "accounts" for d in self._ws.config.segments):

@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from kohort import __version__
 from kohort.errors import BadInput, KohortError
 from kohort.ingest.tracking import bodies
+from kohort.model.log import say
 from kohort.web.tracking import credentials
 from kohort.web.tracking.answers import GIF, JSON, SUCCESS, Header, Refusal, answer, header, preflight
 from kohort.web.tracking.inbox import DEFAULTS, Inbox, Key, Keys, Limits
@@ -259,13 +260,13 @@ class Door:
             return Refusal(_STATUS[error.code], error.code, error.message, error.hint)
         if isinstance(error, KohortError):
             # Whatever ails the store, the client should keep its events: never a 4xx.
-            log.error("events not stored: %s", error.code)
+            say(log, logging.ERROR, "events not stored", code=error.code)
             return Refusal(503, "not_stored", "The events cannot be stored right now.", "Send them again.", 1)
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         place = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else "?"
-        log.error("tracking failed: %s (%s)", type(error).__name__, place)
+        say(log, logging.ERROR, "tracking failed", error=type(error).__name__, places=place)
         return Refusal(500, "unexpected", "Something went wrong here.", "Send the events again.", 1)
 
     async def _refuse(self, scope: Scope, send: Send, refusal: Refusal, headers: list[Header] | None = None) -> None:
