@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT ?= .venv
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test check ci bench docs screenshots setup setup-demo chromium clean
+.PHONY: demo test check ci nightly bench docs screenshots setup setup-demo chromium clean
 
 demo: setup-demo  ## segments of a real shop, then the pages on http://127.0.0.1:8765
 	$(UV) run --frozen --no-sync kohort demo $(ARGS)
@@ -22,6 +22,9 @@ check: setup  ## about a minute: format, lint, types, unit tests, examples in do
 
 ci:  ## what continuous integration runs
 	bash .ci/run
+
+nightly: setup chromium  ## the full number of kills, power cuts and replays; hours
+	KOHORT_NIGHTLY=true $(RUN) pytest -q tests -m nightly $(PYTEST_ARGS)
 
 bench: setup  ## speed and memory against a peer, in one run
 	$(RUN) python bench/run_all.py $(ARGS)

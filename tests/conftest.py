@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 CI = os.environ.get("CI") == "true"
+NIGHTLY = os.environ.get("KOHORT_NIGHTLY") == "true"
 SHARED = Path(os.environ.get("KOHORT_SHARED", Path(__file__).parents[2] / "shared" / "data"))
 
 # Continuous integration repeats the same examples, so that red means a change; a laptop looks for new ones.
@@ -23,6 +24,8 @@ def missing(marker: str) -> str:
     match marker:
         case "ci":
             return "" if CI else "large volume: continuous integration runs it (CI=true)"
+        case "nightly":
+            return "" if NIGHTLY else "large volume: runs at night (KOHORT_NIGHTLY=true)"
         case "spark" | "kafka":
             needs, module = (("java",), "pyspark") if marker == "spark" else (("java", "mvn"), "confluent_kafka")
             if absent := [program for program in needs if not shutil.which(program)]:
@@ -38,9 +41,9 @@ def missing(marker: str) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for marker in ("ci", "spark", "kafka", "browser", "clients", "shared"):
+        for marker in ("ci", "nightly", "spark", "kafka", "browser", "clients", "shared"):
             reason = missing(marker) if item.get_closest_marker(marker) else ""
-            if reason and CI and marker != "shared":
+            if reason and CI and marker not in ("shared", "nightly"):
                 raise pytest.UsageError(f"CI must run every test, but {reason}")
             if reason:
                 item.add_marker(pytest.mark.skip(reason=reason))

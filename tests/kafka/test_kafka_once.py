@@ -213,7 +213,7 @@ def _event_ids(store: Any) -> Iterator[list[str]]:
         yield snapshot.hot["event_id"].to_pylist()
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(40, marks=[pytest.mark.slow, pytest.mark.ci])])
+@pytest.mark.parametrize("kills", [6, pytest.param(40, marks=[pytest.mark.slow, pytest.mark.nightly])])
 def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(broker: Any, tmp_path: Path, kills: int) -> None:
     topic, folder, rng = broker.topic(f"killed-{kills}-{tmp_path.name}", 3), tmp_path / "shop", random.Random(kills)
     for round_ in range(kills):

@@ -120,7 +120,7 @@ def test_the_journal_loses_nothing(disk: Disk, lab) -> None:
     assert lost == 0
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_the_journal_loses_nothing_two_hundred_times(disk: Disk, lab) -> None:
     confirmed, lost, _ = journal_cuts(disk, lab, 200)
     assert confirmed > 4000
@@ -172,7 +172,7 @@ def test_the_event_log_loses_nothing(disk: Disk, lab, logical) -> None:
     assert lost == 0
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_the_event_log_loses_nothing_two_hundred_times(disk: Disk, lab, logical) -> None:
     confirmed, lost, _ = log_cuts(disk, lab, logical, 200)
     assert confirmed > 2000

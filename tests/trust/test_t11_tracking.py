@@ -218,7 +218,7 @@ def test_whoever_does_not_finish_asking_is_let_go(server):
     assert shop.health_ms() < 1_000
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_health_stays_quick_among_five_hundred_slow_connections_and_bombs(server):
     """Health p99 at most 100 ms while 500 connections trickle and every kind of bomb comes in, one after the other."""
     shop = server(60)

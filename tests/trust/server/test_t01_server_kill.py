@@ -50,7 +50,7 @@ def test_a_killed_server_loses_nothing_that_it_confirmed_and_counts_nothing_twic
     assert statistics.median(recovered) < 30  # 5 s is the goal where nobody else computes; bench/live.py measures it
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_the_same_two_hundred_times(quick_fire, sender, record_property):
     recovered = kill_again_and_again(quick_fire, sender, 200, longest=0.8)
     found = quick_fire.check()
