@@ -19,23 +19,23 @@ settings.register_profile(
 settings.load_profile("kohort")
 
 
+PROGRAMS = {"spark": ("java",), "kafka": ("java", "mvn"), "browser": ("chromium",), "clients": ("npm",)}
+MODULES = {"spark": "pyspark", "kafka": "confluent_kafka"}
+NAMES = {"java": "Java", "mvn": "Maven", "chromium": "Chromium"}
+
+
 def missing(marker: str) -> str:
     """Why tests of this marker cannot run here, or an empty text."""
-    match marker:
-        case "ci":
-            return "" if CI else "large volume: continuous integration runs it (CI=true)"
-        case "nightly":
-            return "" if NIGHTLY else "large volume: runs at night (KOHORT_NIGHTLY=true)"
-        case "spark" | "kafka":
-            needs, module = (("java",), "pyspark") if marker == "spark" else (("java", "mvn"), "confluent_kafka")
-            if absent := [program for program in needs if not shutil.which(program)]:
-                return f"{absent[0]} is not installed"
-            return "" if importlib.util.find_spec(module) else f"the extra `{marker}` is not installed"
-        case "browser" | "clients":
-            program, name = ("chromium", "Chromium") if marker == "browser" else ("npm", "npm")
-            return "" if shutil.which(program) else f"{name} is not installed"
-        case "shared":
-            return "" if SHARED.is_dir() else f"the shared datasets are not at {SHARED.name!r} beside the project"
+    if marker == "ci" and not CI:
+        return "large volume: continuous integration runs it (CI=true)"
+    if marker == "nightly" and not NIGHTLY:
+        return "large volume: runs at night (KOHORT_NIGHTLY=true)"
+    if marker == "shared" and not SHARED.is_dir():
+        return f"the shared datasets are not at {SHARED.name!r} beside the project"
+    if absent := [program for program in PROGRAMS.get(marker, ()) if not shutil.which(program)]:
+        return f"{NAMES.get(absent[0], absent[0])} is not installed"
+    if marker in MODULES and not importlib.util.find_spec(MODULES[marker]):
+        return f"the extra `{marker}` is not installed"
     return ""
 
 

@@ -140,10 +140,7 @@ class OneCustomer:
         values = [columns[f"v{program.operands[_key(o)]}"] for o in operands]
         return Answers(
             columns["seen"],
-            [
-                [tuple(columns[f"q{q}_{n}"][m] for n in range(nodes)) for q, nodes in asked]
-                for m in range(len(moments))
-            ],
+            [[tuple(columns[f"q{q}_{n}"][m] for n in range(nodes)) for q, nodes in asked] for m in range(len(moments))],
             [[value[m] for value in values] for m in range(len(moments))],
         )
 
