@@ -306,6 +306,12 @@ def quick_fire(tmp_path: Path) -> Iterator[Fire]:
 
 
 @pytest.fixture
+def new_fire() -> type[Fire]:
+    """Makes a workspace in a folder."""
+    return Fire
+
+
+@pytest.fixture
 def sender() -> type[Sender]:
     """Whoever sends."""
     return Sender
