@@ -8,7 +8,8 @@ KohortError
 ├── NeedsAnswer         the data allows more than one reading and we refuse to guess (exit 2)
 ├── RefusedDefinition   text somebody wrote is not a valid definition (exit 2)
 ├── WrongUsage          the call itself is wrong (exit 2)
-│   └── NoWorkspace
+│   ├── NoWorkspace
+│   └── KeptCurrent
 ├── NotFound            something named does not exist (exit 1)
 │   └── UnknownCustomer
 ├── NotEnough           "not enough data or evidence" is the honest answer (exit 3)
@@ -149,6 +150,18 @@ class NoWorkspace(WrongUsage):
     """The folder is not a Kohort workspace."""
 
     code = "no_workspace"
+
+
+class KeptCurrent(WrongUsage):
+    """A server keeps the segments of this workspace current; there is nothing to run."""
+
+    code = "kept_current"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A server keeps these segments current: what you define counts within a second, and there is nothing to run.",
+            hint="Look at them with kohort segments list; to run them by hand, stop the server first.",
+        )
 
 
 class NotFound(KohortError, LookupError):

@@ -50,6 +50,10 @@ class Screen:
         """The local date and time of an ISO instant: 2011-12-09 12:50."""
         return self._local(instant)[:16].replace("T", " ") if instant else ""
 
+    def second(self, instant: str) -> str:
+        """The same with seconds: 2011-12-09 12:50:07."""
+        return self._local(instant)[:19].replace("T", " ")
+
     def _local(self, instant: str) -> str:
         return datetime.fromisoformat(instant).astimezone(ZoneInfo(self._zone)).isoformat()
 

@@ -28,8 +28,13 @@ KINDS = {
 SAMPLED = 5
 
 
-def segment_list(screen: Screen, lines: Sequence[Row], found: Sequence[Row]) -> None:
-    """All segments in one table; below it what needs attention, and what was found and not adopted."""
+def segment_list(screen: Screen, lines: Sequence[Row], found: Sequence[Row], live: str | None = None) -> None:
+    """All segments in one table; below it what needs attention, and what was found and not adopted.
+
+    Args:
+        live: The moment that a server keeps them at.
+    """
+    moment = screen.minute if live else screen.day
     waiting = [r for r in found if not r["adopted"]]
     if lines:
         screen.table(
@@ -47,12 +52,14 @@ def segment_list(screen: Screen, lines: Sequence[Row], found: Sequence[Row]) -> 
                     str(len(d["parts"])) if len(d["parts"]) > 1 else "",
                     EN.number(d["size"]) if d["version"] else "–",
                     EN.percent(d["share"]) if d["version"] else "",
-                    screen.day(d["status"]["as_of"]),
+                    moment(d["status"]["as_of"]),
                     _state(d),
                 )
                 for d in lines
             ],
         )
+    if live:
+        screen.line(f"A server keeps them current: as of {screen.second(live)}.")
     for d in lines:
         if d["status"]["error"]:
             screen.line(f"{d['name']}: {d['status']['error']}")

@@ -41,10 +41,12 @@ def listed(door: Door) -> Result:
     with door.open() as ws:
         rows = [{**r, "created": iso(r["created_us"])} for r in ws.segmentations()]
         lines, zone = [d.as_dict() for d in ws.segments.list()], ws.zone
+        as_of = ws.store.kept_current()
     for row in rows:
         del row["created_us"]
-    data = {"segmentations": rows, "segments": lines}
-    return Result(data, lambda screen: segment_list(screen, lines, rows), zone=zone)
+    live = None if as_of is None else iso(as_of)
+    data = {"segmentations": rows, "segments": lines, "live": live}
+    return Result(data, lambda screen: segment_list(screen, lines, rows, live), zone=zone)
 
 
 @command(segments, "show", short_help="One segment in full.", epilog="Example: kohort segments show loyal")

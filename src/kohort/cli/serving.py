@@ -17,7 +17,7 @@ from kohort.model.log import say
 APP = "kohort.web.app:create"
 HTTP = "kohort.web.patience:Patient"
 STREAMS_END = "kohort.web.stream:stop_all"
-AT_WORK = frozenset({"kohort-live", "kohort-keeping", "deliveries"})
+AT_WORK = frozenset({"kohort-live", "kohort-keeping", "kohort-kept", "deliveries"})
 """Names of threads whose work is stored step by step, so that it may end anywhere."""
 GRACE_SECONDS = 1
 """For requests that are being answered when the server is told to end. Events that were not confirmed come again."""

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -363,17 +364,35 @@ def _weight(frame: Frame) -> int:
     return len(frame.body) + 1_000
 
 
+def being_written(folder: Path) -> bool:
+    """Whether a process has this journal open for writing now."""
+    try:
+        fd = os.open(folder / ".lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def _only_writer(folder: Path) -> int:
     fd = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise Busy(
-            "Another process is taking in events for this workspace.",
-            hint="Only one can: stop the other one first. Reading is always possible.",
-        ) from None
-    return fd
+    for again in (True, True, False):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except BlockingIOError:
+            if again:  # somebody may just be looking, see `being_written`
+                time.sleep(0.01)
+    os.close(fd)
+    raise Busy(
+        "Another process is taking in events for this workspace.",
+        hint="Only one can: stop the other one first. Reading is always possible.",
+    )
 
 
 def _cannot_write(error: OSError) -> CannotWrite:

@@ -23,7 +23,7 @@ from kohort.store.database import Database
 from kohort.store.definition_texts import DefinitionTexts
 from kohort.store.deliveries import Deliveries
 from kohort.store.files import private_file, private_folder
-from kohort.store.journal import Journal
+from kohort.store.journal import Journal, being_written
 from kohort.store.journal_shelf import Look
 from kohort.store.keys import MasterKey, master_key
 from kohort.store.lock import WriteLock
@@ -84,6 +84,11 @@ class Store:
         """
         position = self.ticks.position().sources.get("journal", 0)
         return Journal(self.root / "journal", master_key(self.root, create=False), at_least=position)
+
+    def kept_current(self) -> int | None:
+        """The moment that members show (microseconds UTC) where a server keeps them current now; None where none does."""
+        as_of = self.ticks.position().as_of
+        return as_of if as_of and being_written(self.root / "journal") else None
 
     def journal_to_read(self) -> Look:
         """The journal for reading only, beside the process that writes it."""

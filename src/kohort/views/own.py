@@ -75,11 +75,16 @@ class OwnSegment:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """All definitions of a workspace, in the order written."""
+    """All definitions of a workspace, in the order written.
+
+    Attributes:
+        live: Whether a server keeps them current.
+    """
 
     segments: tuple[OwnSegment, ...]
     currency: str
     zone: str
+    live: bool = False
 
     def segment(self, name: str) -> OwnSegment:
         """
@@ -132,7 +137,7 @@ def _row(s: OwnSegment, own: Own) -> dict[str, Any]:
         "parts": [(b.letter, b.colour, p.label, EN.number(p.size)) for b, p in zip(s.bands, s.about.parts, strict=True)]
         if several
         else [],
-        "fresh": say.fresh(s.about, own.zone),
+        "fresh": say.fresh(s.about, own.zone, live=own.live),
         "failure": say.failure(s.about, own.zone),
         "paused": s.about.evaluation == "paused",
         "used_by": _links(s.about.used_by, own),
@@ -217,7 +222,7 @@ def head(s: OwnSegment, own: Own, look: Look | None = None) -> dict[str, Any]:
         "s": s,
         "own": own,
         "text": say.about(s.definition, s.said),
-        "fresh": say.fresh(s.about, own.zone),
+        "fresh": say.fresh(s.about, own.zone, live=own.live),
         "failure": say.failure(s.about, own.zone),
         "paused": s.about.evaluation == "paused",
         "kpis": _figures(s, own, look),
@@ -370,7 +375,7 @@ def lifecycle(shell: Shell, own: Own, s: OwnSegment, look: Look) -> str:
         "lifecycle",
         s=s,
         own=own,
-        fresh=say.fresh(s.about, own.zone),
+        fresh=say.fresh(s.about, own.zone, live=own.live),
         failure=say.failure(s.about, own.zone),
         stages=_who(s, preview, own),
         bar=moves.share_bar([(p.label, p.size) for p in s.about.parts], _everybody(s)),

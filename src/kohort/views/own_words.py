@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -139,9 +139,22 @@ def conditions_of_membership(definition: SegmentDefinition) -> list[str]:
     return found
 
 
-def fresh(line: Description, zone: str) -> str:
-    """How old the answer is."""
-    return f"As of {day(line.status.as_of, zone)}" if line.version else "Not run yet"
+def fresh(line: Description, zone: str, *, live: bool = False) -> str:
+    """How old the answer is.
+
+    Args:
+        live: A server keeps it current: then the second counts.
+    """
+    if not line.version:
+        return "Not run yet"
+    if live and line.status.as_of is not None and line.kind not in {"found", "gone", "unread"}:
+        return f"Live, as of {clock(line.status.as_of, zone)}"
+    return f"As of {day(line.status.as_of, zone)}"
+
+
+def clock(us: int, zone: str) -> str:
+    """The time of day there: 14:03:05."""
+    return datetime.fromtimestamp(us // 1_000_000, ZoneInfo(zone)).strftime("%H:%M:%S")
 
 
 def failure(line: Description, zone: str) -> str:

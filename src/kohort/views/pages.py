@@ -47,6 +47,8 @@ class Shell:
     segments: int | None = None
     score: int | None = None
     has_lifecycle: bool = False
+    live: str = ""
+    """The time of day that memberships show, where a server keeps them current."""
     places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
 
     def __post_init__(self) -> None:

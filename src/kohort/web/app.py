@@ -101,6 +101,7 @@ def create(
         patience = STOP_SECONDS
         folder = os.environ.get(WORKSPACE_VARIABLE, ".")
         source = workspace = _open(folder)
+        workspace.kept.behind = True
         wait = Warming(folder, looks.keep).wait
         live = live or _live(workspace)
     mine = _own(source, looks)
@@ -303,6 +304,7 @@ class Documents:
         self.found: Segmentation | None = _or_none(source.segmentation)
         self.summary: dict[str, Any] = _or_none(source.summary) or {}
         self.health: HealthReport | None = _or_none(source.health)
+        self.live = _or_none(mine.clock) or "" if mine else ""
 
     @property
     def shell(self) -> pages.Shell:
@@ -314,6 +316,7 @@ class Documents:
             sum(listed) if listed or self.found else None,
             self.health.score if self.health else None,
             has_lifecycle=bool(self.own and self.own.lifecycles),
+            live=self.live,
         )
 
     def start(self, here: str) -> HTMLResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +14,7 @@ from kohort.errors import KohortError, NotFound
 from kohort.model.clock import iso
 from kohort.views.own import Own, OwnSegment, Person
 from kohort.views.own_members import Member, MembersPage
+from kohort.workspace.kept import GOOD_SECONDS
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
@@ -73,7 +75,14 @@ class OwnSegments:
             for d in self._ws.segments.list()
             if d.kind != "found"
         )
-        return Own(lines, self._ws.currency, self._ws.zone)
+        return Own(lines, self._ws.currency, self._ws.zone, self._ws.store.kept_current() is not None)
+
+    def clock(self) -> str:
+        """The time of day that memberships show, where a server keeps them current; else empty."""
+        from kohort.views.own_words import clock
+
+        as_of = self._ws.store.kept_current()
+        return "" if as_of is None else clock(as_of, self._ws.zone)
 
     def look(self, name: str) -> Look:
         """See `look_at`; kept."""
@@ -169,8 +178,16 @@ def titles(ws: Workspace) -> dict[tuple[str, str], str]:
 
 
 def stamp(ws: Workspace) -> str:
-    """Another text whenever a look at a definition may be another: data, definitions, members, decisions by hand."""
-    told = (ws.store.version(), ws.config, sorted(ws.store.status.all().items()), len(ws.store.by_hand.actions()))
+    """Another text whenever a look at a definition may be another: data, definitions, members, decisions by hand.
+
+    While a server keeps the workspace current, data and members change all the time: then it is another every half minute.
+    """
+    told: tuple[object, ...] = (ws.config, len(ws.store.by_hand.actions()))
+    statuses = sorted(ws.store.status.all().items())
+    if ws.store.kept_current() is None:
+        told += (ws.store.version(), statuses)
+    else:
+        told += (int(time.time() // GOOD_SECONDS), [(name, s.version, s.error) for name, s in statuses])
     return hashlib.sha256(repr(told).encode()).hexdigest()[:24]
 
 

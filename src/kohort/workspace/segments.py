@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kohort.errors import WrongUsage
+from kohort.errors import KeptCurrent, WrongUsage
 from kohort.model.clock import DAY_US
 from kohort.model.progress import Progress, silent
 from kohort.workspace import definitions as texts
@@ -212,10 +212,15 @@ class SegmentDoor(SegmentTexts):
         """Place everybody by the definitions as they are now: one, several, or all of them where none is named.
 
         A definition that cannot be evaluated keeps its members and says why; the others go on.
+
+        Raises:
+            KeptCurrent: A server does this all the time.
         """
         from kohort.segments.hidden import retire_hidden
         from kohort.segments.run_rules import run, turn
 
+        if self._ws.store.kept_current() is not None:
+            raise KeptCurrent
         with turn(self._ws.store):
             config, how = self._ws.config, self._how(as_of)
             retire_hidden(self._ws.store, config.evaluated, how["as_of"])

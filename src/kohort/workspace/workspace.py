@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kohort import __version__
-from kohort.errors import Busy, NotEnough, NoWorkspace, WrongUsage
+from kohort.errors import NotEnough, NoWorkspace, WrongUsage
 from kohort.model.clock import parse_instant
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
+from kohort.workspace.kept import Kept
 from kohort.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Workspace:
         self.root = root
         self.store = store
         self._settings = settings
-        self._defaults: tuple[str, tuple[FeatureDefinition, ...]] | None = None
+        self._defaults: tuple[object, tuple[FeatureDefinition, ...]] | None = None
+        self.kept = Kept(store)
 
     @classmethod
     def open(cls, path: str | Path = ".") -> Workspace:
@@ -268,19 +269,22 @@ class Workspace:
         return run_checks(self.root, self.store)
 
     def as_of(self, text: str | None = None) -> int:
-        """An instant from what a person typed; the instant of the last event when nothing is typed.
+        """An instant from what a person typed. Where nothing is typed, the moment that a server keeps members at; else the
+        instant of the last event, or the last moment that a server kept, whichever is later.
 
         Raises:
             NotEnough: There are no events yet.
         """
         if text is not None:
             return parse_instant(text, zone=self.zone)
+        if (live := self.store.kept_current()) is not None:
+            return live
         from kohort.workspace.summary import last_instant
 
         last = self._kept("last_instant", lambda: last_instant(self.store.log.snapshot()))
         if last is None:
             raise NotEnough("There is no data yet.", hint="Bring some in with: kohort ingest YOUR-FILES")
-        return int(last)
+        return max(int(last), self.store.ticks.position().as_of)
 
     def features(self, as_of: int | str | None = None, *, progress: Progress = silent) -> FeatureTable:
         """Every customer as they were at one moment; ids are the company's own customer numbers.
@@ -345,9 +349,9 @@ class Workspace:
         config = self.config
         if config.features:
             return config.features
-        stamp = self._stamp()
-        if self._defaults is None or self._defaults[0] != stamp:
-            self._defaults = stamp, default_features(self.contents(), config.business)[1]
+        found = self.contents(), config.business
+        if self._defaults is None or self._defaults[0] != found:
+            self._defaults = found, default_features(*found)[1]
         return self._defaults[1]
 
     # -- segments --------------------------------------------------------------------------------------------------
@@ -522,16 +526,4 @@ class Workspace:
 
     def _kept(self, name: str, look: Callable[[], Any], *, refresh: bool = False) -> Any:
         """The kept answer to a question, or a new one where the data, the settings or Kohort itself changed since."""
-        stamp = self._stamp()
-        kept = self.store.state.get(f"kept.{name}")
-        if kept is not None and kept["stamp"] == stamp and not refresh:
-            return kept["answer"]
-        answer = look()
-        # A reader never waits for a writer: where somebody is writing right now, the next reader looks again.
-        with suppress(Busy):
-            self.store.state.set(f"kept.{name}", {"stamp": stamp, "answer": answer})
-        return answer
-
-    def _stamp(self) -> str:
-        """Another text whenever answers about the data may be others."""
-        return f"{__version__}|{self.store.version()}|{self._settings.stamp()}"
+        return self.kept.get(name, f"{__version__}|{self._settings.stamp()}", look, refresh=refresh)

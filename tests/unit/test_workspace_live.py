@@ -1,0 +1,135 @@
+"""A workspace that a server keeps current: nothing to run, answers of the live moment, and answers that are kept a while."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+import kohort
+from kohort.definitions.features import parse_features
+from kohort.errors import KeptCurrent
+from kohort.live.loop import Pace
+from kohort.live.service import Service
+from kohort.model.clock import parse_instant
+from kohort.views.own_words import clock
+from kohort.web.own import OwnSegments, stamp
+from kohort.workspace.kept import GOOD_SECONDS, STALE_SECONDS, Kept
+from kohort.workspace.live import service
+from kohort.workspace.workspace import Workspace
+
+
+def send(live: Service, number: int, who: str) -> None:
+    event = {"type": "track", "event": "Page", "userId": who, "messageId": f"m{number}"}
+    meta = {"received_us": time.time_ns() // 1_000, "source": "shop", "path": "batch", "ip": "", "user_agent": ""}
+    live.inbox.append(orjson.dumps({"batch": [event]}), meta).result(30)
+    live.loop.tick()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Service]]:
+    with kohort.create(tmp_path_factory.mktemp("live") / "ws", name="Toys", timezone="Europe/Berlin") as ws:
+        ws.pin_definitions(parse_features({"things": {"count": "events"}}))
+        ws.segments.add("seen", "did(*)")
+        live = service(ws, pace=Pace(note=0))
+        send(live, 1, "ana")
+        yield ws, live
+        live.loop.close()
+        live.store.close()
+
+
+def test_there_is_nothing_to_run(site: tuple[Workspace, Service]) -> None:
+    ws, _ = site
+    with pytest.raises(KeptCurrent) as refused:
+        ws.segments.run("seen")
+    assert (refused.value.code, refused.value.exit_code) == ("kept_current", 2)
+
+
+def test_looks_are_about_the_live_moment(site: tuple[Workspace, Service]) -> None:
+    ws, live = site
+    send(live, 2, "bob")
+    assert ws.as_of() == live.loop.as_of == ws.store.kept_current()
+    assert ws.segments.preview("seen").size == 2
+    (line,) = ws.segments.list()
+    assert (line.size, line.status.as_of) == (2, live.loop.as_of)
+
+
+def test_pages_say_the_live_moment_and_count_again_every_half_minute(site: tuple[Workspace, Service]) -> None:
+    ws, live = site
+    own = OwnSegments(ws)
+    assert own.all().live
+    assert own.clock() == clock(live.loop.as_of, "Europe/Berlin")
+    before = {stamp(ws)}
+    send(live, 3, "cleo")
+    before.add(stamp(ws))
+    assert len(before) == 1 or int(time.time()) % GOOD_SECONDS < 5
+    ws.segments.add("more", "did(*, at_least => 9)")
+    assert stamp(ws) not in before
+    ws.segments.remove("more")
+
+
+def test_the_time_of_day_is_that_of_the_workspace() -> None:
+    assert clock(parse_instant("2026-07-01T12:03:05Z", zone="UTC") + 999_999, "Europe/Berlin") == "14:03:05"
+
+
+def test_an_answer_holds_for_half_a_minute_while_events_come_in(site: tuple[Workspace, Service]) -> None:
+    ws, live = site
+    now = [1_000.0]
+    kept, asked = Kept(ws.store, lambda: now[0]), []
+
+    def look() -> int:
+        asked.append(1)
+        return len(asked)
+
+    assert kept.get("test", "a", look) == 1
+    send(live, 4, "dan")
+    now[0] += GOOD_SECONDS - 1
+    assert kept.get("test", "a", look) == 1
+    assert kept.get("test", "b", look) == 2  # the settings are other ones
+    assert kept.get("test", "b", look, refresh=True) == 3
+    send(live, 5, "eve")
+    now[0] += GOOD_SECONDS + 1
+    assert kept.get("test", "b", look) == 4
+    now[0] -= 100  # a clock that was set back
+    send(live, 6, "fay")
+    assert kept.get("test", "b", look) == 5
+
+
+def test_a_server_gives_the_answer_it_has_and_makes_the_next_one_meanwhile(site: tuple[Workspace, Service]) -> None:
+    ws, live = site
+    now, asked, made = [5_000.0], [0], threading.Event()
+    kept = Kept(ws.store, lambda: now[0])
+    kept.behind = True
+
+    def look() -> int:
+        asked[0] += 1
+        if asked[0] == 2:
+            made.set()
+        return asked[0]
+
+    assert kept.get("behind", "a", look) == 1
+    send(live, 7, "gus")
+    now[0] += GOOD_SECONDS + 1
+    assert kept.get("behind", "a", look) == 1
+    assert made.wait(30)
+    send(live, 8, "hal")
+    now[0] += STALE_SECONDS + 1
+    assert kept.get("behind", "a", look) == 3
+
+
+def test_without_a_server_everything_is_as_before(tmp_path: Path) -> None:
+    with kohort.create(tmp_path / "ws", name="Toys") as ws:
+        ws.pin_definitions(parse_features({"things": {"count": "events"}}))
+        ws.segments.add("seen", "did(*)")
+        live = service(ws)
+        send(live, 1, "ana")
+        as_of = live.loop.as_of
+        live.loop.close()
+        live.store.close()
+        assert ws.store.kept_current() is None
+        assert ws.as_of() >= as_of  # no look goes behind what members show
+        assert ws.segments.run("seen").outcomes[0].name == "seen"
