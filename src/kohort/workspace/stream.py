@@ -102,7 +102,7 @@ def _on_spark(
             int(environ.get(MOST, "10000")),
             settings.options,
         )
-        query = spark_stream.start(spark, topics, _checkpoint(ws.root, loop), seconds, streaming.each)
+        query = spark_stream.start(spark, topics, usable_checkpoint(ws.root, loop), seconds, streaming.each)
         ready()
         try:
             streaming.run(lambda: spark_stream.failure(query), stopping)
@@ -121,7 +121,7 @@ def _known(loop: LoopOnSpark) -> bool:
     return any(name.startswith("kafka:") for name in loop.position.sources)
 
 
-def _checkpoint(root: Path, loop: LoopOnSpark) -> Path:
+def usable_checkpoint(root: Path, loop: LoopOnSpark) -> Path:
     """The folder of Spark's notes. Notes that are beyond our position are thrown away: the workspace is a restored one."""
     from kohort.engines.spark_stream import reached
     from kohort.live.kafka import partition_name
