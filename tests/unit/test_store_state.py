@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from kohort.errors import BadInput, Busy, Damaged, NotFound, WrongUsage
+from kohort.errors import Busy, Damaged, KohortError, NotFound, WrongUsage
 from kohort.model.membership import Difference, Placed
 from kohort.model.segmentation import Segmentation, Structure
 from kohort.model.source import BatchReport, RejectedRow
@@ -271,7 +271,7 @@ def test_what_cannot_be_written_says_why_and_fails(tmp_path: Path, pragma: str, 
             con.exec_driver_sql(f"PRAGMA {pragma}")
             con.exec_driver_sql("CREATE TABLE big AS SELECT randomblob(1000000)")
 
-    with create_store(tmp_path) as store, pytest.raises(BadInput, match=said) as caught:
+    with create_store(tmp_path) as store, pytest.raises(KohortError, match=said) as caught:
         fill(store.state._database)
     assert (caught.value.code, caught.value.exit_code) == ("cannot_write", 1)
     assert caught.value.hint

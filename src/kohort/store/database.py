@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from kohort.errors import BadInput, Busy, Damaged, KohortError, WrongUsage
+from kohort.errors import BadInput, Busy, CannotWrite, Damaged, KohortError, WrongUsage
 from kohort.store import schema
 from kohort.store.mark import Mark
 
@@ -123,9 +123,8 @@ class Database:
             if "locked" in text or "busy" in text:
                 raise Busy(f"Another process is writing to {self.path.name}.", hint="Try again in a moment.") from error
             if "disk is full" in text:
-                raise BadInput(
+                raise CannotWrite(
                     f"{self.path.name} cannot be written: the disk is full.",
-                    code="cannot_write",
                     hint="Free some space and run it again: nothing is half done.",
                 ) from error
             if "readonly" in text or "permission" in text:

@@ -143,6 +143,7 @@ class Sender(threading.Thread):
         sent: How often each event was sent.
         answers: Statuses.
         took: Seconds from request to confirmation.
+        who: Who does everything; empty = anybody.
     """
 
     def __init__(self, number: int, key: str, *, events: int = 40, people: int = 60, single: bool = False) -> None:
@@ -152,6 +153,7 @@ class Sender(threading.Thread):
         self._headers = {"Authorization": f"Basic {text}", "Content-Type": "application/json"}
         self._draw = random.Random(number)
         self._made = 0
+        self.who: dict[str, str] = {}
         self._over = threading.Event()
         self._connection: http.client.HTTPConnection | None = None
         self.server: Server | None = None
@@ -173,7 +175,7 @@ class Sender(threading.Thread):
 
     def event(self) -> dict:
         self._made += 1
-        who = {} if self._draw.random() < 0.02 else {"userId": f"u{self._draw.randrange(self.people)}"}
+        who = {} if self._draw.random() < 0.02 else self.who or {"userId": f"u{self._draw.randrange(self.people)}"}
         happened = datetime.now(UTC) - timedelta(seconds=self._draw.uniform(56, 60))
         what = {"messageId": f"{self.number}-{self._made}", "timestamp": happened.isoformat()}
         return {"type": "track", "event": "seen", **what, **who}
@@ -224,6 +226,13 @@ class Fire:
         for sender in self.senders:
             sender.server = self.server
         return self.server
+
+    def more_keys(self, n: int) -> list[str]:
+        """Keys of their own for so many senders: each may send 10,000 events a second."""
+        import kohort
+
+        with kohort.open(self.root) as shop:
+            return [shop.keys.add(f"shop {i}", "ingest") for i in range(n)]
 
     def send(self, *senders: Sender) -> None:
         self.senders += senders

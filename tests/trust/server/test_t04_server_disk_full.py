@@ -69,7 +69,8 @@ def rounds(fire, someone, n: int) -> list[float]:
                 assert int(again) >= 1
                 refused.add(status)
             assert server.get("/health")[0] == 200
-            assert server.get("/segments")[0] == 200
+            status, page = server.get("/segments")
+            assert status == 200, page[-1500:]
             assert time.monotonic() < deadline, "the disk never was full"
         ballast.unlink()
         began = time.monotonic()
