@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from fractions import Fraction
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 from kohort.model.money import minor_digits
@@ -13,6 +13,15 @@ MAX_RATE_AGE_DAYS = 14
 """A rate older than this is no rate: weekends and holidays are bridged, a currency that is no longer quoted is not."""
 
 _EPOCH = date(1970, 1, 1)
+
+
+@cache
+def load() -> Any:
+    """The series, for the whole process; the first call takes most of a second."""
+    from currency_converter import CurrencyConverter
+
+    # Strict: by itself the library would interpolate missing days, which looks into the future.
+    return CurrencyConverter(decimal=True)
 
 
 class Rates:
@@ -58,12 +67,9 @@ class Rates:
         except RateNotFoundError:
             return None
 
-    @cached_property
+    @property
     def _series(self) -> Any:
-        from currency_converter import CurrencyConverter
-
-        # Strict: by itself the library would interpolate missing days, which looks into the future.
-        return CurrencyConverter(decimal=True)
+        return load()
 
 
 def convert(amount: int, rate: Fraction) -> int:

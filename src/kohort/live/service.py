@@ -186,12 +186,15 @@ class Service:
 
     def _keep(self) -> None:
         """Moves recent events into the base, joins small parts, and says what came in where others look for it."""
+        from kohort.ingest.rates import load
         from kohort.live.keeping import Keeping
 
         keeping = Keeping(self.store, self.loop)
+        load()  # most of a second, which the first order in another currency would wait for
         while not self._stopping.wait(1.0):
             try:
                 if self.ready.is_set():
+                    self.profiles.warm()
                     keeping.step()
             except Exception as error:  # tried again in a second; nothing is half done
                 self._failed(error)
