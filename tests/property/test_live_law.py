@@ -1,11 +1,15 @@
 """The law: live is batch. Whatever comes in, in whatever order, batches, repetitions and restarts, at every tick the members
-are those of a full evaluation of everybody at that moment, and the log of transitions adds up to them."""
+are those of a full evaluation of everybody at that moment, and the log of transitions adds up to them.
+
+After every tick the naive judge says where everybody belongs, and why; now and then the audit says it too. What remembers
+(keep, minimum stay, stages) is judged by where she stood strictly before the moment, as every evaluation is."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +27,10 @@ from kohort.live.program import Given
 from kohort.live.script import Script
 from kohort.model.arrival import Arrival, Link
 from kohort.model.event import ColumnType, Event
+from kohort.segments.evaluate import bucket_key
 from kohort.store import create_store, open_store
+from kohort.testing.naive_links import carried, relabelled
+from kohort.testing.naive_segments import Situation, members
 from kohort.testing.random_rules import FEATURES, random_rule_world
 from kohort.testing.random_segments import CONSENT, random_segments
 from kohort.testing.worlds import World, event_table
@@ -70,7 +77,7 @@ class Trial:
             lambda: self.given,
             [self.script],
             clock=lambda: self.now,
-            pace=Pace(batch=5, watch=1e9, note=0, sweep=0, run=40),
+            pace=Pace(batch=5, watch=0, note=0, sweep=0, run=40),
             reader=lambda store, given: Rows(self.world.columns),
         )
 
@@ -82,18 +89,71 @@ class Trial:
     def tick(self, now: int) -> None:
         self.now = now
         while self.loop.tick().more:
-            self.check()
-        self.check()
+            self.judge()
+        self.judge()
 
-    def check(self) -> None:
+    def decide(self, rng: Random) -> None:
+        """Somebody puts a few customers into a part of a definition, takes them out, or takes that back."""
+        people = sorted({e.customer for e in came_in(self.script.arrivals)[0] if e.customer is not None})
+        some, definition = rng.sample(people, min(2, len(people))), rng.choice(self.given.definitions)
+        if rng.random() < 0.3:
+            self.store.by_hand.reset(definition.name, some, now=self.now)
+            return
+        part, added = rng.choice(definition.parts).key, rng.random() < 0.5
+        part = "" if not added and rng.random() < 0.3 else part
+        self.store.by_hand.put(definition.name, part, some, added, by="Ada", now=self.now)
+
+    def audit(self) -> None:
         found = audit(self.store, self.given)
         assert found.sound, (found, self.world.zone, self.given.definitions)
+
+    def judge(self) -> None:
+        """What the store holds is what the naive judge says at the stored moment: parts and reasons."""
+        position = self.store.ticks.position()
+        events, links = came_in(self.script.arrivals[: position.sources.get(self.script.name, 0)])
+        people: dict[int, list[Event]] = {}
+        for event in relabelled(events, links, position.as_of):
+            if event.customer is not None:
+                people.setdefault(event.customer, []).append(event)
+        names = [d.name for d in self.given.definitions]
+        stood = self.store.members.standing(names, position.as_of).to_pylist()
+        by_hand: dict[tuple[str, int], dict[str, bool]] = {}
+        for row in self.store.by_hand.table(position.decided).to_pylist():
+            by_hand.setdefault((row["name"], row["customer"]), {})[row["segment"]] = row["added"]
+        situation = Situation(
+            position.as_of,
+            self.world.zone,
+            self.world.currency,
+            self.world.columns,
+            FEATURES,
+            self.given.settings,
+            bucket_key(self.store),
+            carried(by_hand, links, position.as_of),
+            standing={(row["name"], row["customer"]): (row["segment"], row["since"]) for row in stood},
+        )
+        verdicts = members(self.given.definitions, people, situation)
+        stored = self.store.members.current_together(names)
+        for name in names:
+            should = {c: (v.part, v.reason) for c, v in verdicts[name].items() if v.part is not None}
+            are = {row["customer"]: (row["segment"], row["reason"]) for row in stored[name].to_pylist()}
+            assert are == should, (name, position.as_of, self.world.zone, self.given.definitions)
 
     def members(self) -> dict[str, dict[int, str]]:
         found = self.store.members.current_together()
         return {
             n: dict(zip(t["customer"].to_pylist(), t["segment"].to_pylist(), strict=True)) for n, t in found.items()
         }
+
+
+def came_in(arrivals: Sequence[Arrival]) -> tuple[list[Event], list[Link]]:
+    """What the store holds of arrivals: of those with one id the first; what another one with that id says is refused."""
+    first: dict[str, Event] = {}
+    links: dict[str, Link] = {}
+    for arrival in arrivals:
+        row, link = arrival.payload["row"], arrival.payload.get("link")
+        if first.setdefault(row.event_id, row) == row and link is not None:
+            links.setdefault(link.event_id, link)
+    return list(first.values()), list(links.values())
 
 
 def deliveries(rng: Random, world: World, *, links: bool) -> list[Arrival]:
@@ -117,7 +177,11 @@ def deliveries(rng: Random, world: World, *, links: bool) -> list[Arrival]:
 def live(seed: int, folder: Path, *, links: bool = False) -> None:
     rng = Random(seed)
     world = random_rule_world(rng, customers=6)
-    definitions = [d for d in random_segments(rng, 5) if d.kind != "accounts"]
+    definitions = [
+        replace(d, include_anonymous=links and rng.random() < 0.3)
+        for d in random_segments(rng, 5)
+        if d.kind != "accounts"
+    ]
     trial = Trial(folder, world, definitions)
     waiting = deliveries(rng, world, links=links)
     now = world.as_of - 20 * DAY
@@ -126,10 +190,15 @@ def live(seed: int, folder: Path, *, links: bool = False) -> None:
             if waiting:
                 trial.script.add(waiting.pop())
         now += rng.choice((1, 1_000, DAY // 24, DAY, 7 * DAY, 11 * DAY))
+        if rng.random() < 0.3:
+            trial.decide(rng)
         trial.tick(now)
-        if rng.random() < 0.25:
+        if rng.random() < 0.2:
+            trial.audit()
+        if rng.random() < 0.2:
             trial.restart()
     trial.tick(now + rng.choice((DAY, 35 * DAY)))
+    trial.audit()
     assert trial.store.verify() == []
     trial.store.close()
 

@@ -219,6 +219,94 @@ def test_a_decision_by_hand_counts_without_a_run(world) -> None:
     assert w.at(START + 2 * SOON).members("bought") == set()
 
 
+def test_a_decision_by_hand_counts_whenever_it_was_made(world) -> None:
+    """While nothing runs, and in the moment in which something else changes as well."""
+    w = world(rule("bought", "did('buy')"), rule("looked", "did('look')")).at(START)
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    (ana,) = w.store.members.current("bought")["customer"].to_pylist()
+    w.restart()
+    w.store.by_hand.put("bought", "bought", [ana], False, by="Ada")
+    w.now = START + DAY
+    assert w.at(START + DAY).members("bought") == set()
+    assert w.told()[-1] == ("ana", "left bought", iso(START + DAY))
+    w.store.by_hand.put("looked", "looked", [ana], True, by="Ada")
+    w.given = replace(w.given, stamp="2", definitions=(*w.given.definitions, rule("more", "did('buy')")))
+    assert w.at(START + DAY + SOON).members("looked") == {"ana"}
+    w.store.by_hand.reset("bought", [ana], by="Ada")
+    w.restart()
+    assert w.at(START + DAY + 2 * SOON).members("bought") == {"ana"}
+    assert audit(w.store, w.given).sound
+
+
+def test_the_audit_waits_for_what_was_decided_after_the_loop_looked(world) -> None:
+    w = world(rule("bought", "did('buy')")).at(START)
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    (ana,) = w.store.members.current("bought")["customer"].to_pylist()
+    w.store.by_hand.put("bought", "bought", [ana], False, by="Ada")
+    assert audit(w.store, w.given).sound
+    w.at(START + 2 * SOON)
+    assert audit(w.store, w.given).sound
+    assert w.members("bought") == set()
+
+
+def test_what_was_decided_about_a_visitor_is_decided_about_her(world) -> None:
+    w = world(rule("vip", "did('never')", include_anonymous=True)).at(START)
+    w.send(type="track", event="look", anonymousId="browser")
+    w.at(START + SOON)
+    (visitor,) = w.store.log.snapshot().hot["customer"].to_pylist()
+    w.store.by_hand.put("vip", "vip", [visitor], True, by="Ada")
+    assert w.at(START + 2 * SOON).members("vip") == {"visitor"}
+    w.send(type="identify", userId="ana", anonymousId="browser")
+    assert w.at(START + 3 * SOON).members("vip") == {"ana"}
+    assert audit(w.store, w.given).sound
+
+
+def test_nobody_is_evaluated_twice_at_one_moment(world) -> None:
+    """At the instant at which she would leave an event comes in that keeps her: she was in strictly before it."""
+    w = world(rule("active", "did('buy', within => '10 minutes')", keep="did('look', within => '10 minutes')")).at(
+        START
+    )
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    w.event("ana", "look", at=START + 10 * MINUTE)
+    assert w.at(START + 10 * MINUTE).members("active") == {"ana"}
+    assert [t[1] for t in w.told()] == ["entered active"]
+    assert w.at(START + 20 * MINUTE).members("active") == set()
+    assert w.told()[-1] == ("ana", "left active", iso(START + 20 * MINUTE))
+    assert audit(w.store, w.given).sound
+
+
+class _EndsBeforeRuns(Loop):
+    def evaluate_everybody(self, names: Any = None) -> Any:
+        raise SystemExit
+
+
+def test_events_that_no_definition_was_asked_about_are_made_up_for_after_a_restart(world) -> None:
+    """A tick that fails twice is stored without asking; the process ends before the full run that follows."""
+    w = world(rule("bought", "did('buy')"), rule("odd", "spread > 1"))
+    w.given = replace(w.given, features=parse_features("spread: {std: p_n, event: buy}", {"p_n": "number"}))
+    w.at(START)
+    w.event("ana", "buy", properties={"n": 1})
+    w.at(START + SOON)
+    w.restart()
+    w.at(START + SOON)
+    w.loop = _EndsBeforeRuns(w.store, lambda: w.given, [w.script], clock=lambda: w.now, pace=Pace(watch=0, note=0))
+    for n in range(3):
+        w.event("bob", "buy", properties={"n": 9_000_000_000_000 - n})
+    w.now = START + 2 * SOON
+    with pytest.raises(BadInput):
+        w.loop.tick()
+    with pytest.raises(SystemExit):
+        w.loop.tick()
+    assert w.store.ticks.position().behind
+    assert w.members("bought") == {"ana"}
+    w.restart()
+    assert w.at(START + 3 * SOON).members("bought") == {"ana", "bob"}
+    assert not w.store.ticks.position().behind
+
+
 def test_events_that_came_another_way_are_noticed(world) -> None:
     w = world(rule("bought", "did('buy')")).at(START)
     w.event("ana", "buy")

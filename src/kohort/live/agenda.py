@@ -107,6 +107,10 @@ class Agenda:
             yield Round(np.array(list(now), np.int64), np.array(list(now.values()), np.int64))
             later = again
 
+    def due_at(self, at: int) -> set[int]:
+        """The ids that time reaches at this very instant, as events carry them."""
+        return {customer for instant, customer in self._up_to(at) if instant == at}
+
     def next_instant(self) -> int | None:
         """The next instant that is known of."""
         return self._waiting[0][0] if self._waiting else None

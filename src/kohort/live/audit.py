@@ -73,12 +73,17 @@ class Audit:
 def audit(store: Store, given: Given, *, progress: Progress = silent) -> Audit:
     """Compares members that a loop keeps current with a full evaluation, while the loop goes on.
 
+    Both look at the same: events and links of the loop's position, what people had decided by hand when it last looked,
+    and of what remembers (keep, minimum stay, stages) where everybody stood strictly before the loop's moment. Definitions
+    of accounts are not compared: the loop runs them as a whole, now and then, so that their members are a full evaluation
+    of the moment of their run.
+
     Raises:
         NotEnough: No loop keeps anything current here.
     """
     with store.write_lock():  # one moment of events, members and lists by hand
         position, snapshot = store.ticks.position(), store.log.snapshot()
-        decided = by_hand(store, given.definitions)
+        decided = by_hand(store, given.definitions, position.decided)
     if not position.heads:
         raise NotEnough("Nothing is kept current here.", hint="Start it with: kohort serve")
     names = [d.name for d in given.definitions if d.name in position.heads]

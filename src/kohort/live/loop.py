@@ -136,6 +136,7 @@ class Loop:
         store.log.hot_append_rows = max(store.log.hot_append_rows, _MOST_ROWS)
         self.engine, self.master = "duckdb", ""  # of full runs
         self._view: View | None = None
+        self._behind = False
         self._lane = SlowLane(many=self.pace.many)
         self.failing: frozenset[str] = frozenset()
 
@@ -235,6 +236,7 @@ class Loop:
                 unread=given.unread,
             )
         failed = frozenset(outcome.name for outcome in report.failed)
+        self._behind = self._behind and names is not None
         self.failing = (self.failing - {outcome.name for outcome in report.outcomes}) | failed
         self._look_again()
         self._note()
@@ -271,6 +273,8 @@ class Loop:
         now = self._clock()
         self._due = {name: now + int(getattr(self.pace, name) * 1e6) for name in _REPEATED}
         self._touched: set[int] = set()
+        self._noticed = self._decided = self.position.decided
+        self._behind = self.position.behind
         self._news = False
         self.as_of = self.position.as_of or now
         self._lane = SlowLane(self.position.late, many=self.pace.many)
@@ -280,13 +284,14 @@ class Loop:
     def _start(self) -> None:
         self._begin()
         now = self._clock()
-        first, known = not self.position.as_of, self.position.log == self._log
+        first, known = not self.position.as_of, self.position.log == self._log and not self._behind
         while not first and self.as_of < now - 1:
             # What time did since then, instant by instant; a day at a time, since a year's would fill the memory at once.
             until = min(now - 1, self.as_of + _STEP_US)
             self._evaluate_where_time_asks(until, now)
             self._tick(Taken(), until, now)
         self._follow_definitions(everything=first or not known)
+        self._notice_decisions()
 
     def _follow_definitions(self, *, everything: bool = False) -> None:
         """A full run of whatever means something else than its members show; of everything where events came unseen."""
@@ -336,9 +341,12 @@ class Loop:
             links = _kept(found, judged)
             if evaluate:  # whom time reaches first: until now nobody knew of what came in
                 evaluated += self.view.reached(at, moves)
-            touched = self.view.who.roots(_customers(fresh) | self._touched) | self.view.learn(links, at)
+            ids = _customers(fresh) | self._touched | self.view.agenda.due_at(at)
+            touched = self.view.who.roots(ids) | self.view.learn(links, at)
             if evaluate:
                 evaluated += self._place(touched, at, now, moves, fresh)
+                self._decided = self._noticed
+            self._behind = self._behind or not evaluate
             batches, rejected = counted(reports, taken, found, judged)
             self.as_of = at
             if taken.positions or moves.rows or self._is_time("note", now):
@@ -385,7 +393,15 @@ class Loop:
     def _after(self, at: int, taken: Taken, batches: Mapping[str, BatchReport]) -> Position:
         """Where the loop is once what was taken is stored."""
         sources = {**self.position.sources, **taken.positions}
-        return Position(at, sources, heads=self.view.heads, batches=batches, late=self._lane.late)
+        return Position(
+            at,
+            sources,
+            heads=self.view.heads,
+            batches=batches,
+            late=self._lane.late,
+            decided=self._decided,
+            behind=self._behind,
+        )
 
     def _judged(self, taken: Taken, reports: Mapping[str, BatchReport]) -> tuple[Normalised | None, Prepared | None]:
         """Rows of what was taken, and what the store knows of them. New columns are declared on the way."""
@@ -419,7 +435,14 @@ class Loop:
             self._reader = self._new_reader(self.store, self._given)
             self._look_again()
             self._follow_definitions()
-        self._touched |= self.view.decided(self.store.by_hand.table())
+        self._notice_decisions()
+
+    def _notice_decisions(self) -> None:
+        """Whoever people decided about by hand is looked at in the next tick, and again until that tick is stored."""
+        last = self.store.by_hand.last()
+        if last != self._noticed:
+            self._touched |= self.view.decided(self.store.by_hand, self._noticed)
+            self._noticed = last
 
     def _is_time(self, what: str, now: int) -> bool:
         """Whether something that is done again and again is due; it then counts as done."""

@@ -180,7 +180,7 @@ class ViewOnSpark(View):
             placed = self._pairs.evaluate_there(
                 pa.table({"person": some, "as_of": moments}),
                 self._there.log.of(ids, behind, columns, fresh),
-                self._decided_by_hand(some),
+                self.said_by_hand(some),
                 self.program.standing(self.standing, some),
             )
             moves.find(

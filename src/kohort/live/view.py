@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kohort.engines.led import carried
 from kohort.live.agenda import Agenda
 from kohort.live.lane import SlowLane
 from kohort.live.placing import Move, Moves
@@ -23,6 +24,7 @@ from kohort.model.arrival import Link
 from kohort.store.ticks import Head
 
 if TYPE_CHECKING:
+    from kohort.store.by_hand import ByHand
     from kohort.store.major import Major
     from kohort.store.store import Store
 
@@ -70,9 +72,13 @@ class View:
         self.program.close()
 
     def reached(self, until: int, moves: Moves) -> int:
-        """Evaluates whom time alone reaches up to an instant, in the order in which it does; says how often."""
+        """Evaluates whom time alone reaches before an instant, in the order in which it does; says how often.
+
+        Whom it reaches at that very instant is `due_at`: nobody is evaluated twice at one moment, since what remembers
+        would see the first answer as where she stood before.
+        """
         self.agenda.look_ahead(until)
-        rounds = self.agenda.rounds(until, self.who.root, self.lane.waits)
+        rounds = self.agenda.rounds(until - 1, self.who.root, self.lane.waits)
         return sum(self.place(one.customers, one.at, moves) for one in rounds)
 
     def place(self, persons: np.ndarray, at: np.ndarray, moves: Moves, fresh: pa.Table | None = None) -> int:
@@ -89,7 +95,7 @@ class View:
             placed = self.program.pairs.evaluate(
                 pa.table({"person": some, "as_of": moments}),
                 events,
-                self._decided_by_hand(some),
+                self.said_by_hand(some),
                 self.program.standing(self.standing, some),
             )
             definitions = self.program.definitions
@@ -118,18 +124,18 @@ class View:
         """Takes links in; answers every customer whose events may now be another's."""
         return self.who.learn(links, at)
 
-    def decided(self, by_hand: pa.Table) -> set[int]:
-        """Takes the lists by hand as they are now; answers every customer about whom something was decided since."""
-        before, self.by_hand = self.by_hand, by_hand
-        if by_hand.equals(before):
-            return set()
-        said = ({tuple(row.values()) for row in table.to_pylist()} for table in (before, by_hand))
-        return {int(row[0]) for row in next(said) ^ next(said)}
+    def decided(self, by_hand: ByHand, after: int) -> set[int]:
+        """Takes in what people decide by hand now; answers everybody about whom they did after an action."""
+        self.by_hand = by_hand.table()
+        return by_hand.since(after)
 
-    def _decided_by_hand(self, persons: np.ndarray) -> pa.Table | None:
+    def said_by_hand(self, persons: np.ndarray) -> pa.Table | None:
+        """What people decided about some customers; what they decided about ids that are led, as said of their roots."""
         if not self.by_hand.num_rows:
             return None
-        return self.by_hand.filter(pc.is_in(self.by_hand.column("customer"), value_set=pa.array(persons)))
+        ids = pa.array(self.who.ids(persons.tolist()))
+        said = self.by_hand.filter(pc.is_in(self.by_hand.column("customer"), value_set=ids))
+        return carried(said, self.who.meant()) if self.who.leads_any(said["customer"].to_pylist()) else said
 
 
 def _heads(store: Store, program: Program) -> dict[str, Head]:

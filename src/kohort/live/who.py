@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from kohort.model.arrival import Link
-from kohort.model.links import roots
+from kohort.model.links import Roots, roots
 
 
 class Who:
@@ -21,14 +21,27 @@ class Who:
         self._links = links
         self._known = set(links.column("event_id").to_pylist())
         self._new: list[Link] = []
+        self._found: tuple[tuple[int, int], Roots]
         self._fold(as_of)
+
+    def meant(self) -> Roots:
+        """Everybody who is led, to whom and since when; changes nothing, so that any thread may ask."""
+        links, new, as_of = self._links, list(self._new), self._as_of
+        key = links.num_rows + len(new), as_of
+        if self._found[0] != key:
+            self._found = key, roots(_with(links, new), as_of)
+        return self._found[1]
+
+    def leads_any(self, customers: Iterable[int]) -> bool:
+        """Whether any of some ids is led to somebody else."""
+        return any(c in self._root for c in customers)
 
     def _fold(self, as_of: int) -> None:
         if self._new:
-            columns = {name: [getattr(link, name) for link in self._new] for name in self._links.schema.names}
-            new = pa.table(columns, schema=self._links.schema)
-            self._links, self._new = pa.concat_tables([self._links, new]).combine_chunks(), []
+            self._links, self._new = _with(self._links, self._new), []
         found = roots(self._links, as_of)
+        self._as_of = as_of
+        self._found = (self._links.num_rows, as_of), found
         self._root: dict[int, int] = dict(zip(found.led.tolist(), found.root.tolist(), strict=True))
         self._led: dict[int, list[int]] = {}
         for led, root in self._root.items():
@@ -72,6 +85,7 @@ class Who:
         self._new += new
         later = all(self._latest <= link.ts <= as_of for link in new)
         if later and self._waiting > as_of:
+            self._as_of = as_of
             return {c for link in sorted(new, key=lambda n: (n.ts, n.event_id)) for c in self._lead(link)}
         before = dict(self._root)
         self._fold(as_of)
@@ -89,3 +103,8 @@ class Who:
             self._root[led] = root
             self._led.setdefault(root, []).append(led)
         return {link.customer, root}
+
+
+def _with(links: pa.Table, new: Sequence[Link]) -> pa.Table:
+    columns = {name: [getattr(link, name) for link in new] for name in links.schema.names}
+    return pa.concat_tables([links, pa.table(columns, schema=links.schema)]).combine_chunks()

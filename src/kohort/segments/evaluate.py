@@ -184,12 +184,12 @@ def standing(store: Store, definitions: Sequence[SegmentDefinition], as_of: int)
     return pa.concat_tables([own, store.members.standing(asked, as_of + 1)])
 
 
-def by_hand(store: Store, definitions: Sequence[SegmentDefinition]) -> pa.Table:
-    """What people decided about members of these definitions: customer, name, segment, added."""
+def by_hand(store: Store, definitions: Sequence[SegmentDefinition], until: int | None = None) -> pa.Table:
+    """What people decided about members of these definitions, up to an action: customer, name, segment, added."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = store.by_hand.table().select(["customer", "name", "segment", "added"])
+    table = store.by_hand.table(until).select(["customer", "name", "segment", "added"])
     return table.filter(pc.is_in(table.column("name"), pa.array([d.name for d in definitions], pa.string())))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import sqlalchemy as sa
 
 from kohort.errors import WrongUsage
 from kohort.store import schema
@@ -71,10 +72,14 @@ class ByHand:
         with self._database.write() as con:
             actions.delete(con, schema.by_hand.c.name == name)
 
-    def table(self) -> pa.Table:
-        """What holds now: customer int64, name, segment ("" = every part), added; by name and customer."""
+    def table(self, until: int | None = None) -> pa.Table:
+        """What holds now: customer int64, name, segment ("" = every part), added; by name and customer.
+
+        Args:
+            until: The number of the latest action that counts; None = all do.
+        """
         with self._database.read() as con:
-            rows = actions.all(con, schema.by_hand.c.id)
+            rows = [r for r in actions.all(con, schema.by_hand.c.id) if until is None or r["id"] <= until]
         names = sorted({row["name"] for row in rows})
         found = [_holding(name, [row for row in rows if row["name"] == name]) for name in names]
         return pa.concat_tables([TABLE.empty_table(), *found]).combine_chunks()
@@ -86,6 +91,17 @@ class ByHand:
         keys = {"name": "name", "segment": "segment", "change": "change", "customers": "rows", "by": "by"}
         keys |= {"note": "note", "at": "put_us"}
         return [{k: row[c] for k, c in keys.items()} for row in rows if name is None or row["name"] == name]
+
+    def last(self) -> int:
+        """The number of the latest action; 0 = there was none."""
+        with self._database.read() as con:
+            return Ledger(con).get("next:by_hand")[0]
+
+    def since(self, number: int) -> set[int]:
+        """Everybody about whom something was decided after an action."""
+        with self._database.read() as con:
+            rows = actions.some(con, sa.select(schema.by_hand).where(schema.by_hand.c.id > number))
+        return {customer for row in rows for customer in np.frombuffer(row["customers"], "<i8").tolist()}
 
     def check(self) -> None:
         self.table()

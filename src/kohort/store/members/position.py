@@ -58,6 +58,8 @@ class Position:
         heads: Definitions that are kept current.
         batches: Source → what became of its events today.
         late: Customers with so many events that they wait for being evaluated; members show them as they were.
+        decided: Number of the latest action by hand that members show.
+        behind: Whether events were stored that no definition has been asked about: a full run is due.
     """
 
     as_of: int = 0
@@ -66,6 +68,8 @@ class Position:
     heads: Mapping[str, Head] = field(default_factory=dict)
     batches: Mapping[str, BatchReport] = field(default_factory=dict)
     late: tuple[int, ...] = ()
+    decided: int = 0
+    behind: bool = False
 
 
 def read_position(con: Connection) -> Position:
@@ -76,7 +80,8 @@ def read_position(con: Connection) -> Position:
             heads = {name: Head(**head) for name, head in found["heads"].items()}
             batches = {s: BatchReport(**{**b, "notes": tuple(b["notes"])}) for s, b in found["batches"].items()}
             late = tuple(found.get("late", ()))
-            return Position(found["as_of"], found["sources"], Holds(**found["log"]), heads, batches, late)
+            more = found.get("decided", 0), found.get("behind", False)
+            return Position(found["as_of"], found["sources"], Holds(**found["log"]), heads, batches, late, *more)
     return Position()
 
 
