@@ -144,6 +144,7 @@ class Sender(threading.Thread):
         answers: Statuses.
         took: Seconds from request to confirmation.
         who: Who does everything; empty = anybody.
+        pause: Seconds between requests.
     """
 
     def __init__(self, number: int, key: str, *, events: int = 40, people: int = 60, single: bool = False) -> None:
@@ -154,6 +155,7 @@ class Sender(threading.Thread):
         self._draw = random.Random(number)
         self._made = 0
         self.who: dict[str, str] = {}
+        self.pause = 0.0
         self._over = threading.Event()
         self._connection: http.client.HTTPConnection | None = None
         self.server: Server | None = None
@@ -166,6 +168,7 @@ class Sender(threading.Thread):
     def run(self) -> None:
         while not self._over.is_set():
             self.deliver([self.event() for _ in range(1 if self.single else self._draw.randint(1, self.events))])
+            self._over.wait(self.pause)
 
     def finish(self) -> None:
         """Ends after what is being sent was confirmed."""
