@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HORIZON_YEARS = 10
 MOST_ROWS = 30_000
 """Moments times events that are asked about at most, about 10 ms: who did very much is answered for the near future."""
-_FIRST, _MOST = 16, 1_024
+_FIRST, _MOST = 32, 1_024
 _LATEST_US = 32_472_144_000_000_000  # the year 2999: engines answer no later moments
 
 
@@ -73,33 +73,57 @@ class Question:
     zone: str
 
 
-def outlook(pairs: Pairs, plan: TimePlan, definitions: Sequence[SegmentDefinition], asked: Question) -> Outlook:
+def outlook(
+    first: Pairs, pairs: Pairs, plan: TimePlan, definitions: Sequence[SegmentDefinition], asked: Question
+) -> tuple[pa.Table, Outlook]:
     """The first instant after `asked.as_of` at which she is elsewhere in one of the definitions without a new event.
 
     Args:
-        pairs: Made of (at least) these definitions.
+        first: Asked once, about `asked.as_of` and the first instants together; may answer more than `pairs` does.
+        pairs: Both are made of (at least) these definitions.
         plan: Of the same. What it calls drifting may change between the instants it names.
         definitions: Those looked at.
+
+    Returns:
+        The answer of `first`, whose first row is about `asked.as_of`, and what time will do.
     """
     standing = standing_of(asked)
     place = {d.name: i for i, d in enumerate(pairs.compiled.definitions)}
-    rows, size, looked = 0, _FIRST, asked.as_of
-    for until, moments in _windows(plan, standing, asked):
-        at = 0
-        while at < len(moments):
-            some = moments[at : at + size]
-            at, size = at + size, min(size * 4, _MOST)
-            people = np.full(len(some), asked.customer)
-            found = pairs.evaluate(pa.table({"person": people, "as_of": some}), asked.events, asked.by_hand, standing)
+
+    def ask(which: Pairs, moments: np.ndarray) -> pa.Table:
+        people = np.full(len(moments), asked.customer)
+        return which.evaluate(pa.table({"person": people, "as_of": moments}), asked.events, asked.by_hand, standing)
+
+    now: pa.Table | None = None
+    rows, looked = 0, asked.as_of
+    for until, some in _chunks(_windows(plan, standing, asked)):
+        if now is None:
+            now = found = ask(first, np.concatenate([[asked.as_of], some]))
+            found = found.slice(1)
+        elif len(some):
+            found = ask(pairs, some)
+        if len(some):
             parts = {d.name: found[f"s{place[d.name]}"].to_numpy() for d in definitions}
             change = _first(definitions, parts, some, asked)
             if change is not None:
-                return change
-            rows += len(some) * asked.events.num_rows
-            if rows > MOST_ROWS:
-                return Outlook(None, (), int(some[-1]))
-        looked = until
-    return Outlook(None, (), looked)
+                return now, change
+        rows, looked = rows + len(some) * asked.events.num_rows, until
+        if rows > MOST_ROWS:
+            break
+    assert now is not None
+    return now, Outlook(None, (), looked)
+
+
+def _chunks(windows: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    """Instants in portions that grow, each with the last instant that it speaks for; at least one portion."""
+    size, waiting, end = _FIRST, np.empty(0, np.int64), 0
+    for until, moments in windows:
+        waiting, end = np.concatenate([waiting, moments]), until
+        while len(waiting) >= size:
+            some, waiting = waiting[:size], waiting[size:]
+            yield (end if not len(waiting) else int(some[-1])), some
+            size = min(size * 4, _MOST)
+    yield end, waiting
 
 
 def standing_of(asked: Question) -> pa.Table:

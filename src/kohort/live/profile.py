@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from kohort.compile.pairs import CompiledPairs
 from kohort.engines.pairs import Pairs
 from kohort.live.outlook import Outlook, Question, outlook
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
-    from kohort.live.moments import TimePlan
+    from kohort.live.program import Program
     from kohort.live.shown import Place
     from kohort.live.view import View
 
@@ -49,33 +46,27 @@ class Asked:
     """A set of definitions and features, ready to be asked about one customer at a time, from any thread.
 
     Args:
-        compiled: The definitions; `plan` says what the clock does to them.
-        featured: From `compiled_features`.
+        program: Whose definitions and features these are; it may be closed before this is.
     """
 
-    def __init__(self, compiled: CompiledPairs, featured: CompiledPairs, plan: TimePlan, zone: str) -> None:
-        self.compiled, self.featured, self.plan, self.zone = compiled, featured, plan, zone
-        # Each is one caller's at a time, and whoever asks for one need not wait for who asks for the other.
-        self._features = Pairs(featured, 1, "small"), threading.Lock()
-        self._places = Pairs(compiled, 1, "small"), threading.Lock()
+    def __init__(self, program: Program) -> None:
+        self.plan, self.zone = program.time, program.given.zone
+        self._wanted = program.featured.wanted
+        # The first question is about features and definitions together: what both need is worked out once.
+        self._all = Pairs(program.with_features(), 1, "small")
+        self._places = Pairs(program.pairs.compiled, 1, "small")
+        self._lock = threading.Lock()
 
-    def features(self, customer: int, as_of: int, events: pa.Table) -> dict[str, Any]:
-        """Her features; all None where she has no event at that moment."""
-        pairs, lock = self._features
-        with lock:
-            found = pairs.evaluate(pa.table({"person": [customer], "as_of": [as_of]}), events).to_pylist()[0]
-        return {f.name: found[f"f{j}"] for j, f in enumerate(self.featured.wanted)}
-
-    def outlook(self, question: Question, definitions: Sequence[SegmentDefinition]) -> Outlook:
-        """See `kohort.live.outlook.outlook`."""
-        pairs, lock = self._places
-        with lock:
-            return outlook(pairs, self.plan, definitions, question)
+    def ask(self, question: Question, definitions: Sequence[SegmentDefinition]) -> tuple[dict[str, Any], Outlook]:
+        """Her features (all None where she has no event yet), and what time will do to her; see `live.outlook`."""
+        with self._lock:
+            first, found = outlook(self._all, self._places, self.plan, definitions, question)
+        return {f.name: first[f"f{j}"][0].as_py() for j, f in enumerate(self._wanted)}, found
 
     def close(self) -> None:
-        for pairs, lock in (self._features, self._places):
-            with lock:
-                pairs.close()
+        with self._lock:
+            self._all.close()
+            self._places.close()
 
 
 class Profiles:
@@ -103,15 +94,16 @@ class Profiles:
         root = view.who.root(customer)
         as_of, places = view.shown.of(root)
         events = view.events(np.array([root], np.int64))
-        question = Question(root, as_of, events, _of(view.by_hand, root), places, asked.zone)
+        question = Question(root, as_of, events, view.said_by_hand(np.array([root], np.int64)), places, asked.zone)
         heads = view.heads
         kept = [d for d in view.program.definitions if d.name in heads]
+        features, ahead = asked.ask(question, kept)
         return Profile(
             root,
             as_of,
             places,
-            asked.features(root, as_of, events),
-            asked.outlook(question, kept),
+            features,
+            ahead,
             frozenset(d.name for d in view.program.definitions),
             tuple(sorted(view.program.time.drifting)),
         )
@@ -137,10 +129,6 @@ class Profiles:
             with self._making:
                 found = self._asked
                 if found is None or found[0] != key:
-                    found = key, Asked(compiled, program.featured, program.time, view.given.zone)
+                    found = key, Asked(program)
                     self._asked = found
         return found[1]
-
-
-def _of(by_hand: pa.Table, customer: int) -> pa.Table | None:
-    return by_hand.filter(pc.equal(by_hand.column("customer"), customer)) if by_hand.num_rows else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from kohort.compile.pairs import compile_pairs
+from kohort.compile.pairs import CompiledPairs, compile_pairs
 from kohort.definitions.features import describe
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings, remembers
 from kohort.engines.pairs import Pairs
@@ -91,7 +92,8 @@ class Program:
         self._asked = sorted({n for d in self.definitions for n in refers_to(d)} - there)
         self._remembering = [d.name for d in self.definitions if remembers(d)]
         self._keys = {d.name: [p.key for p in d.parts] for d in given.definitions}
-        compiled = compile_pairs(
+        self._compile = partial(
+            compile_pairs,
             self.definitions,
             features=given.features,
             zone=given.zone,
@@ -101,6 +103,7 @@ class Program:
             key=bucket_key(store),
             standing=[*self._remembering, *self._asked],
         )
+        compiled = self._compile()
         self.time = TimePlan.of(
             self.definitions, features={f.name: f for f in given.features}, columns=columns, zone=given.zone
         )
@@ -118,6 +121,10 @@ class Program:
     def in_rounds(self) -> bool:
         """Whether what somebody is in depends on what she was in before, so that her moments must be asked one by one."""
         return bool(self._remembering)
+
+    def with_features(self) -> CompiledPairs:
+        """The definitions with the values of all features: what single customers are asked about. Takes a second or so."""
+        return self._compile(wanted=self.featured.wanted)
 
     def asks_for(self, columns: Collection[str]) -> bool:
         """Whether a definition or a feature names one of these columns, which were not there when it was compiled."""

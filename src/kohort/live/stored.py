@@ -61,12 +61,13 @@ class StoredProfiles:
         known = store.members.names()
         kept = [d for d in program.definitions if d.name in known]
         question = Question(root, as_of, events, hers, places, asked.zone)
+        features, ahead = asked.ask(question, kept)
         return Profile(
             root,
             as_of,
             places,
-            asked.features(root, as_of, events),
-            asked.outlook(question, kept),
+            features,
+            ahead,
             frozenset(d.name for d in program.definitions),
             tuple(sorted(program.time.drifting)),
         )
@@ -77,7 +78,7 @@ class StoredProfiles:
         with self._making:
             if self._made is None or self._made[0] != key:
                 program = Program(self._store, given, snapshot.columns, as_of)
-                asked = Asked(program.pairs.compiled, program.featured, program.time, given.zone)
+                asked = Asked(program)
                 self._made = key, program, asked
             return self._made[1:]
 

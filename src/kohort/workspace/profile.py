@@ -41,6 +41,7 @@ class ProfileDoor:
         self._stored: StoredProfiles | None = None
         self._people: VaultPeople | None = None
         self._listed: tuple[float, dict[str, Any]] | None = None
+        self._others: tuple[frozenset[str], float, bool] | None = None
         self._lock = threading.Lock()
 
     def of(self, number: str) -> dict[str, Any]:
@@ -151,11 +152,22 @@ class ProfileDoor:
     def _segments_of(self, found: Profile) -> list[dict[str, Any]]:
         mine = {name: place for name, place in found.places.items() if name in found.known}
         rows = [self._told(name, place) for name, place in mine.items() if not is_hidden(name)]
-        others = self._ws.store.members.of_customer(found.customer, without=found.known)
-        for row in others.to_pylist():
+        for row in self._elsewhere(found):
             if not is_hidden(row["name"]):
                 told = {"segment": row["name"], "part": row["segment"], "since": iso(row["since"])}
                 rows.append(told | {"reason": row["reason"], "because": ""})
+        return rows
+
+    def _elsewhere(self, found: Profile) -> list[dict[str, Any]]:
+        """Where she is by definitions that the profile does not speak for: adopted ones, paused ones. Mostly there are none,
+        which is looked up again every few seconds only."""
+        now = time.monotonic()
+        if self._others is None or self._others[0] != found.known or now - self._others[1] > _KEPT_SECONDS:
+            there = any(n not in found.known and not is_hidden(n) for n in self._ws.store.members.names())
+            self._others = found.known, now, there
+        if not self._others[2]:
+            return []
+        rows: list[dict[str, Any]] = self._ws.store.members.of_customer(found.customer, without=found.known).to_pylist()
         return rows
 
     def _told(self, name: str, place: Place) -> dict[str, Any]:
