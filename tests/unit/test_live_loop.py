@@ -17,8 +17,10 @@ from kohort.definitions.windows import Span
 from kohort.errors import BadInput
 from kohort.live.audit import audit
 from kohort.live.loop import Loop, Pace
+from kohort.live.placing import Move
 from kohort.live.program import Given
 from kohort.live.script import Script
+from kohort.live.shown import Place
 from kohort.live.standing import Stay
 from kohort.model.arrival import Arrival
 from kohort.model.clock import iso, parse_instant
@@ -384,3 +386,37 @@ def test_a_definition_that_breaks_stops_neither_the_events_nor_the_others(world)
     assert w.loop.failing == {"odd"}
     w.event("cleo", "buy", properties={"n": 2})
     assert w.at(START + 3 * SOON).members("bought") == {"ana", "bob", "cleo"}
+
+
+def test_a_segment_of_a_trigger_ends_with_its_trigger_and_begins_anew_when_it_comes_back(world) -> None:
+    hidden, seen = rule("trigger gone quiet", "did('buy')"), rule("active", "did('buy')")
+    w = world(hidden, seen).at(START)
+    w.event("ana", "buy")
+    assert w.at(START + SOON).members("trigger gone quiet") == {"ana"}
+    w.given = replace(w.given, stamp="2", definitions=(seen,))
+    w.event("bob", "buy")
+    assert w.at(START + 2 * SOON).members("active") == {"ana", "bob"}
+    assert w.store.members.names() == ["active"]
+    w.given = replace(w.given, stamp="3", definitions=(hidden, seen))
+    assert w.at(START + 3 * SOON).members("trigger gone quiet") == {"ana", "bob"}
+    assert audit(w.store, w.given).sound
+
+
+def test_readers_see_a_tick_when_it_is_stored_and_not_before(world) -> None:
+    w = world(stages("level", much="did('buy', at_least => 2)", some="did('buy')")).at(START)
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    view = w.loop.view
+    (ana,) = (int(key) for key in w.store.vault.known(["ana"]))
+    assert {n: p.part for n, p in view.shown.of(ana)[1].items()} == {"level": "some"}
+    view.standing.put("level", "some", ana, Stay(2, 0, 0))  # half a tick
+    assert view.shown.of(ana)[1]["level"].part == "some"
+    for other in range(10_000, 15_000):  # so many that the loop's columns are made anew
+        view.standing.put("level", "some", other, Stay(1, START, 0))
+    assert view.shown.of(ana)[1]["level"].part == "some"
+    assert view.shown.of(12_000)[1] == {}
+    at = START + 2 * SOON
+    move = Move("level", "some", 10_000, 1, 1, at, 0, START, 1)
+    view.shown.follow([move], at)
+    assert view.shown.of(12_000) == (at, {"level": Place("some", START, 0)})
+    assert view.shown.of(ana) == (at, {})
