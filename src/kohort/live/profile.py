@@ -30,6 +30,7 @@ class Profile:
         features: In the order of the workspace; None = missing. Money in major units.
         outlook: What time alone will do next.
         known: Definitions that `places` speaks for: where one of them is not in it, she is in none of its parts.
+        late: She has so many events that her places may be a little older than `as_of`; see `kohort.live.lane`.
         drifting: Definitions that may change earlier than that, at instants that nothing stored tells.
     """
 
@@ -40,6 +41,7 @@ class Profile:
     outlook: Outlook
     known: frozenset[str]
     drifting: tuple[str, ...]
+    late: bool = False
 
 
 class Asked:
@@ -106,6 +108,7 @@ class Profiles:
             ahead,
             frozenset(d.name for d in view.program.definitions),
             tuple(sorted(view.program.time.drifting)),
+            late=root in view.lane.late,
         )
 
     def warm(self) -> None:

@@ -137,6 +137,7 @@ class ProfileDoor:
             "visitor": found.customer < 0,
             "as_of": iso(found.as_of),
             "live": live,
+            "late": found.late,
             "segments": self._segments_of(found),
             "features": {name: value for name, value in found.features.items() if name not in hidden},
             "next_change": {
