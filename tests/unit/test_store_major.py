@@ -84,7 +84,7 @@ def test_recent_rows_count_once_when_their_file_comes(store) -> None:
     assert index.fetch(np.array([2])).num_rows == after, "in the base"
 
 
-@pytest.mark.parametrize("damage", ["bit", "cut", "empty", "other file"])
+@pytest.mark.parametrize("damage", ["bit", "cut", "empty", "other file", "every bit", "length"])
 def test_a_damaged_index_file_is_noticed_and_made_again(store, damage: str) -> None:
     index = brought(store)
     wanted = index.fetch(np.arange(8))
@@ -97,6 +97,8 @@ def test_a_damaged_index_file_is_noticed_and_made_again(store, damage: str) -> N
             "cut": data[: len(data) // 2],
             "empty": b"",
             "other file": two.read_bytes(),
+            "every bit": bytes(b ^ 0x5A for b in data),
+            "length": data[:-20] + (2**60).to_bytes(8, "little") + data[-12:],
         }[damage]
     )
     made: list[int] = []

@@ -106,9 +106,12 @@ def open_part(path: Path, schema: pa.Schema) -> Part | None:
         with path.open("rb") as file:
             file.seek(max(size - _TAIL.size, 0))
             length, crc, magic = _TAIL.unpack(file.read())
-            file.seek(max(size - _TAIL.size - length, 0))
+            begin = size - _TAIL.size - length
+            if magic != _MAGIC or begin < 0:  # a length that is damage may be more than any memory holds
+                return None
+            file.seek(begin)
             footer = file.read(length)
-        if magic != _MAGIC or zlib.crc32(footer) != crc:
+        if zlib.crc32(footer) != crc:
             return None
         said = json.loads(footer)
         if said["format"] != FORMAT or said["name"] != path.name or size != said["bytes"] + length + _TAIL.size:
