@@ -36,6 +36,8 @@ from kohort.testing.random_segments import CONSENT, random_segments
 from kohort.testing.worlds import World, event_table
 
 CI = os.environ.get("CI") == "true"
+NIGHTLY = os.environ.get("KOHORT_NIGHTLY") == "true"
+WORLDS = 40 if NIGHTLY else 4 if CI else 1
 DAY = 86_400_000_000
 BUCKETS = 2
 
@@ -203,24 +205,24 @@ def live(seed: int, folder: Path, *, links: bool = False) -> None:
     trial.store.close()
 
 
-@pytest.mark.parametrize("seed", range(12 if CI else 2))
+@pytest.mark.parametrize("seed", range(WORLDS))
 def test_live_is_batch_at_every_tick(seed: int, tmp_path: Path) -> None:
     live(seed, tmp_path / "w")
 
 
-@pytest.mark.parametrize("seed", range(100, 112 if CI else 102))
+@pytest.mark.parametrize("seed", range(100, 100 + WORLDS))
 def test_live_is_batch_where_visitors_turn_out_to_be_customers(seed: int, tmp_path: Path) -> None:
     live(seed, tmp_path / "w", links=True)
 
 
-@settings(max_examples=15 if CI else 2, deadline=None)
+@settings(max_examples=WORLDS, deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
 def test_live_is_batch_in_drawn_worlds(seed: int, links: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         live(seed, Path(folder) / "w", links=links)
 
 
-@settings(max_examples=10 if CI else 1, deadline=None)
+@settings(max_examples=max(1, WORLDS // 2), deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_order_of_what_comes_in_changes_nothing(seed: int) -> None:
     rng = Random(seed)

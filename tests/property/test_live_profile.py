@@ -22,6 +22,8 @@ from kohort.testing.random_segments import CONSENT, random_segments
 from kohort.testing.worlds import World, event_table
 
 CI = os.environ.get("CI") == "true"
+NIGHTLY = os.environ.get("KOHORT_NIGHTLY") == "true"
+WORLDS = 40 if NIGHTLY else 6 if CI else 2
 SETTINGS = SegmentSettings(CONSENT)
 YEAR = 366 * 86_400_000_000
 
@@ -71,7 +73,7 @@ class Trial:
         return found
 
 
-@pytest.mark.parametrize("seed", range(40 if CI else 2))
+@pytest.mark.parametrize("seed", range(WORLDS))
 def test_a_profile_says_what_is_stored_and_what_happens_next(seed: int, tmp_path: Path) -> None:
     rng = Random(seed)
     world = random_rule_world(rng, customers=4)
@@ -106,7 +108,7 @@ def test_a_profile_says_what_is_stored_and_what_happens_next(seed: int, tmp_path
     trial.store.close()
 
 
-@pytest.mark.parametrize("seed", range(100, 120 if CI else 101))
+@pytest.mark.parametrize("seed", range(100, 100 + WORLDS // 2))
 def test_the_loop_makes_the_change_true_at_its_instant(seed: int, tmp_path: Path) -> None:
     rng = Random(seed)
     world = random_rule_world(rng, customers=4)
