@@ -315,6 +315,7 @@ class StreamSubject(EngineSubject):
 
 
 def disagreements(cases: list[Case], folder: Path, spark: Any) -> list[dict[str, object]]:
+    folder.mkdir(exist_ok=True)
     with StreamSubject(folder, spark) as subject:
         return [d.as_dict() for d in run_cases(subject, cases, ()).differ]
 
@@ -322,7 +323,9 @@ def disagreements(cases: list[Case], folder: Path, spark: Any) -> list[dict[str,
 def test_cases_about_one_moment(session: Any, tmp_path: Path) -> None:
     cases = [c for c in all_cases() if len(c.turns) == 1 and not c.turns[0].left_out]
     assert len(cases) > 50
-    assert disagreements(cases, tmp_path, session) == []
+    few = 15  # Spark takes more than twice as long to read a query of twice as many definitions
+    for n in range(0, len(cases), few):
+        assert disagreements(cases[n : n + few], tmp_path / str(n), session) == []
 
 
 @pytest.mark.ci
