@@ -308,13 +308,15 @@ def fire(tmp_path: Path) -> Iterator[Fire]:
 def quick_fire(tmp_path: Path) -> Iterator[Fire]:
     """The same with servers that start in a fraction of a second."""
     with (tmp_path / "server.log").open("a") as log:
+        pipe = subprocess.PIPE
         helper = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            [sys.executable, __file__], stdin=pipe, stdout=pipe, stderr=log, text=True, start_new_session=True
         )
         found = Fire(tmp_path / "shop", helper)
         yield found
         found.close()
         helper.stdin.close()
+        os.killpg(helper.pid, signal.SIGKILL)  # a server that was just starting, too
         helper.wait(30)
         helper.stdout.close()
 
