@@ -1,6 +1,6 @@
-"""A process that keeps a workspace current from a topic until it is killed, or until it was idle for a while.
+"""A process that keeps a workspace current from a topic until it is killed, or until so many records had their effect.
 
-python keep_current.py FOLDER SERVERS TOPIC [--idle SECONDS]
+python keep_current.py FOLDER SERVERS TOPIC [--until RECORDS]
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("servers")
     parser.add_argument("topic")
-    parser.add_argument("--idle", type=float)
+    parser.add_argument("--until", type=int)
     parser.add_argument("--sleep-with", type=int, default=0)
     options = parser.parse_args()
     store = open_store(options.folder) if options.folder.exists() else create_store(options.folder, buckets=2)
@@ -56,11 +55,9 @@ def main() -> None:
     source.batches = options.sleep_with
     loop = Loop(store, given, [source], pace=Pace(batch=40, note=0.5))
     print("ready", flush=True)
-    last = time.monotonic()
-    while options.idle is None or time.monotonic() < last + options.idle:
+    while options.until is None or sum(loop.position.sources.values()) < options.until:
         done = loop.tick()
         if done.events:
-            last = time.monotonic()
             print(done.events, flush=True)
         loop.rest(done)
     loop.close()

@@ -49,6 +49,6 @@ def test_nothing_confirmed_is_lost_and_nothing_is_there_twice(tmp_path: Path, la
     assert confirmed > 1000
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_the_same_two_hundred_times(tmp_path: Path, lab) -> None:
     assert kill_and_look(tmp_path / "journal", lab, 200)[0] > 100

@@ -195,7 +195,7 @@ def test_failing_calls_lose_nothing_and_it_goes_on_by_itself(strace: str, tmp_pa
     assert sum(met.values()) >= 9
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_failing_calls_at_every_place(strace: str, tmp_path: Path) -> None:
     met = disturb(strace, tmp_path, list(range(1, 201)))
     assert sum(met.values()) > 180

@@ -93,6 +93,6 @@ def test_a_full_disk_is_told_and_taking_in_goes_on_when_there_is_room(small_disk
     fill_and_free(small_disk, 6)
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_the_same_fifty_times(small_disk: Path) -> None:
     fill_and_free(small_disk, 50)

@@ -31,6 +31,6 @@ def test_a_hundred_thousand_events_with_replays_and_restarts(tmp_path: Path) -> 
     check(dedup().run(tmp_path, 100_000, batch=10_000))
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_two_million_events_with_replays_and_restarts(tmp_path: Path) -> None:
     check(dedup().run(tmp_path, 2_000_000, batch=50_000))

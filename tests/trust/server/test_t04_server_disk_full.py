@@ -90,7 +90,7 @@ def test_a_server_on_a_full_disk_says_so_and_goes_on_by_itself(disk_fire, sender
     assert max(took) < 60  # 10 s are the goal, where nobody else computes
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_the_same_twenty_times(disk_fire, sender, record_property):
     took = rounds(disk_fire, sender(0, disk_fire.key), 20)
     record_property("seconds", took)

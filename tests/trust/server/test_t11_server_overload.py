@@ -45,7 +45,7 @@ def test_overload_sends_senders_away_and_loses_nothing(fire, sender, record_prop
     assert found["recovered"] < 120  # 10 s are the goal, where nobody else computes
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_the_same_for_five_minutes(fire, sender, record_property):
     found = overload(fire, sender, 300, senders=8)
     print(found, statuses(fire))
