@@ -29,7 +29,7 @@ from kohort.ingest.tracking.normalise import Normalised
 from kohort.live.audit import audit
 from kohort.live.loop import Pace
 from kohort.live.program import Given
-from kohort.live.spark_stream import MOST_ROWS, LoopOnSpark
+from kohort.live.spark_stream import MOST_RECORDS, LoopOnSpark
 from kohort.model.arrival import Arrival, Link
 from kohort.model.event import ColumnType, Event
 from kohort.model.progress import silent
@@ -114,7 +114,7 @@ class Shop:
         self.start()
 
     def start(self) -> None:
-        pace = Pace(batch=MOST_ROWS, watch=1e9, note=0, sweep=0, run=1e9)
+        pace = Pace(batch=MOST_RECORDS, watch=1e9, note=0, sweep=0, run=1e9)
         self.loop = LoopOnSpark(self.store, lambda: self.said, self.spark, clock=lambda: self.now, pace=pace)
 
     def restart(self) -> None:
@@ -346,7 +346,7 @@ def test_a_random_world_in_batches_is_at_every_tick_what_a_full_run_finds(
     rows.columns = dict(world.columns)
     store = create_store(tmp_path / "w", buckets=2)
     store.log.declare(world.columns)
-    pace = Pace(batch=MOST_ROWS, watch=1e9, note=0, sweep=0, run=40)
+    pace = Pace(batch=MOST_RECORDS, watch=1e9, note=0, sweep=0, run=40)
     loop = LoopOnSpark(store, lambda: said, session, clock=lambda: now, pace=pace, reader=lambda store, given: rows)
     events = rng.sample(world.events, len(world.events))
     visitors = {e.customer: -e.customer for e in events if e.customer and e.customer % 2}

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kohort.spark")
 
-MOST_ROWS = 1_000_000
-"""Rows that one micro-batch may come to: they are stored in one transaction, so none of them makes a file of its own."""
+MOST_RECORDS = 1_000_000
+"""Records of one tick at most: a micro-batch is one."""
 
 _CHUNK = 200_000
 """Customers per question."""
@@ -215,8 +215,7 @@ class LoopOnSpark(Loop):
         reader: Callable[[Store, Given], Reader] = tracking_reader,
     ) -> None:
         self.handed = Handed(schemas or Schemas.read(None), clock)
-        super().__init__(store, look, [self.handed], clock=clock, pace=pace or Pace(batch=MOST_ROWS), reader=reader)
-        store.log.hot_append_rows = MOST_ROWS
+        super().__init__(store, look, [self.handed], clock=clock, pace=pace or Pace(batch=MOST_RECORDS), reader=reader)
         self.engine, self.master = "spark", master
         self._major = self._there = MajorOnSpark(store, spark)
 
