@@ -157,7 +157,7 @@ def test_a_workspace_in_order_passes_the_doctor(shop):
 
 
 def test_nothing_found_yet_is_an_answer(shop):
-    assert machine("segments", "list", "-w", shop) == {"segmentations": [], "segments": []}
+    assert machine("segments", "list", "-w", shop) == {"segmentations": [], "segments": [], "live": None}
     assert machine("segments", "show", "-w", shop, code=3)["error"]["code"] == "not_enough"
     assert machine("segments", "adopt", "Main", "-w", shop, code=3)["error"]["code"] == "not_enough"
     assert machine("discover", "-w", shop, code=3)["error"]["code"] == "not_enough"

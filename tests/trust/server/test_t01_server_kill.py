@@ -47,7 +47,6 @@ def test_a_killed_server_loses_nothing_that_it_confirmed_and_counts_nothing_twic
     assert found["duplicate"], "nothing was ever sent twice: the kills hit nothing"
     assert found["confirmed"] > 500
     assert found["transitions"] > 100
-    assert statistics.median(recovered) < 30  # 5 s is the goal where nobody else computes; bench/live.py measures it
 
 
 @pytest.mark.nightly

@@ -1,7 +1,7 @@
 """How long a profile takes, over real HTTP: 50 features and 31 segments, next change by time included.
 
-    python bench/profile.py                      20,000 customers, 400,000 events; made once, or taken from --dir
-    python bench/profile.py --customers 1000000
+    python bench/profiles.py                      20,000 customers, 400,000 events; made once, or taken from --dir
+    python bench/profiles.py --customers 1000000
 
 A server of its own process keeps the workspace current; one client asks for customers at random, one after the other, on one
 connection; then again while events come in. Milliseconds from the request to the whole answer. Goal: p99 under 20.
