@@ -10,7 +10,7 @@ from kohort.compile.pairs import CompiledPairs, compile_pairs
 from kohort.compile.segments import NOBODY
 from kohort.definitions.features import parse_features
 from kohort.definitions.rules import parse_rule
-from kohort.definitions.segments import Part, RuleText, SegmentDefinition
+from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
 from kohort.definitions.windows import parse_span
 from kohort.engines.pairs import Engine, Pairs
 from kohort.engines.small import Small, Unsupported
@@ -118,17 +118,16 @@ def test_columns_that_are_missing_or_empty_are_nothing(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_who_never_said_anything_has_no_flag_whatever_others_said(engine: Engine) -> None:
-    program = compiled(
-        rule("reads", "t_news = true"), rule("refused", "t_news = false"), rule("silent", "t_news is null")
-    )
+def test_who_never_agreed_has_not_agreed_whatever_others_said(engine: Engine) -> None:
+    """Something is picked of everybody, so that her row is there; but what is missing of her must not be her neighbour's."""
+    asked = replace(rule("reads", "last(*).event is not null"), purpose="marketing")
+    program = compiled(asked, settings=SegmentSettings(consent=(("marketing", "t_news"),)))
     said, silent, no = (event(c, "identify", 1, t_news=flag) for c, flag in ((1, True), (2, None), (3, False)))
     with Pairs(program, engine=engine) as pairs:
-        for order in ((silent, said, no), (silent, no, said), (said, no, silent)):
-            found = pairs.evaluate(at((1, NOW), (2, NOW), (3, NOW)), log(*order))
-            assert found["s0"].to_pylist() == [0, NOBODY, NOBODY]
-            assert found["s1"].to_pylist() == [NOBODY, NOBODY, 0]
-            assert found["s2"].to_pylist() == [NOBODY, 0, NOBODY]
+        for order in ((1, 2, 3), (2, 3, 1), (3, 1, 2)):
+            found = pairs.evaluate(at(*((person, NOW) for person in order)), log(silent, no, said))
+            assert {p for p, part in zip(order, found["s0"].to_pylist(), strict=True) if part == 0} == {1}
+            assert {p for p, out in zip(order, found["x0"].to_pylist(), strict=True) if out} == {2, 3}
         assert pairs.answered[engine] == 3
 
 
