@@ -195,7 +195,7 @@ def live(seed: int, folder: Path, *, links: bool = False) -> None:
         if rng.random() < 0.3:
             trial.decide(rng)
         trial.tick(now)
-        if rng.random() < 0.2:
+        if rng.random() < 0.05:  # it compiles everything anew: most of what a life costs
             trial.audit()
         if rng.random() < 0.2:
             trial.restart()

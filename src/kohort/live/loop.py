@@ -237,8 +237,11 @@ class Loop:
             )
         failed = frozenset(outcome.name for outcome in report.failed)
         self._behind = self._behind and names is not None
-        self.failing = (self.failing - {outcome.name for outcome in report.outcomes}) | failed
-        self._look_again()
+        before, self.failing = self.failing, (self.failing - {outcome.name for outcome in report.outcomes}) | failed
+        if self.failing == before and self.store.log.columns() == self.view.columns:
+            self.view.follow_run(self.as_of)  # compiling everything anew would hold up what comes in
+        else:
+            self._look_again()
         self._note()
         return report
 

@@ -158,8 +158,11 @@ class ViewOnSpark(View):
     ) -> None:
         super().__init__(store, major, given, as_of, lane=lane, without=without)
         self._there = major
-        self._horizon = as_of
         self._pairs = SparkPairs(self.program.pairs.compiled)
+
+    def follow_run(self, as_of: int) -> None:
+        self._horizon = as_of
+        super().follow_run(as_of)
 
     def reached(self, until: int, moves: Moves) -> int:
         if until > self._horizon:

@@ -54,19 +54,23 @@ class View:
         lane: SlowLane,
         without: Collection[str] = (),
     ) -> None:
-        self.given, self._major, self.lane = given, major, lane
+        self._store, self.given, self._major, self.lane = store, given, major, lane
         standing = store.log.standing()
         self.columns = standing.columns
         self.program = Program(store, given, self.columns, as_of, without)
         major.bring(standing, self.program.columns())
         self.who = Who(store.links.now(), as_of)
-        self.standing = Standing()
-        self.standing.load(store, self.program.needed)
-        self.shown = Shown(self.standing, as_of)
         lane.know({self.who.root(customer): n for customer, n in major.large(lane.many).items()})
-        self.agenda = Agenda(self.program.time, major, self.standing, as_of)
         self.by_hand = store.by_hand.table()
-        self.heads = _heads(store, self.program)
+        self.follow_run(as_of)
+
+    def follow_run(self, as_of: int) -> None:
+        """A full run as of this moment decided who is where; what definitions mean, and the events, are as before."""
+        self.standing = Standing()
+        self.standing.load(self._store, self.program.needed)
+        self.shown = Shown(self.standing, as_of)
+        self.agenda = Agenda(self.program.time, self._major, self.standing, as_of)
+        self.heads = _heads(self._store, self.program)
 
     def close(self) -> None:
         self.program.close()
