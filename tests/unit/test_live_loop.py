@@ -24,6 +24,7 @@ from kohort.live.shown import Place
 from kohort.live.standing import Stay
 from kohort.model.arrival import Arrival
 from kohort.model.clock import iso, parse_instant
+from kohort.segments.accounts import account_names
 from kohort.store import create_store, open_store
 from kohort.store.store import Store
 
@@ -307,6 +308,41 @@ def test_events_that_no_definition_was_asked_about_are_made_up_for_after_a_resta
     w.restart()
     assert w.at(START + 3 * SOON).members("bought") == {"ana", "bob"}
     assert not w.store.ticks.position().behind
+
+
+def test_accounts_follow_what_their_users_do_and_what_time_does_to_them(world) -> None:
+    """Their members are those of a full run just before a tick: while events come in, and of a sweep where none do."""
+    rules = {"any": "some", "all": "every", "none": "no_one"}
+    text = "did('buy', within => '10 minutes')"
+    parts = {name: Part(name, rule=RuleText(text, parse_rule(text))) for name in rules.values()}
+    of_accounts = [SegmentDefinition(rules[q], "accounts", (parts[rules[q]],), quantifier=q) for q in rules]  # type: ignore[arg-type]
+    w = world(rule("bought", "did('buy')"), *of_accounts)
+    w.given = replace(w.given, settings=SegmentSettings(accounts="t_company"))
+    pace = Pace(watch=0, note=0, accounts=0, sweep=20 * 60)
+    w.loop = Loop(w.store, lambda: w.given, [w.script], clock=lambda: w.now, pace=pace)
+    w.at(START)
+
+    def now(minute: int) -> dict[str, set[str]]:
+        w.at(START + minute * MINUTE)
+        w.at(w.now + SOON)
+        found = {name: w.store.members.current(name)["customer"].to_pylist() for name in rules.values()}
+        return {name: {str(account) for account in account_names(w.store, keys)} for name, keys in found.items()}
+
+    for who, firm in (("ana", "Acme"), ("bob", "Acme"), ("cleo", "Beta")):
+        w.send(type="identify", userId=who, traits={"company": firm})
+    assert now(1) == {"some": set(), "every": set(), "no_one": {"Acme", "Beta"}}
+    w.event("ana", "buy")
+    assert now(2) == {"some": {"Acme"}, "every": set(), "no_one": {"Beta"}}
+    w.event("bob", "buy")
+    w.event("cleo", "buy")
+    assert now(3) == {"some": {"Acme", "Beta"}, "every": {"Acme", "Beta"}, "no_one": set()}
+    assert audit(w.store, w.given).definitions == 1, "the loop keeps customers current; accounts are run"
+    assert now(25) == {"some": set(), "every": set(), "no_one": {"Acme", "Beta"}}, "nothing came in: a sweep"
+    w.event("cleo", "buy")
+    w.at(START + 30 * MINUTE)
+    w.restart()
+    w.loop = Loop(w.store, lambda: w.given, [w.script], clock=lambda: w.now, pace=pace)
+    assert now(31)["some"] == {"Beta"}, "what came in before the process ended"
 
 
 def test_events_that_came_another_way_are_noticed(world) -> None:

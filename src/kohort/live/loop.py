@@ -44,8 +44,9 @@ class Pace:
         watch: How often definitions, lists by hand and others' writing are looked at.
         rest: How long it sleeps at most when nothing is to be done.
         note: How often the moment is stored although nothing happened.
-        sweep: How often definitions are evaluated for everybody whose changes no stored instant tells.
-        accounts: How often definitions of accounts are, while events come in.
+        sweep: How often definitions are evaluated for everybody whose changes no stored instant tells, and those of
+            accounts though nothing came in.
+        accounts: How often definitions of accounts are, while events come in, as of just before the tick.
         many: Events of a customer who is evaluated at once, at most; see `kohort.live.lane`.
         run: How often what happened becomes a run of its own, from which movement is told.
     """
@@ -278,7 +279,7 @@ class Loop:
         self._touched: set[int] = set()
         self._noticed = self._decided = self.position.decided
         self._behind = self.position.behind
-        self._news = False
+        self._news = True  # nobody knows whether accounts were asked since the last event
         self.as_of = self.position.as_of or now
         self._lane = SlowLane(self.position.late, many=self.pace.many)
         self._look_again()
@@ -328,12 +329,17 @@ class Loop:
         for instant, names in self.view.agenda.everybody(self.as_of, until).items():
             self._tick(Taken(), instant, now)
             self.evaluate_everybody(names)
-        program = self.view.program
-        if program.time.drifting and self._is_time("sweep", now):
-            self.evaluate_everybody(program.time.drifting)
+        program, due = self.view.program, set[str]()
+        swept = program.time.drifting.union(program.accounts)
+        if swept and self._is_time("sweep", now):
+            due |= swept
         if program.accounts and self._news and self._is_time("accounts", now):
+            due |= set(program.accounts)
+        if due:
+            if self.as_of < until - 1:  # as of now, but for what comes in now
+                self._tick(Taken(), until - 1, now)
             self._news = False
-            self.evaluate_everybody(program.accounts)
+            self.evaluate_everybody(due)
 
     def _tick(self, taken: Taken, at: int, now: int, *, evaluate: bool = True) -> Done:
         with self.store.write_lock():
