@@ -66,6 +66,21 @@ def test_the_latest_action_on_a_customer_holds(store) -> None:
     assert holding(store) == {(2, "value", "high", True)}
 
 
+def test_actions_by_hand_are_numbered_so_that_somebody_can_follow_them(store) -> None:
+    hand = store.by_hand
+    assert (hand.last(), hand.since(0)) == (0, set())
+    hand.put("gold", "gold", [1, 2], True, by="Ada")
+    seen = hand.last()
+    hand.put("gold", "gold", [2, -3], False, by="Ada")
+    hand.reset("vip", [4], by="Ada")
+    assert hand.last() == seen + 2
+    assert hand.since(seen) == {2, -3, 4}
+    assert hand.since(hand.last()) == set()
+    assert {(r["customer"], r["added"]) for r in hand.table(seen).to_pylist()} == {(1, True), (2, True)}
+    hand.drop("vip")
+    assert hand.last() == seen + 2
+
+
 def test_actions_by_hand_are_visible_with_who_and_why(store) -> None:
     hand = store.by_hand
     hand.put("gold", "gold", range(3), True, by="Ada", note="friends", now=5)
