@@ -205,16 +205,19 @@ def live(seed: int, folder: Path, *, links: bool = False) -> None:
     trial.store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(WORLDS))
 def test_live_is_batch_at_every_tick(seed: int, tmp_path: Path) -> None:
     live(seed, tmp_path / "w")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 100 + WORLDS))
 def test_live_is_batch_where_visitors_turn_out_to_be_customers(seed: int, tmp_path: Path) -> None:
     live(seed, tmp_path / "w", links=True)
 
 
+@pytest.mark.nightly
 @settings(max_examples=WORLDS, deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
 def test_live_is_batch_in_drawn_worlds(seed: int, links: bool) -> None:
@@ -222,6 +225,7 @@ def test_live_is_batch_in_drawn_worlds(seed: int, links: bool) -> None:
         live(seed, Path(folder) / "w", links=links)
 
 
+@pytest.mark.slow
 @settings(max_examples=max(1, WORLDS // 2), deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_order_of_what_comes_in_changes_nothing(seed: int) -> None:

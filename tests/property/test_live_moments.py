@@ -3,7 +3,6 @@ is asked at many instants, and at each at which a membership is another one, tha
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
@@ -21,8 +20,6 @@ from kohort.testing.naive_segments import Situation, members
 from kohort.testing.random_rules import FEATURES, OUTER_AND_RECENT, SPANS, WINDOWS, random_rule_world
 from kohort.testing.random_segments import random_segments, random_situation
 from kohort.testing.worlds import World, event_table
-
-NIGHTLY = os.environ.get("KOHORT_NIGHTLY") == "true"
 
 KEY = b"k" * 32
 STAYS = tuple(parse_span(t) for t in ("7 days", "30 days", "1 month"))
@@ -42,8 +39,8 @@ def test_who_changes_by_time_alone_is_named_with_the_instant() -> None:
     assert sum(named_in_time(seed, most=80) for seed in range(12)) > 2
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1_000, 1_060 if NIGHTLY else 1_008))
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(1_000, 1_060))
 def test_who_changes_in_many_worlds_is_named_with_the_instant(seed: int) -> None:
     named_in_time(seed, most=400)
 
