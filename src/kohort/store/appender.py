@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kohort.errors import Busy, Damaged, WrongUsage
@@ -23,7 +22,6 @@ from kohort.store.database import Database
 from kohort.store.hot import Piece
 from kohort.store.ids import Entries, Run, crowded, look_up
 from kohort.store.judging import conform
-from kohort.store.schema import ledger
 from kohort.store.sealed import Ledger
 
 if TYPE_CHECKING:
@@ -228,14 +226,10 @@ def _rows(pieces: dict[int, Piece]) -> int:
     return sum(piece.rows for piece in pieces.values())
 
 
-_TOKEN = sa.select(ledger).where(ledger.c.name.in_(["hot_event", "base", "log"]))
-
-
 def _token(con: Connection) -> tuple[Token, str]:
-    """The token, and the version of the log. Read many times a second, so in one statement."""
-    found = {name: (rows, total) for name, rows, total in con.execute(_TOKEN)}
-    none = (0, 0)
-    return (*found.get("hot_event", none), found.get("base", none)[0]), str(found.get("log", none)[0])
+    """The token, and the version of the log."""
+    ledger = Ledger(con)
+    return (*ledger.get("hot_event"), ledger.get("base")[0]), str(ledger.get("log")[0])
 
 
 def _one_run(runs: Sequence[Run]) -> Run:

@@ -13,9 +13,9 @@ from sqlalchemy.engine import Connection
 from kohort.errors import BadInput, Busy, CannotWrite, Damaged, KohortError, WrongUsage
 from kohort.store import schema
 from kohort.store.mark import Mark
+from kohort.store.sealed import Ledger
 
 _GENERATION = "generation"
-_GENERATION_NOW = sa.select(schema.ledger.c.rows).where(schema.ledger.c.name == _GENERATION)
 _BUSY_SECONDS = 30
 
 
@@ -31,13 +31,14 @@ class Database:
         self.mark = Mark(path.with_suffix(".mark"))
         self._engine = sa.create_engine(f"sqlite:///{path}")
         _sqlite(self._engine)
+        self._lines: frozenset[str] = frozenset((_GENERATION,))  # of the ledger, that the last change asked for
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one moment, whatever is written meanwhile, and never waits for a writer."""
         confirmed = self.mark.read()  # before the moment we see: a writer may confirm more at any time
         with self._translated(), self._engine.connect() as con, con.begin():
-            if _generation(con) < confirmed:
+            if _generation(Ledger(con)) < confirmed:
                 raise Damaged(
                     f"{self.path.name} has lost changes that were already confirmed.",
                     hint="Restore the workspace from a backup, or create it again from its sources.",
@@ -48,13 +49,25 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction. It is on disk, and the mark beside the database is raised, when the block is left."""
         with self._translated():
-            with self._engine.connect().execution_options(kohort_writes=True) as con, con.begin():
-                before = _generation(con)
+            connection = self._engine.connect().execution_options(kohort_writes=True)
+            with connection as con, con.begin(), self._held(con) as ledger:
+                before = _generation(ledger)
                 if before < self.mark.read():
                     raise Damaged(f"{self.path.name} has lost changes that were already confirmed.")
-                con.execute(sa.update(schema.ledger).where(schema.ledger.c.name == _GENERATION).values(rows=before + 1))
+                ledger.put(_GENERATION, before + 1, 0)
                 yield con
             self.mark.raise_to(before + 1)
+
+    @contextmanager
+    def _held(self, con: Connection) -> Iterator[Ledger]:
+        """The ledger of a transaction, read where it begins and written where it ends."""
+        ledger = Ledger(con)
+        try:
+            ledger.hold(self._lines)
+            yield ledger
+            self._lines = ledger.write()
+        finally:
+            ledger.release()
 
     def prepare(self) -> None:
         """Brings the schema to `schema.HEAD`. The caller holds the write lock.
@@ -138,11 +151,11 @@ class Database:
             ) from error
 
 
-def _generation(con: Connection) -> int:
-    found = con.execute(_GENERATION_NOW).scalar()
-    if not isinstance(found, int):
+def _generation(ledger: Ledger) -> int:
+    found = ledger.line(_GENERATION)
+    if found is None:
         raise Damaged("The state's change counter is missing.", hint="Run kohort doctor.")
-    return found
+    return found[0]
 
 
 def _sqlite(engine: sa.Engine) -> None:

@@ -8,7 +8,8 @@ compares both. This finds accidents, not forgers.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,40 +29,104 @@ def signed(total: int) -> int:
 
 
 # Built once: making a statement costs several times as much as running it.
-_ROW = sa.select(ledger.c.rows, ledger.c.total).where(ledger.c.name == sa.bindparam("entry"))
+_LINES = sa.select(ledger.c.name, ledger.c.rows, ledger.c.total)
+_ONE = _LINES.where(ledger.c.name == sa.bindparam("entry"))
+_SOME = _LINES.where(ledger.c.name.in_(sa.bindparam("entries", expanding=True)))
 _CHANGE = sa.update(ledger).where(ledger.c.name == sa.bindparam("entry"))
 _CHANGE = _CHANGE.values(rows=sa.bindparam("new_rows"), total=sa.bindparam("new_total"))
+_HELD = "kohort_ledger"
 
 
 class Ledger:
-    """Counts and digest sums by name, changed inside the caller's transaction."""
+    """Counts and digest sums by name, changed inside the caller's transaction.
+
+    In a transaction of `Database.write` a line is read once, and all changed ones are written together at its end: a tick
+    changes eight of them, some several times.
+    """
 
     def __init__(self, con: Connection) -> None:
         self._con = con
+        self._held: _Held | None = con.info.get(_HELD)
 
     def get(self, name: str) -> tuple[int, int]:
         """(rows, total); (0, 0) where nothing was ever entered."""
-        found = self._con.execute(_ROW, {"entry": name}).first()
-        if found is None:
-            return (0, 0)
-        if not isinstance(found[0], int) or not isinstance(found[1], int):
-            raise Damaged("The ledger of the state does not check out.", hint="Restore state.db from a backup.")
-        return (found[0], found[1])
+        return self.line(name) or (0, 0)
+
+    def line(self, name: str) -> tuple[int, int] | None:
+        """(rows, total); None where nothing was ever entered."""
+        lines = {} if self._held is None else self._held.lines
+        if name not in lines:
+            lines |= self._checked(self._con.execute(_ONE, {"entry": name}), (name,))
+        return lines[name]
 
     def add(self, name: str, rows: int, total: int) -> None:
         had_rows, had_total = self.get(name)
         self.put(name, had_rows + rows, signed(had_total + total))
 
     def put(self, name: str, rows: int, total: int) -> None:
-        changed = self._con.execute(_CHANGE, {"entry": name, "new_rows": rows, "new_total": total})
-        if changed.rowcount == 0:
-            self._con.execute(sa.insert(ledger).values(name=name, rows=rows, total=total))
+        known = self.line(name) is not None
+        if self._held is None:
+            self._write({name: (rows, total)}, new=not known)
+            return
+        if not known:
+            self._held.new.add(name)
+        self._held.lines[name] = (rows, total)
+        self._held.changed.add(name)
+
+    def hold(self, names: Collection[str]) -> None:
+        """From now on, and until `write`, changes wait; lines of these names are read at once."""
+        found = self._con.execute(_SOME, {"entries": list(names)})
+        self._held = self._con.info[_HELD] = _Held(self._checked(found, names))
+
+    def write(self) -> frozenset[str]:
+        """Writes what waits; the names of all lines that were asked for or changed since `hold`."""
+        assert self._held is not None
+        held = self._held
+        for names, new in ((held.changed - held.new, False), (held.new, True)):
+            self._write({name: held.lines[name] for name in sorted(names)}, new=new)
+        return frozenset(held.lines)
+
+    def release(self) -> None:
+        """What waits and was not written is forgotten, as the transaction is."""
+        self._con.info.pop(_HELD, None)
+
+    def _checked(self, found_rows: Iterable[Any], names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
+        found: dict[str, tuple[int, int] | None] = dict.fromkeys(names)
+        for name, rows, total in found_rows:
+            if not isinstance(rows, int) or not isinstance(total, int):
+                raise Damaged("The ledger of the state does not check out.", hint="Restore state.db from a backup.")
+            found[name] = (rows, total)
+        return found
+
+    def _write(self, lines: Mapping[str, tuple[int, int] | None], *, new: bool) -> None:
+        rows = [{"name": name, "rows": line[0], "total": line[1]} for name, line in lines.items() if line]
+        if not rows:
+            return
+        if new:
+            self._con.execute(sa.insert(ledger), rows)
+            return
+        named = {"name": "entry", "rows": "new_rows", "total": "new_total"}
+        self._con.execute(_CHANGE, [{named[key]: value for key, value in row.items()} for row in rows])
 
     def take(self, name: str, n: int = 1) -> int:
         """The first of `n` numbers that were never taken before: 1, 2, …"""
         last, _ = self.get(f"next:{name}")
         self.put(f"next:{name}", last + n, 0)
         return last + 1
+
+
+@dataclass(slots=True)
+class _Held:
+    """Lines as this transaction knows them; None = there is none in the table.
+
+    Attributes:
+        changed: Names of lines that are to be written.
+        new: Those of them that the table does not have yet.
+    """
+
+    lines: dict[str, tuple[int, int] | None]
+    changed: set[str] = field(default_factory=set)
+    new: set[str] = field(default_factory=set)
 
 
 class SealedTable:
