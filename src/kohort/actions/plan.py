@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kohort.actions.match import Consent, ended, fired, wanted
 from kohort.definitions.segments import SegmentDefinition
 from kohort.definitions.triggers import Trigger, consent_name
+from kohort.model.delivery import Ended, Wanted
 from kohort.model.membership import Transition
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ LOOKED_AT = 1_000
 
 AROUND = 500
 """Transitions read before and after them, to see which exits and entries are two sides of one move."""
+
+_NOTE_US = 5_000_000
+"""How often it is stored which transitions were passed."""
 
 _ONE_BY_ONE = 50
 """For more customers than this at once, all who agreed are read together."""
@@ -67,12 +71,18 @@ class StoredConsent:
 
 
 class Planner:
-    """Makes deliveries of a workspace."""
+    """Makes deliveries of a workspace.
+
+    Where it has got to is stored with what is to be sent. Transitions that nobody is told about are passed in memory: a
+    commit for each tick of the live loop would cost as much as the tick.
+    """
 
     def __init__(self, store: Store, consent: Consent | None = None) -> None:
         self._store = store
         self._consent = consent or StoredConsent(store)
-        self._at = store.deliveries.begin()
+        self._stored = self._passed = store.deliveries.begin()
+        self._stored_us = 0
+        self._triggers: Sequence[Trigger] | None = None
         self._key = str(store.state.get("hash_seed")).encode()
 
     def step(self, rules: Rules, now: int) -> Planned:
@@ -81,24 +91,44 @@ class Planner:
         Raises:
             Busy: Another process makes the deliveries.
         """
-        store, before = self._store, self._at
-        if store.members.last_transition() <= before:
+        before, last = self._passed, self._store.members.last_transition()
+        if last <= before:
             return Planned(0, 0)
+        if not rules.triggers:
+            return self._pass(rules, last, now)
         window = self._window(before)
         news = [t for t in window if before < t.seq <= before + LOOKED_AT]
-        beside = _Beside(store, window)
+        beside = _Beside(self._store, window)
         found = fired(rules.triggers, news, beside.other)
         asked = wanted(
             found, key=self._key, zone=rules.zone, now=now, consent=self._consent, no_consent=rules.are_accounts
         )
-        after = news[-1].seq
+        over = ended(rules.triggers, news)
+        if not asked and not over:
+            return self._pass(rules, news[-1].seq, now, looked_at=len(news))
+        return Planned(len(news), self._store_up_to(news[-1].seq, now, asked, over))
+
+    def note(self, now: int) -> None:
+        """Stores where it has got to."""
+        if self._passed != self._stored:
+            self._store_up_to(self._passed, now)
+
+    def _pass(self, rules: Rules, last: int, now: int, *, looked_at: int = 0) -> Planned:
+        """Nobody is told about transitions up to the last. A new trigger must not find them after a restart."""
+        self._passed = last
+        if rules.triggers != self._triggers or now - self._stored_us >= _NOTE_US:
+            self._triggers = rules.triggers
+            self.note(now)
+        return Planned(looked_at, 0)
+
+    def _store_up_to(self, last: int, now: int, asked: Sequence[Wanted] = (), over: Sequence[Ended] = ()) -> int:
         try:
-            made = store.deliveries.plan(before, after, asked, ended(rules.triggers, news), now=now)
+            made = self._store.deliveries.plan(self._stored, last, asked, over, now=now)
         except BaseException:
-            self._at = store.deliveries.begin()
+            self._stored = self._passed = self._store.deliveries.begin()
             raise
-        self._at = after
-        return Planned(len(news), made)
+        self._stored, self._passed, self._stored_us = last, last, now
+        return made
 
     def _window(self, before: int) -> list[Transition]:
         start = max(0, before - AROUND)

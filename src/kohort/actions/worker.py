@@ -33,6 +33,7 @@ KEPT_US = 30 * DAY_US
 STOP_SECONDS = 20.0
 _TIDY_US = 3_600 * SECOND_US
 _AGAIN_SECONDS = 2.0
+_BREATH_SECONDS = 0.05
 
 log = logging.getLogger("kohort.actions")
 
@@ -111,6 +112,8 @@ class Actions:
             with suppress(KohortError):
                 sender.close(seconds)
         self._senders.clear()
+        with suppress(KohortError):
+            self._planner.note(self._clock())
         self._ended()
 
     def _keep_senders(self) -> None:
@@ -184,6 +187,7 @@ class Worker:
                 left = LOOK_SECONDS if due is None else (due - time.time_ns() // 1_000) / SECOND_US
                 if left > 0:
                     self._awake.wait(min(left, LOOK_SECONDS))
+                    self._stopping.wait(_BREATH_SECONDS)  # what comes with the next ticks is looked at together
         finally:
             self.working = False
             actions.close()

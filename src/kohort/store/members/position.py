@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from sqlalchemy.engine import Connection
 
 from kohort.model.source import BatchReport
@@ -76,7 +76,7 @@ def read_position(con: Connection) -> Position:
     """The stored position; that of a loop that never ran where there is none."""
     for row in live_states.all(con):
         if row["name"] == _NAME:
-            found: dict[str, Any] = json.loads(row["value"])
+            found: dict[str, Any] = orjson.loads(row["value"])
             heads = {name: Head(**head) for name, head in found["heads"].items()}
             batches = {s: BatchReport(**{**b, "notes": tuple(b["notes"])}) for s, b in found["batches"].items()}
             late = tuple(found.get("late", ()))
@@ -87,6 +87,6 @@ def read_position(con: Connection) -> Position:
 
 def put_position(con: Connection, position: Position) -> None:
     """Replaces the stored position, inside the caller's transaction."""
-    value = json.dumps(asdict(position), sort_keys=True)
+    value = orjson.dumps(position, default=dict, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
     if not live_states.update(con, schema.live_state.c.name == _NAME, value=value):
         live_states.insert(con, [{"name": _NAME, "value": value}])
