@@ -111,7 +111,7 @@ def test_random_arguments(somewhere):
     check(argument_lists(1, 150))
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_many_random_arguments(somewhere):
     for seed in range(2, 42):
         check(argument_lists(seed, 50))
@@ -135,6 +135,6 @@ def test_random_arguments_about_segments(shop):
     check(segment_calls(1, 60))
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_many_random_arguments_about_segments(shop):
     check(segment_calls(2, 2_000))

@@ -80,7 +80,7 @@ def test_all_names_show_one_run_after_every_kill(tmp_path: Path, lab, members_of
     assert kill_and_retry(tmp_path, lab, members_of, 60) > 15
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_the_same_two_hundred_times(tmp_path: Path, lab, members_of) -> None:
     assert kill_and_retry(tmp_path, lab, members_of, 200) > 50
 

@@ -57,7 +57,7 @@ def test_nothing_confirmed_is_lost_and_nothing_doubled(tmp_path: Path, lab, logi
     assert kill_and_retry(tmp_path, lab, logical, 15) > 2
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_the_same_two_hundred_times(tmp_path: Path, lab, logical) -> None:
     assert kill_and_retry(tmp_path, lab, logical, 200) > 20
 

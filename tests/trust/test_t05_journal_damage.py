@@ -77,7 +77,7 @@ def test_damage_is_reported_or_harmless(way: str, kind: str, images, tmp_path: P
     assert found["detected"] > 20
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("way", WAYS)
 def test_damage_is_reported_or_harmless_in_volume(way: str, kind: str, images, tmp_path: Path) -> None:

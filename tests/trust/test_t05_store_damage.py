@@ -203,7 +203,7 @@ def test_damage_is_reported_or_harmless(kind: str, images, tmp_path: Path, logic
     assert found["detected"] > 0
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", FILES)
 def test_damage_is_reported_or_harmless_in_volume(kind: str, images, tmp_path: Path, logical) -> None:
     found = outcomes(kind, images[kind], tmp_path, logical, rounds=300)

@@ -290,7 +290,7 @@ def test_malformed_files(kind: str, tmp_path: Path) -> None:
     assert result.rejected > 5
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("kind", list(CASES))
 def test_two_thousand_malformed_files(kind: str, tmp_path: Path) -> None:

@@ -297,7 +297,7 @@ def test_a_thousand_hostile_texts_are_refused_with_a_code_or_mean_what_they_say(
     assert seen["bad_rule"] > 100
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_ten_thousand_hostile_texts_are_refused_with_a_code_or_mean_what_they_say() -> None:
     seen = run(2, 10_000)
     assert seen["fine"] > 300

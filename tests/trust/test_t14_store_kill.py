@@ -116,7 +116,7 @@ def test_killed_at_random_moments_of_compaction(tmp_path: Path, lab, logical) ->
     assert random_kills(tmp_path, lab, logical, 20) > 2
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 def test_killed_at_random_moments_a_hundred_times(tmp_path: Path, lab, logical) -> None:
     assert random_kills(tmp_path, lab, logical, 100) > 10
 
