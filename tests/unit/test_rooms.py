@@ -37,7 +37,7 @@ HOME = {
     "scipy": {"discovery", "segments"},
     "openTSNE": {"discovery"},
     "jinja2": {"views"},
-    "orjson": {"ingest", "web", "live"},
+    "orjson": {"ingest", "live", "store", "web"},
     "confluent_kafka": {"live"},
     "fastavro": {"live"},
     "prometheus_client": {"live", "web"},

@@ -12,7 +12,7 @@ import pytest
 
 import kohort
 from kohort.definitions.features import parse_features
-from kohort.errors import KeptCurrent
+from kohort.errors import KeptCurrent, RefusedDefinition
 from kohort.live.loop import Pace
 from kohort.live.service import Service
 from kohort.model.clock import parse_instant
@@ -133,3 +133,23 @@ def test_without_a_server_everything_is_as_before(tmp_path: Path) -> None:
         assert ws.store.kept_current() is None
         assert ws.as_of() >= as_of  # no look goes behind what members show
         assert ws.segments.run("seen").outcomes[0].name == "seen"
+
+
+def test_features_may_name_what_events_brought_along(tmp_path: Path) -> None:
+    with kohort.create(tmp_path / "ws", name="Toys") as ws:
+        live = service(ws, pace=Pace(note=0))
+        event = {"type": "track", "event": "Page", "userId": "ana", "messageId": "a", "properties": {"path": "/chairs"}}
+        meta = {"received_us": time.time_ns() // 1_000, "source": "shop", "path": "batch", "ip": "", "user_agent": ""}
+        live.inbox.append(orjson.dumps({"batch": [event]}), meta).result(30)
+        live.loop.tick()
+        with (ws.root / "kohort.yaml").open("a") as file:
+            file.write("features: {paths: {count_distinct: p_path, event: Page}}\n")
+        assert [f.name for f in ws.definitions()] == ["paths"]
+        live.loop.close()
+        live.store.close()
+    with kohort.open(tmp_path / "ws") as again:
+        assert [f.name for f in again.definitions()] == ["paths"]
+        with (again.root / "kohort.yaml").open("a") as file:
+            file.write("  # and a mistake\nsegments: {}\nfeature: {}\n")
+        with pytest.raises(RefusedDefinition):
+            again.definitions()

@@ -115,11 +115,14 @@ def declared_columns(sources: tuple[SourceMapping, ...]) -> dict[str, ColumnType
     return {column: kind for s in sources for column, kind in s.stored_columns().items()}
 
 
-def load(path: str | FilePath, look_up: LookUp | None = None) -> WorkspaceConfig:
+def load(
+    path: str | FilePath, look_up: LookUp | None = None, *, columns: Mapping[str, ColumnType] | None = None
+) -> WorkspaceConfig:
     """Read `kohort.yaml` and `segments/*.yaml` beside it.
 
     Args:
         path: The file, or the folder it is in.
+        columns: What features may name beside what the sources declare: columns of the log that events brought along.
         look_up: Says what rules of segments may name, given all but the segments; None = names are not looked up. It is
             not asked where something else is wrong, or features that are there would be missed.
 
@@ -129,10 +132,10 @@ def load(path: str | FilePath, look_up: LookUp | None = None) -> WorkspaceConfig
         RefusedDefinition: With every mistake of the files, its line and key.
     """
     text, files = _texts(path)
-    return parse(text, files, look_up)
+    return parse(text, files, look_up, columns=columns)
 
 
-def load_readable(path: str | FilePath) -> WorkspaceConfig:
+def load_readable(path: str | FilePath, *, columns: Mapping[str, ColumnType] | None = None) -> WorkspaceConfig:
     """As `load`, but a segment that cannot be read is left out and told in `unread`: it must not stop the others.
 
     Not for writing back: the text of what is left out would be lost.
@@ -140,7 +143,7 @@ def load_readable(path: str | FilePath) -> WorkspaceConfig:
     Raises:
         RefusedDefinition: Something else than single segments is wrong.
     """
-    config, documents = _understood(*_texts(path))
+    config, documents = _understood(*_texts(path), columns=columns)
     wrong: dict[str, str] = {}
     for n, document in enumerate(documents):
         for mistake in document.mistakes:
@@ -283,11 +286,18 @@ def write(config: WorkspaceConfig) -> str:
     return write_yaml(data)
 
 
-def parse(text: str, files: Mapping[str, str] | None = None, look_up: LookUp | None = None) -> WorkspaceConfig:
+def parse(
+    text: str,
+    files: Mapping[str, str] | None = None,
+    look_up: LookUp | None = None,
+    *,
+    columns: Mapping[str, ColumnType] | None = None,
+) -> WorkspaceConfig:
     """Read the text of a `kohort.yaml`.
 
     Args:
         files: Texts of `segments/*.yaml` by name.
+        columns: As for `load`.
         look_up: Says what rules of segments may name, given all but the segments; None = names are not looked up. It is
             not asked where something else is wrong, or features that are there would be missed.
 
@@ -298,13 +308,16 @@ def parse(text: str, files: Mapping[str, str] | None = None, look_up: LookUp | N
         >>> parse("name: Toys").currency
         'EUR'
     """
-    config, documents = _understood(text, files, look_up)
+    config, documents = _understood(text, files, look_up, columns)
     finish(documents)
     return config
 
 
 def _understood(
-    text: str, files: Mapping[str, str] | None = None, look_up: LookUp | None = None
+    text: str,
+    files: Mapping[str, str] | None = None,
+    look_up: LookUp | None = None,
+    columns: Mapping[str, ColumnType] | None = None,
 ) -> tuple[WorkspaceConfig, list[Document]]:
     """What the texts say, and each text with its mistakes, `kohort.yaml` first."""
     document = read_yaml(text, FILE_NAME)
@@ -316,7 +329,7 @@ def _understood(
     for key in data.keys() - set(known):
         document.mistake((key,), f"{key!r} is not known here.", nearest(key, known), at_key=True)
     sources = read_mappings(document, data.get("sources"))
-    declared = declared_columns(sources)
+    declared = {**(columns or {}), **declared_columns(sources)}
     settings = SegmentSettings(
         tuple(_consent(document, data, declared).items()), _account_column(document, data, declared)
     )

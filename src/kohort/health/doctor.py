@@ -32,12 +32,12 @@ def run_checks(root: str | Path, store: Store | None = None, *, now: int | None 
     folder = Path(root)
     moment = time.time_ns() // 1_000 if now is None else now
     if store is not None:
-        return _all(Case(folder, moment, _config(folder), store))
+        return _all(Case(folder, moment, _config(folder, store), store))
     opened = _open(folder)
     if opened is None:
         return _all(Case(folder, moment, _config(folder)))
     with opened:
-        return _all(Case(folder, moment, _config(folder), opened))
+        return _all(Case(folder, moment, _config(folder, opened), opened))
 
 
 def weak_secret(root: Path) -> Check | None:
@@ -56,11 +56,11 @@ def _all(case: Case) -> list[Check]:
     return [*examine(INSTALLATION, case), *examine(WORKSPACE, case)]
 
 
-def _config(root: Path) -> WorkspaceConfig | None:
+def _config(root: Path, store: Store | None = None) -> WorkspaceConfig | None:
     from kohort.definitions.workspace_file import load
 
     try:
-        return load(root / "kohort.yaml")
+        return load(root / "kohort.yaml", columns=None if store is None else store.log.columns())
     except KohortError:
         return None
 

@@ -235,7 +235,7 @@ def check_files(root: Path) -> WorkspaceConfig:
                 return None
             return vocabulary_of(known, config.columns() | snapshot.columns, adopted=adopted_parts(store))
 
-        return load(root, looked_up)
+        return load(root, looked_up, columns=snapshot.columns)
 
 
 def never_observed(rule: Rule, contents: DataProfile) -> tuple[str, ...]:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kohort.definitions.workspace_file import WorkspaceConfig
+    from kohort.model.event import ColumnType
 
 Which = tuple[tuple[str, int, int, int], ...]
 
 
 class Settings:
-    """One `kohort.yaml` and its `segments/*.yaml`, read again whenever a file is another one than at the last look."""
+    """One `kohort.yaml` and its `segments/*.yaml`, read again whenever a file is another one than at the last look.
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    Args:
+        columns: What the log has by now: features may name what events brought along, beside what the sources declare.
+    """
+
+    def __init__(self, file: Path, columns: Callable[[], Mapping[str, ColumnType]]) -> None:
+        self.file, self._columns = file, columns
         self._read: tuple[Which | None, WorkspaceConfig, str] | None = None
 
     def now(self) -> WorkspaceConfig:
@@ -42,14 +47,14 @@ class Settings:
         """
         from kohort.definitions.workspace_file import load, save
 
-        save(change(load(self.file)), self.file)
+        save(change(load(self.file, columns=self._columns())), self.file)
 
     def _look(self) -> tuple[WorkspaceConfig, str]:
         from kohort.definitions.workspace_file import load_readable, write
 
         which = _which(self.file)
         if self._read is None or which is None or self._read[0] != which:
-            config = load_readable(self.file)
+            config = load_readable(self.file, columns=self._columns())
             text = write(replace(config, segments=()))
             self._read = which, config, hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._read[1:]

@@ -63,9 +63,14 @@ class Workspace:
             raise NoWorkspace(f"There is no workspace in {str(path)!r}.", hint=f"Make one with: kohort init -w {path}")
         from kohort.store import open_store
 
-        settings = Settings(root / CONFIG_FILE)
-        settings.now()  # a mistake in it is said before anything is opened
-        return cls(root, settings, open_store(root))
+        store = open_store(root)
+        try:
+            settings = Settings(root / CONFIG_FILE, store.log.columns)
+            settings.now()  # a mistake in it is said here
+        except BaseException:
+            store.close()
+            raise
+        return cls(root, settings, store)
 
     @classmethod
     def create(
@@ -90,7 +95,7 @@ class Workspace:
         config = parse(write(wanted))  # the same checks as for a file that a person wrote, before anything is made
         store = create_store(root, buckets=config.buckets)
         save(config, root / CONFIG_FILE)
-        return cls(root, Settings(root / CONFIG_FILE), store)
+        return cls(root, Settings(root / CONFIG_FILE, store.log.columns), store)
 
     def close(self) -> None:
         """Let go of the databases."""
