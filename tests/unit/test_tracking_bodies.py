@@ -12,7 +12,8 @@ import pytest
 
 from kohort.errors import BadInput, TooLarge
 from kohort.ingest.tracking import arrivals, frame_arrivals, inflate, parse, query_body
-from kohort.ingest.tracking.reasons import Poison
+from kohort.ingest.tracking.judge import judge
+from kohort.ingest.tracking.reasons import Poison, Wrong
 
 zipped = partial(gzip.compress, mtime=0)  # the same bytes in every process
 
@@ -126,6 +127,15 @@ def test_a_byte_order_mark_is_passed_over() -> None:
 def test_the_path_says_the_type_of_a_single_event(path: str, kind: str) -> None:
     (found,) = arrivals({"type": "other", "sentAt": "now"}, path, 5, "web", "41")
     assert (found.payload["type"], found.place, found.received_at, found.sent_at) == (kind, "41", 5, "now")
+
+
+@pytest.mark.parametrize("path", ["merge", "audiencelist"])
+def test_what_only_rudderstack_knows_is_one_event_refused_for_its_type(path: str) -> None:
+    (found,) = arrivals({"type": path, "mergeProperties": []}, f"/v1/{path}", 5, "web", "41")
+    assert (found.payload["type"], found.place) == (path, "41")
+    with pytest.raises(Wrong) as refused:
+        judge(found, 0, max_bytes=1_000, max_properties=10)
+    assert refused.value.code == "unknown_type"
 
 
 def test_a_batch_gives_its_events_what_it_says_once() -> None:

@@ -26,7 +26,7 @@ BODY_BYTES = 4 * 1024**2
 
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
 _BY_PATH = {name: name for name in TYPES} | {name[0]: name for name in TYPES}
-_MANY = frozenset(["batch", "b", "import", "merge", "beacon"])
+_MANY = frozenset(["batch", "b", "import", "beacon"])
 _SHARED = ("context", "integrations")
 """What a batch says once for all of its events."""
 
