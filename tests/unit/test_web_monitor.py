@@ -15,10 +15,10 @@ import pytest
 
 import kohort
 from kohort.errors import Busy
+from kohort.live.figures import Counts
 from kohort.live.loop import Pace
 from kohort.live.service import Service
 from kohort.web.app import create
-from kohort.web.counts import Counts
 from kohort.workspace.live import audit_of, service
 from kohort.workspace.workspace import Workspace
 

@@ -20,7 +20,7 @@ from kohort.ingest.tracking.reasons import Poison
 from kohort.ingest.tracking.records import arrival_of, arrival_of_value
 from kohort.live.avro import NotAvro, Schemas, is_avro
 from kohort.live.kafka_settings import KafkaSettings
-from kohort.live.sources import Taken
+from kohort.live.sources import SourceState, Taken
 from kohort.model.arrival import Arrival
 from kohort.model.source import RejectedRow
 
@@ -137,6 +137,12 @@ class KafkaSource:
         if self._consumer is not None:
             self._tell({n: at for n, at in self._at.items() if n in self._next}, wait=True)
             self._drop()
+
+    def state(self) -> SourceState:
+        """See `kohort.live.sources.Telling`."""
+        gaps = list(self.gaps)
+        name = f"kafka:{','.join(self.settings.topics)}"
+        return SourceState(name, self.problem, len(gaps), sum(gap.lost for gap in gaps))
 
     # -- going where the caller is ---------------------------------------------------------------------------------
 

@@ -36,6 +36,10 @@ class SlowLane:
         """Who waits."""
         return tuple(sorted(self._queue))
 
+    def __len__(self) -> int:
+        """How many wait; any thread may ask."""
+        return len(self._queue)
+
     def know(self, sizes: dict[int, int]) -> None:
         """Customers and how many events they have; those of few are as if not named."""
         self._large |= {customer: n for customer, n in sizes.items() if n > self.many}

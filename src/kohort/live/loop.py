@@ -152,6 +152,11 @@ class Loop:
         return self._view
 
     @property
+    def late(self) -> int:
+        """Customers with very many events who wait for their turn; any thread may ask."""
+        return len(self._lane)
+
+    @property
     def glance(self) -> View | None:
         """The view if there is one now, for readers in other threads; see `kohort.live.profile`."""
         return self._view

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kohort.model.source import BatchReport
 
 if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
     from kohort.live.loop import Done
+    from kohort.live.sources import SourceState
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.08, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 ROWS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
@@ -40,6 +43,10 @@ class Metrics:
         self._events = Counter("kohort_live_events", told, ["source", "became"], registry=own)
         told = "Events that could not be used."
         self._letters = Counter("kohort_live_dead_letters", told, ["source", "code"], registry=own)
+        told = "Customers with very many events who wait for their turn."
+        self._late = Gauge("kohort_live_late", told, registry=own)
+        self._sources = _OfSources()
+        own.register(self._sources)
         self._known: dict[str, BatchReport] = {}
 
     def ticked(self, done: Done, seconds: float, batches: Mapping[str, BatchReport]) -> None:
@@ -59,13 +66,17 @@ class Metrics:
         """A tick could not be stored."""
         self._failures.inc()
 
-    def look(self, as_of: int, backlog: int) -> None:
+    def look(self, as_of: int, backlog: int, late: int, sources: Sequence[SourceState]) -> None:
         """What is so at the moment, whether or not ticks go on.
 
         Args:
             as_of: The moment that memberships show, microseconds UTC; 0 = none yet.
             backlog: Bytes that came in and have had no effect yet.
+            late: Customers in the slow lane.
+            sources: How they are doing.
         """
+        self._late.set(late)
+        self._sources.told = sources
         self._backlog.set(backlog)
         self._as_of.set(as_of / 1e6)
         self._lag.set(max(0.0, time.time() - as_of / 1e6) if as_of else 0.0)
@@ -87,3 +98,25 @@ class Metrics:
             for code, n in report.reasons.items():
                 self._letters.labels(source, code).inc(n - before.reasons.get(code, 0))
         self._known = dict(batches)
+
+
+class _OfSources:
+    """How sources are doing, whenever it is asked; a collector in the sense of `prometheus_client`."""
+
+    def __init__(self) -> None:
+        self.told: Sequence[SourceState] = ()
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily as Total
+        from prometheus_client.core import GaugeMetricFamily as Gauge
+
+        told = "1 where something went wrong with a source and nothing came in since, else 0."
+        problem = Gauge("kohort_live_source_problem", told, labels=["source"])
+        told = "How often arrivals of a source were gone before they were read."
+        gaps = Total("kohort_live_source_gaps", told, labels=["source"])
+        lost = Total("kohort_live_source_lost", "Arrivals of a source that were.", labels=["source"])
+        for one in self.told:
+            problem.add_metric([one.name], int(bool(one.problem)))
+            gaps.add_metric([one.name], one.gaps)
+            lost.add_metric([one.name], one.lost)
+        yield from (problem, gaps, lost)

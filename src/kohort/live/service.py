@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import KohortError
 from kohort.live.loop import Loop, Pace
-from kohort.live.metrics import Metrics
 from kohort.live.profile import Profiles
 from kohort.live.program import Given
 from kohort.live.room import Room
 from kohort.live.sources import JOURNAL, JournalSource, Source
-from kohort.model.clock import iso
-from kohort.model.log import say
+from kohort.live.watched import Watched
 
 if TYPE_CHECKING:
     from kohort.store.journal import Journal
     from kohort.store.store import Store
-
-log = logging.getLogger("kohort.live")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 """Seconds before a tick that failed is tried again; twice as long each time."""
@@ -56,7 +49,7 @@ class Inbox:
         return self._journal.backlog_bytes(self._reached())
 
 
-class Service:
+class Service(Watched):
     """Keeps one workspace current until it is stopped.
 
     Args:
@@ -77,14 +70,11 @@ class Service:
     ) -> None:
         self.store = store
         self._journal = store.journal()
-        self.loop = Loop(store, look, [JournalSource(self._journal), *sources], pace=pace)
+        loop = Loop(store, look, [JournalSource(self._journal), *sources], pace=pace)
         self.profiles = Profiles(lambda: self.loop.glance)
         self.inbox = Inbox(self._journal, self._reached)
-        self.metrics = Metrics()
-        self.problem: str = ""
+        super().__init__(loop, self.inbox.waiting, sources)
         self.moved: Callable[[], object] = lambda: None
-        self.ready = threading.Event()
-        self._begun = threading.Event()
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name="kohort-live", daemon=True),
@@ -117,28 +107,6 @@ class Service:
         self.loop.close()
         self.store.close()
 
-    def state(self) -> dict[str, Any]:
-        """For `GET /ready`: what the loop is at."""
-        as_of = self.loop.as_of if self.ready.is_set() else 0
-        return {
-            "state": self._state(),
-            "as_of": iso(as_of) if as_of else None,
-            "lag_seconds": round(max(0.0, time.time() - as_of / 1e6), 3) if as_of else None,
-            "waiting_bytes": self.inbox.waiting(),
-            "problem": self.problem,
-        }
-
-    def _state(self) -> str:
-        """idle: there is nothing to keep current yet. starting, current, failing: see `problem`."""
-        if self.problem:
-            return "failing"
-        return "current" if self.ready.is_set() else "starting" if self._begun.is_set() else "idle"
-
-    def measured(self) -> bytes:
-        """For `GET /metrics`: what the loop did, and where it is now."""
-        self.metrics.look(self.loop.as_of if self.ready.is_set() else 0, self.inbox.waiting())
-        return self.metrics.as_text()
-
     # -- the two threads -------------------------------------------------------------------------------------------
 
     def _reached(self) -> int:
@@ -168,21 +136,12 @@ class Service:
     def _tick(self) -> None:
         started = time.perf_counter()
         done = self.loop.tick()
-        self.metrics.ticked(done, time.perf_counter() - started, self.loop.position.batches)
+        self.ticked(done, time.perf_counter() - started)
         if done.moves:
             self.moved()
         self.problem = ""
         self.ready.set()
         self.loop.rest(done)
-
-    def _failed(self, error: Exception) -> None:
-        """For the log: the kind of the error and places in our code. Messages of others can repeat values."""
-        self.metrics.failed()
-        frames = traceback.extract_tb(error.__traceback__)[-3:]
-        places = ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames)
-        code = error.code if isinstance(error, KohortError) else "unexpected"
-        self.problem = f"{code}: {error.message}" if isinstance(error, KohortError) else type(error).__name__
-        say(log, logging.ERROR, "tick failed", code=code, error=type(error).__name__, places=places)
 
     def _keep(self) -> None:
         """Moves recent events into the base, joins small parts, and says what came in where others look for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kohort.ingest.tracking.bodies import frame_arrivals
 from kohort.model.arrival import Arrival
@@ -60,6 +60,35 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How a source is doing.
+
+    Attributes:
+        name: As those who watch know it, such as "kafka:orders".
+        problem: A name for what went wrong last; empty once arrivals come in again.
+        gaps: How often arrivals were gone before they were read, since this process began.
+        lost: Arrivals that were, as far as can be known.
+    """
+
+    name: str
+    problem: str = ""
+    gaps: int = 0
+    lost: int = 0
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A source that something can happen to. Any thread may ask."""
+
+    def state(self) -> SourceState: ...
+
+
+def states(sources: Iterable[object]) -> list[SourceState]:
+    """How those sources are doing that tell it."""
+    return [source.state() for source in sources if isinstance(source, Telling)]
 
 
 class JournalSource:

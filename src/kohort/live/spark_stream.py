@@ -6,7 +6,6 @@ decides only what is read again: a record below the stored position has had its 
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
@@ -29,6 +28,7 @@ from kohort.live.loop import Done, Loop, Pace, Reader, tracking_reader
 from kohort.live.moments import InMemory
 from kohort.live.sources import Taken
 from kohort.live.view import View
+from kohort.live.watched import Watched
 from kohort.store.major import Major
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from kohort.model.arrival import Arrival
     from kohort.store.major import Progress, Standing
     from kohort.store.store import Store
-
-log = logging.getLogger("kohort.spark")
 
 MOST_RECORDS = 1_000_000
 """Records of one tick at most: a micro-batch is one."""
@@ -203,6 +201,9 @@ class LoopOnSpark(Loop):
         spark: A session.
         master: URL of its cluster; empty = this machine.
         schemas: Of values in Avro.
+
+    Attributes:
+        ticked: Called with each tick that was stored, and the seconds that it took.
     """
 
     def __init__(
@@ -221,6 +222,13 @@ class LoopOnSpark(Loop):
         super().__init__(store, look, [self.handed], clock=clock, pace=pace or Pace(batch=MOST_RECORDS), reader=reader)
         self.engine, self.master = "spark", master
         self._major = self._there = MajorOnSpark(store, spark)
+        self.ticked: Callable[[Done, float], object] = lambda _done, _seconds: None
+
+    def tick(self) -> Done:
+        started = time.perf_counter()
+        done = super().tick()
+        self.ticked(done, time.perf_counter() - started)
+        return done
 
     def take(self, batch: DataFrame) -> Done:
         """Gives a micro-batch its effect; on return that is on disk. What has had it already is passed over."""
@@ -251,23 +259,29 @@ class _Waiting:
     done: threading.Event = field(default_factory=threading.Event)
 
 
-class Streaming:
+class Streaming(Watched):
     """Runs a loop on micro-batches that Spark brings, and ticks by itself where none comes.
 
     Args:
         loop: Whose thread is the one that calls `run`.
         seconds: Between two ticks of the clock where no records come.
         after: Called after each tick: housekeeping.
-
-    Attributes:
-        problem: What the last tick failed with; empty once one succeeds.
+        waiting: See `Watched`.
     """
 
-    def __init__(self, loop: LoopOnSpark, *, seconds: float, after: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        loop: LoopOnSpark,
+        *,
+        seconds: float,
+        after: Callable[[], None] = lambda: None,
+        waiting: Callable[[], int] = lambda: 0,
+    ) -> None:
+        super().__init__(loop, waiting)
         self._loop, self._seconds, self._after = loop, seconds, after
+        self._begun.set()
         self._brought: queue.Queue[_Waiting] = queue.Queue()
         self._ended = threading.Event()
-        self.problem = ""
 
     def each(self, batch: DataFrame, number: int) -> None:
         """For `foreachBatch`: returns when the batch has had its effect.
@@ -317,11 +331,10 @@ class Streaming:
                 work()
                 self._after()
                 self.problem = ""
+                self.ready.set()
                 return True
             except Exception as error:  # the stream must outlive whatever a tick meets
-                code = error.code if isinstance(error, KohortError) else "unexpected"
-                self.problem = f"{code}: {type(error).__name__}"
-                log.error("tick failed: %s", self.problem)
+                self._failed(error)
                 if stopping.wait(pause):
                     return False
                 pause = min(2 * pause, _LONGEST_PAUSE)

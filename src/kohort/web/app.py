@@ -22,13 +22,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kohort.errors import Busy, KohortError, NotEnough, NotFound, WrongUsage
+from kohort.live.figures import Counts
 from kohort.model.health import HealthReport
 from kohort.model.log import say
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import own, pages
 from kohort.views.paper import STATIC
 from kohort.web import tracking
-from kohort.web.counts import Counted, Counts
+from kohort.web.counts import Counted
 from kohort.web.monitor import Monitor
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages

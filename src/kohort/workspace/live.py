@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from kohort.errors import KohortError, NotEnough
+from kohort.live.figures import AUDIT
 from kohort.model.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from kohort.live.sources import Source
     from kohort.store.store import Store
     from kohort.workspace.workspace import Workspace
-
-AUDIT = "audit"
-"""The setting that holds what the last audit found."""
 
 _AGAIN_SECONDS = 5.0
 
