@@ -29,7 +29,7 @@ def test_a_stream_without_pages(broker: Any, topic: str, tmp_path: Path) -> None
         for n in range(2):
             broker.send(topic, (None, json.dumps({"customer": f"c{n}", "event": "bought"}).encode()))
             command = [sys.executable, "-m", "kohort", "stream", "-w", str(ws.root), "--json"]
-            command += ["--kafka", broker.servers, "--topic", topic]
+            command += ["--kafka", broker.servers, "--topic", topic, "--port", "0"]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             end = time.monotonic() + 120
             while ws.store.ticks.position().sources.get(f"kafka:{topic}:0") != n + 1:

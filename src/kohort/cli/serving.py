@@ -64,7 +64,7 @@ def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
 
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
         if not is_this_machine(host):
@@ -106,7 +106,13 @@ def is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to an address; port 0 = any free one.
+
+    Raises:
+        BadInput: There is no such address (`bad_host`).
+        CannotServe: The port is taken, or may not be used.
+    """
     try:
         family, kind, proto, _, place = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from kohort.cli.door import Door, Result, command
+from kohort.cli.options import PORT
 from kohort.cli.root import app
+from kohort.model.serving import SERVE_HOST, STREAM_PORT
 
 if TYPE_CHECKING:
     from kohort.cli.screen import Screen
@@ -35,11 +38,24 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="On Spark: from one micro-batch to the next, and from one look at the clock to the next.",
 )
-def stream(door: Door, *, servers: str | None, topics: tuple[str, ...], engine: str | None, every: float) -> Result:
+@click.option("--host", default=SERVE_HOST, show_default=True, help="Address that answers a monitoring system.")
+@click.option("--port", type=PORT, default=STREAM_PORT, show_default=True, help="Its port; 0 = any free one.")
+def stream(
+    door: Door,
+    *,
+    servers: str | None,
+    topics: tuple[str, ...],
+    engine: str | None,
+    every: float,
+    host: str,
+    port: int,
+) -> Result:
     """Read events from Kafka and keep segments current until Ctrl-C, without pages or the tracking API.
 
+    For monitoring it answers /health, /ready and /metrics as kohort serve does (docs/operations.md).
     What is not said here the environment says: KOHORT_KAFKA_SERVERS, KOHORT_KAFKA_TOPICS and others (docs/kafka.md).
     """
+    from kohort.cli.serving import listen
     from kohort.live.kafka_settings import SERVERS, TOPICS
     from kohort.workspace.stream import stream as run
 
@@ -57,6 +73,8 @@ def stream(door: Door, *, servers: str | None, topics: tuple[str, ...], engine: 
             stopping=stopping,
             ready=lambda: door.note("Kohort reads and keeps segments current (stop with Ctrl-C)."),
             environ=environ,
+            listen=partial(listen, host, port),
+            answering=lambda address: door.note(f"Health, readiness and metrics: {address}"),
         )
         as_of = ws.store.ticks.position().as_of
 

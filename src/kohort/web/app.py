@@ -17,15 +17,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import URL, Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kohort.errors import Busy, KohortError, NotEnough, NotFound, WrongUsage
+from kohort.live import answers
 from kohort.live.figures import Counts
 from kohort.model.health import HealthReport
 from kohort.model.log import say
 from kohort.model.segmentation import Segment, Segmentation
+from kohort.model.serving import is_our_name
 from kohort.views import own, pages
 from kohort.views.paper import STATIC
 from kohort.web import tracking
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
-HOSTS_VARIABLE = "KOHORT_HOSTS"
-LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 PAGE_SIZE = 50
 
 HEADERS = {
@@ -247,11 +247,7 @@ class Unforeseen:
 
 
 class Protected:
-    """Security headers on every answer, added where answers leave, so that none is forgotten.
-
-    A server on this machine alone answers only to this machine's own names: otherwise a foreign web page could point
-    its own name here and read customer data through the visitor's browser. `KOHORT_HOSTS` adds names, for a proxy.
-    """
+    """Security headers on every answer, added where answers leave, so that none is forgotten; and see `is_our_name`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -288,12 +284,8 @@ def told(code: str, message: str, hint: str, status: int) -> JSONResponse:
 
 
 def _knows(scope: Scope) -> bool:
-    """Whether the name a visitor used is one of ours. Servers open to a network answer to every name."""
     server = (scope.get("server") or ("",))[0] or ""
-    if server not in LOCAL_NAMES:
-        return True
-    asked = URL(f"//{Headers(scope=scope).get('host', '')}").hostname or ""
-    return asked in LOCAL_NAMES | {h.strip() for h in os.environ.get(HOSTS_VARIABLE, "").split(",") if h.strip()}
+    return is_our_name(server, Headers(scope=scope).get("host", ""))
 
 
 class Documents:
@@ -411,28 +403,14 @@ def _machines(app: FastAPI, source: Source) -> None:
     @app.get("/health")
     def alive() -> dict[str, str]:
         """The process answers."""
-        return {"status": "ok"}
+        return answers.HEALTHY
 
     @app.get("/ready")
     def ready() -> Response:
         """The workspace answers, and whether there are segments to show."""
-        try:
-            found = source.segmentation()
-        except KohortError as error:
-            return JSONResponse({"status": "not ready", **error.as_dict()}, status_code=503)
-        status: dict[str, Any] = {"status": "ready", "segments": len(found.segments) if found else 0}
         live = app.state.live
-        if live is not None:
-            status["live"] = state = live.state()
-            if state["state"] in {"starting", "failing"}:
-                hint = "" if state["state"] == "starting" else "The log says where. It is tried again by itself."
-                why = {
-                    "code": state["state"],
-                    "message": state["problem"] or "Memberships are not read yet.",
-                    "hint": hint,
-                }
-                return JSONResponse({**status, "status": "not ready", **why}, status_code=503)
-        return JSONResponse(status)
+        status, said = answers.ready(lambda: answers.found(source.segmentation()), None if live is None else live.state)
+        return JSONResponse(said, status)
 
     @app.get("/metrics")
     def metrics() -> Response:

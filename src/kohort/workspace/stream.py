@@ -7,16 +7,24 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kohort.errors import WrongUsage
+from kohort.live.answering import Answering, Answers
+from kohort.live.answers import found
 from kohort.live.kafka_settings import SERVERS, TOPICS
+from kohort.live.sources import JOURNAL
 from kohort.workspace.live import kafka_settings, look, service
 
 if TYPE_CHECKING:
+    import socket
+
     from kohort.live.kafka_settings import KafkaSettings
     from kohort.live.spark_stream import LoopOnSpark
+    from kohort.store.journal import Journal
     from kohort.workspace.workspace import Workspace
 
 log = logging.getLogger("kohort.spark")
@@ -36,6 +44,8 @@ def stream(
     stopping: threading.Event,
     ready: Callable[[], None],
     environ: Mapping[str, str] | None = None,
+    listen: Callable[[], socket.socket] | None = None,
+    answering: Callable[[str], object] = lambda _address: None,
 ) -> None:
     """Keeps the workspace current until it is told to stop.
 
@@ -45,6 +55,8 @@ def stream(
         stopping: Set by another thread or a signal.
         ready: Called once records are read.
         environ: Says which topics; None = this process's.
+        listen: Gives a bound socket, where a monitoring system is answered (docs/operations.md); None = nowhere.
+        answering: Called with the address of that socket, once it answers.
 
     Raises:
         WrongUsage: No topics are named.
@@ -55,14 +67,20 @@ def stream(
     settings = kafka_settings(ws, said)
     if settings is None:
         raise WrongUsage("No Kafka servers are named.", hint=f"Use --kafka and --topic, or set {SERVERS} and {TOPICS}.")
-    if engine == "spark":
-        _on_spark(ws, settings, said, seconds=seconds, stopping=stopping, ready=ready)
-    else:
-        _here(ws, settings, stopping, ready)
+    answers = Answers(ws.store, lambda: found(ws.segmentation()))
+    with Answering(listen(), answers) if listen is not None else nullcontext() as open_at:
+        if open_at is not None:
+            answering(open_at.address)
+        if engine == "spark":
+            _on_spark(ws, settings, said, answers, seconds=seconds, stopping=stopping, ready=ready)
+        else:
+            _here(ws, settings, answers, stopping, ready)
 
 
-def _here(ws: Workspace, settings: KafkaSettings, stopping: threading.Event, ready: Callable[[], None]) -> None:
-    running = service(ws, kafka=settings)
+def _here(
+    ws: Workspace, settings: KafkaSettings, answers: Answers, stopping: threading.Event, ready: Callable[[], None]
+) -> None:
+    answers.watched = running = service(ws, kafka=settings)
     running.start()
     ready()
     stopping.wait()
@@ -73,6 +91,7 @@ def _on_spark(
     ws: Workspace,
     settings: KafkaSettings,
     environ: Mapping[str, str],
+    answers: Answers,
     *,
     seconds: float,
     stopping: threading.Event,
@@ -94,7 +113,9 @@ def _on_spark(
         spark = session(master=master, threads=own.threads, jars=jars)
         loop = LoopOnSpark(own.store, look(own), spark, master=master, schemas=Schemas.read(settings.schema))
         keeping = Keeping(own.store, loop)
-        streaming = Streaming(loop, seconds=seconds, after=keeping.step)
+        waiting = partial(_waiting, journal, loop)
+        answers.watched = streaming = Streaming(loop, seconds=seconds, after=keeping.step, waiting=waiting)
+        loop.ticked = streaming.ticked
         topics = spark_stream.Topics(
             settings.servers,
             settings.topics,
@@ -114,6 +135,11 @@ def _on_spark(
         if journal is not None:
             journal.close()
         own.close()
+
+
+def _waiting(journal: Journal, loop: LoopOnSpark) -> int:
+    """Bytes of the tracking API that wait for a loop that reads it: one on Spark does not."""
+    return journal.backlog_bytes(loop.position.sources.get(JOURNAL, 0))
 
 
 def _known(loop: LoopOnSpark) -> bool:
