@@ -226,7 +226,7 @@ def test_live_is_batch_in_drawn_worlds(seed: int, links: bool) -> None:
         live(seed, Path(folder) / "w", links=links)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @settings(max_examples=max(1, WORLDS // 2), deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_order_of_what_comes_in_changes_nothing(seed: int) -> None:
