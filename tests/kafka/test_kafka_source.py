@@ -12,7 +12,7 @@ from kohort.errors import Busy
 from kohort.ingest.tracking.reasons import Poison
 from kohort.live.kafka import GAP, KafkaSource, partition_name
 from kohort.live.kafka_settings import KafkaSettings
-from kohort.live.sources import Taken
+from kohort.live.sources import SourceState, Taken
 
 pytestmark = pytest.mark.kafka
 
@@ -141,6 +141,7 @@ def test_a_truncated_topic_goes_on_at_the_earliest_and_says_what_is_lost(broker:
     assert one.places == [f"{topic}/0/{n}" for n in range(60, 100)]
     [gap] = one.source.gaps
     assert (gap.at, gap.earliest, gap.lost) == (20, 60, 40)
+    assert one.source.state() == SourceState(f"kafka:{topic}", problem="", gaps=1, lost=40)
     [row] = [row for taken in one.taken for row in taken.rejected]
     assert (row.code, row.source, row.file, row.line) == (GAP, f"kafka:{topic}", f"{topic}/0", 20)
     assert row.raw == {"first": "20", "earliest": "60", "lost": "40"}

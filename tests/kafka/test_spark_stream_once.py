@@ -7,6 +7,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from kohort.live.audit import audit
@@ -117,6 +119,42 @@ def test_killed_around_each_commit_and_silent_topics(broker: Any, tmp_path: Path
         assert process.returncode == 0
         assert audit(ws.store, given).sound
         assert ws.store.verify() == []
+
+
+def test_the_command_tells_how_it_is(broker: Any, tmp_path: Path) -> None:
+    topic = broker.topic(f"watched-{tmp_path.name}", 1)
+    broker.send(topic, *seen(0, 3), (None, b"not json"))
+    shop(tmp_path / "shop").close()
+    command = [
+        sys.executable,
+        "-m",
+        "kohort",
+        "stream",
+        "-w",
+        str(tmp_path / "shop"),
+        "--engine",
+        "spark",
+        "--every",
+        "1",
+    ]
+    command += ["--kafka", broker.servers, "--topic", topic, "--port", "0"]
+    environ = {**os.environ, "KOHORT_SPARK_JARS": connector(), "KOHORT_THREADS": "2"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environ)
+    try:
+        assert process.stderr is not None
+        at = process.stderr.readline().split()[-1]
+        assert httpx.get(at + "/health", timeout=60).json() == {"status": "ok"}
+        assert httpx.get(at + "/ready").json()["code"] == "starting"  # Spark is
+        until(lambda: "kohort_live_events_total{" in httpx.get(at + "/metrics").text, process)
+        until(lambda: httpx.get(at + "/ready").status_code == 200, process)
+        assert httpx.get(at + "/ready").json()["live"]["state"] == "current"
+        text = httpx.get(at + "/metrics").text
+        assert f'kohort_live_events_total{{became="stored",source="kafka:{topic}"}} 3.0' in text
+        assert f'source="kafka:{topic}"}} 1.0' in text.partition("kohort_live_dead_letters_total{")[2].splitlines()[0]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
 
 
 def _iso(seconds: int) -> str:
