@@ -330,6 +330,9 @@ def main() -> None:
             for name in names:
                 print(f"{name}: a fixed loop of Python takes {speed():.2f} s now", flush=True)
                 contests[name] = contestant(name, Ground(broker, python, jars, Path(work)), options)
+                print(
+                    *(f"  {what}: {shown(value)}" for what, value in contests[name].found.items()), sep="\n", flush=True
+                )
         finally:
             broker.stop()
     print(
