@@ -226,7 +226,7 @@ def test_live_is_batch_in_drawn_worlds(seed: int, links: bool) -> None:
         live(seed, Path(folder) / "w", links=links)
 
 
-@pytest.mark.nightly
+@pytest.mark.slow
 @settings(max_examples=max(1, WORLDS // 2), deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_order_of_what_comes_in_changes_nothing(seed: int) -> None:
@@ -242,6 +242,8 @@ def test_the_order_of_what_comes_in_changes_nothing(seed: int) -> None:
     for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:
             trial = Trial(Path(folder) / "w", world, definitions)
+            trial.store.state.set("hash_seed", "0" * 16)  # random parts are drawn by it, in each workspace others
+            trial.restart()
             order = rng.sample(arrivals, len(arrivals))
             for n in range(0, len(order), 17):
                 trial.script.add(*order[n : n + 17])
