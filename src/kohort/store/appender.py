@@ -227,9 +227,9 @@ def _rows(pieces: dict[int, Piece]) -> int:
 
 
 def _token(con: Connection) -> tuple[Token, str]:
-    """The token, and the version of the log."""
-    ledger = Ledger(con)
-    return (*ledger.get("hot_event"), ledger.get("base")[0]), str(ledger.get("log")[0])
+    """The token, and the version of the log. Read many times a second, so in one statement."""
+    hot_events, base, log = Ledger(con).get_all("hot_event", "base", "log")
+    return (*hot_events, base[0]), str(log[0])
 
 
 def _one_run(runs: Sequence[Run]) -> Run:

@@ -17,6 +17,8 @@ from kohort.store.sealed import Ledger
 
 _GENERATION = "generation"
 _BUSY_SECONDS = 30
+_MOST_LINES = 64
+"""Lines of the ledger that are read at once where a change begins; SQLite takes some thousand names in a statement."""
 
 
 class Database:
@@ -31,7 +33,7 @@ class Database:
         self.mark = Mark(path.with_suffix(".mark"))
         self._engine = sa.create_engine(f"sqlite:///{path}")
         _sqlite(self._engine)
-        self._lines: frozenset[str] = frozenset((_GENERATION,))  # of the ledger, that the last change asked for
+        self._lines: frozenset[str] = frozenset((_GENERATION,))  # of the ledger, read as a change begins
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -65,7 +67,9 @@ class Database:
         try:
             ledger.hold(self._lines)
             yield ledger
-            self._lines = ledger.write()
+            asked = ledger.write()
+            if len(asked) <= _MOST_LINES:  # a run of thousands of definitions says nothing about the next change
+                self._lines = asked
         finally:
             ledger.release()
 

@@ -52,6 +52,13 @@ class Ledger:
         """(rows, total); (0, 0) where nothing was ever entered."""
         return self.line(name) or (0, 0)
 
+    def get_all(self, *names: str) -> list[tuple[int, int]]:
+        """As `get`, in one statement where lines are not known yet."""
+        lines = {} if self._held is None else self._held.lines
+        if missing := [name for name in names if name not in lines]:
+            lines |= self._checked(self._con.execute(_SOME, {"entries": missing}), missing)
+        return [lines[name] or (0, 0) for name in names]
+
     def line(self, name: str) -> tuple[int, int] | None:
         """(rows, total); None where nothing was ever entered."""
         lines = {} if self._held is None else self._held.lines
