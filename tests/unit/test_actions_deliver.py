@@ -30,6 +30,7 @@ from kohort.errors import Busy, NotFound
 from kohort.model.delivery import Delivery
 from kohort.model.membership import Placed
 from kohort.store import create_store, open_store
+from kohort.store.sealed import Ledger
 from kohort.store.store import Store
 
 SECRET = "a secret of thirty-two characters"
@@ -206,6 +207,35 @@ def test_backfilled_members_fire_nothing_unless_asked(shop: Shop, receiver: Rece
     shop.place("vip", {1, 2}, backfill=True)
     shop.work()
     assert receiver.told() == [("2", "entered")]
+
+
+def test_what_nobody_is_told_of_is_passed_without_a_change_and_a_later_trigger_does_not_find_it(
+    shop: Shop, receiver: Receiver
+) -> None:
+    later, shop.rules = shop.rules, replace(shop.rules, triggers=())
+    shop.place("vip", {1})
+    shop.work()
+    shop.place("vip", {1, 2})
+    before = changes(shop.store)
+    shop.work()
+    assert changes(shop.store) == before
+    assert shop.actions is not None
+    shop.actions.close()  # where it has got to is stored now at the latest
+    assert changes(shop.store) == before + 1
+    shop.rules = later
+    shop.begin().work()
+    assert receiver.got == []
+    shop.place("other", {3})  # the trigger does not ask about it
+    shop.work()
+    shop.place("vip", {1, 2, 4})
+    shop.work()
+    assert receiver.told() == [("4", "entered")]
+
+
+def changes(store: Store) -> int:
+    """How many changes of the database there were."""
+    with store.state._database.read() as con:
+        return Ledger(con).get("generation")[0]
 
 
 @pytest.mark.parametrize(
