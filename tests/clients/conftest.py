@@ -26,6 +26,8 @@ from kohort.errors import Busy
 from kohort.web.app import create
 from kohort.web.tracking import DEFAULTS, Limits
 
+collect_ignore = ["programs"]  # they run beside the clients that they import, not here
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kohort-dev" / "clients"
 PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[2]
