@@ -45,14 +45,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[KafkaSource]:
+    pytest.importorskip("confluent_kafka", reason="the extra `kafka` is not installed")
     source = KafkaSource(KafkaSettings(servers=NOBODY, topics=("orders", "visits"), group="g"))
     yield source
     source.close()
 
 
 @pytest.fixture(scope="module")
-def live(shop: Workspace, kafka: KafkaSource) -> Iterator[Service]:
-    live = service(shop, sources=[kafka])
+def live(shop: Workspace) -> Iterator[Service]:
+    live = service(shop)
     yield live
     live.loop.close()
     live.store.close()
@@ -69,6 +70,18 @@ def answers(shop: Workspace, live: Service) -> Answers:
 def at(answers: Answers) -> Iterator[str]:
     with Answering(listen("127.0.0.1", 0), answers) as open_at:
         yield open_at.address
+
+
+@pytest.fixture
+def at_kafka(tmp_path: Any, kafka: KafkaSource) -> Iterator[str]:
+    """Where a workspace answers that reads a topic."""
+    with kohort.create(tmp_path / "ws", name="Toys") as ws:
+        live = service(ws, sources=[kafka])
+        answers = Answers(ws.store, lambda: 0)
+        answers.watched = live
+        with Answering(listen("127.0.0.1", 0), answers) as open_at:
+            yield open_at.address
+        live.store.close()
 
 
 def of_pages(app: Any, path: str) -> httpx.Response:
@@ -128,21 +141,23 @@ def test_before_there_is_a_loop_it_starts(answers: Answers, at: str) -> None:
     assert "kohort_process_resident_bytes" in httpx.get(at + "/metrics").text
 
 
-def test_a_broker_that_cannot_be_reached_is_told(kafka: KafkaSource, live: Service, at: str) -> None:
+def test_a_broker_that_cannot_be_reached_is_told(kafka: KafkaSource, at_kafka: str) -> None:
     until(lambda: not kafka.wait({}, 0.1) and kafka.problem != "")
-    said = httpx.get(at + "/ready").json()["live"]
+    said = httpx.get(at_kafka + "/ready").json()["live"]
     assert said["sources"] == {"kafka:orders,visits": {"problem": kafka.problem, "gaps": 0, "lost": 0}}
     assert re.fullmatch(r"_[A-Z_]+", kafka.problem)  # one of the client's names, nothing of the address
-    assert figures(httpx.get(at + "/metrics").text, "kohort_live_source_problem") == {'source="kafka:orders,visits"': 1}
+    assert figures(httpx.get(at_kafka + "/metrics").text, "kohort_live_source_problem") == {
+        'source="kafka:orders,visits"': 1
+    }
 
 
-def test_records_that_are_gone_are_counted(kafka: KafkaSource, at: str) -> None:
+def test_records_that_are_gone_are_counted(kafka: KafkaSource, at_kafka: str) -> None:
     kafka.gaps += [Gap("orders", 0, at=5, earliest=12, lost=7), Gap("visits", 1, at=9, earliest=0, lost=0)]
     assert kafka.state() == SourceState("kafka:orders,visits", kafka.problem, gaps=2, lost=7)
-    text = httpx.get(at + "/metrics").text
+    text = httpx.get(at_kafka + "/metrics").text
     assert [*figures(text, "kohort_live_source_gaps_total").values()] == [2]
     assert [*figures(text, "kohort_live_source_lost_total").values()] == [7]
-    assert httpx.get(at + "/ready").json()["live"]["sources"]["kafka:orders,visits"]["lost"] == 7
+    assert httpx.get(at_kafka + "/ready").json()["live"]["sources"]["kafka:orders,visits"]["lost"] == 7
 
 
 def test_who_is_late_is_counted(live: Service, at: str) -> None:
@@ -235,6 +250,7 @@ def answers_now(at: str) -> bool:
 
 
 def test_the_command_says_where_it_answers_and_stops(tmp_path: Any) -> None:
+    pytest.importorskip("confluent_kafka", reason="the extra `kafka` is not installed")
     with kohort.create(tmp_path / "shop", name="Toys") as ws:
         ws.segments.add("seen", "did(*)")
     command = [sys.executable, "-m", "kohort", "stream", "-w", str(tmp_path / "shop"), "--json", "--engine", "duckdb"]
