@@ -203,6 +203,15 @@ def test_damage_is_reported_or_harmless(kind: str, images, tmp_path: Path, logic
     assert found["detected"] > 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["vault.db", "vault.db-wal"])
+def test_so_it_is_where_the_vault_is_read_part_by_part(kind: str, images, tmp_path: Path, logical, monkeypatch) -> None:
+    monkeypatch.setattr("kohort.store.vault_people._SMALL", 0)
+    found = outcomes(kind, images[kind], tmp_path, logical, rounds=40)
+    assert found["silent"] == 0
+    assert found["detected"] > 0
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", FILES)
 def test_damage_is_reported_or_harmless_in_volume(kind: str, images, tmp_path: Path, logical) -> None:

@@ -236,9 +236,122 @@ def test_a_newcomer_does_not_make_the_vault_read_everybody_again(store) -> None:
     with open_store(store.root) as other:
         other.vault.customers(["n1", "elsewhere"])
     assert store.vault.known(["elsewhere"])[0] > 0
-    assert store.vault._people is kept, "one that is there is found without the others"
     assert store.vault.known(["nobody"]).tolist() == [0]
-    assert store.vault._people is not kept, "a miss is believed after a full check"
+    assert store.vault._people is not kept, "others changed it: a small table is read again"
+
+
+@pytest.fixture
+def leaf_by_leaf(monkeypatch) -> None:
+    """No table is so small that it is read as a whole."""
+    monkeypatch.setattr("kohort.store.vault_people._SMALL", 0)
+
+
+def test_an_unknown_person_is_one_part_of_the_table_to_read(store, leaf_by_leaf, monkeypatch) -> None:
+    monkeypatch.setattr("kohort.store.vault_people._MANY", 100)
+    numbers = [f"n{i}" for i in range(3_000)]
+    keys = store.vault.customers(numbers)
+    store.vault.seal(keys[:500], "email", [f"{n}@x.org" for n in numbers[:500]])
+    with open_store(store.root) as again:
+        monkeypatch.setattr(again.vault, "_read_all", lambda: pytest.fail("the whole table was read"))
+        expected = dict(zip(numbers, keys.tolist(), strict=True))
+        for step in range(30):
+            vault = store.vault if step % 7 == 6 else again.vault
+            texts = [f"new{step}", f"new{step // 2}", numbers[step]]
+            for text, key in zip(texts, vault.customers(texts).tolist(), strict=True):
+                assert expected.setdefault(text, key) == key
+            assert again.vault.known([f"later{step}", f"new{step}"]).tolist() == [0, expected[f"new{step}"]]
+        assert again.vault.forget(expected["new3"])
+        assert again.vault.refs([expected["new3"], 12345, keys[7]]) == [None, None, "n7"]
+        assert again.vault.there([expected["new3"], keys[8]]) == [False, True]
+        assert again.vault.find("email", "nobody@x.org") is None
+        assert again.vault.open_person(int(keys[9])) == {"ref": ["n9"], "email": ["n9@x.org"]}
+        with pytest.raises(NotFound):
+            again.vault.seal([12345], "email", ["a@b.c"])
+    assert len(set(expected.values())) == len(expected)
+    assert store.verify() == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM person WHERE customer = {key}",
+        "UPDATE person SET lookup = randomblob(16) WHERE customer = {key}",
+        "UPDATE person SET customer = 7 WHERE customer = {key}",
+        "UPDATE tally SET rows = rows + 1 WHERE tree LIKE 'person%'",
+        "UPDATE tally SET total = 'x' WHERE tree LIKE 'person%'",
+        "DELETE FROM tally WHERE tree LIKE 'person%' AND node < 256",
+        "DELETE FROM tally WHERE tree LIKE 'person%' AND node >= 256",
+    ],
+)
+def test_somebody_who_vanished_is_no_newcomer(store, leaf_by_leaf, damage: str) -> None:
+    ada, *_ = store.vault.customers(["ada", *(f"n{i}" for i in range(2_000))])
+    store.close()
+    con = sqlite3.connect(store.root / "vault.db")
+    con.execute(damage.format(key=ada))
+    con.commit()
+    con.close()
+    with open_store(store.root) as again:
+        with pytest.raises(Damaged):
+            again.vault.customers(["ada", "new"])
+        if "lookup" not in damage:  # she is there under her pseudonym still
+            with pytest.raises(Damaged):
+                again.vault.refs([ada, int(ada) ^ 1])
+        assert again.verify() != []
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM identity WHERE customer = {key}", "DELETE FROM tally"])
+def test_an_identifier_that_vanished_is_noticed(store, leaf_by_leaf, damage: str) -> None:
+    ada, bob = store.vault.customers(["ada", "bob"])
+    store.vault.seal([ada, bob], "email", ["ada@x.org", "bob@x.org"])
+    store.close()
+    con = sqlite3.connect(store.root / "vault.db")
+    con.execute(damage.format(key=ada))
+    con.commit()
+    con.close()
+    with open_store(store.root) as again:
+        with pytest.raises(Damaged):
+            again.vault.find("email", "ada@x.org" if "identity" in damage else "eve@x.org")
+        with pytest.raises(Damaged):
+            again.vault.open_person(int(ada))
+        assert again.verify() != []
+
+
+def test_a_change_that_was_rolled_back_leaves_no_trace_in_memory(store, leaf_by_leaf, monkeypatch) -> None:
+    store.vault.customers([f"n{i}" for i in range(2_000)])
+    enter = store.vault._enter
+
+    def fails(*args, **kwargs) -> None:
+        enter(*args, **kwargs)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.vault, "_enter", fails)
+        with pytest.raises(Damaged):
+            store.vault.customers(["new"])
+    assert store.vault.known(["new"]).tolist() == [0]
+    assert store.vault.known(["new"]).tolist() != store.vault.customers(["new"]).tolist()
+    assert store.verify() == []
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_a_vault_of_the_second_schema_is_counted_once_and_its_rows_are_compared(store, sound: bool) -> None:
+    keys = store.vault.customers([f"n{i}" for i in range(50)])
+    store.vault.seal(keys[:9], "name", [f"N{i}" for i in range(9)])
+    store.close()
+    con = sqlite3.connect(store.root / "vault.db")
+    con.executescript("DROP TABLE tally; PRAGMA user_version = 2;")
+    if not sound:
+        con.execute("UPDATE person SET lookup = randomblob(16) WHERE customer = ?", (int(keys[0]),))
+    con.commit()
+    con.close()
+    if not sound:
+        with pytest.raises(Damaged):
+            open_store(store.root)
+        return
+    with open_store(store.root) as again:
+        assert again.vault.find("name", "N3") == keys[3]
+        assert again.vault.known(["n3", "nobody"]).tolist() == [keys[3], 0]
+        assert again.verify() == []
 
 
 def test_visitors_have_negative_pseudonyms_of_their_own(store) -> None:
@@ -255,7 +368,9 @@ def test_a_vault_of_the_first_schema_opens_and_learns_to_remember_who_was_erased
     (ada,) = store.vault.customers(["ada"])
     store.close()
     con = sqlite3.connect(store.root / "vault.db")
-    con.executescript("DROP TABLE erased; DELETE FROM ledger WHERE name = 'erased'; PRAGMA user_version = 1;")
+    con.executescript(
+        "DROP TABLE erased; DELETE FROM ledger WHERE name = 'erased'; DROP TABLE tally; PRAGMA user_version = 1;"
+    )
     con.close()
     with open_store(store.root) as again, open_store(store.root) as other:
         assert again.vault.customers(["ada"])[0] == ada

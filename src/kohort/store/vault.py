@@ -7,11 +7,10 @@ pseudonym and the person's data key are random, never derived: whoever holds the
 from __future__ import annotations
 
 import hmac
-import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,26 +18,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kohort.errors import NotFound, WrongUsage
 from kohort.model.source import IDENTITY_KINDS
 from kohort.store.keys import MasterKey, seal, unseal
-from kohort.store.people import People, check_identities, check_people, identity_digests, people_digests
+from kohort.store.people import check_identities, identity_digests
+from kohort.store.tally import leaves_of_customers, leaves_of_lookups
 from kohort.store.tombstones import Tombstones
-from kohort.store.vault_file import VaultFile
+from kohort.store.vault_people import LOOKUP_BYTES, REF, VaultPeople, about, chunks, lookups_of
+from kohort.store.vault_schema import BY_CUSTOMER, BY_LOOKUP, IDENTITY, leaves_of
 
-T = TypeVar("T")
-
-REF = "ref"
-"""The kind of the company's own customer number."""
 ANONYMOUS_ID = "anonymous_id"
 """The kind of the id by which a visitor is known."""
-
-_LOOKUP_BYTES = 16
-_PERSON = "lookup, customer, wrapped, ref, digest"
-_FEW = 1_000
 _ROWS = 50_000
-_CHUNK = 500
-"""Values per statement: far below the limit of bound variables of every SQLite."""
 
 
-class Vault(VaultFile):
+class Vault(VaultPeople):
     """Sealed identifiers of one workspace, in a database of its own.
 
     Any process may read; creating, sealing and forgetting take turns. Values are texts. Pseudonyms are int64:
@@ -48,12 +39,11 @@ class Vault(VaultFile):
     def __init__(self, path: Path, master: MasterKey, *, create: bool = False) -> None:
         super().__init__(path, AESGCM(master.secret), create=create)
         self.key_origin = master.origin
-        self._people: People | None = None
-        self._identities_checked = False
         with self._translated():
             self._lookup_key = self._meta("lookup")
             self._quarantine = AESGCM(self._meta("quarantine"))
         self._visitor_key = self._domain("visitor")
+        self._bot_key = self._domain("bot")
         self._tombstones = Tombstones(self._con, self._domain("erased"))
 
     # -- pseudonyms ------------------------------------------------------------------------------------------------
@@ -82,15 +72,33 @@ class Vault(VaultFile):
             raise WrongUsage("An anonymous id may not be empty.")
         return self._pseudonyms(anonymous_ids, self._visitor_key, sign=-1)
 
+    def bot_ids(self, keys: Sequence[int] | np.ndarray) -> list[str]:
+        """Codes of pseudonyms, in their order, under which events of machines are kept that pretended to be them.
+
+        A code is made from the pseudonym with a key of ours: who has been forgotten has no pseudonym, and her code leads
+        nowhere.
+        """
+        return [self._bot_id(int(key)) for key in keys]
+
+    def by_bot_id(self, codes: Iterable[str]) -> dict[str, int]:
+        """Pseudonyms of codes; codes of persons who have been forgotten are missing."""
+        wanted = set(codes)
+        with self._translated():
+            keys = self._con.execute("SELECT customer FROM person").fetchall() if wanted else []
+        return {code: key for (key,) in keys if (code := self._bot_id(key)) in wanted}
+
+    def _bot_id(self, key: int) -> str:
+        return hmac.digest(self._bot_key, key.to_bytes(8, "big", signed=True), "sha256")[:12].hex()
+
     def known(self, refs: Sequence[str]) -> np.ndarray:
         """Pseudonyms (int64) of the company's customer numbers, in their order; 0 = nobody has it. Creates nothing."""
         with self._translated():
-            return self._known(_lookups(self._lookup_key, refs))
+            return self._known(lookups_of(self._lookup_key, refs))
 
     def known_visitors(self, anonymous_ids: Sequence[str]) -> np.ndarray:
         """The same for anonymous ids: negative pseudonyms, 0 = never seen."""
         with self._translated():
-            return self._known(_lookups(self._visitor_key, anonymous_ids))
+            return self._known(lookups_of(self._visitor_key, anonymous_ids))
 
     def there(self, keys: Sequence[int] | np.ndarray) -> list[bool]:
         """Whether somebody, customer or visitor, has each pseudonym; forgotten ones nobody has."""
@@ -109,7 +117,7 @@ class Vault(VaultFile):
             for customer, wrapped, ref in self._rows("customer, wrapped, ref", {key for key in wanted if key > 0}):
                 if customer not in found:
                     cipher = self._person(customer, wrapped)
-                    found[customer] = unseal(cipher, ref, _about(customer, REF)).decode()
+                    found[customer] = unseal(cipher, ref, about(customer, REF)).decode()
             if missing := [key for key in wanted if key > 0 and key not in found]:
                 self._surely_unknown(missing)
         return [found.get(key) for key in wanted]
@@ -159,8 +167,8 @@ class Vault(VaultFile):
             for customer, wrapped in self._rows("customer, wrapped", people):
                 seen += 1
                 if customer in new:
-                    cipher, about = self._person(customer, wrapped), _about(customer, kind)
-                    rows += [(customer, kind, lk, seal(cipher, value.encode(), about)) for lk, value in new[customer]]
+                    cipher, bound = self._person(customer, wrapped), about(customer, kind)
+                    rows += [(customer, kind, lk, seal(cipher, value.encode(), bound)) for lk, value in new[customer]]
                 if len(rows) >= _ROWS:
                     stored += self._insert_identities(rows)
                     rows = []
@@ -170,12 +178,14 @@ class Vault(VaultFile):
             return stored + self._insert_identities(rows)
 
     def _insert_identities(self, rows: Sequence[tuple[int, str, bytes, bytes]]) -> int:
+        if not rows:
+            return 0
         digests = identity_digests(rows)
         self._con.executemany(
             "INSERT INTO identity VALUES (?, ?, ?, ?, ?)",
             ((*row, digest) for row, digest in zip(rows, digests.tolist(), strict=True)),
         )
-        self._ledger("identity", len(rows), int(digests.sum(dtype=np.int64)))
+        self._enter("identity", [row[2] for row in rows], [row[0] for row in rows], digests)
         return len(rows)
 
     def find(self, kind: str, value: str) -> int | None:
@@ -183,15 +193,11 @@ class Vault(VaultFile):
         _checked_kind(kind)
         lookup = self._value_lookup(kind, value)
         with self._translated():
-            rows = self._con.execute(
-                "SELECT customer, kind, lookup, sealed, digest FROM identity WHERE lookup = ?"
-                " ORDER BY customer < 0, customer",
-                (lookup,),
-            ).fetchall()
-            check_identities(rows)
-            if not rows and not self._identities_checked:
-                self.check_identities()
-        return int(rows[0][0]) if rows else None
+            found = self._con.execute(f"SELECT {IDENTITY} FROM identity WHERE lookup = ?", (lookup,)).fetchall()
+            check_identities(found)
+            if not found and self._identities(BY_LOOKUP, int(leaves_of_lookups([lookup])[0]), "lookup", lookup):
+                raise self._damaged()
+        return min((int(row[0]) for row in found), key=lambda customer: (customer < 0, customer), default=None)
 
     def open_person(self, key: int) -> dict[str, list[str]]:
         """Everything sealed about a person, by kind; the company's own number is of the kind "ref", a visitor's id "anonymous_id".
@@ -207,15 +213,10 @@ class Vault(VaultFile):
             customer, wrapped, ref = person[0]
             cipher = self._person(customer, wrapped)
             kind_of_id = REF if customer > 0 else ANONYMOUS_ID
-            found = {kind_of_id: [unseal(cipher, ref, _about(customer, REF)).decode()]}
-            if not self._identities_checked:
-                self.check_identities()
-            rows = self._con.execute(
-                "SELECT customer, kind, lookup, sealed, digest FROM identity WHERE customer = ?", (customer,)
-            ).fetchall()
-            check_identities(rows)
-            for _, kind, _, sealed, _ in rows:
-                found.setdefault(kind, []).append(unseal(cipher, sealed, _about(customer, kind)).decode())
+            found = {kind_of_id: [unseal(cipher, ref, about(customer, REF)).decode()]}
+            leaf = int(leaves_of_customers(np.array([customer]))[0])
+            for _, kind, _, sealed, _ in self._identities(BY_CUSTOMER, leaf, "customer", customer):
+                found.setdefault(kind, []).append(unseal(cipher, sealed, about(customer, kind)).decode())
         return {kind: sorted(texts) for kind, texts in found.items()}
 
     def forget(self, key: int) -> bool:
@@ -238,22 +239,28 @@ class Vault(VaultFile):
         """Deletes persons and what is sealed for them; leaves tombstones where a moment is given."""
         with self._translated():
             with self._transaction():
-                gone: list[tuple[bytes, int]] = []
-                sealed: list[int] = []
+                gone: list[tuple[bytes, int, int]] = []
+                sealed: list[tuple[bytes, int, int]] = []
                 for key in keys:
-                    gone += self._con.execute("SELECT lookup, digest FROM person WHERE customer = ?", (key,)).fetchall()
-                    rows = self._con.execute("SELECT digest FROM identity WHERE customer = ?", (key,)).fetchall()
-                    sealed += [digest for (digest,) in rows]
+                    gone += self._rows_of("person", key)
+                    sealed += self._rows_of("identity", key)
                     self._con.execute("DELETE FROM identity WHERE customer = ?", (key,))
                     self._con.execute("DELETE FROM person WHERE customer = ?", (key,))
-                self._ledger("person", -len(gone), -sum(digest for _, digest in gone))
-                self._ledger("identity", -len(sealed), -sum(sealed))
+                for table, rows in (("person", gone), ("identity", sealed)):
+                    if rows:
+                        lookups, customers, digests = zip(*rows, strict=True)
+                        self._enter(table, lookups, customers, np.array(digests, dtype=np.int64), sign=-1)
                 if erased_us is not None:
-                    self._ledger("erased", *self._tombstones.add([lookup for lookup, _ in gone], erased_us))
-                self._people = None
+                    self._ledger("erased", *self._tombstones.add([lookup for lookup, _, _ in gone], erased_us))
+                self._people, self._leaves = None, {}
             # secure_delete overwrites the page; the write-ahead log still holds its old image until it is emptied.
             self._con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(gone)
+
+    def _rows_of(self, table: str, customer: int) -> list[tuple[bytes, int, int]]:
+        return self._con.execute(
+            f"SELECT lookup, customer, digest FROM {table} WHERE customer = ?", (customer,)
+        ).fetchall()
 
     def erased_refs(self, refs: Sequence[str]) -> np.ndarray:
         """Which customer numbers were erased, as a boolean array: what still arrives for them is dropped at the door."""
@@ -268,7 +275,7 @@ class Vault(VaultFile):
             line = self._line("erased")
             if line == (0, 0):
                 return np.zeros(len(texts), dtype=bool)
-            found = self._tombstones.among(_lookups(key, texts), line)
+            found = self._tombstones.among(lookups_of(key, texts), line)
         if found is None:
             raise self._damaged()
         return found
@@ -295,120 +302,47 @@ class Vault(VaultFile):
             lines = self._con.execute("PRAGMA integrity_check").fetchall()
             if lines != [("ok",)]:
                 raise self._damaged()
-            self._people = None
-            self._load()
+            self._check_people()
             ciphers = {}
             for customer, wrapped, ref in self._rows("customer, wrapped, ref", None):
                 ciphers[customer] = self._person(customer, wrapped)
-                unseal(ciphers[customer], ref, _about(customer, REF))
+                unseal(ciphers[customer], ref, about(customer, REF))
             self.check_identities()
             self._erased(self._lookup_key, [])
             for customer, kind, sealed in self._con.execute("SELECT customer, kind, sealed FROM identity"):
-                unseal(ciphers[customer], sealed, _about(customer, kind))
+                unseal(ciphers[customer], sealed, about(customer, kind))
 
     def check_identities(self) -> None:
         """Compares the sealed identifiers' rows with their digests and their ledger line."""
         with self._translated(), self._reading():
-            rows = self._con.execute("SELECT customer, kind, lookup, sealed, digest FROM identity").fetchall()
+            rows = self._con.execute(f"SELECT {IDENTITY} FROM identity").fetchall()
             digests = check_identities(rows)
             self._check_ledger("identity", len(rows), int(digests.sum(dtype=np.int64)))
+            for name, leaves in leaves_of([row[2] for row in rows], [row[0] for row in rows]).items():
+                self._trees[name.format("identity")].check(leaves, digests, self._line("identity"))
             # A look-up goes through the index, which has a copy of its own of what is looked for.
             index = self._con.execute(
                 "SELECT lookup, customer, kind FROM identity INDEXED BY identity_lookup ORDER BY lookup, customer, kind"
             ).fetchall()
             if index != sorted((lookup, customer, kind) for customer, kind, lookup, _, _ in rows):
                 raise self._damaged()
-        self._identities_checked = True
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _pseudonyms(self, texts: Sequence[str], key: bytes, *, sign: int) -> np.ndarray:
-        """Pseudonyms in the order of the texts; unknown texts get one of the given sign."""
-        places: dict[str, int] = {}
-        rows = np.fromiter((places.setdefault(text, len(places)) for text in texts), dtype=np.int64, count=len(texts))
-        lookups = _lookups(key, list(places))
-        with self._translated():
-            found = self._known(lookups)
-            if not found.all():
-                distinct = list(places)
-                with self._transaction():
-                    people = self._load()
-                    found = people.find(lookups)  # another process may have been faster
-                    missing = np.flatnonzero(found == 0)
-                    new = [lookups[i] for i in missing]
-                    found[missing] = people.free_keys(len(new), sign=sign)
-                    line = self._create_people(new, [distinct[i] for i in missing], found[missing])
-                # Nobody but us wrote since it was read: what is kept is the table still.
-                self._people = people.add(new, found[missing], line)
-        return found[rows]
-
-    def _known(self, lookups: Sequence[bytes]) -> np.ndarray:
-        """Pseudonyms, 0 = nobody. A miss is believed only when the whole table has been checked."""
-        if len(lookups) > _FEW or (self._people is not None and self._people.line == self._line("person")):
-            return self._load().find(lookups)
-        rows: list[tuple[bytes, int, bytes, bytes, int]] = []
-        for some in _chunks(lookups):
-            marks = ",".join("?" * len(some))
-            rows += self._con.execute(f"SELECT {_PERSON} FROM person WHERE lookup IN ({marks})", some)
-        found = _people(check_people(rows)).find(lookups)
-        return found if found.all() else self._load().find(lookups)
-
-    def _surely_unknown(self, customers: Sequence[int]) -> None:
-        """That nobody has these pseudonyms is believed only when the whole table has been checked."""
-        if self._load().knows(np.array(customers, dtype=np.int64)).any():
-            raise self._damaged()
-
-    def _load(self) -> People:
-        """All lookups and pseudonyms, checked once, kept with what we add, read anew when somebody else changed them."""
+    def _identities(self, tree: str, leaf: int, column: str, value: bytes | int) -> list[tuple[Any, ...]]:
+        """The sealed identifiers with this look-up or of this pseudonym: each is sound and none is missing."""
         with self._reading():
-            line = self._line("person")
-            if self._people is None or self._people.line != line:
-                cursor = self._con.execute(f"SELECT {_PERSON} FROM person")
-                pieces = [check_people([])]
-                while rows := cursor.fetchmany(_ROWS):
-                    pieces.append(check_people(rows))
-                people = _people(tuple(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
-                if people.line != line:
-                    raise self._damaged()
-                self._people = people
-            return self._people
-
-    def _create_people(self, lookups: Sequence[bytes], texts: Sequence[str], customers: np.ndarray) -> tuple[int, int]:
-        """Inserts persons with random keys of their own; returns how many, and what their digests add up to."""
-        order = sorted(range(len(texts)), key=lookups.__getitem__)  # appending pages beats splitting them
-        total = 0
-        for some in _chunks(order, _ROWS):
-            rows, secrets_ = [], os.urandom(32 * len(some))
-            for n, i in enumerate(some):
-                key, customer = secrets_[32 * n : 32 * n + 32], int(customers[i])
-                wrapped = seal(self._master, key, _about(customer, "key"))
-                rows.append(
-                    (lookups[i], customer, wrapped, seal(AESGCM(key), texts[i].encode(), _about(customer, REF)))
-                )
-            digests = people_digests(rows)
-            self._con.executemany(
-                "INSERT INTO person VALUES (?, ?, ?, ?, ?)",
-                ((*row, digest) for row, digest in zip(rows, digests.tolist(), strict=True)),
-            )
-            total += int(digests.sum(dtype=np.int64))
-        self._ledger("person", len(texts), total)
-        return len(texts), total
-
-    def _rows(self, columns: str, customers: set[int] | None) -> Iterator[tuple[Any, ...]]:
-        """Columns of persons, `customer` first: of some by their pseudonym, of all or many by one scan."""
-        if customers is None or len(customers) > _FEW * 20:
-            for row in self._con.execute(f"SELECT {columns} FROM person"):
-                if customers is None or row[0] in customers:
-                    yield row
-            return
-        for some in _chunks(sorted(customers)):
-            marks = ",".join("?" * len(some))
-            yield from self._con.execute(f"SELECT {columns} FROM person WHERE customer IN ({marks})", some)
+            statement = f"SELECT {IDENTITY} FROM identity WHERE {column} BETWEEN ? AND ?"
+            rows = self._trees[tree.format("identity")].rows(
+                np.array([leaf]), self._line("identity"), statement, check_identities
+            )[0]
+        place = IDENTITY.split(", ").index(column)
+        return [row for row in rows if row[place] == value]
 
     def _sealed_already(self, kind: str, customers: set[int]) -> set[tuple[int, bytes]]:
         """(customer, lookup) of the identifiers of one kind that are kept."""
         found: set[tuple[int, bytes]] = set()
-        for some in _chunks(sorted(customers)):
+        for some in chunks(sorted(customers)):
             marks = ",".join("?" * len(some))
             found.update(
                 self._con.execute(
@@ -417,11 +351,8 @@ class Vault(VaultFile):
             )
         return found
 
-    def _person(self, customer: int, wrapped: bytes) -> AESGCM:
-        return AESGCM(unseal(self._master, wrapped, _about(customer, "key")))
-
     def _hmac(self, message: bytes) -> bytes:
-        return hmac.digest(self._lookup_key, message, "sha256")[:_LOOKUP_BYTES]
+        return hmac.digest(self._lookup_key, message, "sha256")[:LOOKUP_BYTES]
 
     def _domain(self, name: str) -> bytes:
         """A key for another kind of text. No text begins with this byte: none has the key for its look-up."""
@@ -447,23 +378,6 @@ def _could_be(kind: str, text: str) -> bool:
     return sum(map(str.isdigit, text)) > 5 if kind == "phone" else any(map(str.isalpha, text))
 
 
-def _people(checked: tuple[np.ndarray, ...]) -> People:
-    words, customers, digests = checked
-    return People(words, customers, (len(digests), int(digests.sum(dtype=np.int64))))
-
-
-def _lookups(key: bytes, texts: Sequence[str]) -> list[bytes]:
-    return [hmac.digest(key, text.encode(errors="surrogatepass"), "sha256")[:_LOOKUP_BYTES] for text in texts]
-
-
-def _about(customer: int, kind: str) -> bytes:
-    return customer.to_bytes(8, "big", signed=True) + kind.encode()
-
-
 def _checked_kind(kind: str) -> None:
     if kind not in IDENTITY_KINDS:
         raise WrongUsage(f"{kind!r} is not a kind of identifier.", hint=f"Known: {', '.join(IDENTITY_KINDS)}.")
-
-
-def _chunks(values: Sequence[T], size: int = _CHUNK) -> Iterator[Sequence[T]]:
-    return (values[start : start + size] for start in range(0, len(values), size))

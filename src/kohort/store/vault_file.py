@@ -1,14 +1,15 @@
-"""The vault's database: opening, its schema, transactions behind a mark, the ledger, foreign errors in our words."""
+"""The vault's database: opening, transactions behind a mark, the ledger, foreign errors in our words."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kohort.errors import Busy, Damaged, KohortError, WrongUsage
@@ -16,39 +17,8 @@ from kohort.store.files import private_file
 from kohort.store.keys import seal, unseal
 from kohort.store.mark import Mark
 from kohort.store.sealed import signed
-
-SCHEMA = 2
-_ERASED = """
-CREATE TABLE erased (
-    token BLOB PRIMARY KEY,        -- HMAC of the lookup of an id that was erased, 16 bytes
-    erased_us INTEGER NOT NULL,
-    digest INTEGER NOT NULL
-) WITHOUT ROWID;
-INSERT INTO ledger VALUES ('erased', 0, 0);
-"""
-_TABLES = f"""
-CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
-CREATE TABLE person (
-    lookup BLOB PRIMARY KEY,       -- HMAC of the company's number or of the anonymous id, 16 bytes
-    customer INTEGER NOT NULL UNIQUE, -- > 0; < 0 = a visitor
-    wrapped BLOB NOT NULL,         -- the person's data key under the master key
-    ref BLOB NOT NULL,             -- the company's number or the anonymous id under the data key
-    digest INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE identity (
-    customer INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    lookup BLOB NOT NULL,          -- HMAC of kind and normalised value, 16 bytes
-    sealed BLOB NOT NULL,          -- the value under the person's data key
-    digest INTEGER NOT NULL,
-    PRIMARY KEY (customer, kind, lookup)
-) WITHOUT ROWID;
-CREATE INDEX identity_lookup ON identity (lookup);
-CREATE TABLE ledger (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, total INTEGER NOT NULL);
-INSERT INTO ledger VALUES ('generation', 0, 0), ('person', 0, 0), ('identity', 0, 0);
-{_ERASED}"""
-_STEPS = {1: _ERASED}
-"""From a schema to the next."""
+from kohort.store.tally import Tally
+from kohort.store.vault_schema import BY_CUSTOMER, BY_LOOKUP, SCHEMA, TABLES, leaves_of, run, upgrade
 
 
 class VaultFile:
@@ -64,6 +34,11 @@ class VaultFile:
             private_file(path)
         self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._turn = threading.RLock()
+        self._trees = {
+            name.format(table): Tally(self._con, name.format(table))
+            for table in ("person", "identity")
+            for name in (BY_LOOKUP, BY_CUSTOMER)
+        }
         with self._translated():
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -65536"):
                 self._con.execute(f"PRAGMA {pragma}")
@@ -76,16 +51,12 @@ class VaultFile:
 
     def _create(self) -> None:
         self._con.execute("BEGIN IMMEDIATE")
-        self._run(_TABLES)
+        run(self._con, TABLES)
         for name in ("lookup", "quarantine"):
             value = seal(self._master, os.urandom(32), b"meta|" + name.encode())
             self._con.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
         self._con.execute(f"PRAGMA user_version = {SCHEMA}")
         self._con.execute("COMMIT")
-
-    def _run(self, statements: str) -> None:
-        for statement in statements.split(";\n"):
-            self._con.execute(statement)
 
     def _version(self) -> int:
         return int(self._con.execute("PRAGMA user_version").fetchone()[0])
@@ -103,7 +74,7 @@ class VaultFile:
         if found < SCHEMA:
             with self._transaction():
                 for step in range(self._version(), SCHEMA):  # another process may have been faster
-                    self._run(_STEPS[step])
+                    upgrade(self._con, step)
                 self._con.execute(f"PRAGMA user_version = {SCHEMA}")
 
     def _meta(self, name: str) -> bytes:
@@ -133,6 +104,22 @@ class VaultFile:
         self._con.execute(
             "UPDATE ledger SET rows = ?, total = ? WHERE name = ?", (had_rows + rows, signed(had_total + total), name)
         )
+
+    def _enter(
+        self,
+        table: str,
+        lookups: Sequence[bytes],
+        customers: Sequence[int] | np.ndarray,
+        digests: np.ndarray,
+        *,
+        sign: int = 1,
+    ) -> None:
+        """Enters rows of a table into the ledger and into the table's trees; strikes them out with `sign` -1."""
+        before = self._line(table)
+        self._ledger(table, sign * len(lookups), sign * int(digests.sum(dtype=np.int64)))
+        after = self._line(table)
+        for name, leaves in leaves_of(lookups, customers).items():
+            self._trees[name.format(table)].add(leaves, digests, before, after, sign=sign)
 
     def _check_ledger(self, name: str, rows: int, total: int) -> None:
         if self._line(name) != (rows, signed(total)):
