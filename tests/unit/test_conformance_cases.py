@@ -114,6 +114,14 @@ WRONG: dict[str, tuple[str, Broken]] = {
         "T7",
         Broken(lambda t: replace(t, arrived=tuple(e for e in t.arrived if e.ts > t.as_of - 20 * 86_400_000_000))),
     ),
+    "clocks are never wrong": (
+        "34",
+        Broken(lambda t: replace(t, calls=tuple(replace(c, sent="") for c in t.calls))),
+    ),
+    "every clock is wrong": (
+        "34",
+        Broken(lambda t: replace(t, calls=tuple(replace(c, stated="") for c in t.calls))),
+    ),
     "changes are told twice": ("M2", Broken(answer=lambda a: replace(a, changes=a.changes * 2))),
     "every change is the customer's": (
         "M3",

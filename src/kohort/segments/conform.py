@@ -21,6 +21,7 @@ from kohort.errors import KohortError
 from kohort.model.links import roots
 from kohort.model.progress import silent
 from kohort.segments.accounts import account_names
+from kohort.segments.conform_door import came_in
 from kohort.segments.evaluate import Evaluator, Question, bucket_key, duckdb_evaluator
 from kohort.segments.on_spark import spark_run
 from kohort.segments.remove import remove
@@ -67,7 +68,7 @@ class EngineSubject:
     def take(self, turns: Sequence[CaseTurn]) -> list[Answer]:
         """One turn of each of several cases."""
         by_bench: dict[str, list[CaseTurn]] = {}
-        for one in turns:
+        for one in map(came_in, turns):
             by_bench.setdefault(one.case if one.alone else "", []).append(one)
         answers = {}
         for name, some in by_bench.items():

@@ -23,6 +23,7 @@ from kohort.definitions.features import FeatureDefinition, parse_features
 from kohort.model.arrival import Link
 from kohort.model.clock import micros
 from kohort.model.event import ORDER_LINE, ColumnType, Event, Scalar, list_text
+from kohort.testing.conformance.subject import Call
 
 NOW = "2024-03-31T12:00"
 """The moment that cases ask about unless they say another one: the last day of a month, a Sunday, clocks change."""
@@ -76,6 +77,8 @@ class Turn:
         as_of: ISO, UTC.
         events: Lines; they arrive now, whenever they happened.
         segments: The definitions from now on, as YAML; None = as before.
+        calls: Lines `ana page at 2024-03-31T15:00 sent 2024-03-31T15:05 received 2024-03-31T12:00`: what clients sent, by
+            clocks of their own; `at` and `sent` may be missing.
         links: Lines `~tab 2024-03-02 is ana #l1`: who is led, since when, to whom, with the id of the event that says so.
         taken_back: Ids of links that were a mistake.
         erase: Who is erased before the evaluation; with all ids that lead to her.
@@ -104,6 +107,7 @@ class Turn:
     taken_back: str = ""
     erase: str = ""
     counted: tuple[int, int] | None = None
+    calls: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +224,19 @@ def links_of(case: Case, turn: int) -> tuple[Link, ...]:
     return tuple(found)
 
 
+def calls_of(case: Case, turn: int) -> tuple[Call, ...]:
+    """The calls that come in at the door in one turn of a case."""
+    found = []
+    for number, line in enumerate(lines(case.turns[turn].calls)):
+        who, name, *rest = line.split()
+        times = dict(zip(rest[::2], rest[1::2], strict=True))
+        received = instant(times["received"])
+        event_id = f"{case.code}/call {turn}.{number:03}"
+        customer = customer_of(case.code, who)
+        found.append(Call(event_id, customer, name, times.get("at", ""), times.get("sent", ""), received))
+    return tuple(found)
+
+
 def _event(case: Case, turn: int, number: int, line: str) -> Event:
     who, when, name, *rest = shlex.split(line)
     marks = [word[1:] for word in rest if word.startswith("#")]
@@ -258,6 +275,7 @@ def people(cases: Iterable[Case]) -> dict[int, tuple[str, str]]:
     for c in cases:
         for turn in c.turns:
             linked = {line.split()[place] for line in lines(turn.links) for place in (0, 3)}
-            for who in ({line.split()[0] for line in lines(turn.events)} | linked) - {"-"}:
+            acting = {line.split()[0] for text in (turn.events, turn.calls) for line in lines(text)}
+            for who in (acting | linked) - {"-"}:
                 found[customer_of(c.code, who)] = (c.code, who)
     return found

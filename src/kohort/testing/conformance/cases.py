@@ -10,6 +10,7 @@ from kohort.testing.conformance.pending import PENDING
 def all_cases() -> tuple[Case, ...]:
     """Every case that an implementation is asked; codes are unique."""
     from kohort.testing.conformance import (
+        clock_cases,
         counting_cases,
         identity_cases,
         logic_cases,
@@ -22,6 +23,7 @@ def all_cases() -> tuple[Case, ...]:
 
     themes = (
         time_cases,
+        clock_cases,
         counting_cases,
         logic_cases,
         value_cases,

@@ -10,6 +10,7 @@ from kohort.definitions.segments import SegmentDefinition
 from kohort.model.arrival import Link
 from kohort.model.event import Event
 from kohort.testing.conformance.subject import Answer, CaseTurn, Change
+from kohort.testing.naive_door import at_the_door
 from kohort.testing.naive_links import LATEST, carried, naive_roots, relabelled
 from kohort.testing.naive_segments import Situation, Standing, members
 
@@ -54,7 +55,8 @@ class NaiveSubject:
             kept.links.pop(event_id, None)
         for customer in turn.erased:
             self.erase(kept, customer)
-        for event in turn.arrived:
+        came = [event for call in turn.calls if (event := at_the_door(call, turn.zone))]
+        for event in (*turn.arrived, *came):
             if event.customer not in kept.erased:  # M6
                 kept.events.setdefault(event.event_id, event)  # N1
         for move in turn.by_hand:

@@ -4,11 +4,6 @@ from kohort.testing.conformance.case import Pending
 
 PENDING = (
     Pending(
-        "T6 34: clocks that are wrong",
-        "A client's clock is corrected by when the event was sent and received; what lies more than a day ahead is put aside.",
-        "It happens at the door, before there are events; the tests of the tracking API ask it.",
-    ),
-    Pending(
         "M5 40: consent of two profiles",
         "After a merge the stricter consent of the two holds.",
         "The latest statement of the two holds, as for every trait.",

@@ -20,6 +20,7 @@ from kohort.testing.conformance.case import (
     Pending,
     Refusal,
     Turn,
+    calls_of,
     customer_of,
     events_of,
     instant,
@@ -125,6 +126,7 @@ def read_case(case: Case) -> list[CaseTurn]:
                 links=links_of(case, number),
                 taken_back=tuple(f"{case.code}/{mark}" for mark in turn.taken_back.split()),
                 erased=tuple(customer_of(case.code, who) for who in turn.erase.split()),
+                calls=calls_of(case, number),
             )
         )
     return turns

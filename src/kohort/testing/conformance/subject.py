@@ -24,6 +24,25 @@ class HandMove:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """What a client sent: an event as it comes to the door, with the times of the client's own clock as it wrote them.
+
+    Attributes:
+        event_id, customer, event: As in `Event`.
+        stated: When it happened; empty = not said.
+        sent: When the client sent it; empty = not said.
+        received: When it came in, by our clock (µs UTC).
+    """
+
+    event_id: str
+    customer: int
+    event: str
+    stated: str
+    sent: str
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
 class CaseTurn:
     """One turn of one case, ready to be taken. Cases know nothing of each other.
 
@@ -37,6 +56,7 @@ class CaseTurn:
         by_hand: Moves of people, in order.
         removed: Names of definitions to delete before.
         ask_past: Earlier moments to ask the members of, after the evaluation.
+        calls: What came in at the door and has to be made events of, or put aside.
         alone: Counts would mix with those of other cases in one workspace.
     """
 
@@ -56,6 +76,7 @@ class CaseTurn:
     links: tuple[Link, ...] = ()
     taken_back: tuple[str, ...] = ()
     erased: tuple[int, ...] = ()
+    calls: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
