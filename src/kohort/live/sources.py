@@ -112,6 +112,7 @@ class JournalSource:
         return self._journal.wait(positions.get(JOURNAL, 0), seconds)
 
     def stored(self, positions: Mapping[str, int]) -> None:
+        self._journal.end_file_if_asked()
         if JOURNAL in positions:
             self._journal.forget(positions[JOURNAL])
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -104,6 +106,19 @@ class Database:
             lines = [str(row[0]) for row in con.exec_driver_sql("PRAGMA integrity_check")]
         return [] if lines == ["ok"] else lines
 
+    def shrink(self) -> None:
+        """Writes the database anew and empties its write-ahead log: nothing of what was deleted is left in either.
+
+        Raises:
+            Busy: Somebody has been reading an older moment for too long.
+        """
+        with self._translated():
+            raw = self._engine.raw_connection()
+            try:
+                shrink(raw.driver_connection, self.path.name)
+            finally:
+                raw.close()
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -153,6 +168,21 @@ class Database:
             raise Damaged(
                 f"{self.path.name} is damaged ({type(cause).__name__}).", hint="Run kohort doctor."
             ) from error
+
+
+def shrink(con: Any, name: str) -> None:
+    """Writes a SQLite database anew and empties its write-ahead log. Pages keep old images of what was moved before it was
+    deleted, whatever `secure_delete` says, and so does the log.
+
+    Raises:
+        Busy: Somebody has been reading an older moment for too long.
+    """
+    con.execute("VACUUM")
+    for _ in range(_BUSY_SECONDS * 10):
+        if con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
+            return
+        time.sleep(0.1)
+    raise Busy(f"Another process keeps reading an older state of {name}.", hint="Run it again when that has ended.")
 
 
 def _generation(ledger: Ledger) -> int:

@@ -32,6 +32,7 @@ _BLOCK_BYTES = 4 << 20
 _LARGEST_BODY = 64 << 20
 _IDLE_SECONDS = 0.05
 _NO_SEGMENT = b"\0" * 16
+_END_FILE = ".end-file"
 _json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -192,6 +193,20 @@ class Journal(Shelf):
         except OSError as error:
             raise _cannot_write(error) from error
         return removed
+
+    def end_file_if_asked(self) -> None:
+        """Ends the file being written where another process asked for it (`ask_to_end_file`), so that it can go once all in
+        it was dealt with. For the writer, now and then; costs a look at the folder."""
+        asked = self.folder / _END_FILE
+        if not asked.exists():
+            return
+        try:
+            with self._pen:
+                if self._segments and self._segments[-1].first <= self.last:
+                    self._begin()
+            asked.unlink(missing_ok=True)
+        except OSError as error:
+            raise _cannot_write(error) from error
 
     def close(self) -> None:
         """Writes what waits, and ends. Twice is as good as once."""
@@ -362,6 +377,11 @@ def set_aside(folder: Path, key: MasterKey, *, after: int) -> Path:
 def _weight(frame: Frame) -> int:
     """About what a frame takes in memory."""
     return len(frame.body) + 1_000
+
+
+def ask_to_end_file(folder: Path) -> None:
+    """Asks whoever writes this journal to begin a new file: what is in the present one then goes with it."""
+    (folder / _END_FILE).touch(mode=0o600)
 
 
 def being_written(folder: Path) -> bool:

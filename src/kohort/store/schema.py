@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -289,4 +289,19 @@ delivery = sa.Table(
     sa.Index("delivery_line", "destination", "customer", "state", "number"),
     sa.Index("delivery_cap", "trigger_name", "customer", "destination", "due_us"),
     sa.Index("delivery_ended", "ended_us"),
+)
+
+# -- privacy (kohort.store.requests) -------------------------------------------------------------------------------
+
+privacy_request = sa.Table(
+    "privacy_request",
+    metadata,
+    _big("number", primary_key=True, autoincrement=False),  # older first
+    _text("kind"),  # erasure
+    _text("step"),  # asked, closed, purged, done
+    _big("asked_us", nullable=False),
+    _big("ended_us"),
+    sa.Column("customers", sa.LargeBinary, nullable=True),  # int64, little endian; null once nothing needs them any more
+    _text("receipt"),  # JSON; no identifier and no pseudonym
+    _digest(),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,6 +54,11 @@ class State:
         with self._database.write() as con:
             settings.delete(con, schema.setting.c.name == name)
             settings.insert(con, [{"name": name, "value": json.dumps(value, sort_keys=True)}])
+
+    def names(self) -> list[str]:
+        """Names of all settings, sorted."""
+        with self._database.read() as con:
+            return sorted(row["name"] for row in settings.all(con))
 
     # -- batches ---------------------------------------------------------------------------------------------------
 
@@ -117,6 +122,12 @@ class State:
             rows = rejected_rows.some(con, statement)
         return [self._opened(row) for row in rows]
 
+    def every_rejected(self) -> Iterator[RejectedRow]:
+        """All kept rows, those that were retried too, oldest first."""
+        with self._database.read() as con:
+            rows = rejected_rows.all(con, schema.rejected_row.c.id)
+        return (self._opened(row) for row in rows)
+
     def rejected_counts(self) -> dict[tuple[str, str], int]:
         """(source, code) → rows that are kept and were not retried."""
         with self._database.read() as con:
@@ -127,6 +138,12 @@ class State:
         """Deletes kept rows; says how many there were."""
         with self._database.write() as con:
             return sum(rejected_rows.delete(con, schema.rejected_row.c.id.in_(part)) for part in _parts(ids))
+
+    def reject_no_more(self, con: Connection, belongs: Callable[[RejectedRow], bool]) -> int:
+        """Deletes kept rows, retried ones too, that belong to somebody; inside the caller's transaction. Says how many."""
+        rows = rejected_rows.all(con, schema.rejected_row.c.id)
+        ids = [row["id"] for row in rows if belongs(self._opened(row))]
+        return sum(rejected_rows.delete(con, schema.rejected_row.c.id.in_(part)) for part in _parts(ids))
 
     def mark_retried(self, ids: Sequence[int]) -> int:
         """Notes that rows were fixed and read again: they are kept but no longer listed."""

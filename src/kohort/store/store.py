@@ -30,6 +30,7 @@ from kohort.store.lock import WriteLock
 from kohort.store.log import EventLog
 from kohort.store.major import Major
 from kohort.store.members.members import Members
+from kohort.store.requests import Requests
 from kohort.store.sealed import Ledger
 from kohort.store.state import Quarantine, State
 from kohort.store.status import Statuses
@@ -59,6 +60,7 @@ class Store:
         self.status = Statuses(database)
         self.deliveries = Deliveries(database)
         self.api_keys = ApiKeys(database)
+        self.requests = Requests(database)
         self._database = database
         self._lock = lock
         buckets, seed = self.state.get("buckets"), self.state.get("hash_seed")
@@ -163,6 +165,7 @@ class Store:
             self.deliveries.check,
             self.api_keys.check,
             self.links.check,
+            self.requests.check,
         ):
             found += [Problem("state", line) for line in _tried(check)]
         found += [Problem("vault", line) for line in _tried(self.vault.check)]

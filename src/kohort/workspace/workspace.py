@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kohort.store.api_keys import ApiKeys
     from kohort.store.store import Store
     from kohort.workspace.found import Found
+    from kohort.workspace.privacy import PrivacyDoor
     from kohort.workspace.segments import SegmentDoor
     from kohort.workspace.triggers import TriggerDoor
 
@@ -374,6 +375,13 @@ class Workspace:
         from kohort.workspace.triggers import TriggerDoor
 
         return TriggerDoor(self)
+
+    @cached_property
+    def privacy(self) -> PrivacyDoor:
+        """Requests of persons about their data: erasure, and the search for what is left of them."""
+        from kohort.workspace.privacy import PrivacyDoor
+
+        return PrivacyDoor(self)
 
     def discover(
         self,

@@ -11,7 +11,7 @@ from kohort.errors import Damaged, WrongUsage
 from kohort.model.membership import Transition
 from kohort.store import schema
 from kohort.store.members.parts import EVERY_NAME, Part, Parts
-from kohort.store.members.tables import ENTERED, numbers
+from kohort.store.members.tables import ENTERED, numbers, real
 from kohort.store.sealed import Ledger, SealedTable
 
 TRANSITIONS = pa.schema(
@@ -46,12 +46,13 @@ class Outbox:
                     continue
                 assert part.seq is not None
                 start = max(0, after + 1 - part.seq)
-                stop = part.rows if part.name == EVERY_NAME else min(part.rows, start + wanted)
-                told = _told(part, start, self.parts.slice(con, part, start, stop))
-                if name is not None and part.name == EVERY_NAME:
-                    told = told.filter(pc.equal(told.column("name"), name))
-                found.append(told.slice(0, wanted))
-                wanted -= found[-1].num_rows
+                while start < part.rows and wanted > 0:
+                    stop = part.rows if part.name == EVERY_NAME else min(part.rows, start + wanted)
+                    told = real(_told(part, start, self.parts.slice(con, part, start, stop)))
+                    if name is not None and part.name == EVERY_NAME:
+                        told = told.filter(pc.equal(told.column("name"), name))
+                    found.append(told.slice(0, wanted))
+                    wanted, start = wanted - found[-1].num_rows, stop
                 if wanted <= 0:
                     break
             return pa.concat_tables(found).combine_chunks()
@@ -68,7 +69,8 @@ class Outbox:
     def outbox(self, consumer: str, limit: int = 1_000) -> list[Transition]:
         """The next transitions that a consumer has not acknowledged; the same ones until it does.
 
-        Transitions are given in the order of `seq`, without gaps. A consumer that is new begins with the first.
+        Transitions are given in the order of `seq`; only those of erased persons are missing. A consumer that is new begins
+        with the first.
         """
         rows = self.transitions(after=self.acknowledged(consumer), limit=limit).to_pylist()
         return [Transition(**row) for row in rows]

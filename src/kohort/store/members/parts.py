@@ -26,7 +26,7 @@ from kohort.errors import Damaged
 from kohort.store import schema
 from kohort.store.database import Database
 from kohort.store.files import Verified, flush_file, flush_folder, private_folder, sha256_of
-from kohort.store.members.tables import DATED, MOVES, STAYS, TICK
+from kohort.store.members.tables import DATED, MOVES, STAYS, TICK, real
 from kohort.store.sealed import Ledger, SealedGroups
 
 Answer = TypeVar("Answer")
@@ -141,12 +141,13 @@ class Parts:
             found = found.filter(pc.equal(found.column("customer"), customer))
         elif found.num_rows != part.rows:
             raise _damaged()
+        found = real(found)
         if part.name == EVERY_NAME:
             return found.filter(pc.equal(found.column("name").cast(pa.string()), name)).select(DATED.names).cast(DATED)
         return _dated(found, part.version) if part.kind != "stays" else found.cast(STAYS)
 
     def slice(self, con: Connection, part: Part, start: int, stop: int) -> pa.Table:
-        """Rows `start` to `stop` of a part of moves (TICK), reading no more than it must."""
+        """Rows `start` to `stop` of a part of moves (TICK), empty places included, reading no more than it must."""
         file = self._open(con, part)
         edges = np.cumsum([0, *(file.metadata.row_group(g).num_rows for g in range(file.num_row_groups))])
         groups = [g for g in range(file.num_row_groups) if edges[g] < stop and edges[g + 1] > start]
@@ -155,6 +156,10 @@ class Parts:
             return found.select(TICK.names).cast(TICK)
         name = pa.DictionaryArray.from_arrays(np.zeros(found.num_rows, np.int32), [part.name])
         return _dated(found, part.version).append_column(TICK.field("name"), name)
+
+    def whole(self, con: Connection, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
+        """A part as it lies there, empty places included."""
+        return self._open(con, part).read(columns=None if columns is None else list(columns), use_threads=False)
 
     def _open(self, con: Connection, part: Part) -> pq.ParquetFile:
         if part.path is None:

@@ -16,6 +16,9 @@ TEXT = pa.dictionary(pa.int32(), pa.string())
 
 ENTERED, LEFT, RESTATED = 1, -1, 0
 
+EMPTY_PLACE = -(1 << 63)
+"""The customer of a move that was somebody's who is erased (`members/forget.py`); nobody has this pseudonym."""
+
 MOVES = pa.schema(
     [
         ("customer", pa.int64()),
@@ -111,6 +114,15 @@ def one(column: pa.ChunkedArray) -> pa.Array:
     """The column as a single array."""
     found = column.combine_chunks()
     return found.chunk(0) if isinstance(found, pa.ChunkedArray) and found.num_chunks else found
+
+
+def real(moves: pa.Table) -> pa.Table:
+    """Moves without empty places."""
+    held = moves.column("customer")
+    # The smallest number there is: looking for it costs next to nothing where it is not there.
+    if not moves.num_rows or pc.min(held).as_py() != EMPTY_PLACE:
+        return moves
+    return moves.filter(pc.not_equal(held, EMPTY_PLACE))
 
 
 def numbers(table: pa.Table, name: str) -> np.ndarray:

@@ -1,0 +1,150 @@
+"""The group `privacy`: what people may ask about their data."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kohort.cli.door import Door, Result, command
+from kohort.cli.root import app
+from kohort.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from kohort.cli.screen import Screen
+
+_LIST = click.Path(exists=True, dir_okay=False)
+_STORES = {
+    "vault": "ids with their keys",
+    "events": "events",
+    "transitions": "entries and exits",
+    "memberships": "memberships that went on",
+    "rejected_rows": "rejected rows",
+    "links": "links between ids",
+    "by_hand": "mentions in lists by hand",
+    "deliveries": "deliveries",
+    "examples": "example customers",
+    "model_rows": "rows in saved models",
+}
+
+
+@app.group("privacy", short_help="What people may ask about their data.")
+def privacy() -> None:
+    """Requests of persons about their data.
+
+    \b
+    kohort privacy erase 14127
+    kohort privacy erase --file leavers.txt
+    kohort privacy scan --file identifiers.txt
+    kohort privacy requests
+    """
+
+
+@command(privacy, "erase", short_help="Erase people from everywhere.", epilog="Example: kohort privacy erase 14127")
+@click.argument("numbers", metavar="NUMBER…", nargs=-1)
+@click.option("--file", "path", type=_LIST, help="A text file with one customer number a line.")
+@click.option("--unfinished", is_flag=True, help="Only go on with what was interrupted.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def erase(door: Door, *, numbers: tuple[str, ...], path: str | None, unfinished: bool, yes: bool) -> Result:
+    """Erase customers, by the company's customer numbers, with every id that leads to them. It cannot be undone.
+
+    Keys, identifiers, events, memberships, lists, deliveries and rejected rows go; what comes in about them later is refused.
+    The receipt says what went and what remains to be done. A server may go on meanwhile; interrupted, it is run again.
+    """
+    from kohort.workspace.privacy import numbers_in
+
+    wanted = [*numbers, *(numbers_in(path) if path else ())]
+    if unfinished and wanted:
+        raise WrongUsage("--unfinished only goes on; it takes no numbers.")
+    if not unfinished and not _sure(door, len(wanted), yes):
+        raise click.Abort
+    with door.open() as ws, door.progress() as progress:
+        zone = ws.zone
+        if unfinished:
+            receipts = ws.privacy.finish(progress=progress)
+            return Result({"receipts": receipts}, lambda screen: _finished(screen, receipts), zone=zone)
+        data = ws.privacy.erase(wanted, progress=progress)
+    return Result(data, lambda screen: _receipt(screen, data), zone=zone)
+
+
+@command(privacy, "requests", short_help="Every request, and its receipt.", epilog="Example: kohort privacy requests")
+def requests(door: Door) -> Result:
+    """List all requests with what became of them. Receipts name nobody."""
+    with door.open() as ws:
+        zone, rows = ws.zone, ws.privacy.requests()
+
+    def shown(screen: Screen) -> None:
+        if not rows:
+            screen.line("There were no requests.")
+            return
+        lines = [(r["request"], screen.day(r["asked_at"]), r["step"], f"{r['people']:,}") for r in rows]
+        screen.table([("request", "left"), ("asked", "left"), ("step", "left"), ("people", "right")], lines)
+
+    return Result({"requests": rows}, shown, zone=zone)
+
+
+@command(
+    privacy, "scan", short_help="Look for people in every file.", epilog="Example: kohort privacy scan --file ids.txt"
+)
+@click.argument("texts", metavar="IDENTIFIER…", nargs=-1)
+@click.option("--file", "path", type=_LIST, help="A text file with one identifier a line: better than typing them.")
+def scan(door: Door, *, texts: tuple[str, ...], path: str | None) -> Result:
+    """Look for identifiers in every file of the workspace, unpacking and opening whatever is packed or sealed.
+
+    Some people who are there are looked for as well: if they are not found, finding nothing proves nothing. Exit code 1 where
+    something was found, or where the search proves nothing.
+    """
+    from kohort.workspace.privacy import numbers_in
+
+    wanted = [*texts, *(numbers_in(path) if path else ())]
+    if not wanted:
+        raise WrongUsage("Say what to look for.", hint="Give identifiers, or a file with one a line.")
+    with door.open() as ws, door.progress():
+        found = ws.privacy.scan(wanted)
+        zone = ws.zone
+
+    def shown(screen: Screen) -> None:
+        screen.line(f"{found.files:,} files searched, {found.bytes / 1e6:,.1f} MB.")
+        for hit in found.hits:
+            screen.line(
+                f"Line {hit.needle + 1} of what you look for is in {hit.file} ({hit.packed or 'as it lies there'})."
+            )
+        if not found.hits:
+            screen.line("Nothing was found.")
+        if found.short:
+            screen.line(f"{found.short:,} were too short to be looked for: such texts stand everywhere.")
+        if not found.proves:
+            screen.line("The search did not find people who are there: it proves nothing.")
+
+    return Result(found.as_dict(), shown, 0 if not found.hits and found.proves else 1, zone=zone)
+
+
+def _sure(door: Door, people: int, yes: bool) -> bool:
+    """Asks where somebody sits; a program knows what it does."""
+    if yes or door.as_json or not sys.stdin.isatty():
+        return True
+    whom = "one person" if people == 1 else f"{people:,} people"
+    return click.confirm(f"Erase {whom} for ever?", err=True)
+
+
+def _finished(screen: Screen, receipts: list[dict[str, Any]]) -> None:
+    if not receipts:
+        screen.line("Nothing was unfinished.")
+    for receipt in receipts:
+        _receipt(screen, receipt)
+
+
+def _receipt(screen: Screen, data: dict[str, Any]) -> None:
+    if data["request"] is None:
+        screen.line("Nothing to do: erased already.")
+        return
+    whom = "One person is" if data["people"] == 1 else f"{data['people']:,} people are"
+    screen.line(f"{whom} erased ({data['request']}).")
+    lines = [(text, f"{data['stores'][name]:,}") for name, text in _STORES.items() if data["stores"].get(name)]
+    if lines:
+        screen.table([("what went", "left"), ("", "right")], lines)
+    for recipient in data.get("recipients", ()):
+        screen.line(f"{recipient['destination']} had been told about them {recipient['deliveries']:,} times: tell it.")
+    for one in data.get("remaining", ()):
+        screen.line(one["text"])

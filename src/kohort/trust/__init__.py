@@ -1,0 +1,9 @@
+"""What is owed to the people behind the rows: their requests, and the proof of what was done.
+
+| module | idea |
+|---|---|
+| `erasure` | a person goes from everywhere, step by step, and a receipt says what went and what remains |
+| `mentions` | which rejected rows are about somebody |
+| `models` | saved models that hold rows of persons |
+| `scan` | looking for identifiers and pseudonyms in every file of a workspace, whatever it is packed in |
+"""
