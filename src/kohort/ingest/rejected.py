@@ -18,6 +18,7 @@ from kohort.ingest.limits import CHUNK_ROWS
 from kohort.ingest.normalise import Normaliser
 from kohort.ingest.refusal import REASONS, Refusal
 from kohort.ingest.run import Session
+from kohort.ingest.tracking.retry import is_dead_letter, retry_events
 from kohort.model.progress import Progress, silent
 from kohort.model.source import IngestReport, RejectedRow, SourceMapping
 
@@ -72,6 +73,8 @@ def retry_rejected(
 ) -> IngestReport:
     """Read rejected rows again. Those that are stored now (or were already) leave the list; the others stay on it.
 
+    Events of the tracking API and of topics are among them: they need no mapping.
+
     Args:
         path: A CSV that `export_rejected` wrote and a person fixed; None = the rows as they were, for when the mapping
             was what was wrong.
@@ -87,13 +90,18 @@ def retry_rejected(
     """
     waiting = {row.id: row for row in rejected_rows(store, limit=_MOST) if row.id is not None}
     fixed = waiting if path is None else _read_fixed(path, waiting)
+    events = [row for row in fixed.values() if is_dead_letter(row)]
     by_source: dict[str, list[RejectedRow]] = {}
     for row in fixed.values():
-        by_source.setdefault(row.source, []).append(row)
-    reports = []
+        if not is_dead_letter(row):
+            by_source.setdefault(row.source, []).append(row)
+    if missing := by_source.keys() - mappings.keys():
+        raise NotFound("source", min(missing), mappings)
+    with store.write_lock():
+        reports = retry_events(
+            events, store=store, zone=zone, currency=currency, now=now, controls=controls, progress=progress
+        )
     for source, rows in by_source.items():
-        if source not in mappings:
-            raise NotFound("source", source, mappings)
         session = Session(
             mappings[source], store=store, zone=zone, currency=currency, now=now, controls=controls, progress=progress
         )
