@@ -33,6 +33,7 @@ HOME = {
     "cryptography": {"store"},
     "python_calamine": {"ingest"},
     "currency_converter": {"ingest"},
+    "crawleruseragents": {"ingest"},
     "splink": {"identity"},
     "phonenumbers": {"identity"},
     "email_validator": {"identity"},

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 # Each module registers its commands when it is imported.
-from kohort.cli import data, find, keys, live, look, privacy, segment_looks, segments, stream, triggers
+from kohort.cli import bots, data, find, keys, live, look, privacy, segment_looks, segments, stream, triggers
 from kohort.cli.root import app
 
-__all__ = ["app", "data", "find", "keys", "live", "look", "privacy", "segment_looks", "segments", "stream", "triggers"]
+__all__ = [
+    "app",
+    "bots",
+    "data",
+    "find",
+    "keys",
+    "live",
+    "look",
+    "privacy",
+    "segment_looks",
+    "segments",
+    "stream",
+    "triggers",
+]

@@ -145,6 +145,8 @@ def _findings(
     return say.ordered(
         [
             *say.anonymous(facts, money),
+            *say.machines(facts),
+            *say.machine_like(facts),
             *say.returns(facts, returned, money),
             *say.line_kinds(facts, money),
             *say.duplicates(facts, money, batches),

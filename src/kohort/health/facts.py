@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from kohort.health.behaviour import suspicious
 from kohort.model.clock import DAY_US
+from kohort.model.event import BOT_COLUMNS, BOT_KIND
 
 SAMPLE_ROWS = 5
 STALE_DAYS = 365
@@ -41,7 +43,7 @@ class Facts:
 
     Attributes:
         cells: Rows and money by batch, event, line_kind, anonymous, duplicate, sign of quantity and amount, currency,
-            converted, unknown amount, from the future, month ("2011-12").
+            converted, unknown amount, from the future, kind of machine, month ("2011-12").
         filled: Per batch and event: rows, first and last instant and how many rows fill each column.
         customers: all, complete (at least one purchase with a known amount) and quiet (nothing in the last year).
         month_customers: Month → distinct customers.
@@ -51,6 +53,7 @@ class Facts:
         texts: Column → value → rows, for text columns that repeat their values.
         absurd: Count and sample per code of lines far from what is typical for their product.
         repeats: Same customer, product and day in several orders: repeated purchases, kept.
+        visits: Visits that look like a machine's, by rule and in all; see `behaviour.suspicious`.
         samples: Finding code → rows to check by hand.
     """
 
@@ -64,6 +67,7 @@ class Facts:
     texts: dict[str, dict[str, int]]
     absurd: dict[str, Count]
     repeats: Count
+    visits: dict[str, int] = field(default_factory=dict)
     samples: dict[str, tuple[Row, ...]] = field(default_factory=dict)
 
     def count(self, **where: object) -> Count:
@@ -85,7 +89,7 @@ _MONTH = "12 * year(DATE '1970-01-01' + local_day) + month(DATE '1970-01-01' + l
 _CELLS = f"""
 SELECT batch, event, line_kind, customer IS NULL AS anonymous, duplicate_line AS duplicate,
        coalesce(sign(quantity), 0) AS direction, coalesce(sign(amount), 0) AS money_sign, currency, converted,
-       amount IS NULL AS unknown_amount, future,
+       amount IS NULL AS unknown_amount, future, bot,
        {_MONTH} AS month,
        count(*) AS n, CAST(coalesce(sum(amount), 0) AS BIGINT) AS a
 FROM core GROUP BY ALL
@@ -166,9 +170,10 @@ IN_MEMORY = 4_000_000
 _CORE = f"""
 SELECT batch, event, customer, ts, local_day, order_id, product, line_kind, quantity, amount, currency,
        coalesce(duplicate_line, false) AS duplicate_line, fx_day IS NOT NULL AS converted,
-       ts > received_at + {DAY_US} AS future
+       ts > received_at + {DAY_US} AS future, {{bot}} AS bot
 FROM seen
 """
+_BOT = f"CASE WHEN customer IS NULL THEN {BOT_KIND} END"
 _FILLABLE = ("customer", "order_id", "product", "product_name", "category", "quantity", "amount")
 
 
@@ -180,7 +185,9 @@ def look_at(con: Any, *, as_of: int) -> None:
     con.execute(f"CREATE TEMP VIEW seen AS SELECT * FROM events WHERE ts <= {int(as_of)}")
     events = con.execute("SELECT count(*) FROM events").fetchone()[0]
     kind = "TABLE" if events <= IN_MEMORY else "VIEW"
-    con.execute(f"CREATE TEMP {kind} core AS {_CORE}")
+    there = {row[0]: row[1] for row in con.execute("DESCRIBE seen").fetchall()}
+    bot = _BOT if there.get(BOT_KIND) == "VARCHAR" else "NULL::VARCHAR"
+    con.execute(f"CREATE TEMP {kind} core AS {_CORE.format(bot=bot)}")
 
 
 def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
@@ -191,6 +198,7 @@ def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
         day: The day from which a customer's silence is counted, in days since 1970.
         columns: Declared columns beyond the fixed ones (`p_…`, `t_…`).
     """
+    columns = [c for c in columns if c not in BOT_COLUMNS]
     cells = [{**r, "month": month_text(r["month"])} for r in _rows(con, _CELLS)]
     absurd = _rows(con, _ABSURD)
     (customers,) = _rows(con, _CUSTOMERS.format(stale=STALE_DAYS, goods=GOODS, day=int(day)))
@@ -209,6 +217,7 @@ def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
         texts=_texts(con, [c for c in texts if any(row[c] for row in filled)]),
         absurd={r["code"]: Count(r["n"], r["a"]) for r in absurd},
         repeats=Count(repeats["n"], repeats["a"]),
+        visits=suspicious(con) if any(c["event"] in ("page", "screen") for c in cells) else {},
         samples={r["code"]: tuple(r["sample"]) for r in absurd} | _samples(con, cells),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from kohort.health.behaviour import RULES
 from kohort.health.facts import ABSURD_PRICE, ABSURD_QUANTITY, STALE_DAYS, Count, Facts, Row
 from kohort.health.returns import ReturnFacts
 from kohort.health.spelling import Variants, odd_countries, variants
@@ -80,7 +81,7 @@ def anonymous(facts: Facts, money: Money) -> Iterator[Finding]:
             "Kept as revenue that belongs to nobody; no segment can contain it.",
             sample=money.sample(facts.samples.get("anonymous", ())),
         )
-    visits = facts.count(anonymous=True, line_kind=None)
+    visits = facts.count(anonymous=True, line_kind=None, bot=None)
     if visits.rows:
         yield Finding(
             "anonymous_events",
@@ -89,6 +90,42 @@ def anonymous(facts: Facts, money: Money) -> Iterator[Finding]:
             None,
             f"{many(visits.rows, 'event')} without a customer number.",
             "Kept; they belong to nobody.",
+        )
+
+
+def machines(facts: Facts) -> Iterator[Finding]:
+    """Events that machines sent, all kinds together; the kinds are the sample."""
+    kinds = Counter[str]()
+    for cell in facts.cells:
+        if cell["bot"] is not None:
+            kinds[cell["bot"]] += cell["n"]
+    rows = kinds.total()
+    if rows:
+        share = rows / max(facts.count().rows, 1)
+        yield Finding(
+            "bot_events",
+            "warning" if share > 0.2 else "info",
+            rows,
+            None,
+            f"{many(rows, 'event')} ({percent(share)} of all) sent by machines: crawlers, monitors, scripts.",
+            "Kept and set aside: they belong to nobody. Give them back with: kohort bots restore",
+            sample=tuple({"kind": kind, "events": n} for kind, n in sorted(kinds.items(), key=lambda k: (-k[1], k[0]))),
+        )
+
+
+def machine_like(facts: Facts) -> Iterator[Finding]:
+    """Visits that look like a machine's, by what was done in them."""
+    visits = facts.visits.get("visits", 0)
+    if visits:
+        seen = ((rule, words, facts.visits[rule]) for rule, words in RULES.items())
+        yield Finding(
+            "machine_like_visits",
+            "info",
+            facts.visits["pages"],
+            None,
+            f"{many(visits, 'visit')} of {many(facts.visits['visitors'], 'visitor')} look like a machine's.",
+            "Kept as they are: it may be a person. Leave them out of a segment with a condition on their pages.",
+            sample=tuple({"rule": rule, "visits": n, "means": words} for rule, words, n in seen if n),
         )
 
 
@@ -255,7 +292,7 @@ def controls_set(controls: Mapping[str, str]) -> Iterator[Finding]:
             "info",
             0,
             None,
-            f"What {many(len(controls), 'product code')} stand for is set in kohort.yaml.",
+            f"{many(len(controls), 'setting')} about product codes or user agents in kohort.yaml.",
             "Your settings go before our own table.",
             sample=tuple({"product": code, "is": kind} for code, kind in sorted(controls.items())[:5]),
         )

@@ -16,7 +16,7 @@ from kohort.ingest.limits import EARLIEST_US, FUTURE_US
 from kohort.ingest.rates import Rates, convert
 from kohort.ingest.refusal import ERASED
 from kohort.ingest.sink import VaultSink
-from kohort.model.event import IDENTIFY, LINE_KINDS, ORDER_LINE
+from kohort.model.event import BOT_ID, BOT_KIND, IDENTIFY, LINE_KINDS, ORDER_LINE
 from kohort.model.source import SourceMapping
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class EventMaker:
         self._overrides, self._now = overrides, now
         self._seen = Occurrences.none()
         self._kinds = judged
+        self._agents = controls.Agents.of(overrides)
 
     def instants(self, typed: pa.Table) -> tuple[pa.Table, pa.Array]:
         """The table with `ts`, and the codes with those of unbelievable times added."""
@@ -120,6 +121,8 @@ class EventMaker:
         for name in self.mapping.stored_columns():
             if name in typed.column_names:
                 columns[name] = typed.column(name)
+        if "user_agent" in self.mapping.columns:
+            columns |= self._set_aside(typed, columns["customer"])
         self._identify(typed, columns)
         self._seal(typed, columns["customer"])
         return pa.table({name: values for name, values in columns.items() if values is not None})
@@ -137,6 +140,18 @@ class EventMaker:
             return pa.nulls(len(coded), pa.int64())
         keys = pa.array(self._vault.customers(coded.dictionary.to_pylist()), pa.int64())
         return keys.take(coded.indices)
+
+    def _set_aside(self, typed: pa.Table, customers: pa.Array) -> dict[str, pa.Array]:
+        """Rows of machines belong to nobody: `customer` is null, and the kind and a code of whose they would be are kept."""
+        coded = _column(typed, "user_agent").dictionary_encode()
+        kinds = pa.array([self._agents.kind(agent) or None for agent in coded.dictionary.to_pylist()], pa.string())
+        kind = kinds.take(coded.indices)
+        self.notes["sent by a machine; kept, and belongs to nobody"] += len(kind) - kind.null_count
+        machine = kind.is_valid()
+        whose = pc.if_else(machine, customers, pa.scalar(None, pa.int64())).dictionary_encode()
+        codes = pa.array(self._vault.bot_ids(whose.dictionary.to_pylist()), pa.string()).take(whose.indices)
+        person = pc.if_else(machine, pa.scalar(None, pa.int64()), customers)
+        return {"customer": person, BOT_KIND: kind, BOT_ID: codes}
 
     def _seal(self, typed: pa.Table, customers: pa.Array) -> None:
         """Direct identifiers go to the vault, each different one of a customer once."""

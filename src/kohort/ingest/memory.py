@@ -85,6 +85,9 @@ class MemoryVault:
     def seal(self, keys: np.ndarray | Sequence[int], kind: str, values: Sequence[str]) -> None:
         self.sealed |= {(int(key), kind, value) for key, value in zip(keys, values, strict=True)}
 
+    def bot_ids(self, keys: Sequence[int]) -> list[str]:
+        return [f"bot{int(key)}" for key in keys]
+
     def refs(self, keys: np.ndarray) -> list[str | None]:
         back = {key: ref for ref, key in self.keys.items()}
         return [back.get(int(k)) for k in keys]

@@ -9,7 +9,15 @@ from kohort.errors import BadInput
 from kohort.ingest import sqltext as sql
 from kohort.ingest.chunk import Chunk, Column, Reader
 from kohort.ingest.limits import MAX_NUMBER, MAX_TEXT_CHARS, MAX_UNIT
-from kohort.model.event import LINE_KINDS, NUMBER_SCALE, QUANTITY_SCALE, ColumnType, property_column, trait_column
+from kohort.model.event import (
+    BOT_COLUMNS,
+    LINE_KINDS,
+    NUMBER_SCALE,
+    QUANTITY_SCALE,
+    ColumnType,
+    property_column,
+    trait_column,
+)
 from kohort.model.money import NO_DECIMALS, THREE_DECIMALS, minor_digits
 from kohort.model.source import ROLES, SourceMapping, stored_name
 
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_TEXT_ROLES = ("order_id", "product", "product_name", "category", "event", "event_id", "line_kind")
+_TEXT_ROLES = ("order_id", "product", "product_name", "category", "event", "event_id", "line_kind", "user_agent")
 
 
 class Normaliser:
@@ -25,7 +33,7 @@ class Normaliser:
 
     The result of `typed` has one row per row of the chunk, in order:
         ref (customer as the company writes it), wall_us (int64 µs on the wall, or UTC where `zoned`), zoned,
-        order_id, product, product_name, category, event, event_id, line_kind, quantity (thousandths),
+        order_id, product, product_name, category, event, event_id, line_kind, user_agent, quantity (thousandths),
         amount (minor units of `currency`), currency (those that the source has), the properties or traits in stored units, the identities
         as `i0`, `i1`, …, and `code` with `bad_column`: why the row cannot be used, null where it can.
 
@@ -62,7 +70,7 @@ class Normaliser:
         self.unnamed = () if flexible else tuple(name for name in self._kinds if name not in named)
         self.wanted = tuple(dict.fromkeys([*needed, *(n for n in mapping.properties if n not in self.absent)]))
         self._place = {name: f"c{i}" for i, name in enumerate(self.wanted)}
-        self.declared = mapping.stored_columns()
+        self.declared = mapping.stored_columns() | (BOT_COLUMNS if "user_agent" in mapping.columns else {})
 
     @classmethod
     def of(cls, mapping: SourceMapping, reader: Reader, currency: str) -> Normaliser:

@@ -17,6 +17,7 @@ class Arrival:
         source: Who sent it: the name of a write key, or "kafka:TOPIC".
         place: Where it can be found again: "41:3" (request, place in its batch), "TOPIC/0/42".
         sent_at: When the client says it sent the request, as written; None where it does not say.
+        user_agent: Of the request that brought it; empty where there was none. It is looked at and never stored.
     """
 
     payload: dict[str, Any]
@@ -24,6 +25,7 @@ class Arrival:
     source: str
     place: str = ""
     sent_at: Any = None
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

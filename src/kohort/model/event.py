@@ -76,6 +76,12 @@ ARROW_TYPE: dict[ColumnType, str] = {
     "list": "string",
 }
 
+BOT_KIND = "p_bot_kind"
+BOT_ID = "p_bot_id"
+BOT_COLUMNS: dict[str, ColumnType] = {BOT_KIND: "text", BOT_ID: "text"}
+"""Kind of machine that sent an event, and a code of whom it pretended to be; filled on events of machines only. Such an
+event has no customer: it counts in no feature and no segment, in a batch, live or on Spark, without a condition anywhere."""
+
 LIST_MARK = "\x1f"
 """Before, between and after the items of a stored list, so that one item can be looked for as text in every engine."""
 

@@ -38,6 +38,7 @@ ROLES: dict[SourceKind, tuple[str, ...]] = {
         "category",
         "order_id",
         "quantity",
+        "user_agent",
     ),
     "customers": ("customer", "time"),
 }

@@ -43,6 +43,7 @@ class Judged:
         previous: Of an alias.
         properties, traits, context: Objects; empty where there are none.
         sealed: Identifiers found in it: (kind, value).
+        machine: Kind of machine that sent it, one of `kohort.ingest.controls.agents.KINDS`; empty for a person.
     """
 
     at: int
@@ -59,6 +60,7 @@ class Judged:
     traits: dict[str, Any]
     context: dict[str, Any]
     sealed: list[tuple[str, str]] = field(default_factory=list)
+    machine: str = ""
 
 
 def judge(arrival: Arrival, at: int, *, max_bytes: int, max_properties: int) -> Judged:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kohort.ingest import zones
+from kohort.ingest.controls.agents import Agents
 from kohort.ingest.rates import Rates, convert
 from kohort.ingest.tracking import commerce
 from kohort.ingest.tracking.columns import GROUP_TRAITS, TRAITS, Columns, Row
@@ -20,7 +21,7 @@ from kohort.ingest.tracking.context import Contexts
 from kohort.ingest.tracking.judge import Judged, judge, named_ids, rejected
 from kohort.ingest.tracking.reasons import Wrong
 from kohort.model.arrival import Arrival, Link
-from kohort.model.event import ARROW_TYPE, FIXED_COLUMNS, ORDER_LINE, ColumnType
+from kohort.model.event import ARROW_TYPE, BOT_ID, BOT_KIND, FIXED_COLUMNS, ORDER_LINE, ColumnType
 from kohort.model.source import RejectedRow
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class TrackingVault(Protocol):
     def erased_refs(self, refs: Sequence[str]) -> np.ndarray: ...
     def erased_visitors(self, anonymous_ids: Sequence[str]) -> np.ndarray: ...
     def seal(self, keys: Sequence[int], kind: str, values: Sequence[str]) -> object: ...
+    def bot_ids(self, keys: Sequence[int]) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class TrackingSettings:
         max_event_bytes: Largest single event, as compact JSON.
         max_properties: Most properties, or traits, of one event.
         max_columns: Most declared columns of the workspace; properties that would need another one are not stored.
-        controls: Product code → kind of line, as under `controls:` in kohort.yaml.
+        controls: Product code → kind of line, part of a user agent → person or bot, as under `controls:` in kohort.yaml.
     """
 
     max_event_bytes: int = 32 * 1024
@@ -110,6 +112,7 @@ class Normaliser:
         self._columns = Columns(columns, limit=self._settings.max_columns, zone=zones.known_zone(zone))
         self._contexts = Contexts(self._columns)
         self._lines = commerce.Lines(currency, self._settings.controls)
+        self._agents = Agents.of(self._settings.controls)
         self._rates = Rates()
         self._sealed: set[int] = set()
 
@@ -119,7 +122,8 @@ class Normaliser:
             self._contexts.forget()
 
     def warm(self) -> None:
-        """Loads the exchange rates (most of a second), so that the first order in another currency need not wait for them."""
+        """Loads the exchange rates (most of a second) and the list of crawlers, so that no event need wait for them."""
+        self._agents.kind("warm")
         self._rates.rate("EUR" if self._currency != "EUR" else "USD", self._currency, 0)
 
     def normalise(self, arrivals: Sequence[Arrival]) -> Normalised:
@@ -131,6 +135,7 @@ class Normaliser:
         at: list[int] = []
         head: list[bool] = []
         seal: dict[str, list[tuple[int, str]]] = {}
+        aside: list[Row] = []
         retimed: set[str] = set()
         for event, row in usable:
             start = len(rows)
@@ -141,9 +146,14 @@ class Normaliser:
             head += [False] * (added - 1)
             if event.moved:
                 retimed.update(r["event_id"] for r in rows[start:])
+            if event.machine:
+                aside.append(row)
+                row[BOT_KIND] = event.machine
+                continue
             for kind, value in event.sealed:
                 seal.setdefault(kind, []).append((row["customer"], value))
         self._seal(seal)
+        self._set_aside(aside)
         notes, self._columns.notes = self._columns.notes, Counter()
         table = self._table(rows, notes)
         letters = [rejected(arrivals[n], wrong.code, wrong.pointer) for n, wrong in sorted(refused.items())]
@@ -152,7 +162,7 @@ class Normaliser:
         return Normalised(
             table=table,
             columns=dict(self._columns.pending),
-            links=[link for event, _ in usable for link in who.links(event)],
+            links=[link for event, _ in usable if not event.machine for link in who.links(event)],
             rejected=letters,
             received=len(arrivals),
             by_source={source: (n, lost[source]) for source, n in received.items()},
@@ -167,10 +177,31 @@ class Normaliser:
         found = []
         for n, arrival in enumerate(arrivals):
             try:
-                found.append(judge(arrival, n, max_bytes=most_bytes, max_properties=most))
+                event = judge(arrival, n, max_bytes=most_bytes, max_properties=most)
             except Wrong as wrong:
                 refused[n] = wrong
+                continue
+            event.machine = self._machine(event, arrival)
+            found.append(event)
         return found
+
+    def _machine(self, event: Judged, arrival: Arrival) -> str:
+        """Kind of machine that sent an event. What somebody paid for is never set aside."""
+        agent = event.context.get("userAgent")
+        if type(agent) is str and agent:
+            kind = self._agents.kind(agent)
+        else:
+            kind = self._agents.kind_of_request(arrival.user_agent) if arrival.user_agent else ""
+        return kind if not kind or commerce.order_of(event.event) is None else ""
+
+    def _set_aside(self, rows: Sequence[Row]) -> None:
+        """Events of machines belong to nobody; the code says whose they would have been."""
+        if not rows:
+            return
+        for row, code in zip(rows, self._vault.bot_ids([row["customer"] for row in rows]), strict=True):
+            self._columns.put(row, BOT_KIND, row.pop(BOT_KIND))
+            self._columns.put(row, BOT_ID, code)
+            row["customer"] = None
 
     # -- who -------------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from kohort.errors import BadInput
-from kohort.model.event import LINE_KINDS
-
 
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
@@ -136,23 +133,6 @@ def line_kind(
         return overrides[code]
     upper, lower = (code or "").strip().upper(), (tidy(name) or "").lower()
     return next((rule.kind for rule in RULES if rule.applies(upper, lower, named=named)), "goods")
-
-
-def check_overrides(overrides: Mapping[str, str]) -> dict[str, str]:
-    """Overrides by product code, checked.
-
-    Raises:
-        BadInput: A kind is none of LINE_KINDS.
-    """
-    for code, kind in overrides.items():
-        if kind not in LINE_KINDS:
-            raise BadInput(
-                f"{kind!r} is not a kind of line.",
-                place=f"controls: {code}",
-                code="bad_control",
-                hint=f"Kinds are: {', '.join(LINE_KINDS)}.",
-            )
-    return dict(overrides)
 
 
 def explain() -> dict[str, str]:

@@ -1,0 +1,23 @@
+"""Controls: what is told apart when data comes in, so that segments are built on what customers did.
+
+`lines` tells goods from postage, fees and notes; `agents` tells people from machines, and `restore` gives back what was
+set aside by mistake. docs/ingest.md and docs/controls.md say the same in words. Nothing here drops a row.
+"""
+
+from __future__ import annotations
+
+from kohort.ingest.controls.agents import AGENT, Agents
+from kohort.ingest.controls.lines import RULES, explain, explained, is_note, line_kind, tidy
+from kohort.ingest.controls.overrides import check_overrides
+
+__all__ = [
+    "AGENT",
+    "RULES",
+    "Agents",
+    "check_overrides",
+    "explain",
+    "explained",
+    "is_note",
+    "line_kind",
+    "tidy",
+]

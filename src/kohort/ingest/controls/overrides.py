@@ -1,0 +1,39 @@
+"""`controls:` of kohort.yaml: what the company says itself goes before every table of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kohort.errors import BadInput
+from kohort.ingest.controls.agents import AGENT, BOT, PERSON
+from kohort.model.event import LINE_KINDS
+
+
+def check_overrides(overrides: Mapping[str, str]) -> dict[str, str]:
+    """Overrides by product code, or by a part of a user agent ("agent: Acme Monitor"), checked.
+
+    Raises:
+        BadInput: A kind is none of LINE_KINDS; of an agent neither `person` nor `bot`.
+
+    Example:
+        >>> check_overrides({"X9": "fee", "agent: Acme Monitor": "bot"})
+        {'X9': 'fee', 'agent: Acme Monitor': 'bot'}
+    """
+    for key, kind in overrides.items():
+        about_agent = key.startswith(AGENT)
+        if about_agent and not key[len(AGENT) :].strip():
+            raise BadInput(
+                "No part of a user agent is named.",
+                place=f"controls: {key}",
+                code="bad_control",
+                hint='For example "agent: Acme Monitor": bot',
+            )
+        known = (PERSON, BOT) if about_agent else LINE_KINDS
+        if kind not in known:
+            raise BadInput(
+                f"{kind!r} is not a kind of {'sender' if about_agent else 'line'}.",
+                place=f"controls: {key}",
+                code="bad_control",
+                hint=f"Kinds are: {', '.join(known)}.",
+            )
+    return dict(overrides)
