@@ -16,7 +16,7 @@ from kohort.actions.policy import Sent, outcome
 from kohort.actions.quiet import quiet_until
 from kohort.definitions.triggers import Destination, Trigger
 from kohort.model.clock import SECOND_US
-from kohort.model.delivery import Delivery, Outcome
+from kohort.model.delivery import CHANGED, Delivery, Outcome
 from kohort.model.log import say
 
 if TYPE_CHECKING:
@@ -141,12 +141,17 @@ class Sender:
             elif quiet is not None:
                 against.append(Outcome(delivery.number, "held", "quiet hours", delivery.status, quiet, sent=False))
             else:
-                reason = self._people.reason(delivery.name, delivery.segment, delivery.change)
-                ready.append((delivery, body(delivery, person, self.destination.shape, reason)))
+                ready.append((delivery, self._said(delivery, person)))
         self._queue.settle(against, now=moment)
         if against and not ready:
             self._wake()  # somebody else may be next in their place
         return ready
+
+    def _said(self, delivery: Delivery, person: Person) -> bytes:
+        """What a delivery says. What a change of traits says for itself needs no reason."""
+        told = delivery.change != CHANGED
+        reason = self._people.reason(delivery.name, delivery.segment, delivery.change) if told else ""
+        return body(delivery, person, self.destination.shape, reason, self.destination.format)
 
     def _named(self, due: Sequence[Delivery]) -> dict[tuple[str, int], Person]:
         names = dict.fromkeys(d.name for d in due)

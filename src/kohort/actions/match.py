@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kohort.actions.quiet import quiet_until
-from kohort.definitions.triggers import Moved, Trigger
-from kohort.model.delivery import Ended, Wanted
+from kohort.definitions.triggers import Moved, TraitsChanged, Trigger, hidden_name
+from kohort.model.delivery import CHANGED, Ended, Wanted
 from kohort.model.membership import Transition
+from kohort.model.trait_change import TraitChange
+from kohort.store.trait_changes import values_text
 
 LookUp = Callable[[Transition], str]
 """The part that a customer left at the instant of this entry, or entered at the instant of this exit; empty = none."""
@@ -25,11 +27,35 @@ class Consent(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A change of traits, as a trigger tells of it.
+
+    Attributes:
+        seq: Minus its number: no transition has one like it.
+        name: What stands in place of the definition.
+        segment: The values now of those traits that the trigger watches, as text.
+    """
+
+    seq: int
+    name: str
+    segment: str
+    customer: int
+    at: int
+    change: str = CHANGED
+    number: int = 0
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Fired:
-    """A trigger and the transition that fired it."""
+    """A trigger and what fired it.
+
+    Attributes:
+        other: See `kohort.model.delivery.Delivery`.
+    """
 
     trigger: Trigger
-    transition: Transition
+    transition: Transition | Changed
     other: str
 
 
@@ -66,6 +92,20 @@ def fired(triggers: Iterable[Trigger], transitions: Iterable[Transition], other:
             continue
         beside = other(transition)
         found += [Fired(t, transition, beside) for t in mine if _fires(t.watches, transition, beside)]
+    return found
+
+
+def told_of_traits(triggers: Iterable[Trigger], changes: Iterable[TraitChange]) -> list[Fired]:
+    """What changes of traits fire, in their order: each trigger tells of those that it watches."""
+    found = []
+    watching = [t for t in triggers if isinstance(t.on, TraitsChanged) and not t.paused]
+    for change in changes:
+        for trigger in watching:
+            assert isinstance(trigger.on, TraitsChanged)
+            if mine := [c for c in trigger.on.traits if c in change.after]:
+                now, was = (values_text({c: values[c] for c in mine}) for values in (change.after, change.before))
+                name = hidden_name(trigger.name)
+                found.append(Fired(trigger, Changed(-change.seq, name, now, change.customer, change.at), was))
     return found
 
 

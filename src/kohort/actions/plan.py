@@ -1,4 +1,5 @@
-"""From transitions to deliveries: read on from where the last look ended, made in one transaction with where this ends."""
+"""From transitions and changes of traits to deliveries: read on from where the last look ended, made in one transaction with
+where this ends."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kohort.actions.match import Consent, ended, fired, wanted
+from kohort.actions.match import Consent, ended, fired, told_of_traits, wanted
 from kohort.definitions.segments import SegmentDefinition
 from kohort.definitions.triggers import Trigger, consent_name
 from kohort.model.delivery import Ended, Wanted
@@ -47,7 +48,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What one look did: transitions looked at, deliveries made that are to be sent."""
+    """What one look did: transitions and changes of traits looked at, deliveries made that are to be sent."""
 
     looked_at: int
     made: int
@@ -86,27 +87,30 @@ class Planner:
         self._key = str(store.state.get("hash_seed")).encode()
 
     def step(self, rules: Rules, now: int) -> Planned:
-        """Looks at the next transitions; nothing where there are none.
+        """Looks at the next transitions and changes of traits; nothing where there are none.
 
         Raises:
             Busy: Another process makes the deliveries.
         """
+        changes = self._store.trait_changes.waiting(LOOKED_AT)
         before, last = self._passed, self._store.members.last_transition()
-        if last <= before:
+        if last <= before and not changes:
             return Planned(0, 0)
-        if not rules.triggers:
+        if not rules.triggers and not changes:
             return self._pass(rules, last, now)
-        window = self._window(before)
+        window = self._window(before) if last > before else []
         news = [t for t in window if before < t.seq <= before + LOOKED_AT]
         beside = _Beside(self._store, window)
-        found = fired(rules.triggers, news, beside.other)
+        found = [*told_of_traits(rules.triggers, changes), *fired(rules.triggers, news, beside.other)]
         asked = wanted(
             found, key=self._key, zone=rules.zone, now=now, consent=self._consent, no_consent=rules.are_accounts
         )
         over = ended(rules.triggers, news)
-        if not asked and not over:
+        if not asked and not over and not changes:
             return self._pass(rules, news[-1].seq, now, looked_at=len(news))
-        return Planned(len(news), self._store_up_to(news[-1].seq, now, asked, over))
+        reached = news[-1].seq if news else before
+        made = self._store_up_to(reached, now, asked, over, traits=[change.seq for change in changes])
+        return Planned(len(news) + len(changes), made)
 
     def note(self, now: int) -> None:
         """Stores where it has got to."""
@@ -121,9 +125,17 @@ class Planner:
             self.note(now)
         return Planned(looked_at, 0)
 
-    def _store_up_to(self, last: int, now: int, asked: Sequence[Wanted] = (), over: Sequence[Ended] = ()) -> int:
+    def _store_up_to(
+        self,
+        last: int,
+        now: int,
+        asked: Sequence[Wanted] = (),
+        over: Sequence[Ended] = (),
+        *,
+        traits: Sequence[int] = (),
+    ) -> int:
         try:
-            made = self._store.deliveries.plan(self._stored, last, asked, over, now=now)
+            made = self._store.deliveries.plan(self._stored, last, asked, over, now=now, traits=traits)
         except BaseException:
             self._stored = self._passed = self._store.deliveries.begin()
             raise

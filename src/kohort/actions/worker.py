@@ -164,7 +164,8 @@ class Worker:
         """Begins nothing more, notes what is under way, and ends."""
         self._stopping.set()
         self._awake.set()
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kohort.cli.screen import Screen
+    from kohort.definitions.triggers import Shape
 
+SHAPES = ("plain", "track", "identify")
 LIMIT = click.option("--limit", type=click.IntRange(1, 100_000), default=50, help="How many at most (default: 50).")
 
 
@@ -67,6 +69,27 @@ def test(door: Door, *, name: str, customer: str | None, send: bool) -> Result:
         raise WrongUsage(f"{name!r} is sent nowhere.", hint="Write send_to: with the name of a destination.")
     failed = send and any(not str(line["answer"]).startswith("status 2") for line in found)
     return Result({"trigger": name, "tests": found}, lambda screen: _tests(screen, found), 1 if failed else 0)
+
+
+@command(triggers, "schema", short_help="The Avro schema of deliveries.")
+@click.option("--shape", type=click.Choice(SHAPES), default="plain", show_default=True, help="Of what is sent.")
+def schema(door: Door, *, shape: Shape) -> Result:
+    """Print the Avro schema of what a Kafka destination with format: avro is sent. It is the same in every workspace.
+
+    \b
+    kohort triggers schema --shape track > track.avsc
+    """
+    import json
+
+    from kohort.actions.avro_schema import schema_of
+
+    found = schema_of(shape)
+
+    def shown(screen: Screen) -> None:
+        for line in json.dumps(found, indent=2).splitlines():
+            screen.command(line)
+
+    return Result(found, shown)
 
 
 @command(triggers, "log", short_help="What a trigger told.", epilog="Example: kohort triggers log welcome")

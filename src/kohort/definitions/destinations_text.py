@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from kohort.definitions.segments_reading import folded, usable_name
-from kohort.definitions.triggers import FIXED_UNITS, Destination, Shape
+from kohort.definitions.triggers import FIXED_UNITS, Destination, Format, Shape
 from kohort.definitions.windows import Span, parse_span
 from kohort.definitions.yaml_text import Document, Path, nearest
 from kohort.errors import RefusedDefinition
@@ -19,7 +19,7 @@ T = TypeVar("T")
 MOST_DESTINATIONS = 50
 LONGEST_NAME = 40
 STREAM = "stream"
-_KEYS = ("webhook", "kafka", "secret_env", "servers", "shape", "identifiers", "at_once", "per_second")
+_KEYS = ("webhook", "kafka", "secret_env", "servers", "shape", "format", "identifiers", "at_once", "per_second")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SERVERS = re.compile(r"[A-Za-z0-9.\-\[\]:_]+:\d{1,5}(,[A-Za-z0-9.\-\[\]:_]+:\d{1,5})*")
@@ -38,7 +38,9 @@ def write_destinations(destinations: Iterable[Destination]) -> dict[str, Any]:
         more = {"servers": d.servers, "identifiers": list(d.identifiers)}
         body |= {k: v for k, v in more.items() if v}
         default = Destination("")
-        body |= {k: v for k in ("shape", "at_once", "per_second") if (v := getattr(d, k)) != getattr(default, k)}
+        body |= {
+            k: v for k in ("shape", "format", "at_once", "per_second") if (v := getattr(d, k)) != getattr(default, k)
+        }
         written[d.name] = body
     return written
 
@@ -175,7 +177,7 @@ class _Destinations(Values):
         )
         if "kafka" in data and "servers" not in data:
             self.mistake(path, "Say where Kafka is.", "For example servers: kafka:9092.")
-        for key, needs in (("servers", "kafka"), ("secret_env", "webhook")):
+        for key, needs in (("servers", "kafka"), ("format", "kafka"), ("secret_env", "webhook")):
             if key in data and needs not in data:
                 self.mistake((*path, key), f"{key} belongs to a destination with {needs}.")
         return Destination(
@@ -185,6 +187,7 @@ class _Destinations(Values):
             topic,
             servers,
             self.choice(data, "shape", path, get_args(Shape), "plain"),
+            self.choice(data, "format", path, get_args(Format), "json"),
             self.identifiers(data, path),
             self.whole(data, "at_once", path, 4, most=64),
             self.whole(data, "per_second", path, 50, most=1_000),

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
 
 Shape = Literal["plain", "track", "identify"]
-"""plain: our own JSON. track: an event `Audience Entered` or `Audience Exited`. identify: a trait that is true or false."""
+"""plain: our own JSON. track: an event `Audience Entered`, `Audience Exited` or `Traits Changed`. identify: traits: one that
+is true or false, or those that changed."""
+
+Format = Literal["json", "avro"]
 
 _FIXED_US = {"minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000, "week": 604_800_000_000}
 FIXED_UNITS = tuple(_FIXED_US)
@@ -35,6 +38,7 @@ class Destination:
         topic: Of Kafka; empty for webhooks.
         servers: Of Kafka: `host:port`, several with commas.
         shape: Of what is sent.
+        format: How it is written; Avro to Kafka only.
         identifiers: Kinds of sealed identifiers (email, phone, …) that are sent along; empty = none.
         at_once: Requests under way together.
         per_second: Requests begun per second.
@@ -46,6 +50,7 @@ class Destination:
     topic: str = ""
     servers: str = ""
     shape: Shape = "plain"
+    format: Format = "json"
     identifiers: tuple[str, ...] = ()
     at_once: int = 4
     per_second: int = 50
@@ -110,7 +115,18 @@ class Anniversary:
     first: str = ""
 
 
-On = Moved | CartAbandoned | Inactive | Renewal | Anniversary
+@dataclass(frozen=True, slots=True)
+class TraitsChanged:
+    """One of these traits of a customer has another value than before.
+
+    Attributes:
+        traits: Columns `t_…`.
+    """
+
+    traits: tuple[str, ...]
+
+
+On = Moved | CartAbandoned | Inactive | Renewal | Anniversary | TraitsChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +179,8 @@ class Trigger:
 
     @property
     def watches(self) -> Moved:
-        """The entry or exit that fires it: of its own hidden segment where it waits for time."""
+        """The entry or exit that fires it: of its own hidden segment where it waits for time. Nobody enters that of a
+        trigger on traits: there is none."""
         return self.on if isinstance(self.on, Moved) else Moved("entered", hidden_name(self.name))
 
 
@@ -229,9 +246,16 @@ def words(on: On) -> str:
             return f"{trait.removeprefix('t_')} is {before} away or less"
         case Anniversary(trait, first):
             return f"anniversary of {trait.removeprefix('t_') if trait else f'the first {first!r}'}"
+        case TraitsChanged(traits):
+            return f"changed {', '.join(t.removeprefix('t_') for t in traits)}"
         case Moved(change, segment, part, origin, target):
             where = f" from {origin}" * bool(origin) + f" to {target}" * bool(target)
             return f"{change} {segment}{f'/{part}' if part else ''}{where}"
+
+
+def watched_traits(triggers: Iterable[Trigger]) -> tuple[str, ...]:
+    """The traits whose changes any trigger tells of, sorted."""
+    return tuple(sorted({c for t in triggers if isinstance(t.on, TraitsChanged) for c in t.on.traits}))
 
 
 def hidden_segments(triggers: Iterable[Trigger], consent: Mapping[str, str]) -> tuple[SegmentDefinition, ...]:

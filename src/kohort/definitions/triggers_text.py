@@ -19,6 +19,7 @@ from kohort.definitions.triggers import (
     On,
     QuietHours,
     Renewal,
+    TraitsChanged,
     Trigger,
     hidden_name,
     pause_feature,
@@ -36,6 +37,9 @@ _TIMED: dict[str, tuple[str, ...]] = {
     "anniversary": ("trait", "first"),
 }
 _MOVES = ("entered", "left", "stage")
+_TRAITS = "traits"
+_KINDS = (*_MOVES, *_TIMED, _TRAITS)
+MOST_TRAITS = 50
 _HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*[-–]\s*(\d{1,2}):(\d{2})")
 _CAP = re.compile(r"(\d{1,6})\s+per\s+(.+)")
 _STAGE = re.compile(r"(?P<stage>.+?)(?:\s+from\s+(?P<from>.+?))?(?:\s+to\s+(?P<to>.+))?")
@@ -86,7 +90,7 @@ def write_triggers(triggers: Iterable[Trigger]) -> dict[str, Any]:
     return written
 
 
-def write_on(on: On) -> Any:
+def write_on(on: On) -> Any:  # noqa: PLR0911 - one per kind
     """What stands after `on:`.
 
     Example:
@@ -108,6 +112,8 @@ def write_on(on: On) -> Any:
         case Inactive(event, times, at_least):
             number = int(times) if times == times.to_integral_value() else float(times)
             return {"inactive": {"event": event, "times": number, "at_least": at_least}}
+        case TraitsChanged(traits):
+            return {_TRAITS: list(traits)}
         case Renewal(trait, before):
             return {"renewal": {"trait": trait, "before": str(before)}}
         case Anniversary(trait, first):
@@ -144,9 +150,12 @@ class _Triggers(Values):
                 self.mistake((*path, "send_to"), f"No destination is called {destination!r}.", hint)
         if len(set(send_to)) < len(send_to):
             self.mistake((*path, "send_to"), "A destination is named twice.")
+        on = self.on(data.get("on"), (*path, "on"))
+        if isinstance(on, TraitsChanged) and "backfill" in data:
+            self.mistake((*path, "backfill"), "Traits that were known before are no change.", "Take it out.")
         return Trigger(
             name,
-            self.on(data.get("on"), (*path, "on")),
+            on,
             send_to,
             self.quiet_hours(data, path),
             self.cap(data, path),
@@ -160,23 +169,25 @@ class _Triggers(Values):
         if isinstance(value, str):
             moved = _moved(value)
             if moved is None:
-                self.mistake(path, f"A trigger is on: {_listed((*_MOVES, *_TIMED))}.", _ON_EXAMPLE)
+                self.mistake(path, f"A trigger is on: {_listed(_KINDS)}.", _ON_EXAMPLE)
                 return nothing
             return self.move(moved, path)
-        kinds = [k for k in value if k in (*_MOVES, *_TIMED)] if isinstance(value, dict) else []
+        kinds = [k for k in value if k in _KINDS] if isinstance(value, dict) else []
         if len(kinds) != 1:
-            self.mistake(path, f"A trigger is on exactly one of {_listed((*_MOVES, *_TIMED))}.", _ON_EXAMPLE)
+            self.mistake(path, f"A trigger is on exactly one of {_listed(_KINDS)}.", _ON_EXAMPLE)
             return nothing
         (kind,) = kinds
         if kind in _MOVES:
             return self.spelled(kind, value, path)
         self.known_keys(value, path, (kind,))
-        body, at = value[kind], (*path, kind)
+        return self.traits(value, path) if kind == _TRAITS else self.waiting(kind, value[kind], (*path, kind))
+
+    def waiting(self, kind: str, body: Any, path: Path) -> On:
         if not isinstance(body, dict):
-            self.mistake(at, f"{kind} is written as {{{_TIMED[kind][0]}: …}}.")
-            return nothing
-        self.known_keys(body, at, _TIMED[kind])
-        return self.timed(kind, body, at)
+            self.mistake(path, f"{kind} is written as {{{_TIMED[kind][0]}: …}}.")
+            return Moved("entered", "")
+        self.known_keys(body, path, _TIMED[kind])
+        return self.timed(kind, body, path)
 
     def spelled(self, kind: str, value: dict[str, Any], path: Path) -> Moved:
         """`{stage: value, from: silver, to: gold}`."""
@@ -248,6 +259,16 @@ class _Triggers(Values):
             self.mistake((*path, "trait"), "trait is the name of a trait with a date.", "For example t_renewal.")
             return "t_renewal"
         return value if value.startswith("t_") else trait_column(value)
+
+    def traits(self, body: dict[str, Any], path: Path) -> TraitsChanged:
+        at, named = (*path, _TRAITS), self.texts(body, _TRAITS, path)
+        if not 0 < len(named) <= MOST_TRAITS or not all(_TRAIT.fullmatch(name) for name in named):
+            self.mistake(at, f"traits are the names of 1 to {MOST_TRAITS} traits.", "For example [t_plan, t_city].")
+            return TraitsChanged(())
+        columns = tuple(name if name.startswith("t_") else trait_column(name) for name in named)
+        if len(set(columns)) < len(columns):
+            self.mistake(at, "A trait is named twice.")
+        return TraitsChanged(columns)
 
     def event(self, body: dict[str, Any], key: str, path: Path) -> str:
         value = body.get(key)

@@ -8,6 +8,7 @@ then (`store.ticks.Overtaken`).
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import deque
@@ -37,6 +38,10 @@ MAX_VALUE_BYTES = 1024**2
 _ASTRAY = -1
 """The client is not where the caller is, and nothing of this partition is handed out until it is."""
 
+_OF_TOPICS = frozenset(["UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION", "TOPIC_AUTHORIZATION_FAILED"])
+"""Problems that a connection does not end."""
+
+_LOOK_SECONDS = 3.0
 _TELL_SECONDS = 5.0
 _ASK_SECONDS = 5.0
 
@@ -63,7 +68,7 @@ class KafkaSource:
 
     Attributes:
         gaps: What was found missing since this process began.
-        problem: Kafka's name of the last thing that went wrong; empty once records come in again.
+        problem: Kafka's name of the last thing that went wrong; empty once records come in or the group works again.
 
     Raises:
         MissingExtra: The Kafka client is not installed.
@@ -264,6 +269,17 @@ class KafkaSource:
         raw = {"first": str(at), "earliest": str(earliest), "lost": str(gap.lost)}
         return [RejectedRow(f"kafka:{topic}", f"{topic}/{partition}", at, GAP, GAP_REASON, raw=raw)]
 
+    def _looked(self, told: str) -> None:
+        """How the client is, every few seconds: with a place in the group and a connection again, it has none the less."""
+        if not self.problem or self.problem in _OF_TOPICS:
+            return
+        found = json.loads(told)
+        group = found.get("cgrp", {})
+        connected = any(b.get("state") == "UP" and b.get("nodeid", -1) >= 0 for b in found.get("brokers", {}).values())
+        if connected and group.get("state") == "up" and group.get("join_state") == "steady":
+            log.info("kafka: reachable again")
+            self.problem = ""
+
     def _told_of(self, error: KafkaError) -> None:
         """The client says what is wrong with its connections; it goes on trying."""
         self._fenced = self._fenced or error.code() == self._kafka.KafkaError._FATAL
@@ -275,7 +291,9 @@ class KafkaSource:
 
     def _client(self) -> Consumer:
         if self._consumer is None:
-            self._consumer = self._kafka.Consumer({**_configured(self.settings), "error_cb": self._told_of})
+            self._consumer = self._kafka.Consumer(
+                {**_configured(self.settings), "error_cb": self._told_of, "stats_cb": self._looked}
+            )
             self._consumer.subscribe(
                 list(self.settings.topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
             )
@@ -339,6 +357,7 @@ def _configured(settings: KafkaSettings) -> dict[str, Any]:
         "log_level": 0,  # what matters comes as an error; the rest would be a line per attempt to connect
         "allow.auto.create.topics": False,
         "topic.metadata.refresh.interval.ms": 30_000,
+        "statistics.interval.ms": int(_LOOK_SECONDS * 1_000),
         **settings.options,
         "bootstrap.servers": settings.servers,
         "group.id": settings.group,

@@ -356,14 +356,16 @@ class Loop:
             if evaluate:  # whom time reaches first: until now nobody knew of what came in
                 evaluated += self.view.reached(at, moves)
             ids = _customers(fresh) | self._touched | self.view.agenda.due_at(at)
+            self.view.traits.ask(fresh, links, at)
             touched = self.view.who.roots(ids) | self.view.learn(links, at)
             if evaluate:
                 evaluated += self._place(touched, at, now, moves, fresh)
                 self._decided = self._noticed
             self._behind = self._behind or not evaluate
             batches, rejected = counted(reports, taken, found, judged)
+            traits = self.view.traits.changes(fresh, self.as_of, at)
             self.as_of = at
-            if taken.positions or moves.rows or self._is_time("note", now):
+            if taken.positions or moves.rows or traits or self._is_time("note", now):
                 self.view.heads = moves.heads(self.view.heads)
                 tick = Tick(
                     self.position,
@@ -376,6 +378,7 @@ class Loop:
                     restated=moves.table(restated=True),
                     links=links,
                     rejected=rejected,
+                    traits=traits,
                     as_run=self._is_time("run", now),
                 )
                 self._store(tick)

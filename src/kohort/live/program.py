@@ -42,6 +42,7 @@ class Given:
         currency: Of the log's amounts.
         controls: Product code → kind of order line, over the built-in table.
         threads: None = the setting KOHORT_THREADS.
+        traits: Columns whose changes triggers wait for.
     """
 
     stamp: str
@@ -53,6 +54,7 @@ class Given:
     currency: str
     controls: Mapping[str, str] = field(default_factory=dict)
     threads: int | None = None
+    traits: tuple[str, ...] = ()
 
     def question(self, as_of: int, columns: Mapping[str, ColumnType]) -> Question:
         """The same for the rooms that evaluate everybody."""
@@ -69,6 +71,7 @@ class Program:
         time: What the clock alone changes.
         featured: The features, for questions about single customers.
         columns: Of events, beside those that every event has.
+        traits: Those of them whose changes triggers wait for.
     """
 
     def __init__(
@@ -109,7 +112,8 @@ class Program:
         )
         self.featured = compiled_features(given.features, given.zone, given.currency, tuple(sorted(columns.items())))
         self.reads = compiled.reads | self.featured.reads
-        self._named = _named(self.definitions, given)
+        self._named = _named(self.definitions, given).union(given.traits)
+        self.traits = tuple(c for c in given.traits if c in columns)
         self.pairs = Pairs(compiled, given.threads)
 
     @property
@@ -132,7 +136,7 @@ class Program:
 
     def columns(self) -> list[str]:
         """Columns of events that the program and its clock read."""
-        return sorted(self.reads | self.time.columns)
+        return sorted(self.reads.union(self.time.columns, self.traits))
 
     def standing(self, standing: Standing, persons: np.ndarray) -> pa.Table:
         """The relation of who stands where, as far as the program asks for it."""

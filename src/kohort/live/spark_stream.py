@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from kohort.engines.pairs import in_schema
 from kohort.engines.spark_pairs import Between, LogOnSpark, SparkPairs
 from kohort.errors import KohortError
 from kohort.ingest.tracking.reasons import Poison
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 MOST_RECORDS = 1_000_000
 """Records of one tick at most: a micro-batch is one."""
 
+_END = 2**62
 _CHUNK = 200_000
 """Customers per question."""
 
@@ -188,6 +191,17 @@ class ViewOnSpark(View):
                 self.standing, self.program.definitions, self.heads, placed=placed, persons=some, moments=moments
             )
         return len(persons)
+
+    def rows_of(self, ids: np.ndarray) -> pa.Table:
+        schema = pa.schema(
+            [self._there.log.schema.field(c) for c in ("customer", "ts", "event_id", *self.traits.columns)]
+        )
+        return in_schema(self._there.log.of(ids, ids, schema.names).toArrow(), schema)
+
+    def still_to_come(self) -> tuple[np.ndarray, np.ndarray]:
+        found = self._there.log.crossing([Between("ts", self._since, _END)], ["ts"])
+        found = found.filter(pc.and_(pc.greater(found["ts"], self._since), found["customer"].is_valid()))
+        return found["customer"].to_numpy(), found["ts"].to_numpy()
 
     def close(self) -> None:
         self._pairs.close()

@@ -19,6 +19,7 @@ from kohort.live.placing import Move, Moves
 from kohort.live.program import Given, Program
 from kohort.live.shown import Shown
 from kohort.live.standing import Standing
+from kohort.live.traits import Traits
 from kohort.live.who import Who
 from kohort.model.arrival import Link
 from kohort.store.ticks import Head
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kohort.store.major import Major
     from kohort.store.store import Store
 
+_END = 2**62
 _CHUNK = 2_000
 """Customers per question: what a tick holds in memory does not grow with how many it touches."""
 
@@ -62,6 +64,8 @@ class View:
         self.who = Who(store.links.now(), as_of)
         lane.know({self.who.root(customer): n for customer, n in major.large(lane.many).items()})
         self.by_hand = store.by_hand.table()
+        self.traits = Traits(self, self.program.traits)
+        self._since = as_of
         self.follow_run(as_of)
 
     def follow_run(self, as_of: int) -> None:
@@ -109,17 +113,26 @@ class View:
     def events(self, persons: np.ndarray, fresh: pa.Table | None = None) -> pa.Table:
         """All events of some customers, under the customers they belong to."""
         ids = self.who.ids(persons.tolist())
-        events = self._major.fetch(ids)
+        events = self.rows_of(ids)
         if fresh is not None and fresh.num_rows:
             own = fresh.filter(pc.is_in(fresh.column("customer"), value_set=pa.array(ids)))
             events = pa.concat_tables([events, own.select(events.column_names).cast(events.schema)])
         return self.who.as_customers(events)
+
+    def rows_of(self, ids: np.ndarray) -> pa.Table:
+        """All stored events of some ids, under these ids."""
+        return self._major.fetch(ids)
+
+    def still_to_come(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and instants of events that are stored and lie in the future of the view's first moment."""
+        return self._major.crossing(self._since, _END)
 
     def stored(self, rows: pa.Table | None, seq: int, moves: Sequence[Move], at: int) -> None:
         """A tick is on disk: its events belong to the index, and what time will do to them to the agenda."""
         if rows is not None and rows.num_rows:
             self._major.remember(rows, seq)
             self.agenda.stored(rows, at)
+        self.traits.stored(rows, at)
         self.agenda.moved(moves, at)
         self.agenda.done(at)
         self.shown.follow(moves, at)

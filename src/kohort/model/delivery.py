@@ -10,6 +10,9 @@ DeliveryState = Literal["pending", "held", "waiting", "done", "dead", "suppresse
 earlier one of the same customer at the same destination. done: the receiver said yes. dead: given up; can be replayed.
 suppressed: not sent on purpose, `reason` says why."""
 
+CHANGED = "changed"
+"""What a delivery about a change of traits says in place of entered and left."""
+
 OPEN: tuple[DeliveryState, ...] = ("pending", "held", "waiting")
 DELIVERY_STATES: tuple[DeliveryState, ...] = (*OPEN, "done", "dead", "suppressed")
 
@@ -22,13 +25,14 @@ class Delivery:
         number: Order of creation; of one customer at one destination also the order of sending.
         id: The same for ever, for this trigger, destination and transition: receivers tell repetitions by it.
         trigger: Its name.
-        seq: Of the transition that fired it.
+        seq: Of the transition that fired it; negative where it was a change of traits.
         name: The definition.
-        segment: The key of its part.
-        other: The part before (of an entry) or after (of an exit) where she moved between parts; else empty.
+        segment: The key of its part; of a change of traits their values now, as JSON by column.
+        other: The part before (of an entry) or after (of an exit) where she moved between parts; else empty. Of a change
+            of traits their values before.
         customer: Pseudonym.
-        change: entered or left.
-        nth: `number` of the transition: odd = entry.
+        change: entered, left or changed.
+        nth: `number` of the transition: odd = entry; 0 where there is none.
         at: When it took effect.
         version: Of the definition that decided it.
         state: See `DeliveryState`.

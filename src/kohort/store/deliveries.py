@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kohort.errors import Busy, NotFound
-from kohort.model.delivery import OPEN, Delivery, DeliveryState, Ended, Outcome, Wanted
+from kohort.model.delivery import CHANGED, OPEN, Delivery, DeliveryState, Ended, Outcome, Wanted
 from kohort.store import schema
 from kohort.store.database import Database
 from kohort.store.members.outbox import consumers
 from kohort.store.sealed import Ledger, SealedTable
+from kohort.store.trait_changes import done
 
 CONSUMER = "triggers"
 """Who reads the transitions: its offset moves with the deliveries made."""
@@ -62,7 +63,16 @@ class Deliveries:
                 consumers.insert(con, [{"name": CONSUMER, "seq": found}])
             return found
 
-    def plan(self, before: int, after: int, wanted: Sequence[Wanted], ended: Sequence[Ended] = (), *, now: int) -> int:
+    def plan(
+        self,
+        before: int,
+        after: int,
+        wanted: Sequence[Wanted],
+        ended: Sequence[Ended] = (),
+        *,
+        now: int,
+        traits: Sequence[int] = (),
+    ) -> int:
         """Makes deliveries and notes that transitions up to `after` were looked at: both, or neither.
 
         Frequency caps are decided here, where nobody else can decide at the same time.
@@ -71,6 +81,7 @@ class Deliveries:
             before: The last transition that was looked at before.
             wanted: In the order of their transitions.
             now: Wall clock, µs UTC.
+            traits: Numbers of changes of traits that were looked at, too.
 
         Returns:
             How many are to be sent, now or later.
@@ -79,7 +90,7 @@ class Deliveries:
             Busy: Another process has looked at these transitions meanwhile; nothing was made.
         """
         with self._database.write() as con:
-            if _offset(con) != before:
+            if _offset(con) != before or not done(con, traits):
                 raise Busy("Another process is making the deliveries of this workspace.", hint="Run one server.")
             self._call_off(con, ended, now)
             rows = _Planning(con, now, wanted).rows()
@@ -164,6 +175,15 @@ class Deliveries:
                 place = {"state": "pending" if front else "waiting", "next_us": now if front else None}
                 done += deliveries.update(con, _t.number == number, **fresh, **place)
         return done
+
+    def erase(self, customers: Sequence[int]) -> int:
+        """Takes the values of traits out of the deliveries about some customers, and says of how many."""
+        found = 0
+        with self._database.write() as con:
+            for some in _chunks(customers):
+                mine = (_t.customer.in_(some), _t.change == CHANGED, _t.segment != "")
+                found += deliveries.update(con, *mine, segment="", other="")
+        return found
 
     def forget(self, ended_before: int) -> int:
         """Deletes what was done, given up or suppressed before a moment, so that the table does not grow for ever."""

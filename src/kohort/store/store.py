@@ -35,6 +35,7 @@ from kohort.store.sealed import Ledger
 from kohort.store.state import Quarantine, State
 from kohort.store.status import Statuses
 from kohort.store.ticks import Ticks
+from kohort.store.trait_changes import TraitChanges
 from kohort.store.vault import Vault
 
 
@@ -59,6 +60,7 @@ class Store:
         self.by_hand = ByHand(database)
         self.status = Statuses(database)
         self.deliveries = Deliveries(database)
+        self.trait_changes = TraitChanges(database)
         self.api_keys = ApiKeys(database)
         self.requests = Requests(database)
         self._database = database
@@ -146,6 +148,8 @@ class Store:
                 set(decided.filter(pc.is_in(decided["customer"], pa.array(person)))["name"].to_pylist())
             ):
                 self.by_hand.reset(name, person, now=now)
+            self.trait_changes.erase(person)
+            self.deliveries.erase(person)
             with self._database.write() as con:
                 self.links.drop(con, person)  # last: they say who is meant
         return gone
@@ -163,6 +167,7 @@ class Store:
             self.by_hand.check,
             self.status.all,
             self.deliveries.check,
+            self.trait_changes.check,
             self.api_keys.check,
             self.links.check,
             self.requests.check,

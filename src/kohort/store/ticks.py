@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from kohort.errors import Busy
 from kohort.model.arrival import Link
 from kohort.model.source import BatchReport, RejectedRow
+from kohort.model.trait_change import TraitChange
 from kohort.store import schema
 from kohort.store.database import Database
 from kohort.store.members.heads import heads_now, put_head
@@ -25,6 +26,7 @@ from kohort.store.members.position import Head, Holds, Position, put_position, r
 from kohort.store.members.reading import runs
 from kohort.store.members.tables import TICK
 from kohort.store.sealed import Ledger
+from kohort.store.trait_changes import note
 
 if TYPE_CHECKING:
     from kohort.store.links import Links
@@ -47,6 +49,7 @@ class Tick:
         moves: TICK; entries and exits, in the order they happened. None = none.
         restated: TICK; who stays for another reason. None = none.
         rejected: Rows that could not be used, each with the number of its batch.
+        traits: Changes of traits that triggers wait for.
         as_run: Whether what happened since the latest runs becomes a run of its own, from which movement can be told.
     """
 
@@ -60,6 +63,7 @@ class Tick:
     restated: pa.Table | None = None
     links: Sequence[Link] = ()
     rejected: Sequence[tuple[RejectedRow, int]] = ()
+    traits: Sequence[TraitChange] = ()
     as_run: bool = False
 
 
@@ -109,6 +113,7 @@ class Ticks:
             linked = self._links.add(con, tick.links, learned_us=tick.now) if tick.links else 0
             after = replace(tick.after, log=Holds(tick.log.events + tick.events, tick.log.links + linked))
             self._state.reject_in(con, tick.rejected)
+            note(con, tick.traits)
             facts = {"name": EVERY_NAME, "run": 0, "version": 0, "as_of": after.as_of, "backfill": False}
             for kind, part in written.items():
                 self._parts.add(con, part, kind, facts)

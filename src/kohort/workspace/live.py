@@ -9,6 +9,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from kohort.definitions.triggers import watched_traits
 from kohort.errors import KohortError, NotEnough
 from kohort.live.figures import AUDIT
 from kohort.model.progress import Progress, silent
@@ -116,6 +117,7 @@ def look(ws: Workspace) -> Callable[[], Given]:
                 currency=config.currency,
                 controls=config.controls,
                 threads=ws.threads,
+                traits=watched_traits(config.triggers),
             )
         except KohortError:
             if not said:

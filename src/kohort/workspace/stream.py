@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kohort.errors import WrongUsage
+from kohort.errors import MissingExtra, WrongUsage
 from kohort.live.answering import Answering, Answers
 from kohort.live.answers import found
 from kohort.live.kafka_settings import SERVERS, TOPICS
@@ -32,6 +33,12 @@ log = logging.getLogger("kohort.spark")
 CHECKPOINT = "stream"
 """Folder of the workspace with Spark's own notes. Deleting it costs reading the topics from their beginning, nothing else."""
 
+_NEEDS = {
+    "duckdb": ("confluent_kafka", "kafka", "Reading from Kafka"),
+    "spark": ("pyspark", "spark", "Running on Spark"),
+}
+"""Engine → what it is made of, the extra that brings it, and what for."""
+
 MOST, JARS = "KOHORT_SPARK_MOST", "KOHORT_SPARK_JARS"
 """Records of one micro-batch; jars for Java's class path, with commas."""
 
@@ -47,7 +54,7 @@ def stream(
     listen: Callable[[], socket.socket] | None = None,
     answering: Callable[[str], object] = lambda _address: None,
 ) -> None:
-    """Keeps the workspace current until it is told to stop.
+    """Keeps the workspace current, and sends what its triggers tell, until it is told to stop.
 
     Args:
         engine: duckdb or spark.
@@ -67,20 +74,44 @@ def stream(
     settings = kafka_settings(ws, said)
     if settings is None:
         raise WrongUsage("No Kafka servers are named.", hint=f"Use --kafka and --topic, or set {SERVERS} and {TOPICS}.")
+    _need(engine)
+    telling = ws.triggers.worker()
     answers = Answers(ws.store, lambda: found(ws.segmentation()))
     with Answering(listen(), answers) if listen is not None else nullcontext() as open_at:
         if open_at is not None:
             answering(open_at.address)
-        if engine == "spark":
-            _on_spark(ws, settings, said, answers, seconds=seconds, stopping=stopping, ready=ready)
-        else:
-            _here(ws, settings, answers, stopping, ready)
+
+        def begun() -> None:
+            telling.start()
+            ready()
+
+        try:
+            if engine == "spark":
+                _on_spark(ws, settings, said, answers, seconds=seconds, stopping=stopping, ready=begun)
+            else:
+                _here(ws, settings, answers, stopping=stopping, ready=begun, moved=telling.wake)
+        finally:
+            telling.stop()
+
+
+def _need(engine: str) -> None:
+    """Says at once what is not installed, before anybody is told of an address."""
+    module, extra, what = _NEEDS[engine]
+    if find_spec(module) is None:
+        raise MissingExtra(extra, what)
 
 
 def _here(
-    ws: Workspace, settings: KafkaSettings, answers: Answers, stopping: threading.Event, ready: Callable[[], None]
+    ws: Workspace,
+    settings: KafkaSettings,
+    answers: Answers,
+    *,
+    stopping: threading.Event,
+    ready: Callable[[], None],
+    moved: Callable[[], None],
 ) -> None:
     answers.watched = running = service(ws, kafka=settings)
+    running.moved = moved
     running.start()
     ready()
     stopping.wait()

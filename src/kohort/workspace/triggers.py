@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from kohort.definitions.triggers import hidden_features, hidden_name, is_hidden, rule_of, words
+from kohort.definitions.triggers import TraitsChanged, hidden_features, hidden_name, is_hidden, rule_of, words
 from kohort.definitions.triggers_text import write_on
 from kohort.errors import KohortError, NotFound, WrongUsage
 from kohort.model.clock import iso
@@ -47,7 +48,7 @@ class TriggerDoor:
             {
                 "name": t.name,
                 "on": write_on(t.on),
-                "watches": f"{t.watches.change} {t.watches.segment}" + (f"/{t.watches.part}" if t.watches.part else ""),
+                "watches": _watched(t),
                 "rule": rule_of(t),
                 "features": {f.name: f.text for f in hidden_features([t])},
                 "send_to": list(t.send_to),
@@ -161,6 +162,7 @@ class TriggerDoor:
             if send:
                 channel = open_channel(destination)
                 try:
+                    said = body(sample, person or Person("TEST-1"), destination.shape, reason, destination.format)
                     line["answer"] = f"status {channel.send(sample.id, said, _now(), str(key)).status}"
                 except NotSent as error:
                     line["answer"] = error.reason
@@ -229,10 +231,13 @@ class TriggerDoor:
         found = []
         segment = trigger.watches.segment
         adopted = {row["name"] for row in self._ws.segmentations() if row["adopted"]}
-        if not is_hidden(segment) and segment not in {d.name for d in config.segments} | adopted:
+        if isinstance(trigger.on, TraitsChanged):
+            known = self._ws.store.log.columns()
+            found += [f"No customer has the trait {c!r} yet." for c in trigger.on.traits if c not in known]
+        elif not is_hidden(segment) and segment not in {d.name for d in config.segments} | adopted:
             found.append(f"No segment is called {segment!r}.")
         if not trigger.send_to:
-            found.append("It is sent nowhere: it only makes its segment.")
+            found.append("It is sent nowhere" + (": it only makes its segment." if rule_of(trigger) else "."))
         by_name = {d.name: d for d in config.destinations}
         for name in trigger.send_to:
             variable = by_name[name].secret_env
@@ -314,9 +319,14 @@ def open_channel(destination: Destination) -> Channel:
 
 
 def _sample(trigger: Trigger, destination: str, customer: int) -> Delivery:
-    from kohort.model.delivery import Delivery
+    from kohort.model.delivery import CHANGED, Delivery
+    from kohort.store.trait_changes import values_text
 
     on, now = trigger.watches, _now()
+    part, other, change = on.part or on.target or on.segment, on.origin, "left" if on.change == "left" else "entered"
+    if isinstance(trigger.on, TraitsChanged):
+        part, other = (values_text(dict.fromkeys(trigger.on.traits, value)) for value in ("now", "before"))
+        change = CHANGED
     return Delivery(
         number=0,
         id=f"test_{secrets.token_hex(8)}",
@@ -324,10 +334,10 @@ def _sample(trigger: Trigger, destination: str, customer: int) -> Delivery:
         destination=destination,
         seq=0,
         name=on.segment,
-        segment=on.part or on.target or on.segment,
-        other=on.origin,
+        segment=part,
+        other=other,
         customer=customer,
-        change="left" if on.change == "left" else "entered",
+        change=change,
         nth=1,
         at=now,
         version=1,
@@ -343,7 +353,16 @@ def _sample(trigger: Trigger, destination: str, customer: int) -> Delivery:
     )
 
 
+def _watched(trigger: Trigger) -> str:
+    if isinstance(trigger.on, TraitsChanged):
+        return words(trigger.on)
+    on = trigger.watches
+    return f"{on.change} {on.segment}" + (f"/{on.part}" if on.part else "")
+
+
 def _shown(d: Delivery, people: VaultPeople) -> dict[str, Any]:
+    from kohort.model.delivery import CHANGED
+
     person = people.named(d.name, [d.customer], ()).get(d.customer)
     told: dict[str, Any] = {
         "id": d.id,
@@ -351,7 +370,7 @@ def _shown(d: Delivery, people: VaultPeople) -> dict[str, Any]:
         "destination": d.destination,
         "customer_id": person.number if person else None,
         "segment": d.name,
-        "part": d.segment,
+        "part": ", ".join(json.loads(d.segment or "{}")) if d.change == CHANGED else d.segment,
         "change": d.change,
         "number": d.nth,
         "state": d.state,

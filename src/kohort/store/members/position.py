@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kohort.model.source import BatchReport
@@ -74,14 +75,14 @@ class Position:
 
 def read_position(con: Connection) -> Position:
     """The stored position; that of a loop that never ran where there is none."""
-    for row in live_states.all(con):
-        if row["name"] == _NAME:
-            found: dict[str, Any] = orjson.loads(row["value"])
-            heads = {name: Head(**head) for name, head in found["heads"].items()}
-            batches = {s: BatchReport(**{**b, "notes": tuple(b["notes"])}) for s, b in found["batches"].items()}
-            late = tuple(found.get("late", ()))
-            more = found.get("decided", 0), found.get("behind", False)
-            return Position(found["as_of"], found["sources"], Holds(**found["log"]), heads, batches, late, *more)
+    # Other rows beside it wait for others (`kohort.store.trait_changes`); there may be many.
+    for row in live_states.some(con, sa.select(schema.live_state).where(schema.live_state.c.name == _NAME)):
+        found: dict[str, Any] = orjson.loads(row["value"])
+        heads = {name: Head(**head) for name, head in found["heads"].items()}
+        batches = {s: BatchReport(**{**b, "notes": tuple(b["notes"])}) for s, b in found["batches"].items()}
+        late = tuple(found.get("late", ()))
+        more = found.get("decided", 0), found.get("behind", False)
+        return Position(found["as_of"], found["sources"], Holds(**found["log"]), heads, batches, late, *more)
     return Position()
 
 
