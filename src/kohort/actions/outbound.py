@@ -28,6 +28,17 @@ LARGEST_HEAD = 64 * 1024
 """Bytes of an answer's head; its body is not read."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "192.0.0.0/24",  # of protocols: nobody's receiver
+        "192.88.99.0/24",  # relays of 6to4
+        "168.63.129.16/32",  # the platform that runs a machine, in one cloud
+        "3fff::/20",  # examples in documents
+        "fec0::/10",  # of a site
+    )
+)
+"""What Python counts as public although no receiver on the internet has it."""
 
 
 class NotSent(Exception):
@@ -74,6 +85,8 @@ def may_reach(address: Address, allowed: Sequence[Network] = ()) -> bool:
     inner = _inside(address)
     if any(inner in network for network in allowed if network.version == inner.version):
         return True
+    if any(inner in network for network in _NOT_PUBLIC if network.version == inner.version):
+        return False
     return inner.is_global and not inner.is_multicast and not inner.is_reserved
 
 
@@ -83,8 +96,36 @@ def _inside(address: Address) -> Address:
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         teredo = address.teredo[1] if address.teredo else None
-        return address.ipv4_mapped or address.sixtofour or teredo or address
+        return address.ipv4_mapped or address.sixtofour or teredo or _isatap(address) or address
     return address
+
+
+def _isatap(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address at the end of one of ISATAP, whatever network it is in."""
+    number = int(address)
+    if (number >> 32) & 0xFCFF_FFFF != 0x0000_5EFE:
+        return None
+    return ipaddress.IPv4Address(number & 0xFFFF_FFFF)
+
+
+def trusting(file: str) -> ssl.SSLContext:
+    """How certificates are checked where receivers have them of an authority of one's own, beside those of the system.
+
+    Args:
+        file: Certificates of authorities, PEM.
+
+    Raises:
+        WrongUsage: The file is missing or holds none.
+    """
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cafile=file)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise WrongUsage(
+            "KOHORT_OUTBOUND_CA does not lead to certificates.",
+            hint="Write the path of a PEM file: -----BEGIN CERTIFICATE----- …",
+        ) from error
+    return context
 
 
 @dataclass
@@ -110,14 +151,13 @@ class Outbound:
             NotSent: There was no answer, or the address must not be reached.
         """
         deadline = time.monotonic() + self.total_seconds
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise NotSent("not an address", retry=False)
-        place = self._resolved(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+        secure, host, port, path = _parts(url)
+        place = self._resolved(host, port or (443 if secure else 80))
         try:
-            with self._connected(place, parts.hostname, deadline, secure=parts.scheme == "https") as connection:
-                head = {"Host": parts.netloc, "Content-Length": str(len(body)), "Connection": "close", **headers}
-                path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            with self._connected(place, host, deadline, secure=secure) as connection:
+                named = f"[{host}]" if ":" in host else host
+                named += f":{port}" if port else ""
+                head = {"Host": named, "Content-Length": str(len(body)), "Connection": "close", **headers}
                 lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
                 connection.settimeout(_left(deadline))
                 connection.sendall("\r\n".join(lines).encode("latin-1") + body)
@@ -157,6 +197,23 @@ class Outbound:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return self.tls or ssl.create_default_context()
+
+
+def _parts(url: str) -> tuple[bool, str, int | None, str]:
+    """Whether it is https, the host, the port if one is named, and the path with its question."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise NotSent("not an address", retry=False) from error
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    # Where one reader sees a host another may see a name and a password: such an address is nobody's.
+    plain = (host or "") + path
+    if "@" in parts.netloc or "\\" in parts.netloc or not plain.isprintable() or " " in plain:
+        raise NotSent("not an address", retry=False)
+    if parts.scheme not in ("http", "https") or not host:
+        raise NotSent("not an address", retry=False)
+    return parts.scheme == "https", host, port, path
 
 
 def _answer(connection: socket.socket, deadline: float) -> Answer:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
 
 ALLOW_VARIABLE = "KOHORT_OUTBOUND_ALLOW"
+CA_VARIABLE = "KOHORT_OUTBOUND_CA"
 
 
 class TriggerDoor:
@@ -309,13 +310,15 @@ def open_channel(destination: Destination) -> Channel:
         MissingExtra: Kafka needs an optional part that is not installed.
     """
     from kohort.actions.channel import Webhook
-    from kohort.actions.outbound import Outbound, networks
+    from kohort.actions.outbound import Outbound, networks, trusting
 
     if destination.kind == "kafka":
         from kohort.actions.kafka import Topic
 
         return Topic(destination)
-    return Webhook(destination, Outbound(networks(os.environ.get(ALLOW_VARIABLE, ""))))
+    authorities = os.environ.get(CA_VARIABLE, "")
+    tls = trusting(authorities) if authorities else None
+    return Webhook(destination, Outbound(networks(os.environ.get(ALLOW_VARIABLE, "")), tls=tls))
 
 
 def _sample(trigger: Trigger, destination: str, customer: int) -> Delivery:
