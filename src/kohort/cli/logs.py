@@ -16,6 +16,9 @@ from kohort.model.log import FACTS, LONGEST
 
 How = Literal["text", "json"]
 
+LOG_VARIABLE = "KOHORT_LOG"
+"""Environment variable by which a server tells the process that it starts how lines look."""
+
 OURS = "kohort"
 SERVER = "uvicorn"
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from kohort.cli.logs import How, set_up
+from kohort.cli.logs import LOG_VARIABLE, How, set_up
 from kohort.errors import BadInput, KohortError
 from kohort.model.log import say
 
@@ -21,6 +21,8 @@ AT_WORK = frozenset({"kohort-live", "kohort-keeping", "kohort-kept", "deliveries
 """Names of threads whose work is stored step by step, so that it may end anywhere."""
 GRACE_SECONDS = 1
 """For requests that are being answered when the server is told to end. Events that were not confirmed come again."""
+HALF_SECONDS = 0.2
+"""For the rest of requests that have not come in as a whole by then: nobody knows whether it ever comes."""
 
 
 class CannotServe(KohortError):
@@ -41,8 +43,12 @@ def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
     Raises:
         CannotServe: The port is taken, or the pages did not start.
     """
+    import asyncio
+
     import uvicorn
     from uvicorn.importer import import_from_string
+
+    from kohort.web.patience import let_go_of_halves
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -52,6 +58,7 @@ def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Streams never end by themselves, and the server waits for them.
             import_from_string(STREAMS_END)()
+            asyncio.get_running_loop().call_later(HALF_SECONDS, let_go_of_halves, self.server_state.connections)
             await super().shutdown(sockets)
 
     set_up(log)
@@ -71,6 +78,7 @@ def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
             told = "Note: the pages have no login yet. Everybody who can reach this address can see them."
             note(told, "the pages have no login yet")
         os.environ["KOHORT_WORKSPACE"] = str(folder.resolve())
+        os.environ[LOG_VARIABLE] = log
         config = uvicorn.Config(
             APP,
             factory=True,

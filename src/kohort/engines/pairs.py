@@ -9,7 +9,7 @@ call puts its tables there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, Literal
 
@@ -106,6 +106,7 @@ class Pairs:
         events: pa.Table,
         by_hand: pa.Table | None = None,
         standing: pa.Table | None = None,
+        only: Collection[int] | None = None,
     ) -> pa.Table:
         """Where everybody asked about is.
 
@@ -116,10 +117,12 @@ class Pairs:
             by_hand: `BY_HAND_SCHEMA`: said of a customer at every moment. None = nobody.
             standing: `STANDING_SCHEMA`: where customers were strictly before their moments; a column `pair` (the place
                 of the pair, from 0) in place of `customer` where it differs from moment to moment. None = nobody.
+            only: Places of the definitions that are asked about. None = all, and the features.
 
         Returns:
-            One row per pair, in order: `seen` (any event visible), then the columns of `compiled.expr` but the key. A
-            pair that sees nothing is nobody: -1 and false as in `compiled.codes`, null for features.
+            One row per pair, in order: `seen` (any event visible), then the columns of `compiled.expr` but the key, of
+            the definitions asked about at least. A pair that sees nothing is nobody: -1 and false as in
+            `compiled.codes`, null for features.
 
         Raises:
             BadInput: A moment outside the years 1900 to 2999, or a sum that leaves 64 bits.
@@ -132,7 +135,7 @@ class Pairs:
                 relations[name] = said_of_pairs(table, schema, persons)
         if self._small is not None and events.num_rows <= self._most_rows:
             try:
-                found = self._answered_small(relations, asked)
+                found = self._answered_small(relations, asked, only)
                 self.answered["small"] += 1
                 return found
             except HandOver:
@@ -151,16 +154,19 @@ class Pairs:
         }
         return {"pair": np.arange(len(persons)), "person": persons, **edges}
 
-    def _answered_small(self, relations: Mapping[str, pa.Table], asked: Mapping[str, np.ndarray]) -> pa.Table:
+    def _answered_small(
+        self, relations: Mapping[str, pa.Table], asked: Mapping[str, np.ndarray], only: Collection[int] | None
+    ) -> pa.Table:
         assert self._small is not None
-        columns, rows = self._small.run({**relations, "pairs": asked})
+        outputs = self._outputs if only is None else [o for o in self._outputs if _asked_by(o[0]) in only]
+        columns, rows = self._small.run({**relations, "pairs": asked}, [CUSTOMER, *(name for name, _ in outputs)])
         pairs, key = len(asked["pair"]), columns[CUSTOMER].values
         place = np.full(pairs, -1)
         place[key] = np.arange(rows)
         seen, whole = place >= 0, rows == pairs and bool((place == np.arange(pairs)).all())
         nobody = self.compiled.codes
         found = {SEEN: pa.array(seen)}
-        for name, kind in self._outputs:
+        for name, kind in outputs:
             column = columns[name] if whole else take(columns[name], place, nullable=True)
             if name in nobody and column.valid is not None:
                 column = Column(np.where(column.valid, column.values, nobody[name]))
@@ -193,6 +199,11 @@ class Pairs:
             return part  # the first part, for the first reason
         inside = part.to_numpy(zero_copy_only=False) > NOBODY
         return pa.array(np.where(inside, reason, NOBODY).astype(np.int8))
+
+
+def _asked_by(output: str) -> int:
+    """The place of the definition that a column is about; -1 = a feature."""
+    return -1 if output[0] == "f" else int(output[1:])
 
 
 def _small(compiled: CompiledPairs) -> Small | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,15 +23,17 @@ LOOK_AHEAD_US = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Customers that time reaches, each at one instant; nobody twice.
+    """Customers to be asked about, each at one instant; nobody twice.
 
     Attributes:
         customers: Those behind the ids that events carry.
         at: Instants, microseconds UTC.
+        names: The definitions that time alone may change for any of them, but for what refers to these.
     """
 
     customers: np.ndarray
     at: np.ndarray
+    names: frozenset[str]
 
 
 class Agenda:
@@ -50,7 +52,7 @@ class Agenda:
         self._plan, self._major, self._standing = plan, major, standing
         self._horizon = since
         self._waiting: list[tuple[int, int]] = []
-        self._known: set[tuple[int, int]] = set()
+        self._known: dict[tuple[int, int], frozenset[str]] = {}
         self._staying = {(stay.name, stay.segment) for stay in plan.stays}
 
     def look_ahead(self, until: int) -> None:
@@ -85,31 +87,35 @@ class Agenda:
         return self._plan.everybody(after, until)
 
     def rounds(
-        self, until: int, root: Callable[[int], int], waits: Callable[[int], bool] = lambda _: False
+        self,
+        until: int,
+        root: Callable[[int], int],
+        waits: Callable[[int], bool] = lambda _: False,
+        touched: Collection[int] = (),
     ) -> Iterator[Round]:
-        """Whom time reaches up to an instant: round by round, each customer's instants in their order.
+        """Whom time reaches before an instant: round by round, each customer's instants in their order.
 
         Args:
             root: The customer behind an id.
             waits: Whether a customer is left out, for she is evaluated later and once.
+            touched: Customers to be asked about at the instant itself, after what time did to them.
         """
-        due = {(at, root(customer)) for at, customer in self._up_to(until)}
-        left_out = {customer for _, customer in due if waits(customer)}
-        later = sorted(one for one in due if one[1] not in left_out)
-        while later:
-            now: dict[int, int] = {}
-            again = []
-            for at, customer in later:
-                if customer in now:
-                    again.append((at, customer))
-                else:
-                    now[customer] = at
-            yield Round(np.array(list(now), np.int64), np.array(list(now.values()), np.int64))
-            later = again
+        due: dict[int, list[tuple[int, frozenset[str]]]] = {}
+        for at, customer in sorted(self._up_to(until - 1)):
+            due.setdefault(root(customer), []).append((at, self._known[at, customer]))
+        waiting = {customer: _joined(found) for customer, found in due.items() if not waits(customer)}
+        for customer in touched:
+            waiting.setdefault(customer, []).append((until, frozenset()))
+        while waiting:
+            now = {customer: found.pop(0) for customer, found in waiting.items()}
+            names = frozenset().union(*(named for _, named in now.values()))
+            yield Round(np.array(list(now), np.int64), np.array([at for at, _ in now.values()], np.int64), names)
+            waiting = {customer: found for customer, found in waiting.items() if found}
 
-    def due_at(self, at: int) -> set[int]:
-        """The ids that time reaches at this very instant, as events carry them."""
-        return {customer for instant, customer in self._up_to(at) if instant == at}
+    def due_at(self, at: int) -> tuple[set[int], frozenset[str]]:
+        """The ids that time reaches at this very instant, as events carry them, and the definitions it may change."""
+        found = {customer: self._known[instant, customer] for instant, customer in self._up_to(at) if instant == at}
+        return set(found), frozenset().union(*found.values())
 
     def next_instant(self) -> int | None:
         """The next instant that is known of."""
@@ -118,13 +124,14 @@ class Agenda:
     def done(self, until: int) -> None:
         """Everything up to an instant is stored."""
         while self._waiting and self._waiting[0][0] <= until:
-            self._known.discard(heapq.heappop(self._waiting))
+            del self._known[heapq.heappop(self._waiting)]
 
     def _add(self, due: Due) -> None:
-        for one in zip(due.at.tolist(), due.customers.tolist(), strict=True):
+        for at, customer, names in zip(due.at.tolist(), due.customers.tolist(), due.names, strict=True):
+            one = at, customer
             if one not in self._known:
-                self._known.add(one)
                 heapq.heappush(self._waiting, one)
+            self._known[one] = names | self._known.get(one, frozenset())
 
     def _up_to(self, until: int) -> Iterator[tuple[int, int]]:
         """What waits until an instant, wherever it lies in the heap."""
@@ -134,6 +141,14 @@ class Agenda:
             if place < len(self._waiting) and self._waiting[place][0] <= until:
                 yield self._waiting[place]
                 places += [2 * place + 1, 2 * place + 2]
+
+
+def _joined(found: list[tuple[int, frozenset[str]]]) -> list[tuple[int, frozenset[str]]]:
+    """Each instant once, in order; two ids of one customer may have the same."""
+    each: dict[int, frozenset[str]] = {}
+    for at, names in found:
+        each[at] = names | each.get(at, frozenset())
+    return list(each.items())
 
 
 def _standing(rows: Sequence[tuple[int, str, str, int]]) -> pa.Table:

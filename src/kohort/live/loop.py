@@ -353,14 +353,12 @@ class Loop:
             found, judged = self._judged(taken, reports)
             fresh = None if judged is None else judged.rows
             links = _kept(found, judged)
-            if evaluate:  # whom time reaches first: until now nobody knew of what came in
-                evaluated += self.view.reached(at, moves)
-            ids = _customers(fresh) | self._touched | self.view.agenda.due_at(at)
             self.view.traits.ask(fresh, links, at)
-            touched = self.view.who.roots(ids) | self.view.learn(links, at)
             if evaluate:
-                evaluated += self._place(touched, at, now, moves, fresh)
+                evaluated = self._place(fresh, links, at, now, moves)
                 self._decided = self._noticed
+            else:
+                self.view.learn(links, at)
             self._behind = self._behind or not evaluate
             batches, rejected = counted(reports, taken, found, judged)
             traits = self.view.traits.changes(fresh, self.as_of, at)
@@ -385,7 +383,6 @@ class Loop:
             seq = 0 if judged is None else self._appender.stored(judged)
             self.view.stored(fresh, seq, moves.rows, at)
         self._touched = set()
-        self._news = self._news or bool(touched)
         for source in self._sources:
             source.stored(self.position.sources)
         return Done(
@@ -399,12 +396,27 @@ class Loop:
             len(self._lane.late),
         )
 
-    def _place(self, touched: set[int], at: int, now: int, moves: Moves, fresh: pa.Table | None) -> int:
-        """Evaluates who was touched, and of those who wait in the slow lane the ones whose turn it is."""
-        persons = np.array([c for c in sorted(touched) if not self._lane.waits(c)], np.int64)
-        evaluated = self.view.place(persons, np.full(len(persons), at), moves, fresh)
+    def _place(self, fresh: pa.Table | None, links: list[Link], at: int, now: int, moves: Moves) -> int:
+        """Evaluates whom time reached since the last tick, who was touched, and of those who wait in the slow lane the
+        ones whose turn it is; says how many questions that were."""
+        view, concern = self.view, self.view.program.concern
+        view.look_ahead(at)
+        due, names = view.agenda.due_at(at)
+        ids = _customers(fresh) | self._touched | due
+        others = bool(links) or view.who.changes(at)
+        # Whom time reached is asked about before anybody knows what came in: here, who is who.
+        evaluated = view.reached(at, moves) if others else 0
+        led = view.learn(links, at)
+        touched = sorted(customer for customer in view.who.roots(ids) | led if not self._lane.waits(customer))
+        only = None if self._touched or led else concern.of_events(fresh) | concern.of_names(names)
+        if others:
+            persons = np.array(touched, np.int64)
+            evaluated += view.place(persons, np.full(len(persons), at), moves, only=only, fresh=fresh, known=at)
+        else:
+            evaluated += view.reached(at, moves, touched=touched, only=only, fresh=fresh)
         for customer in self._lane.turn(now):
-            evaluated += self.view.place(np.array([customer], np.int64), np.array([at]), moves, fresh)
+            evaluated += view.place(np.array([customer], np.int64), np.array([at]), moves, fresh=fresh, known=at)
+        self._news = self._news or bool(ids or led)
         return evaluated
 
     def _after(self, at: int, taken: Taken, batches: Mapping[str, BatchReport]) -> Position:

@@ -43,21 +43,25 @@ class Due:
     Attributes:
         customers: int64, as the rows name them: who they are led to by links is for the reader to say.
         at: int64, microseconds UTC.
+        names: The definitions whose answers may change.
     """
 
     customers: np.ndarray
     at: np.ndarray
+    names: tuple[frozenset[str], ...]
 
     @staticmethod
-    def of(found: Iterable[tuple[np.ndarray, np.ndarray]]) -> Due:
-        """From (customers, instants) in any order; repeated ones count once."""
-        pairs = list(found)
+    def of(found: Iterable[tuple[np.ndarray, np.ndarray, frozenset[str]]]) -> Due:
+        """From (customers, instants, definitions) in any order; repeated ones count once, for all their definitions."""
+        pairs = [pair for pair in found if len(pair[0])]
         customers, at = (np.concatenate([np.empty(0, np.int64), *(p[n] for p in pairs)]) for n in (0, 1))
+        pair = np.repeat(np.arange(len(pairs)), [len(p[0]) for p in pairs])
         order = np.lexsort((customers, at))
-        customers, at = customers[order], at[order]
+        customers, at, pair = customers[order], at[order], pair[order]
         new = np.ones(len(at), bool)
         new[1:] = (at[1:] != at[:-1]) | (customers[1:] != customers[:-1])
-        return Due(customers[new], at[new])
+        first = np.flatnonzero(new)
+        return Due(customers[new], at[new], tuple(_named(pairs, some) for some in np.split(pair, first)[1:]))
 
     def __len__(self) -> int:
         return len(self.at)
@@ -163,7 +167,8 @@ class TimePlan:
         return tuple(found)
 
     def reached(self, crossing: Crossing, after: int, until: int) -> Due:
-        """Whom time reaches in (after, until], and when, by what is stored: windows, limits of days, periods, moments.
+        """Whom time reaches in (after, until], when and for which definitions, by what is stored: windows, limits of days,
+        periods, moments. What refers to one of the definitions is not named.
 
         Args:
             crossing: Usually `Major.crossing` of an index that holds `columns`.
@@ -172,7 +177,7 @@ class TimePlan:
         for r in self.ranges(after, until):
             customers, values = crossing(r.low, r.high, events=r.events, column=r.column)
             places, instants = r.instants(values)
-            found.append((customers[places], instants))
+            found.append((customers[places], instants, r.source.names))
         return Due.of(found)
 
     def due(self, rows: pa.Table, after: int, until: int) -> Due:
@@ -219,8 +224,13 @@ class TimePlan:
             own = pc.and_(pc.equal(names, r.stay.name), pc.equal(segments, r.stay.segment)).to_numpy()
             begun = np.flatnonzero(own & (since > r.low) & (since <= r.high))
             places, instants = r.instants(since[begun])
-            found.append((customers[begun][places], instants))
+            found.append((customers[begun][places], instants, frozenset({r.stay.name})))
         return Due.of(found)
+
+
+def _named(pairs: Sequence[tuple[np.ndarray, np.ndarray, frozenset[str]]], some: np.ndarray) -> frozenset[str]:
+    """The definitions of some pairs together."""
+    return pairs[some[0]][2] if len(some) == 1 else frozenset().union(*(pairs[i][2] for i in set(some.tolist())))
 
 
 def _instants(sweep: Sweep, values: np.ndarray, *, strict: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -83,15 +83,17 @@ class Moves:
         """Compares where customers belong with where they stand, and notes both what changes and that they now stand there.
 
         Args:
-            definitions: As evaluated; column `s{i}` of `placed` is about the one at place i.
+            definitions: As evaluated; column `s{i}` of `placed` is about the one at place i, which was not asked about
+                where there is no such column.
             heads: Of each definition; one without is left alone.
             placed: One row per person, from `kohort.engines.pairs.Pairs.evaluate`.
             persons: Each once.
             moments: When each change takes effect.
         """
         place = {int(person): i for i, person in enumerate(persons.tolist())}
+        asked = set(placed.column_names)
         for i, definition in enumerate(definitions):
-            if definition.name not in heads:
+            if f"s{i}" not in asked or definition.name not in heads:
                 continue
             there = standing.where(definition.name, [p.key for p in definition.parts], persons, place)
             part, reason = placed[f"s{i}"].to_numpy(), placed[f"r{i}"].to_numpy()
@@ -105,6 +107,10 @@ class Moves:
     def _note(self, standing: Standing, move: Move) -> None:
         standing.put(move.name, move.key, move.customer, move.stay)
         self.rows.append(move)
+
+    def in_order(self) -> None:
+        """Sorts what was noted by when it happens; what happens at one moment stays as it was noted."""
+        self.rows.sort(key=lambda move: move.at)
 
     def table(self, *, restated: bool = False) -> pa.Table:
         """The transitions, or the restatements, as the store keeps them (TICK)."""

@@ -16,6 +16,7 @@ from kohort.definitions.features import describe
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings, remembers
 from kohort.engines.pairs import Pairs
 from kohort.engines.segments import STANDING_SCHEMA
+from kohort.live.concern import Concern
 from kohort.live.featured import compiled_features
 from kohort.live.moments import TimePlan
 from kohort.live.standing import OUT, Standing
@@ -69,6 +70,7 @@ class Program:
             among them.
         accounts: Definitions whose members are accounts: they are evaluated for everybody, from time to time.
         time: What the clock alone changes.
+        concern: Which of them something that happened can change.
         featured: The features, for questions about single customers.
         columns: Of events, beside those that every event has.
         traits: Those of them whose changes triggers wait for.
@@ -109,6 +111,9 @@ class Program:
         compiled = self._compile()
         self.time = TimePlan.of(
             self.definitions, features={f.name: f for f in given.features}, columns=columns, zone=given.zone
+        )
+        self.concern = Concern(
+            self.definitions, self.time.drifting, {f.name: f for f in given.features}, given.settings
         )
         self.featured = compiled_features(given.features, given.zone, given.currency, tuple(sorted(columns.items())))
         self.reads = compiled.reads | self.featured.reads

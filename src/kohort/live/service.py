@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import KohortError
+from kohort.live.fed import Frames
 from kohort.live.loop import Loop, Pace
 from kohort.live.profile import Profiles
 from kohort.live.program import Given
@@ -17,6 +18,7 @@ from kohort.live.sources import JOURNAL, JournalSource, Source
 from kohort.live.watched import Watched
 
 if TYPE_CHECKING:
+    from kohort.live.loop import Done
     from kohort.store.journal import Journal
     from kohort.store.store import Store
 
@@ -49,32 +51,35 @@ class Inbox:
         return self._journal.backlog_bytes(self._reached())
 
 
-class Service(Watched):
-    """Keeps one workspace current until it is stopped.
+class Running(Watched):
+    """Keeps one workspace current until it is stopped, from requests that somebody hands it.
 
     Args:
         store: A store of the service's own: nobody else uses its connections.
         look: What the workspace says now.
-        sources: Where arrivals come from, beside the journal.
+        requests: The workspace's journal, or what is fed from it.
+        sources: Where arrivals come from, beside them.
         pace: See `kohort.live.loop.Pace`.
 
     Attributes:
-        moved: Called when entries and exits were stored; for whoever tells of them.
-
-    Raises:
-        Busy: Another process keeps this workspace current.
+        stored: Called after each tick, once it is on disk.
     """
 
     def __init__(
-        self, store: Store, look: Callable[[], Given], *, sources: Sequence[Source] = (), pace: Pace | None = None
+        self,
+        store: Store,
+        look: Callable[[], Given],
+        requests: Frames,
+        *,
+        sources: Sequence[Source] = (),
+        pace: Pace | None = None,
     ) -> None:
         self.store = store
-        self._journal = store.journal()
-        loop = Loop(store, look, [JournalSource(self._journal), *sources], pace=pace)
+        self._requests = requests
+        loop = Loop(store, look, [JournalSource(requests), *sources], pace=pace)
         self.profiles = Profiles(lambda: self.loop.glance)
-        self.inbox = Inbox(self._journal, self._reached)
-        super().__init__(loop, self.inbox.waiting, sources)
-        self.moved: Callable[[], object] = lambda: None
+        super().__init__(loop, lambda: requests.backlog_bytes(self.reached()), sources)
+        self.stored: Callable[[Done], object] = lambda _done: None
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, name="kohort-live", daemon=True),
@@ -102,14 +107,15 @@ class Service(Watched):
             if thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in self._threads):
-            self._journal.close()
+            self._requests.close()
             return
         self.loop.close()
         self.store.close()
 
     # -- the two threads -------------------------------------------------------------------------------------------
 
-    def _reached(self) -> int:
+    def reached(self) -> int:
+        """The last request that has had its effect."""
         return int(self.loop.position.sources.get(JOURNAL, 0))
 
     def _run(self) -> None:
@@ -137,10 +143,9 @@ class Service(Watched):
         started = time.perf_counter()
         done = self.loop.tick()
         self.ticked(done, time.perf_counter() - started)
-        if done.moves:
-            self.moved()
         self.problem = ""
         self.ready.set()
+        self.stored(done)
         self.loop.rest(done)
 
     def _keep(self) -> None:
@@ -161,3 +166,24 @@ class Service(Watched):
             keeping.last()
         except Exception as error:
             self._failed(error)
+
+
+class Service(Running):
+    """As `Running`, from the workspace's journal, which it writes itself: all in one process.
+
+    Attributes:
+        inbox: Takes requests.
+        moved: Called when entries and exits were stored; for whoever tells of them.
+
+    Raises:
+        Busy: Another process keeps this workspace current.
+    """
+
+    def __init__(
+        self, store: Store, look: Callable[[], Given], *, sources: Sequence[Source] = (), pace: Pace | None = None
+    ) -> None:
+        journal = store.journal()
+        super().__init__(store, look, journal, sources=sources, pace=pace)
+        self.inbox = Inbox(journal, self.reached)
+        self.moved: Callable[[], object] = lambda: None
+        self.stored = lambda done: self.moved() if done.moves else None

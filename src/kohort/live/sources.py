@@ -11,7 +11,7 @@ from kohort.model.arrival import Arrival
 from kohort.model.source import RejectedRow
 
 if TYPE_CHECKING:
-    from kohort.store.journal import Journal
+    from kohort.live.fed import Frames
 
 JOURNAL = "journal"
 
@@ -94,7 +94,7 @@ def states(sources: Iterable[object]) -> list[SourceState]:
 class JournalSource:
     """The journal of the HTTP door: its frames are requests, with one or many events each."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Frames) -> None:
         self._journal = journal
 
     def take(self, positions: Mapping[str, int], limit: int) -> Taken:
@@ -112,9 +112,7 @@ class JournalSource:
         return self._journal.wait(positions.get(JOURNAL, 0), seconds)
 
     def stored(self, positions: Mapping[str, int]) -> None:
-        self._journal.end_file_if_asked()
-        if JOURNAL in positions:
-            self._journal.forget(positions[JOURNAL])
+        self._journal.forget(positions.get(JOURNAL, 0))
 
     def close(self) -> None:
         self._journal.close()

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
+    from kohort.live.concern import Places
     from kohort.live.lane import SlowLane
     from kohort.live.moments import Range
-    from kohort.live.placing import Moves
     from kohort.live.program import Given
     from kohort.model.arrival import Arrival
     from kohort.store.major import Progress, Standing
@@ -165,32 +165,29 @@ class ViewOnSpark(View):
         self._horizon = as_of
         super().follow_run(as_of)
 
-    def reached(self, until: int, moves: Moves) -> int:
+    def look_ahead(self, until: int) -> None:
         if until > self._horizon:
             end = until + LOOK_AHEAD_US
             time_plan = self.program.time
             self._there.look_ahead(time_plan.ranges(self._horizon, end), time_plan.columns)
             self._horizon = end
-        return super().reached(until, moves)
+        super().look_ahead(until)
 
-    def place(self, persons: np.ndarray, at: np.ndarray, moves: Moves, fresh: pa.Table | None = None) -> int:
-        if not self.program.definitions:
-            return len(persons)
+    def placed(
+        self, persons: np.ndarray, at: np.ndarray, *, only: Places | None, fresh: pa.Table | None, known: int
+    ) -> pa.Table:
+        ids = self.who.ids(persons.tolist())
+        behind = np.array([self.who.root(i) for i in ids.tolist()], np.int64)
         columns = sorted({"customer", "ts", *self.program.pairs.compiled.reads})
-        for start in range(0, len(persons), _CHUNK):
-            some, moments = persons[start : start + _CHUNK], at[start : start + _CHUNK]
-            ids = self.who.ids(some.tolist())
-            behind = np.array([self.who.root(i) for i in ids.tolist()], np.int64)
-            placed = self._pairs.evaluate_there(
-                pa.table({"person": some, "as_of": moments}),
-                self._there.log.of(ids, behind, columns, fresh),
-                self.said_by_hand(some),
-                self.program.standing(self.standing, some),
-            )
-            moves.find(
-                self.standing, self.program.definitions, self.heads, placed=placed, persons=some, moments=moments
-            )
-        return len(persons)
+        if fresh is not None:
+            now = pa.array(ids[np.isin(behind, persons[at >= known])])
+            fresh = fresh.filter(pc.is_in(fresh.column("customer"), value_set=now))
+        return self._pairs.evaluate_there(
+            pa.table({"person": persons, "as_of": at}),
+            self._there.log.of(ids, behind, columns, fresh),
+            self.said_by_hand(persons),
+            self.program.standing(self.standing, persons),
+        )
 
     def rows_of(self, ids: np.ndarray) -> pa.Table:
         schema = pa.schema(

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from kohort.engines.led import carried
 from kohort.live.agenda import Agenda
+from kohort.live.concern import Places
 from kohort.live.lane import SlowLane
 from kohort.live.placing import Move, Moves
 from kohort.live.program import Given, Program
@@ -70,6 +71,7 @@ class View:
 
     def follow_run(self, as_of: int) -> None:
         """A full run as of this moment decided who is where; what definitions mean, and the events, are as before."""
+        self.as_of = as_of
         self.standing = Standing()
         self.standing.load(self._store, self.program.needed)
         self.shown = Shown(self.standing, as_of)
@@ -79,45 +81,92 @@ class View:
     def close(self) -> None:
         self.program.close()
 
-    def reached(self, until: int, moves: Moves) -> int:
-        """Evaluates whom time alone reaches before an instant, in the order in which it does; says how often.
+    def reached(
+        self,
+        until: int,
+        moves: Moves,
+        *,
+        touched: Collection[int] = (),
+        only: Places | None = frozenset(),
+        fresh: pa.Table | None = None,
+    ) -> int:
+        """Evaluates whom time alone reaches before an instant, in the order in which it does, and at the instant itself
+        whoever was touched; says how many questions that were.
 
-        Whom it reaches at that very instant is `due_at`: nobody is evaluated twice at one moment, since what remembers
+        Whom time reaches at that very instant is `due_at`: nobody is evaluated twice at one moment, since what remembers
         would see the first answer as where she stood before.
-        """
-        self.agenda.look_ahead(until)
-        rounds = self.agenda.rounds(until - 1, self.who.root, self.lane.waits)
-        return sum(self.place(one.customers, one.at, moves) for one in rounds)
 
-    def place(self, persons: np.ndarray, at: np.ndarray, moves: Moves, fresh: pa.Table | None = None) -> int:
+        Args:
+            until: Not later than was looked ahead to.
+            touched: Customers, none of them led to another.
+            only: What may have changed for those who were touched; None = anything.
+            fresh: Events that the index does not hold yet; they are seen at the instant itself only, since until then
+                nobody knew of them.
+        """
+        asked = 0
+        for one in self.agenda.rounds(until, self.who.root, self.lane.waits, touched):
+            named = None if only is None else only | self.program.concern.of_names(one.names)
+            asked += self.place(one.customers, one.at, moves, only=named, fresh=fresh, known=until)
+        moves.in_order()
+        return asked
+
+    def look_ahead(self, until: int) -> None:
+        """Makes sure that whom time reaches up to an instant is known."""
+        self.agenda.look_ahead(until)
+
+    def place(
+        self,
+        persons: np.ndarray,
+        at: np.ndarray,
+        moves: Moves,
+        *,
+        only: Places | None = None,
+        fresh: pa.Table | None = None,
+        known: int = 0,
+    ) -> int:
         """Evaluates customers, each at a moment, and notes what changes; says how many there were.
 
         Args:
             persons: Each once, none of them led to another.
-            fresh: Events that the index does not hold yet.
+            only: The definitions asked about; of a customer who had no event before, all are. None = all.
+            fresh: Events that the index does not hold yet …
+            known: … and the moment since which they are known of.
         """
         for start in range(0, len(persons), _CHUNK):
             some, moments = persons[start : start + _CHUNK], at[start : start + _CHUNK]
-            events = self.events(some, fresh)
-            self.lane.saw(events)
-            placed = self.program.pairs.evaluate(
-                pa.table({"person": some, "as_of": moments}),
-                events,
-                self.said_by_hand(some),
-                self.program.standing(self.standing, some),
+            placed = self.placed(some, moments, only=only, fresh=fresh, known=known)
+            moves.find(
+                self.standing, self.program.definitions, self.heads, placed=placed, persons=some, moments=moments
             )
-            definitions = self.program.definitions
-            moves.find(self.standing, definitions, self.heads, placed=placed, persons=some, moments=moments)
         return len(persons)
 
-    def events(self, persons: np.ndarray, fresh: pa.Table | None = None) -> pa.Table:
+    def placed(
+        self, persons: np.ndarray, at: np.ndarray, *, only: Places | None, fresh: pa.Table | None, known: int
+    ) -> pa.Table:
+        """Where customers belong; see `place`."""
+        events = self.events(persons)
+        if only is not None and fresh is not None and not _all_there(events, persons, self.as_of):
+            only = None
+        if fresh is not None:
+            events = self._and_fresh(events, persons[at >= known], fresh)
+        self.lane.saw(events)
+        return self.program.pairs.evaluate(
+            pa.table({"person": persons, "as_of": at}),
+            events,
+            self.said_by_hand(persons),
+            self.program.standing(self.standing, persons),
+            only,
+        )
+
+    def events(self, persons: np.ndarray) -> pa.Table:
         """All events of some customers, under the customers they belong to."""
-        ids = self.who.ids(persons.tolist())
-        events = self.rows_of(ids)
-        if fresh is not None and fresh.num_rows:
-            own = fresh.filter(pc.is_in(fresh.column("customer"), value_set=pa.array(ids)))
-            events = pa.concat_tables([events, own.select(events.column_names).cast(events.schema)])
-        return self.who.as_customers(events)
+        return self.who.as_customers(self.rows_of(self.who.ids(persons.tolist())))
+
+    def _and_fresh(self, events: pa.Table, persons: np.ndarray, fresh: pa.Table) -> pa.Table:
+        ids = pa.array(self.who.ids(persons.tolist()))
+        own = fresh.filter(pc.is_in(fresh.column("customer"), value_set=ids))
+        own = self.who.as_customers(own.select(events.column_names).cast(events.schema))
+        return pa.concat_tables([events, own])
 
     def rows_of(self, ids: np.ndarray) -> pa.Table:
         """All stored events of some ids, under these ids."""
@@ -135,6 +184,7 @@ class View:
         self.traits.stored(rows, at)
         self.agenda.moved(moves, at)
         self.agenda.done(at)
+        self.as_of = at
         self.shown.follow(moves, at)
 
     def learn(self, links: Sequence[Link], at: int) -> set[int]:
@@ -153,6 +203,12 @@ class View:
         ids = pa.array(self.who.ids(persons.tolist()))
         said = self.by_hand.filter(pc.is_in(self.by_hand.column("customer"), value_set=ids))
         return carried(said, self.who.meant()) if self.who.leads_any(said["customer"].to_pylist()) else said
+
+
+def _all_there(events: pa.Table, persons: np.ndarray, as_of: int) -> bool:
+    """Whether every one of some customers had an event that was visible at a moment."""
+    seen = events.column("customer").to_numpy()[events.column("ts").to_numpy() <= as_of]
+    return len(np.unique(seen)) == len(persons)
 
 
 def _heads(store: Store, program: Program) -> dict[str, Head]:

@@ -68,10 +68,15 @@ class Watched:
             "problem": self.problem,
         }
 
-    def measured(self) -> bytes:
-        """For `GET /metrics`: what the loop did, and where it is now."""
+    def measured(self, waiting: int | None = None) -> bytes:
+        """For `GET /metrics`: what the loop did, and where it is now.
+
+        Args:
+            waiting: Bytes that came in and have had no effect yet, where somebody else knows them.
+        """
         as_of = self.loop.as_of if self.ready.is_set() else 0
-        self.metrics.look(as_of, self._waiting(), self.loop.late, states(self._sources))
+        waiting = self._waiting() if waiting is None else waiting
+        self.metrics.look(as_of, waiting, self.loop.late, states(self._sources))
         return self.metrics.as_text()
 
     def ticked(self, done: Done, seconds: float) -> None:

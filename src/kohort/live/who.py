@@ -50,6 +50,10 @@ class Who:
         self._latest = int(ts.max(initial=0))
         self._waiting = int(ts[ts > as_of].min(initial=np.iinfo(np.int64).max))
 
+    def changes(self, as_of: int) -> bool:
+        """Whether the time of a link comes that nobody else brings up."""
+        return self._waiting <= as_of
+
     def root(self, customer: int) -> int:
         """Whom an id is led to; itself where to nobody."""
         return self._root.get(customer, customer)

@@ -167,6 +167,8 @@ class Journal(Shelf):
     def forget(self, up_to: int, *, roll: bool = False) -> int:
         """Removes the files that hold nothing above `up_to`, and destroys their keys first. Says how many they were.
 
+        To be called now and then, whether or not there is more to forget: another process may have asked for a file to end.
+
         Args:
             up_to: The last frame that nobody needs any more.
             roll: Also ends the file being written, so that it can go if nothing in it is above `up_to`. Without this
@@ -176,6 +178,7 @@ class Journal(Shelf):
             CannotWrite: The disk reports an error; what was not removed can be forgotten again.
         """
         removed = 0
+        self._end_file_if_asked()
         with self._turn:
             while self._recent and self._recent[0].number <= up_to:
                 self._recent_size -= _weight(self._recent.popleft())
@@ -194,9 +197,9 @@ class Journal(Shelf):
             raise _cannot_write(error) from error
         return removed
 
-    def end_file_if_asked(self) -> None:
+    def _end_file_if_asked(self) -> None:
         """Ends the file being written where another process asked for it (`ask_to_end_file`), so that it can go once all in
-        it was dealt with. For the writer, now and then; costs a look at the folder."""
+        it was dealt with. Costs a look at the folder."""
         asked = self.folder / _END_FILE
         if not asked.exists():
             return

@@ -40,7 +40,10 @@ from kohort.web.stream import Streams
 from kohort.web.warm import Warming
 
 if TYPE_CHECKING:
+    from kohort.live.apart import Apart
     from kohort.live.service import Service
+
+    Live = Apart | Service
     from kohort.workspace.workspace import Workspace
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
@@ -81,7 +84,7 @@ class Source(Protocol):
 def create(
     source: Source | None = None,
     *,
-    live: Service | None = None,
+    live: Live | None = None,
     inbox: tracking.Inbox | None = None,
     keys: tracking.Keys | None = None,
     limits: tracking.Limits = tracking.DEFAULTS,
@@ -142,19 +145,19 @@ def _open(folder: str) -> Workspace:
     return Workspace.open(folder)
 
 
-def _live(workspace: Workspace) -> Service | None:
-    """What keeps a workspace current in this process; None where another process does."""
-    from kohort.workspace.live import service
+def _live(workspace: Workspace) -> Live | None:
+    """What keeps a workspace current in a process beside this one; None where another server's does."""
+    from kohort.workspace.apart import apart
 
     try:
-        return service(workspace)
+        return apart(workspace)
     except Busy:
         say(log, logging.WARNING, "another process keeps this workspace current; this one only shows it")
         return None
 
 
 @asynccontextmanager
-async def _alive(app: FastAPI, source: Source, live: Service | None, patience: float) -> AsyncIterator[None]:
+async def _alive(app: FastAPI, source: Source, live: Live | None, patience: float) -> AsyncIterator[None]:
     """The loop, and what tells others of entries and exits, begin and end with the server."""
     from kohort.workspace.live import wanted
     from kohort.workspace.workspace import Workspace
@@ -194,7 +197,7 @@ def _monitor(app: FastAPI, source: Source) -> Monitor:
     return Monitor(app.state.door, mine, app.state.streams if mine is not None else None)
 
 
-def _profiles(app: FastAPI, source: Source, live: Service | None) -> None:
+def _profiles(app: FastAPI, source: Source, live: Live | None) -> None:
     """Single customers and lists of segments, for programs, of a workspace."""
     from kohort.workspace.profile import ProfileDoor
     from kohort.workspace.workspace import Workspace

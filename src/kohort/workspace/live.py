@@ -52,7 +52,7 @@ def service(
 
     own = Workspace.open(ws.root)
     try:
-        return Service(own.store, look(own), sources=[*sources, *_topics(kafka or _kafka(own))], pace=pace)
+        return Service(own.store, look(own), sources=[*sources, *topics(own, kafka)], pace=pace)
     except BaseException:
         own.close()
         raise
@@ -69,7 +69,9 @@ def wanted(ws: Workspace) -> bool:
     return any(key.scope == "ingest" and key.revoked_us is None for key in ws.store.api_keys.list())
 
 
-def _topics(settings: KafkaSettings | None) -> list[Source]:
+def topics(ws: Workspace, kafka: KafkaSettings | None = None) -> list[Source]:
+    """The Kafka topics that are read: those that are given, or that the environment names."""
+    settings = kafka or _kafka(ws)
     if settings is None:
         return []
     from kohort.live.kafka import KafkaSource

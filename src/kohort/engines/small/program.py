@@ -6,7 +6,7 @@ nobody asks for cost nothing, equal operations are one step, and of filters and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -53,30 +53,48 @@ class Small:
             self._rows = reader.rows(result)
         except RecursionError:
             raise Unsupported("an expression as deep as this") from None
-        steps = _needed(reader.steps, {*self._columns.values(), self._rows})
-        self._steps = [(function, _getter(given), place) for function, given, place in steps]
+        self._every = _needed(reader.steps, {*self._columns.values(), self._rows})
         self._start = reader.results
+        self._ready: dict[tuple[str, ...], list[_Taken]] = {}
 
-    def run(self, relations: Mapping[str, Relation]) -> tuple[dict[str, Column], int]:
+    def run(
+        self, relations: Mapping[str, Relation], wanted: Collection[str] | None = None
+    ) -> tuple[dict[str, Column], int]:
         """The columns of the result and how many rows they have.
 
         Args:
             relations: By name, with at least the columns that are read: whole numbers, flags, text.
+            wanted: Columns of the result; what only others need is not worked out. None = all.
 
         Raises:
             HandOver: Only DuckDB can answer for these rows.
         """
+        names = tuple(self._columns) if wanted is None else tuple(wanted)
         results = list(self._start)
         results[0] = relations
         with np.errstate(all="ignore"):
-            for function, given, place in self._steps:
+            for function, given, place in self._steps(names):
                 results[place] = function(*given(results))
         rows = results[self._rows]
-        return {name: rows_of(results[slot], rows) for name, slot in self._columns.items()}, rows
+        return {name: rows_of(results[self._columns[name]], rows) for name in names}, rows
+
+    def _steps(self, names: tuple[str, ...]) -> list[_Taken]:
+        """The steps to some columns; most calls want what one of the last few wanted."""
+        if names not in self._ready:
+            if len(self._ready) >= _MOST_READY:
+                self._ready.clear()
+            steps = _needed(self._every, {*(self._columns[name] for name in names), self._rows})
+            self._ready[names] = [(function, _getter(given), place) for function, given, place in steps]
+        return self._ready[names]
 
 
 _Step = tuple[Callable[..., Any], tuple[Slot, ...], Slot]
 """A function, the slots of what it is given, the slot of its result."""
+
+_Taken = tuple[Callable[..., Any], Callable[[list[Any]], Any], Slot]
+"""The same with what takes the given out of all results."""
+
+_MOST_READY = 256
 
 
 def _getter(slots: tuple[Slot, ...]) -> Callable[[list[Any]], Any]:
