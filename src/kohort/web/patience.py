@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -75,6 +76,18 @@ def patient(http: str = "auto") -> type[asyncio.Protocol]:
             self.transport.abort()
 
     return Patient
+
+
+def let_go_of_halves(connections: Iterable[Any]) -> None:
+    """Ends connections whose request has not come in as a whole; what is being answered goes on.
+
+    Args:
+        connections: Of uvicorn.
+    """
+    for connection in list(connections):
+        cycle = connection.cycle
+        if cycle is not None and cycle.more_body and not cycle.response_complete:
+            connection.transport.abort()
 
 
 def __getattr__(name: str) -> Any:

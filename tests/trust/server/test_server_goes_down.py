@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from kohort.cli.serving import HALF_SECONDS
+
 GENEROUS_SECONDS = 10.0
 """Two are the goal, on a machine that has nothing else to do."""
 
@@ -43,6 +45,21 @@ def test_a_server_under_load_ends_soon_and_loses_nothing(fire, sender, record_pr
     assert fire.check()["confirmed"] > 100
     assert max(took) < GENEROUS_SECONDS
     assert "Traceback" not in (fire.root.parent / "server.log").read_text()
+
+
+@pytest.mark.slow
+def test_half_a_request_holds_up_nobody(fire, record_property):
+    """Beside the same server without one: what half a body costs is told apart from what ending takes anyway."""
+    took = {False: [], True: []}
+    for half in (False, True, False, True):
+        server = fire.start()
+        while server.state()["as_of"] is None:
+            time.sleep(0.02)
+        with half_a_request(server.port) if half else contextlib.nullcontext():
+            took[half].append(server.end(signal.SIGTERM))
+    record_property("seconds", took)
+    print("ended after", took)
+    assert min(took[True]) < min(took[False]) + HALF_SECONDS + 0.5
 
 
 @pytest.mark.slow
