@@ -456,3 +456,22 @@ def test_readers_see_a_tick_when_it_is_stored_and_not_before(world) -> None:
     view.shown.follow([move], at)
     assert view.shown.of(12_000) == (at, {"level": Place("some", START, 0)})
     assert view.shown.of(ana) == (at, {})
+
+
+def test_a_snapshot_is_made_anew_for_the_definitions_that_moved_and_for_no_others(world) -> None:
+    w = world(rule("ever", "did('buy')"), rule("soon", "did('buy', within => '1 minute')")).at(START)
+    w.event("ana", "buy")
+    w.at(START + SOON)
+    parts = w.store.members.parts
+    parts.few_rows = parts.most_parts = 4
+    for n in range(1, 6):
+        w.event("ana", "buy", at=START + 2 * n * MINUTE)
+        w.at(START + 2 * n * MINUTE).at(START + (2 * n + 1) * MINUTE)
+    before = {name: w.store.members.current(name) for name in ("ever", "soon")}
+    w.store.members.renew()
+    with parts.database.read() as con:
+        kinds = {name: [p.kind for p in parts.of(con, name) if p.name == name] for name in ("ever", "soon")}
+    assert kinds["soon"].count("stays") == 1
+    assert "stays" not in kinds["ever"]
+    assert {name: w.store.members.current(name) for name in ("ever", "soon")} == before
+    assert w.store.verify() == []

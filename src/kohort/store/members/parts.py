@@ -31,10 +31,14 @@ from kohort.store.sealed import Ledger, SealedGroups
 
 Answer = TypeVar("Answer")
 Kind = Literal["moves", "restated", "stays"]
+Span = tuple[int, int]
+"""Customers from one pseudonym to another, both among them."""
 
 ROW_GROUP = 131_072
 ABANDONED_SECONDS = 86_400
 """A folder of files that were written elsewhere and never registered is kept that long."""
+
+_MOST_COUNTED = 10_000
 
 EVERY_NAME = ""
 """The name of parts that hold moves of all definitions."""
@@ -93,6 +97,7 @@ class Parts:
         self.folder = root / "memberships"
         self.database = database
         self._verified = Verified()
+        self._counted: dict[str, dict[str, int]] = {}
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -130,15 +135,16 @@ class Parts:
         if (expected if expected is not None else seq + 1) < last + 1:
             raise _damaged()
 
-    def table(self, con: Connection, part: Part, name: str, *, customer: int | None = None) -> pa.Table:
-        """Rows of a part that tell of a name: DATED for moves and restatements, STAYS for stays; of one customer if asked."""
+    def table(self, con: Connection, part: Part, name: str, *, span: Span | None = None) -> pa.Table:
+        """Rows of a part that tell of a name: DATED for moves and restatements, STAYS for stays; of some customers if asked."""
         file = self._open(con, part)
         groups = list(range(file.num_row_groups))
-        if customer is not None:
-            groups = [g for g in groups if _may_hold(file, g, customer)]
+        if span is not None:
+            groups = [g for g in groups if _may_hold(file, g, span)]
         found = file.read_row_groups(groups, use_threads=False)
-        if customer is not None:
-            found = found.filter(pc.equal(found.column("customer"), customer))
+        if span is not None:
+            held = found.column("customer")
+            found = found.filter(pc.and_(pc.greater_equal(held, span[0]), pc.less_equal(held, span[1])))
         elif found.num_rows != part.rows:
             raise _damaged()
         found = real(found)
@@ -160,6 +166,18 @@ class Parts:
     def whole(self, con: Connection, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
         """A part as it lies there, empty places included."""
         return self._open(con, part).read(columns=None if columns is None else list(columns), use_threads=False)
+
+    def rows_of(self, con: Connection, part: Part, name: str) -> int:
+        """How many rows of a part tell of a name. Parts never change, so those of ticks are counted once."""
+        if part.name != EVERY_NAME:
+            return part.rows
+        if part.sha256 not in self._counted:
+            names = self._open(con, part).read(["name"], use_threads=False).column("name").cast(pa.string())
+            if len(self._counted) >= _MOST_COUNTED:
+                self._counted.clear()
+            found = pc.value_counts(names.combine_chunks())
+            self._counted[part.sha256] = dict(zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True))
+        return self._counted[part.sha256].get(name, 0)
 
     def _open(self, con: Connection, part: Part) -> pq.ParquetFile:
         if part.path is None:
@@ -312,9 +330,11 @@ def _dated(moves: pa.Table, version: int) -> pa.Table:
     return moves.select(MOVES.names).cast(MOVES).append_column(DATED.field("version"), version_column)
 
 
-def _may_hold(file: pq.ParquetFile, group: int, customer: int) -> bool:
+def _may_hold(file: pq.ParquetFile, group: int, span: Span) -> bool:
     statistics = file.metadata.row_group(group).column(file.schema.names.index("customer")).statistics
-    return statistics is None or not statistics.has_min_max or statistics.min <= customer <= statistics.max
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return bool(statistics.min <= span[1] and span[0] <= statistics.max)
 
 
 def _damaged() -> Damaged:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from kohort.errors import Damaged
 from kohort.store.members.fold import OPEN, fold, latest, untils
-from kohort.store.members.parts import Part, Parts
+from kohort.store.members.parts import Part, Parts, Span
 from kohort.store.members.tables import MOVES, STAYS, numbers, text_codes, together
 
 GROWN = 0.2
@@ -26,14 +26,14 @@ def stays(
     name: str,
     *,
     since: int | None = None,
-    customer: int | None = None,
+    span: Span | None = None,
     before: int | None = None,
 ) -> pa.Table:
     """Stays (STAYS), the last of each customer and segment.
 
     Args:
         since: Also all stays that lasted at this moment or later, though a later one followed.
-        customer: Of this one only.
+        span: Of these customers only.
         before: What parts with a lower number say.
     """
     listed = [part for part in parts.of(con, name) if before is None or part.id < before]
@@ -41,8 +41,8 @@ def stays(
     if base is not None and since is not None and since < base.as_of:
         base = None
     later = [part for part in listed if part.kind != "stays" and (base is None or part.id > base.id)]
-    earlier = None if base is None else parts.table(con, base, name, customer=customer)
-    found = fold([parts.table(con, part, name, customer=customer) for part in later], earlier)
+    earlier = None if base is None else parts.table(con, base, name, span=span)
+    found = fold([parts.table(con, part, name, span=span) for part in later], earlier)
     return latest(found) if since is None else found
 
 
@@ -52,10 +52,14 @@ def due(parts: Parts, con: Connection, name: str) -> bool:
     base = _base(listed)
     # Without a snapshot the first part is as good as one: everybody enters.
     start, size = (base.id, base.rows) if base else (listed[0].id, listed[0].rows) if listed else (0, 0)
-    later = [part for part in listed if part.id > start]
     # Restatements outlive snapshots that came with their run; a new one keeps the last of each entry only.
-    many = sum(part.id > start or part.kind == "restated" for part in listed) > parts.most_parts
-    return many or sum(part.rows for part in later) > max(parts.few_rows, GROWN * size)
+    added = [part for part in listed if part.id > start or part.kind == "restated"]
+    enough = max(parts.few_rows, GROWN * size)
+    if len(added) <= parts.most_parts and sum(part.rows for part in added if part.id > start) <= enough:
+        return False
+    # Parts of ticks tell of all definitions: what counts is what they tell of this one.
+    own = {part.id: rows for part in added if (rows := parts.rows_of(con, part, name))}
+    return len(own) > parts.most_parts or sum(rows for id_, rows in own.items() if id_ > start) > enough
 
 
 def refresh(parts: Parts, name: str, *, in_file: bool = False) -> None:
