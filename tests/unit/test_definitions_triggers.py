@@ -38,7 +38,7 @@ def trigger(on: str, more: str = "") -> str:
 
 def test_the_example_of_the_docs_is_read_and_written_back() -> None:
     config = read(EXAMPLE)
-    assert len(config.triggers) == 7
+    assert len(config.triggers) == 8
     assert parse(write(config)) == config
 
 

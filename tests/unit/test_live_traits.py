@@ -17,6 +17,7 @@ from kohort.model.arrival import Arrival
 from kohort.model.clock import iso, parse_instant
 from kohort.model.trait_change import TraitChange
 from kohort.store import create_store, open_store
+from kohort.store.erasing import purge
 from kohort.store.store import Store
 
 START = parse_instant("2026-03-01T12:00:00Z")
@@ -189,11 +190,15 @@ def test_changes_folded_are_the_values_whatever_the_order_the_batches_and_the_re
     assert told == expected
 
 
-def test_with_an_erased_person_her_values_go(world) -> None:
+@pytest.mark.parametrize("purged", [False, True])
+def test_with_an_erased_person_her_values_go(world, purged: bool) -> None:
     w = world("t_plan").at(START)
     w.identify("ana", plan="secret plan")
     w.identify("bob", plan="other")
     w.at(START + SECOND)
     (key,) = w.store.vault.known(["ana"])
-    w.store.erase(int(key), now=w.now)
+    if purged:
+        assert purge(w.store, [int(key)], lambda _con, _found: None).stores["deliveries"] == 1
+    else:
+        w.store.erase(int(key), now=w.now)
     assert [after for _, _, after in w.noted()] == [{"t_plan": "other"}]

@@ -110,7 +110,7 @@ class _OfSources:
         from prometheus_client.core import CounterMetricFamily as Total
         from prometheus_client.core import GaugeMetricFamily as Gauge
 
-        told = "1 where something went wrong with a source and nothing came in since, else 0."
+        told = "1 where something went wrong with a source, until it is reached again or something comes in; else 0."
         problem = Gauge("kohort_live_source_problem", told, labels=["source"])
         told = "How often arrivals of a source were gone before they were read."
         gaps = Total("kohort_live_source_gaps", told, labels=["source"])

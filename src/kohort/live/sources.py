@@ -68,7 +68,7 @@ class SourceState:
 
     Attributes:
         name: As those who watch know it, such as "kafka:orders".
-        problem: A name for what went wrong last; empty once arrivals come in again.
+        problem: A name for what went wrong last; empty once it works again.
         gaps: How often arrivals were gone before they were read, since this process began.
         lost: Arrivals that were, as far as can be known.
     """

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from kohort.errors import Busy
 from kohort.model.event import event_schema
-from kohort.store import base, by_hand, deliveries, schema, state
+from kohort.store import base, by_hand, deliveries, schema, state, trait_changes
 from kohort.store.base import BaseFile
 from kohort.store.database import shrink
 from kohort.store.keeping import ERASED, Overtaken, base_files
@@ -130,7 +130,7 @@ def _make_true(
                 "memberships": moves.memberships,
                 "links": store.links.drop(con, customers),
                 "by_hand": _by_hand(con, ids),
-                "deliveries": rows,
+                "deliveries": rows + trait_changes.erase_in(con, customers),
                 "examples": _examples(con, frozenset(customers)),
                 "kept_answers": _kept(con),
             },
