@@ -42,6 +42,7 @@ from kohort.model.trait_change import TraitChange
 from kohort.store import create_store
 from kohort.store.store import Store
 from kohort.store.trait_changes import note, values_text
+from kohort.workspace.workspace import Workspace
 
 SECOND, HOUR, DAY = 1_000_000, 3_600_000_000, 86_400_000_000
 NOON = 19_800 * DAY + 12 * HOUR
@@ -217,6 +218,29 @@ def test_with_an_erased_person_the_values_leave_her_deliveries(shop) -> None:
     s.store.deliveries.erase([7])
     kept = {d.customer: (d.segment, d.other) for d in s.store.deliveries.some()}
     assert kept == {7: ("", ""), 8: ('{"t_plan":"words"}', '{"t_plan":"secret"}')}
+
+
+def test_the_command_line_shows_and_tests_a_trigger_on_traits(tmp_path: Path) -> None:
+    with Workspace.create(tmp_path / "ws") as ws:
+        (ws.root / "kohort.yaml").write_text(TEXT.replace("format: avro", "shape: identify"))
+        s = Shop(ws.store, *ws.config.triggers)
+        s.change(7, plan=("a", "b"), city=(None, "Bonn"))
+        s.actions.drain(20)
+        (one,) = run(ws, "triggers", "list")["triggers"]
+        assert (one["watches"], one["on"], one["rule"]) == ("changed plan, city", {"traits": ["t_plan", "t_city"]}, "")
+        assert one["problems"] == ["No customer has the trait 't_plan' yet.", "No customer has the trait 't_city' yet."]
+        assert one["deliveries"] == {"done": 1}
+        (shown,) = run(ws, "triggers", "test", "plan")["tests"]
+        assert json.loads(shown["body"])["traits"] == {"plan": "now", "city": "now"}
+        (line,) = run(ws, "triggers", "log", "plan")["deliveries"]
+        assert (line["change"], line["part"], line["state"]) == ("changed", "t_city, t_plan", "done")
+
+
+def run(ws: Workspace, *arguments: str) -> Any:
+    assert CliRunner().invoke(app, [*arguments, "-w", str(ws.root)]).exit_code == 0
+    done = CliRunner().invoke(app, [*arguments, "-w", str(ws.root), "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
 
 
 # Text -----------------------------------------------------------------------------------------------------------------

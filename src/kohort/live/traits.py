@@ -7,7 +7,7 @@ both values follow from them, so whatever becomes of a tick, the next one compar
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kohort.model.arrival import Link
 
 _ALWAYS = ("customer", "ts", "event_id")
-_Row = Mapping[str, Any]
 
 
 class Traits:
@@ -70,10 +69,10 @@ class Traits:
         who = self._view.who
         persons = sorted(who.roots(self._before))
         ids = np.array(sorted(self._before.keys() | set(who.ids(persons).tolist())), np.int64)
-        stored = self._rows(self._view.rows_of(ids))
-        new = [] if fresh is None else self._rows(fresh.filter(pc.is_in(fresh["customer"], value_set=pa.array(ids))))
-        before = self._latest([row for row in stored if row["ts"] <= since], lambda i: self._before.get(i, i))
-        after = self._latest([row for row in (*stored, *new) if row["ts"] <= at], who.root)
+        stored = self._with_values(self._view.rows_of(ids))
+        new = [] if fresh is None else [self._with_values(fresh)]
+        before = self._latest([stored], since, lambda i: self._before.get(i, i))
+        after = self._latest([stored, *new], at, who.root)
         found = []
         for person in persons:
             was, now = before.get(person, {}), after.get(person, {})
@@ -90,9 +89,10 @@ class Traits:
         while coming and coming[0][0] <= at:
             heapq.heappop(coming)
         if fresh is not None:
-            for row in self._rows(fresh):
-                if row["ts"] > at and row["customer"] is not None:
-                    heapq.heappush(coming, (row["ts"], row["customer"]))
+            later = self._with_values(fresh)
+            later = later.filter(pc.and_(pc.greater(later["ts"], at), later["customer"].is_valid()))
+            for one in zip(later["ts"].to_pylist(), later["customer"].to_pylist(), strict=True):
+                heapq.heappush(coming, one)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -112,20 +112,37 @@ class Traits:
             mask = pc.or_(mask, more)
         return rows.filter(mask)
 
-    def _rows(self, rows: pa.Table) -> list[_Row]:
-        found = self._with_values(rows)
-        names = [*_ALWAYS, *(c for c in self.columns if c in found.column_names)]
-        return found.select(names).to_pylist() if found.num_rows else []
-
-    def _latest(self, rows: Sequence[_Row], root: Any) -> dict[int, dict[str, TraitValue]]:
-        """Customer → column → its value; columns without one are left out."""
+    def _latest(
+        self, tables: Sequence[pa.Table], until: int, root: Callable[[int], int]
+    ) -> dict[int, dict[str, TraitValue]]:
+        """Customer → column → its value at a moment; columns without one are left out."""
         found: dict[int, dict[str, TraitValue]] = {}
-        for row in sorted(rows, key=lambda r: (r["ts"], r["event_id"])):
-            mine = found.setdefault(root(row["customer"]), {})
-            for column in self.columns:
-                if (value := row.get(column)) is not None:
-                    mine[column] = as_json(value, self._view.columns[column])
+        for column in self.columns:
+            best: dict[int, tuple[int, str, Any]] = {}
+            for customer, *one in (row for table in tables for row in _newest(table, column, until)):
+                person, (ts, event_id, value) = root(customer), one
+                if person not in best or (ts, event_id) > best[person][:2]:
+                    best[person] = ts, event_id, value
+            kind = self._view.columns[column]
+            for person, (*_, value) in best.items():
+                found.setdefault(person, {})[column] = as_json(value, kind)
         return found
+
+
+def _newest(rows: pa.Table, column: str, until: int) -> Iterator[tuple[Any, ...]]:
+    """customer, ts, event_id and value of each id's newest events with a value, up to a moment: those of one instant."""
+    if column not in rows.column_names:
+        return iter(())
+    here = rows.select([*_ALWAYS, column])
+    here = here.filter(
+        pc.and_(pc.and_(here[column].is_valid(), here["customer"].is_valid()), pc.less_equal(here["ts"], until))
+    )
+    customer, ts = here["customer"].to_numpy(), here["ts"].to_numpy()
+    order = np.lexsort((ts, customer))
+    _, sizes = np.unique(customer, return_counts=True)
+    newest = ts[order][np.cumsum(sizes) - 1]
+    kept = here.take(order[ts[order] == np.repeat(newest, sizes)])
+    return zip(*(kept[name].to_pylist() for name in kept.column_names), strict=True)
 
 
 def as_json(value: Any, kind: ColumnType) -> TraitValue:
