@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -332,3 +333,38 @@ def test_folders_that_were_abandoned_are_cleaned_away_and_those_in_use_are_not(s
 def test_nothing_stored_gives_no_file_to_compare_with(store) -> None:
     assert store.members.stays_file("gold") == (None, 0)
     assert STAYS.names[0] == "customer"
+
+
+@pytest.mark.parametrize("segment", ["", "a", "rare"])
+def test_pages_are_the_members_in_their_order_without_reading_them_all(store, segment: str, monkeypatch) -> None:
+    monkeypatch.setattr("kohort.store.members.parts.ROW_GROUP", 100)
+    store.members.parts.inline_rows = 50
+    chance = random.Random(7)
+    everybody = sorted(chance.sample(range(1, 1 << 63), 1_000) + [-n for n in chance.sample(range(1, 1 << 63), 150)])
+    rows = {customer: "rare" if n % 300 == 3 else "ab"[n % 2] for n, customer in enumerate(everybody)}
+    store.members.publish([placed("big", rows)], as_of=1, now=1)
+    gone = set(chance.sample(everybody, 40))
+    store.members.publish([placed("big", {c: s for c, s in rows.items() if c not in gone})], as_of=2, now=2)
+    wanted = [c for c in everybody if c not in gone and (not segment or rows[c] == segment)]
+    read: list[int] = []
+    open_ = pq.ParquetFile.read_row_groups
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "read_row_groups",
+        lambda file, groups, **more: read.append(len(groups)) or open_(file, groups, **more),
+    )
+    for limit in (19, 100, 10_000):
+        pages, after, more = [], None, True
+        while more:
+            table, more, size = store.members.page("big", after=after, limit=limit, segment=segment)
+            assert (table.num_rows == limit) or not more
+            assert size == len(everybody) - 40
+            pages += table["customer"].to_pylist()
+            after = pages[-1]
+        assert pages == wanted
+    read.clear()
+    store.members.page("big", after=everybody[600], limit=7)
+    assert max(read) <= 2, "of twelve"
+    assert store.members.page("big", after=everybody[-1])[0].num_rows == 0
+    with pytest.raises(NotFound):
+        store.members.page("none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ class ProfileDoor:
         self._people: VaultPeople | None = None
         self._listed: tuple[float, dict[str, Any]] | None = None
         self._others: tuple[frozenset[str], float, bool] | None = None
+        self._counted: dict[str, tuple[float, Counter[str]]] = {}
         self._lock = threading.Lock()
 
     def of(self, number: str) -> dict[str, Any]:
@@ -94,21 +96,17 @@ class ProfileDoor:
             cursor: The `next` of the page before; empty = from the beginning.
             limit: At most 1,000.
 
+        Returns:
+            `{"segment", "part", "size", "members", "next"}`; the size of a part is up to five seconds old.
+
         Raises:
             NotFound: No segment or part has this name.
             WrongUsage: The cursor is none of ours.
         """
-        import pyarrow.compute as pc
-
         whole, part = self._meant(name)
-        table = self._ws.store.members.current(whole)
+        shown, more, size = self._ws.store.members.page(whole, after=_after(cursor), limit=limit, segment=part)
         if part:
-            table = table.filter(pc.equal(table.column("segment"), part))
-        size = table.num_rows
-        after = _after(cursor)
-        if after is not None:
-            table = table.filter(pc.greater(table.column("customer"), after))
-        shown = table.slice(0, limit)
+            size = self._size(whole, part)
         keys = shown.column("customer").to_pylist()
         return {
             "segment": whole,
@@ -118,7 +116,7 @@ class ProfileDoor:
                 {"customer_id": number, "part": row["segment"], "since": iso(row["since"]), "reason": row["reason"]}
                 for number, row in zip(self._numbers(whole, keys), shown.to_pylist(), strict=True)
             ],
-            "next": short_code(keys[-1]) if table.num_rows > limit else None,
+            "next": short_code(keys[-1]) if more else None,
         }
 
     # -- parts -----------------------------------------------------------------------------------------------------
@@ -129,7 +127,7 @@ class ProfileDoor:
         if found is None:
             found = self._from_store(key)
         config = self._ws.config
-        hidden = {pause_feature(t.name) for t in config.triggers}
+        hidden = {pause_feature(t.name) for t in config.triggers} | {f.name for f in config.features if f.about_mood}
         changes = [c for c in found.outlook.changes if not is_hidden(c.name)]
         outlook = found.outlook
         return {
@@ -228,6 +226,16 @@ class ProfileDoor:
         error = NotFound("segment", "", hint="See GET /v1/segments.")
         error.message = "No segment has this name."  # not repeated: a wrong call may have put a person's number there
         raise error
+
+    def _size(self, name: str, part: str) -> int:
+        """How many members a part has: counting reads them all, so it is done every few seconds only."""
+        with self._lock:
+            now = time.monotonic()
+            counted = self._counted.get(name)
+            if counted is None or now - counted[0] > _KEPT_SECONDS:
+                table = self._ws.store.members.current(name)
+                counted = self._counted[name] = now, Counter(table.column("segment").to_pylist())
+            return counted[1][part]
 
     def _numbers(self, name: str, keys: list[int]) -> list[str]:
         if any(d.name == name and d.kind == "accounts" for d in self._ws.config.segments):

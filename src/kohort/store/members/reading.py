@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy.engine import Connection
 
 from kohort.store import schema
@@ -15,7 +16,7 @@ from kohort.store.members.heads import HeadRow, heads_now, known_head
 from kohort.store.members.parts import Parts
 from kohort.store.members.position import read_position
 from kohort.store.members.snapshots import stays
-from kohort.store.members.tables import members, numbers
+from kohort.store.members.tables import MEMBERS, members, numbers
 from kohort.store.sealed import SealedGroups
 
 STANDING = pa.schema([("customer", pa.int64()), ("name", pa.string()), ("segment", pa.string()), ("since", pa.int64())])
@@ -32,6 +33,11 @@ OF_CUSTOMER = pa.schema(
 RUN_FACTS = ("run", "version", "as_of", "ran_us", "backfill", "dropped", "entered", "left", "moved", "stayed")
 
 runs = SealedGroups(schema.member_run, "name")
+
+
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
+_SPREAD = 1 << 63
+"""Pseudonyms of customers there can be."""
 
 
 class Reading:
@@ -76,6 +82,41 @@ class Reading:
 
         return self.parts.read(ask)
 
+    def page(
+        self, name: str, *, after: int | None = None, limit: int = 100, segment: str = ""
+    ) -> tuple[pa.Table, bool, int]:
+        """Some members as the latest run left them: as `current`, without reading all the others.
+
+        Args:
+            after: The customer that the page before ended with; None = from the beginning.
+            limit: At most so many.
+            segment: Of this part only; empty = of all.
+
+        Returns:
+            The members, whether there are more, and how many members the definition has, of all parts.
+
+        Raises:
+            NotFound: No members were ever published under this name.
+        """
+
+        def ask(con: Connection) -> tuple[pa.Table, bool, int]:
+            size = int(known_head(heads_now(con), name)["size"])
+            # Pseudonyms are random: about so many customers lie in so wide a span. Visitors have the negative ones.
+            first = 3 * (limit + 1) * _SPREAD // max(2 * size, 1)
+            low, width = _LEAST if after is None else after + 1, first
+            found: list[pa.Table] = []
+            while low <= _MOST and sum(table.num_rows for table in found) <= limit:
+                high = min(low + width, -1 if low < 0 else _MOST)
+                there = _now(stays(self.parts, con, name, span=(low, high)))
+                if segment:
+                    there = there.filter(pc.equal(there.column("segment"), segment))
+                found.append(there)
+                low, width = high + 1, first if high == -1 else 16 * width
+            table = pa.concat_tables(found) if found else MEMBERS.empty_table()
+            return table.slice(0, limit).combine_chunks(), table.num_rows > limit, size
+
+        return self.parts.read(ask)
+
     def at(self, name: str, as_of: int) -> pa.Table:
         """Who was a member at a moment: like `current`, and nobody before the first run.
 
@@ -111,7 +152,7 @@ class Reading:
 
         def ask(con: Connection) -> list[dict[str, Any]]:
             listed = sorted(n for n, head in heads_now(con).items() if not head["dropped"] and n not in without)
-            found = {name: _now(stays(self.parts, con, name, customer=customer)) for name in listed}
+            found = {name: _now(stays(self.parts, con, name, span=(customer, customer))) for name in listed}
             return [{"name": name, **row} for name, table in found.items() for row in table.to_pylist()]
 
         return pa.Table.from_pylist(self.parts.read(ask), schema=OF_CUSTOMER)
@@ -127,7 +168,7 @@ class Reading:
         """
 
         def ask(con: Connection) -> pa.Table:
-            return stays(self.parts, con, name, since=-OPEN, customer=customer)
+            return stays(self.parts, con, name, since=-OPEN, span=(customer, customer))
 
         found = self.parts.read(ask)
         lived = found.filter(pa.array(numbers(found, "since") < untils(found))).sort_by("since")
