@@ -27,7 +27,8 @@ class Keeping:
 
     def __init__(self, store: Store, loop: Loop) -> None:
         self._store, self._loop = store, loop
-        self._vacuumed = self._renewed = self._reported = time.monotonic()
+        self._vacuumed = self._renewed = time.monotonic()
+        self._reported = self._vacuumed - _REPORT_SECONDS  # what a process that was killed had not told is told at once
         self._told: Mapping[str, BatchReport] = {}
 
     def step(self) -> None:
@@ -41,7 +42,7 @@ class Keeping:
         if now - self._renewed > _RENEW_SECONDS:
             self._renewed = now
             self._store.members.renew()
-        if now - self._reported > _REPORT_SECONDS:
+        if now - self._reported >= _REPORT_SECONDS:
             self._report(now)
         if now - self._vacuumed > _VACUUM_SECONDS:
             self._vacuumed = now
