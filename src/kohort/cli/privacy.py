@@ -36,6 +36,7 @@ def privacy() -> None:
     \b
     kohort privacy erase 14127
     kohort privacy erase --file leavers.txt
+    kohort privacy export 14127 --out her.html
     kohort privacy scan --file identifiers.txt
     kohort privacy requests
     """
@@ -66,6 +67,34 @@ def erase(door: Door, *, numbers: tuple[str, ...], path: str | None, unfinished:
             return Result({"receipts": receipts}, lambda screen: _finished(screen, receipts), zone=zone)
         data = ws.privacy.erase(wanted, progress=progress)
     return Result(data, lambda screen: _receipt(screen, data), zone=zone)
+
+
+@command(
+    privacy,
+    "export",
+    short_help="Everything about one person.",
+    epilog="Example: kohort privacy export 14127 --out her.html",
+)
+@click.argument("number", metavar="NUMBER")
+@click.option(
+    "--out", metavar="FILE", help="A page to read (.html), or for programs (.json; .csv with the events only)."
+)
+def export(door: Door, *, number: str, out: str | None) -> Result:
+    """Give out everything that is kept about a customer: identities, events, segments with why and since when, what was worked
+    out about her, consent, who was told, where it came from. The file is for this user alone.
+    """
+    with door.open() as ws:
+        zone = ws.zone
+        data = ws.privacy.write_export(number, out) if out else ws.privacy.export(number)
+
+    def shown(screen: Screen) -> None:
+        kinds = ", ".join(data["identities"]) or "nothing"
+        screen.line(f"Known by {kinds}; {len(data['events']):,} events from {len(data['sources']):,} sources.")
+        for one in data["segments"]:
+            screen.line(f"In {one['segment']} since {screen.day(one['since'])}. {one['because'] or ''}".rstrip())
+        screen.line(f"Written to {out}." if out else "Write all of it with --out her.html, her.json or her.csv.")
+
+    return Result(data, shown, zone=zone)
 
 
 @command(privacy, "requests", short_help="Every request, and its receipt.", epilog="Example: kohort privacy requests")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from kohort.store import base, by_hand, deliveries, schema, state, trait_changes
 from kohort.store.base import BaseFile
 from kohort.store.database import shrink
 from kohort.store.keeping import ERASED, Overtaken, base_files
-from kohort.store.members.forget import forget
+from kohort.store.members.forget import Forgetting
 from kohort.store.sealed import Ledger
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ _TRIES = 5
 _CHUNK = 500
 _SHOWN = ("typical", "edge", "odd")
 """Lists of example customers in a kept segmentation."""
+
+
+Rewritten = dict[str, tuple[BaseFile, list[BaseFile]]]
+"""Path → a file as it is, and what comes in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,10 @@ class Purged:
     recipients: tuple[Recipient, ...]
 
 
-def purge(store: Store, customers: Sequence[int], done: Any) -> Purged:
+Done = Callable[[Connection, Purged], None]
+
+
+def purge(store: Store, customers: Sequence[int], done: Done, *, threads: int = 1) -> Purged:
     """Takes persons out of events, memberships, links, decisions by hand, deliveries and kept answers: all, or nothing.
 
     Their ids are erased in the vault already, so that nothing of theirs comes in any more, and no run is going on that began
@@ -68,17 +76,20 @@ def purge(store: Store, customers: Sequence[int], done: Any) -> Purged:
     Args:
         customers: Pseudonyms, all ids of the persons.
         done: Called inside the transaction with the connection and what was found, to note that it is done.
+        threads: So many files are written at the same time.
 
     Raises:
         Busy: Others merged the same files, again and again.
     """
     ids = np.unique(np.asarray(customers, np.int64))
     store.log.compact()
-    rewritten: dict[str, tuple[BaseFile, list[BaseFile]]] = {}
+    rewritten: Rewritten = {}
+    members = Forgetting(store.members.parts, ids)
     for _ in range(_TRIES):
-        _rewrite(store.log, ids, rewritten)
+        _rewrite(store.log, ids, rewritten, threads)
+        store.members.parts.read(members.look)
         try:
-            found = _make_true(store, ids, rewritten, done)
+            found = _make_true(store, ids, rewritten, members, done)
         except (Overtaken, FileNotFoundError):
             continue  # files were merged meanwhile: the new ones are looked at again, the others are done
         store.log._catch_up()
@@ -86,7 +97,7 @@ def purge(store: Store, customers: Sequence[int], done: Any) -> Purged:
     raise Busy("The files of the event log were merged meanwhile, again and again.", hint="Run it again.")
 
 
-def _rewrite(log: EventLog, ids: np.ndarray, rewritten: dict[str, tuple[BaseFile, list[BaseFile]]]) -> None:
+def _rewrite(log: EventLog, ids: np.ndarray, rewritten: Rewritten, threads: int) -> None:
     """Writes every file of the log that holds some of these persons anew, without them."""
     with log._database.read() as con:
         files, columns = log._live(con), log._declared(con)
@@ -94,13 +105,16 @@ def _rewrite(log: EventLog, ids: np.ndarray, rewritten: dict[str, tuple[BaseFile
     live = {file.path: file for file in files if file.bucket in buckets}
     for path in rewritten.keys() - live.keys():
         _discard(log, rewritten.pop(path)[1])
-    full, asked = event_schema(columns).remove(0), pa.array(ids)
-    for path in live.keys() - rewritten.keys():
-        if not _may_hold(live[path], ids):
-            continue
-        new = base.without(log.events, live[path], asked, full)
-        if new is not None:
-            rewritten[path] = live[path], new
+    full = event_schema(columns).remove(0)
+    wanted = [live[path] for path in sorted(live.keys() - rewritten.keys()) if _may_hold(live[path], ids)]
+
+    def anew(file: BaseFile) -> list[BaseFile] | None:
+        return base.without(log.events, file, pa.array(ids), full)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for file, new in zip(wanted, pool.map(anew, wanted), strict=True):
+            if new is not None:
+                rewritten[file.path] = file, new
 
 
 def _may_hold(file: BaseFile, ids: np.ndarray) -> bool:
@@ -109,9 +123,7 @@ def _may_hold(file: BaseFile, ids: np.ndarray) -> bool:
     return low is None or bool(((ids >= low) & (ids <= high)).any())
 
 
-def _make_true(
-    store: Store, ids: np.ndarray, rewritten: Mapping[str, tuple[BaseFile, list[BaseFile]]], done: Any
-) -> Purged:
+def _make_true(store: Store, ids: np.ndarray, rewritten: Rewritten, members: Forgetting, done: Done) -> Purged:
     log, customers = store.log, ids.tolist()
     with store.write_lock(), store._database.write() as con:
         live = {file.path for file in log._live(con)}
@@ -121,7 +133,7 @@ def _make_true(
             raise Overtaken("The files were merged meanwhile.")
         _adopt(log, con, rewritten)
         events = sum(old.rows - sum(f.rows for f in new) for old, new in rewritten.values())
-        moves = forget(store.members.parts, con, ids)
+        moves = members.make_true(con)
         rows, recipients = _deliveries(con, customers)
         found = Purged(
             {
@@ -140,7 +152,7 @@ def _make_true(
     return found
 
 
-def _adopt(log: EventLog, con: Connection, rewritten: Mapping[str, tuple[BaseFile, list[BaseFile]]]) -> None:
+def _adopt(log: EventLog, con: Connection, rewritten: Rewritten) -> None:
     if not rewritten:
         return
     now = int(time.time() * 1e6)

@@ -45,6 +45,7 @@ class Eraser:
         id_columns: Source → its column of customer numbers, for finding rejected rows.
         clock: Microseconds UTC.
         progress: Told the step.
+        threads: So many files are written at the same time.
         journal_seconds: How long to wait for a server to let go of requests that it has dealt with.
     """
 
@@ -53,6 +54,7 @@ class Eraser:
     clock: Callable[[], int] = lambda: time.time_ns() // 1_000
     progress: Progress = silent
     journal_seconds: float = _JOURNAL_SECONDS
+    threads: int = 1
 
     def erase(self, customers: Sequence[int]) -> dict[str, Any]:
         """Erases persons with every id that leads to them, and answers the receipt.
@@ -143,7 +145,7 @@ class Eraser:
 
         with turn(store):
             rows = forget_rows(store, request.customers)
-            purge(store, request.customers, done)
+            purge(store, request.customers, done, threads=self.threads)
 
     def _finish(self, request: Request) -> dict[str, Any]:
         """What was replaced goes from the disk; then the receipt is complete."""

@@ -64,35 +64,36 @@ class Needles:
 
 
 class _Patterns:
-    """Byte strings of at least six bytes. Every position of the data is looked up by its first six bytes in a small table."""
+    """Byte strings of at least six bytes. Every position of the data is looked up by its first two bytes in a table that fits
+    into the nearest cache; the few that remain by their first six."""
 
     def __init__(self, patterns: Iterable[tuple[int, bytes]]) -> None:
         self._by_key: dict[int, list[tuple[int, bytes]]] = {}
         for number, pattern in patterns:
             self._by_key.setdefault(int.from_bytes(pattern[:6], "little"), []).append((number, pattern))
         self.longest = max((len(p) for listed in self._by_key.values() for _, p in listed), default=0)
-        keys = np.fromiter(self._by_key, np.uint64, len(self._by_key))
-        self._keys = np.sort(keys)
+        self._keys = np.sort(np.fromiter(self._by_key, np.uint64, len(self._by_key)))
+        self._pairs = np.zeros(1 << 16, dtype=bool)
+        self._pairs[(self._keys & np.uint64(0xFFFF)).astype(np.int64)] = True
         self._table = np.zeros(1 << _BITS, dtype=bool)
-        self._table[_hashed(keys)] = True
+        self._table[_hashed(self._keys)] = True
 
     def found_in(self, data: bytes) -> set[int]:
         found: set[int] = set()
         if not self.longest or len(data) < SHORTEST:
             return found
-        padded = data + bytes(16)
-        for offset in range(8):
-            words = np.frombuffer(padded, "<u8", count=(len(padded) - offset) // 8, offset=offset) & _KEY_MASK
-            places = np.flatnonzero(self._table[_hashed(words)])
-            if not len(places):
-                continue
-            keys = words[places]
+        padded = data + bytes(8)
+        words = np.ndarray((len(data),), "<u8", buffer=padded, strides=(1,))
+        for first in (0, 1):
+            pairs = np.frombuffer(padded, "<u2", count=(len(data) - first + 1) // 2, offset=first)
+            places = np.flatnonzero(self._pairs[pairs]) * 2 + first
+            keys = words[places] & _KEY_MASK
+            likely = self._table[_hashed(keys)]
+            places, keys = places[likely], keys[likely]
             at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-            for place, key in zip(
-                places[self._keys[at] == keys].tolist(), keys[self._keys[at] == keys].tolist(), strict=True
-            ):
-                start = place * 8 + offset
-                found |= {n for n, p in self._by_key[key] if data[start : start + len(p)] == p}
+            sure = self._keys[at] == keys
+            for place, key in zip(places[sure].tolist(), keys[sure].tolist(), strict=True):
+                found |= {n for n, p in self._by_key[key] if data[place : place + len(p)] == p}
         return found
 
 

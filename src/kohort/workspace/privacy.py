@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import BadInput, UnknownCustomer, WrongUsage
 from kohort.model.progress import Progress, silent
-from kohort.workspace.people import check_numbers, customer_keys
+from kohort.workspace.people import check_numbers, customer_keys, short_code
 
 if TYPE_CHECKING:
     from kohort.trust.erasure import Eraser
     from kohort.trust.scan import Scan
+    from kohort.workspace.profile import ProfileDoor
     from kohort.workspace.workspace import Workspace
 
 
@@ -74,11 +80,85 @@ class PrivacyDoor:
 
         return scan(self._ws.store, texts, pseudonyms)
 
+    def export(self, number: str) -> dict[str, Any]:
+        """Everything that is kept about a customer, as plain values: what she may see, and take along.
+
+        Args:
+            number: The company's customer number, or the short code shown in its place.
+
+        Returns:
+            `{"company", "as_of", "identities", "segments", "history", "by_hand", "features", "next_change", "consent",
+            "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`, `history` all stays there
+            ever were, `recipients` what was told about her to whom, `events` with everything they say, in order.
+
+        Raises:
+            UnknownCustomer: The number is nobody's.
+        """
+        from kohort.definitions.triggers import consent_name, is_hidden
+        from kohort.model.clock import iso
+        from kohort.trust import access
+
+        ws = self._ws
+        store, config = ws.store, ws.config
+        (key,) = customer_keys(store.vault, [number])
+        ids = access.ids_of(store, key)
+        profile = self._profiles.of(short_code(ids[0]))
+        known = access.identities(store, ids)
+        names = [name for name in store.members.names() if not is_hidden(name)]
+        told = access.events(store, ids, config.currency)
+        agreed = {purpose: consent_name(purpose) for purpose in config.consent}
+        traits = _latest_traits(told)
+        return {
+            "company": config.name,
+            "as_of": iso(max(ws.as_of(), store.ticks.position().as_of)),
+            "identities": known,
+            "segments": profile["segments"],
+            "history": access.history(store, ids[0], names),
+            "by_hand": access.by_hand(store, ids, names),
+            "features": profile["features"],
+            "next_change": profile["next_change"],
+            "consent": [
+                {"purpose": purpose, "agreed": traits.get(config.consent[purpose].removeprefix("t_")) is True}
+                for purpose in agreed
+            ],
+            "recipients": access.recipients(store, ids),
+            "events": told,
+            "rejected": access.rejected(store, known, self._id_columns()),
+            "sources": sorted({event["source"] for event in told if event["source"]}),
+        }
+
+    def write_export(self, number: str, path: str | Path) -> dict[str, Any]:
+        """The same as a file for this user alone: by its ending a page to read (.html), or for programs (.json, or .csv
+        with the events only). Answers what `export` does.
+
+        Raises:
+            WrongUsage: The ending is another one.
+        """
+        target = Path(path)
+        if target.suffix.lower() not in _WRITERS:
+            raise WrongUsage("The file may end in .html, .json or .csv.")
+        document = self.export(number)
+        text = _WRITERS[target.suffix.lower()](document)
+        try:
+            with open(target, "w", encoding="utf-8", newline="", opener=_private) as out:
+                out.write(text)
+        except OSError as error:
+            raise BadInput("The file cannot be written.", place=target.name, hint=error.strerror or "") from error
+        return document
+
+    @cached_property
+    def _profiles(self) -> ProfileDoor:
+        from kohort.workspace.profile import ProfileDoor
+
+        return ProfileDoor(self._ws)
+
+    def _id_columns(self) -> dict[str, str]:
+        return {m.name: m.columns["customer"] for m in self._ws.config.sources if "customer" in m.columns}
+
     def _eraser(self, progress: Progress) -> Eraser:
         from kohort.trust.erasure import Eraser
 
-        columns = {m.name: m.columns["customer"] for m in self._ws.config.sources if "customer" in m.columns}
-        return Eraser(self._ws.store, columns, progress=progress)
+        return Eraser(self._ws.store, self._id_columns(), progress=progress, threads=self._ws.threads)
 
 
 def numbers_in(path: str | Path) -> list[str]:
@@ -92,3 +172,55 @@ def numbers_in(path: str | Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise BadInput("The list is not UTF-8 text.", place=Path(path).name, hint="Save it as UTF-8.") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _latest_traits(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for event in events:
+        found |= event.get("traits", {})
+    return found
+
+
+def _page(document: dict[str, Any]) -> str:
+    from kohort.views.person import render_person
+
+    return render_person(document)
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _csv(document: dict[str, Any]) -> str:
+    """Her events as a table; properties and traits are columns of their own."""
+    rows = []
+    for event in document["events"]:
+        flat = {name: value for name, value in event.items() if not isinstance(value, dict)}
+        rows.append(
+            flat | {n: v for part in ("properties", "traits") for n, v in event.get(part, {}).items() if n not in flat}
+        )
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names or ["at", "event"])
+    writer.writeheader()
+    # A cell that begins like a formula would be run by a spreadsheet.
+    writer.writerows(
+        {n: f"'{v}" if isinstance(v, str) and v[:1] in "=+-@\t\r" and not _is_number(v) else v for n, v in row.items()}
+        for row in rows
+    )
+    return out.getvalue()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+_WRITERS: dict[str, Callable[[dict[str, Any]], str]] = {".html": _page, ".json": _json, ".csv": _csv}

@@ -17,12 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kohort.store import schema
-from kohort.store.members.fold import OPEN, untils
+from kohort.store.members.fold import OPEN, fold, latest, untils
 from kohort.store.members.heads import heads, put_head
-from kohort.store.members.parts import EVERY_NAME, Part, Parts, parts
+from kohort.store.members.parts import Part, Parts, Written, parts
 from kohort.store.members.position import put_position, read_position
-from kohort.store.members.snapshots import stays
-from kohort.store.members.tables import EMPTY_PLACE, numbers
+from kohort.store.members.tables import DATED, EMPTY_PLACE, TICK, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,60 +37,92 @@ class ForgottenMoves:
     memberships: int
 
 
-def forget(place: Parts, con: Connection, customers: np.ndarray) -> ForgottenMoves:
-    """Takes persons out of all memberships, past and present, inside the caller's transaction.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A part that holds rows of theirs: those rows (moves as TICK), and what comes in its place (None = nothing)."""
 
-    Sizes of definitions, also those that the live loop keeps, shrink with them; what runs counted in the past stays. The
-    caller holds the write lock, and afterwards deletes the files that no part names any more (`Parts.clean`).
+    hers: pa.Table
+    instead: Written | None
+
+
+class Forgetting:
+    """Takes persons out of all memberships, past and present. Parts are looked through and written anew before the
+    transaction, for reading thousands of them takes a while; inside it only those are that came since.
 
     Args:
         customers: Pseudonyms, int64, sorted.
     """
-    touched = [
-        part for part in map(_part, parts.all(con, schema.member_part.c.id)) if _holds(place, con, part, customers)
-    ]
-    inside = _inside(place, con, touched, customers)
-    transitions = sum(_rewrite(place, con, part, customers) for part in touched)
-    place.flush()
-    _shrink(con, inside, frozenset(customers.tolist()))
-    return ForgottenMoves(transitions, sum(inside.values()))
+
+    def __init__(self, place: Parts, customers: np.ndarray) -> None:
+        self._place, self._customers = place, customers
+        self._seen: dict[tuple[int, str], _Found | None] = {}
+
+    def look(self, con: Connection) -> list[Part]:
+        """All parts there are now, older first; what is new is looked through."""
+        listed = [_part(row) for row in parts.all(con, schema.member_part.c.id)]
+        for part in listed:
+            key = (part.id, part.sha256)
+            found = self._seen.get(key)
+            if key not in self._seen or (found is not None and self._gone(found)):
+                self._seen[key] = self._found(con, part)
+        return listed
+
+    def make_true(self, con: Connection) -> ForgottenMoves:
+        """Puts everything in its place inside the caller's transaction, who holds the write lock and afterwards deletes the
+        files that no part names any more (`Parts.clean`).
+
+        Sizes of definitions, also those that the live loop keeps, shrink; what runs counted in the past stays.
+        """
+        place, hers, transitions = self._place, [], 0
+        for part in self.look(con):
+            found = self._seen[part.id, part.sha256]
+            if found is None:
+                continue
+            if part.kind == "moves":
+                hers.append(found.hers)
+                transitions += found.hers.num_rows
+            if found.instead is None:
+                place.remove(con, [part])
+            else:
+                place.replace(con, [part], found.instead)
+        place.flush()
+        inside = _inside(hers)
+        _shrink(con, inside, frozenset(self._customers.tolist()))
+        return ForgottenMoves(transitions, sum(inside.values()))
+
+    def _gone(self, found: _Found) -> bool:
+        """Whether somebody cleaned a file away that no part named yet."""
+        path = None if found.instead is None else found.instead.path
+        return path is not None and not (self._place.folder / path).exists()
+
+    def _found(self, con: Connection, part: Part) -> _Found | None:
+        place = self._place
+        held = place.whole(con, part, ["customer"]).column("customer").to_numpy()
+        mine = np.isin(held, self._customers)
+        if not mine.any():
+            return None
+        table, in_file = place.whole(con, part), part.path is not None
+        if part.kind == "moves":
+            hers = place.slice(con, part, 0, part.rows).filter(pa.array(mine))
+            return _Found(hers, place.write(_emptied(table, mine, part.as_of), in_file=in_file))
+        kept = table.filter(pa.array(~mine))
+        # A snapshot of nobody says nothing that the moves do not say.
+        return _Found(TICK.empty_table(), place.write(kept, in_file=in_file) if kept.num_rows else None)
 
 
 def _part(row: sa.RowMapping) -> Part:
     return Part(**{key: value for key, value in row.items() if key != "digest"})
 
 
-def _holds(place: Parts, con: Connection, part: Part, customers: np.ndarray) -> bool:
-    held = place.whole(con, part, ["customer"]).column("customer").to_numpy()
-    return bool(np.isin(held, customers).any())
-
-
-def _inside(place: Parts, con: Connection, touched: list[Part], customers: np.ndarray) -> Counter[str]:
-    """Name → how many of these persons are in it now."""
-    names = {part.name for part in touched} - {EVERY_NAME}
-    if any(part.name == EVERY_NAME for part in touched):
-        names |= {str(row["name"]) for row in heads.all(con)}
+def _inside(hers: list[pa.Table]) -> Counter[str]:
+    """Name → how many of these persons are in it now, from all their moves, older first."""
     found: Counter[str] = Counter()
-    for name in sorted(names):
-        table = stays(place, con, name)
-        mine = np.isin(numbers(table, "customer"), customers) & (untils(table) == OPEN)
-        found[name] = int(mine.sum())
+    if hers:
+        table = together(hers, TICK)
+        for name in pc.unique(table.column("name").cast(pa.string())).to_pylist():
+            moves = table.filter(pc.equal(table.column("name").cast(pa.string()), name)).select(DATED.names)
+            found[name] = int((untils(latest(fold([moves.cast(DATED)]))) == OPEN).sum())
     return found
-
-
-def _rewrite(place: Parts, con: Connection, part: Part, customers: np.ndarray) -> int:
-    """Puts a part without these persons in the place of a part; says how many transitions of theirs it held."""
-    table = place.whole(con, part)
-    mine = np.isin(table.column("customer").to_numpy(), customers)
-    if part.kind == "moves":
-        place.replace(con, [part], place.write(_emptied(table, mine, part.as_of), in_file=part.path is not None))
-        return int(mine.sum())
-    kept = table.filter(pa.array(~mine))
-    if kept.num_rows:
-        place.replace(con, [part], place.write(kept, in_file=part.path is not None))
-    else:  # a snapshot of nobody says nothing that the moves do not say
-        place.remove(con, [part])
-    return 0
 
 
 def _emptied(table: pa.Table, mine: np.ndarray, as_of: int) -> pa.Table:
