@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Each module registers its commands when it is imported.
-from kohort.cli import bots, data, find, keys, live, look, privacy, segment_looks, segments, stream, triggers
+from kohort.cli import bots, data, find, keys, live, look, privacy, segment_looks, segments, stream, texts, triggers
 from kohort.cli.root import app
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "segment_looks",
     "segments",
     "stream",
+    "texts",
     "triggers",
 ]

@@ -15,7 +15,7 @@ from kohort.definitions.columns import Column, find, vocabulary
 from kohort.definitions.conditions import Condition, check_condition, parse_condition
 from kohort.definitions.windows import EVER, Span, Window
 from kohort.errors import RefusedDefinition
-from kohort.model.event import ColumnType
+from kohort.model.event import SENTIMENT, ColumnType
 from kohort.model.feature import FeatureInfo, FeatureType, Idea, Unit
 
 Kind = Literal[
@@ -124,6 +124,12 @@ class Ratio:
 Measure = Aggregate | Gap | Share | Sequence | Ratio
 
 
+def _reads(measure: Measure, column: str) -> bool:
+    if isinstance(measure, Ratio):
+        return _reads(measure.numerator, column) or _reads(measure.denominator, column)
+    return column in describe(measure)
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureDefinition:
     """One feature: what to compute and how to speak about it.
@@ -148,6 +154,11 @@ class FeatureDefinition:
     def text(self) -> str:
         """The definition in one line of plain words and names."""
         return describe(self.measure)
+
+    @property
+    def about_mood(self) -> bool:
+        """Whether it is made from how friendly texts sound: right for many together, and too often wrong to show of one."""
+        return _reads(self.measure, SENTIMENT)
 
     def info(self, columns: Mapping[str, ColumnType]) -> FeatureInfo:
         """What the column means to its readers, given the declared columns of the log."""

@@ -147,6 +147,7 @@ def _findings(
             *say.anonymous(facts, money),
             *say.machines(facts),
             *say.machine_like(facts),
+            *say.written(facts),
             *say.returns(facts, returned, money),
             *say.line_kinds(facts, money),
             *say.duplicates(facts, money, batches),

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from kohort.health import texts
 from kohort.health.behaviour import suspicious
 from kohort.model.clock import DAY_US
-from kohort.model.event import BOT_COLUMNS, BOT_KIND
+from kohort.model.event import BOT_COLUMNS, BOT_KIND, TEXT_COLUMNS
 
 SAMPLE_ROWS = 5
 STALE_DAYS = 365
@@ -53,6 +54,7 @@ class Facts:
         texts: Column → value → rows, for text columns that repeat their values.
         absurd: Count and sample per code of lines far from what is typical for their product.
         repeats: Same customer, product and day in several orders: repeated purchases, kept.
+        written: Texts that people wrote, by language; see `texts.counted`.
         visits: Visits that look like a machine's, by rule and in all; see `behaviour.suspicious`.
         samples: Finding code → rows to check by hand.
     """
@@ -68,6 +70,7 @@ class Facts:
     absurd: dict[str, Count]
     repeats: Count
     visits: dict[str, int] = field(default_factory=dict)
+    written: tuple[Row, ...] = ()
     samples: dict[str, tuple[Row, ...]] = field(default_factory=dict)
 
     def count(self, **where: object) -> Count:
@@ -198,14 +201,15 @@ def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
         day: The day from which a customer's silence is counted, in days since 1970.
         columns: Declared columns beyond the fixed ones (`p_…`, `t_…`).
     """
-    columns = [c for c in columns if c not in BOT_COLUMNS]
+    written = texts.counted(con, columns)
+    columns = [c for c in columns if c not in BOT_COLUMNS and c not in TEXT_COLUMNS]
     cells = [{**r, "month": month_text(r["month"])} for r in _rows(con, _CELLS)]
     absurd = _rows(con, _ABSURD)
     (customers,) = _rows(con, _CUSTOMERS.format(stale=STALE_DAYS, goods=GOODS, day=int(day)))
     (repeats,) = _rows(con, _REPEATS)
     products = _rows(con, _NAMES)
     filled = _rows(con, _filled(columns))
-    texts = ["category", *(c for c in columns if c[:2] in ("p_", "t_"))]
+    repeating = ["category", *(c for c in columns if c[:2] in ("p_", "t_"))]
     return Facts(
         cells=tuple(cells),
         filled=tuple(filled),
@@ -214,9 +218,10 @@ def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
         days=tuple(r["local_day"] for r in _rows(con, "SELECT DISTINCT local_day FROM core ORDER BY 1")),
         products={r["product"]: r["lines"] for r in products},
         names=tuple(r for r in products if r["names"] > 1),
-        texts=_texts(con, [c for c in texts if any(row[c] for row in filled)]),
+        texts=_texts(con, [c for c in repeating if any(row[c] for row in filled)]),
         absurd={r["code"]: Count(r["n"], r["a"]) for r in absurd},
         repeats=Count(repeats["n"], repeats["a"]),
+        written=written,
         visits=suspicious(con) if any(c["event"] in ("page", "screen") for c in cells) else {},
         samples={r["code"]: tuple(r["sample"]) for r in absurd} | _samples(con, cells),
     )

@@ -11,6 +11,7 @@ from kohort.health.behaviour import RULES
 from kohort.health.facts import ABSURD_PRICE, ABSURD_QUANTITY, STALE_DAYS, Count, Facts, Row
 from kohort.health.returns import ReturnFacts
 from kohort.health.spelling import Variants, odd_countries, variants
+from kohort.health.texts import RIGHT
 from kohort.model.clock import DAY_US, iso, parse_instant
 from kohort.model.event import QUANTITY_SCALE
 from kohort.model.health import Finding, Severity, SourceHealth
@@ -126,6 +127,30 @@ def machine_like(facts: Facts) -> Iterator[Finding]:
             f"{many(visits, 'visit')} of {many(facts.visits['visitors'], 'visitor')} look like a machine's.",
             "Kept as they are: it may be a person. Leave them out of a segment with a condition on their pages.",
             sample=tuple({"rule": rule, "visits": n, "means": words} for rule, words, n in seen if n),
+        )
+
+
+def written(facts: Facts) -> Iterator[Finding]:
+    """Texts that people wrote, by language, with how often their mood is judged right."""
+    rows = sum(row["texts"] for row in facts.written)
+    if rows:
+        spam = sum(row["spam"] for row in facts.written)
+        sample = []
+        for row in facts.written:
+            right, where = RIGHT.get(row["language"], (None, None))
+            sample.append(
+                {k: v for k, v in row.items() if v is not None}
+                | ({"mood_right": right, "measured_on": where} if right else {})
+            )
+        yield Finding(
+            "texts",
+            "info",
+            rows,
+            None,
+            f"{many(rows, 'text')} that people wrote, {many(spam, 'text')} of them spam.",
+            "Only language, mood, topic and length are kept, never the text. A mood is often wrong: look at means of segments "
+            "(kohort texts NAME), never at one customer.",
+            sample=tuple(sample),
         )
 
 

@@ -16,7 +16,7 @@ from kohort.ingest.limits import EARLIEST_US, FUTURE_US
 from kohort.ingest.rates import Rates, convert
 from kohort.ingest.refusal import ERASED
 from kohort.ingest.sink import VaultSink
-from kohort.model.event import BOT_ID, BOT_KIND, IDENTIFY, LINE_KINDS, ORDER_LINE
+from kohort.model.event import ARROW_TYPE, BOT_ID, BOT_KIND, IDENTIFY, LINE_KINDS, ORDER_LINE, TEXT_COLUMNS
 from kohort.model.source import SourceMapping
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class EventMaker:
         self._seen = Occurrences.none()
         self._kinds = judged
         self._agents = controls.Agents.of(overrides)
+        self._texts = controls.Texts(overrides)
 
     def instants(self, typed: pa.Table) -> tuple[pa.Table, pa.Array]:
         """The table with `ts`, and the codes with those of unbelievable times added."""
@@ -123,6 +124,8 @@ class EventMaker:
                 columns[name] = typed.column(name)
         if "user_agent" in self.mapping.columns:
             columns |= self._set_aside(typed, columns["customer"])
+        if "text" in self.mapping.columns:
+            columns |= self._measured(typed)
         self._identify(typed, columns)
         self._seal(typed, columns["customer"])
         return pa.table({name: values for name, values in columns.items() if values is not None})
@@ -152,6 +155,15 @@ class EventMaker:
         codes = pa.array(self._vault.bot_ids(whose.dictionary.to_pylist()), pa.string()).take(whose.indices)
         person = pc.if_else(machine, pa.scalar(None, pa.int64()), customers)
         return {"customer": person, BOT_KIND: kind, BOT_ID: codes}
+
+    def _measured(self, typed: pa.Table) -> dict[str, pa.Array]:
+        """What is stored of texts that people wrote; each different one is looked at once."""
+        coded = _column(typed, "text").dictionary_encode()
+        rows = [self._texts.measure(text).columns() for text in coded.dictionary.to_pylist()]
+        return {
+            name: pa.array([row[name] for row in rows], ARROW_TYPE[kind]).take(coded.indices)
+            for name, kind in TEXT_COLUMNS.items()
+        }
 
     def _seal(self, typed: pa.Table, customers: pa.Array) -> None:
         """Direct identifiers go to the vault, each different one of a customer once."""

@@ -14,6 +14,7 @@ from kohort.model.event import (
     LINE_KINDS,
     NUMBER_SCALE,
     QUANTITY_SCALE,
+    TEXT_COLUMNS,
     ColumnType,
     property_column,
     trait_column,
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_TEXT_ROLES = ("order_id", "product", "product_name", "category", "event", "event_id", "line_kind", "user_agent")
+_TEXT_ROLES = (
+    "order_id",
+    "product",
+    "product_name",
+    "category",
+    "event",
+    "event_id",
+    "line_kind",
+    "user_agent",
+    "text",
+)
 
 
 class Normaliser:
@@ -33,7 +44,7 @@ class Normaliser:
 
     The result of `typed` has one row per row of the chunk, in order:
         ref (customer as the company writes it), wall_us (int64 µs on the wall, or UTC where `zoned`), zoned,
-        order_id, product, product_name, category, event, event_id, line_kind, user_agent, quantity (thousandths),
+        order_id, product, product_name, category, event, event_id, line_kind, user_agent, text, quantity (thousandths),
         amount (minor units of `currency`), currency (those that the source has), the properties or traits in stored units, the identities
         as `i0`, `i1`, …, and `code` with `bad_column`: why the row cannot be used, null where it can.
 
@@ -70,7 +81,9 @@ class Normaliser:
         self.unnamed = () if flexible else tuple(name for name in self._kinds if name not in named)
         self.wanted = tuple(dict.fromkeys([*needed, *(n for n in mapping.properties if n not in self.absent)]))
         self._place = {name: f"c{i}" for i, name in enumerate(self.wanted)}
-        self.declared = mapping.stored_columns() | (BOT_COLUMNS if "user_agent" in mapping.columns else {})
+        self.declared = mapping.stored_columns()
+        for role, found in (("user_agent", BOT_COLUMNS), ("text", TEXT_COLUMNS)):
+            self.declared |= found if role in mapping.columns else {}
 
     @classmethod
     def of(cls, mapping: SourceMapping, reader: Reader, currency: str) -> Normaliser:
@@ -273,7 +286,9 @@ class Normaliser:
             known = _literals(LINE_KINDS)
             checks.append((f"lower(line_kind) NOT IN ({known})", "unknown_line_kind", columns["line_kind"]))
         checks += self._money_checks()
-        texts = [self._place[columns[r]] for r in columns if self._kinds.get(columns[r], "text") == "text"]
+        # Of what a person wrote only the beginning is looked at: no text is too long for that.
+        stored = [name for role, name in columns.items() if role != "text"]
+        texts = [self._place[name] for name in stored if self._kinds.get(name, "text") == "text"]
         texts += [
             self._place[n] for n in self.mapping.properties if n in self._place and self._kinds.get(n, "text") == "text"
         ]

@@ -49,6 +49,11 @@ _ROLE_WORDS: dict[str, tuple[str, str]] = {
         "produktkategori varegruppe kategorie produktkategorie warengruppe",
         "department",
     ),
+    "text": (
+        "messagetext messagebody emailbody ticketbody ticketdescription ticketmessage reviewtext reviewbody commenttext "
+        "feedbacktext berichttekst beskedtekst nachrichtentext",
+        "",
+    ),
     "user_agent": ("useragent httpuseragent browseragent useragentstring uastring", ""),
     "quantity": (
         "quantity qty units numberofitems itemcount pieces aantal stuks antal stk menge anzahl stuckzahl stueckzahl",

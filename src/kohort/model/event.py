@@ -82,6 +82,16 @@ BOT_COLUMNS: dict[str, ColumnType] = {BOT_KIND: "text", BOT_ID: "text"}
 """Kind of machine that sent an event, and a code of whom it pretended to be; filled on events of machines only. Such an
 event has no customer: it counts in no feature and no segment, in a batch, live or on Spark, without a condition anywhere."""
 
+SENTIMENT = "p_text_sentiment"
+TEXT_COLUMNS: dict[str, ColumnType] = {
+    "p_text_language": "text",
+    SENTIMENT: "number",
+    "p_text_topic": "text",
+    "p_text_words": "number",
+    "p_text_spam": "flag",
+}
+"""What is stored of a text that a person wrote; the text itself is not. Sentiment is for means over many, never for one person."""
+
 LIST_MARK = "\x1f"
 """Before, between and after the items of a stored list, so that one item can be looked for as text in every engine."""
 

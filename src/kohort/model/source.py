@@ -39,10 +39,12 @@ ROLES: dict[SourceKind, tuple[str, ...]] = {
         "order_id",
         "quantity",
         "user_agent",
+        "text",
     ),
     "customers": ("customer", "time"),
 }
-"""Roles a column can play, by kind of source. `amount` is the line's total, `price` is per unit."""
+"""Roles a column can play, by kind of source. `amount` is the line's total, `price` is per unit.
+`user_agent` and `text` are looked at and not stored."""
 
 IDENTITY_KINDS = ("email", "phone", "name", "address")
 """Direct identifiers: sealed in the vault, never in the event table."""

@@ -44,6 +44,25 @@ def members(ws: Workspace, name: str, as_of: int | None) -> pa.Table:
     )
 
 
+def member_keys(ws: Workspace, name: str) -> pa.ChunkedArray:
+    """Pseudonyms (int64) of the members of a segment or a part of one, as the latest run left them.
+
+    Raises:
+        WrongUsage: Its members are accounts.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    whole, wanted = _meant(ws, name)
+    definition = next((d for d in ws.config.segments if d.name == whole), None)
+    if definition is not None and definition.kind == "accounts":
+        raise WrongUsage("The members of this segment are accounts, which write nothing.")
+    table = _members(ws, whole, definition, None)
+    if wanted is not None:
+        table = table.filter(pc.equal(table.column("segment"), wanted))
+    return table.column("customer").cast(pa.int64())
+
+
 def run_shown(ws: Workspace, name: str, as_of: int | None) -> int | None:
     """The moment of the run that `members` tells of; None where they are worked out, as no run is that old."""
     whole, _ = _meant(ws, name)
@@ -55,12 +74,14 @@ def members_page(ws: Workspace, segment_id: str, cursor: int, limit: int) -> dic
     """See `Workspace.members_page`."""
     import pyarrow.compute as pc
 
+    from kohort.model.event import SENTIMENT
     from kohort.workspace.found import people
 
     found = ws.store.state.segmentation()
     if found is None or segment_id not in {s.id for s in found.segments}:
         raise NotFound("segment", segment_id, [s.id for s in found.segments] if found else [])
-    table, infos = people(ws, found.name)
+    table, every = people(ws, found.name)
+    infos = tuple(f for f in every if SENTIMENT not in f.definition)  # a mood is too often wrong to show of one person
     if found.name:
         rows = ws.store.members.current(found.name)
         rows = rows.rename_columns([f"_{name}" for name in rows.column_names])  # no feature's name begins with _

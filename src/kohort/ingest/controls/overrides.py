@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from kohort.errors import BadInput
 from kohort.ingest.controls.agents import AGENT, BOT, PERSON
+from kohort.ingest.controls.text.topics import TOPIC
 from kohort.model.event import LINE_KINDS
 
 
 def check_overrides(overrides: Mapping[str, str]) -> dict[str, str]:
-    """Overrides by product code, or by a part of a user agent ("agent: Acme Monitor"), checked.
+    """Overrides by product code, by a part of a user agent ("agent: Acme Monitor"), or of a topic ("topic: gift"), checked.
 
     Raises:
         BadInput: A kind is none of LINE_KINDS; of an agent neither `person` nor `bot`.
@@ -20,6 +22,9 @@ def check_overrides(overrides: Mapping[str, str]) -> dict[str, str]:
         {'X9': 'fee', 'agent: Acme Monitor': 'bot'}
     """
     for key, kind in overrides.items():
+        if key.startswith(TOPIC):
+            _check_topic(key)
+            continue
         about_agent = key.startswith(AGENT)
         if about_agent and not key[len(AGENT) :].strip():
             raise BadInput(
@@ -37,3 +42,13 @@ def check_overrides(overrides: Mapping[str, str]) -> dict[str, str]:
                 hint=f"Kinds are: {', '.join(known)}.",
             )
     return dict(overrides)
+
+
+def _check_topic(key: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", key[len(TOPIC) :].strip()):
+        raise BadInput(
+            "The name of a topic is small letters, digits and underscores.",
+            place=f"controls: {key}",
+            code="bad_control",
+            hint='For example "topic: gift_card": "gift card, cadeaubon, gavekort"',
+        )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kohort.ingest import zones
-from kohort.ingest.controls.agents import Agents
+from kohort.ingest.controls import Agents, Texts
 from kohort.ingest.rates import Rates, convert
 from kohort.ingest.tracking import commerce
 from kohort.ingest.tracking.columns import GROUP_TRAITS, TRAITS, Columns, Row
@@ -21,11 +21,18 @@ from kohort.ingest.tracking.context import Contexts
 from kohort.ingest.tracking.judge import Judged, judge, named_ids, rejected
 from kohort.ingest.tracking.reasons import Wrong
 from kohort.model.arrival import Arrival, Link
-from kohort.model.event import ARROW_TYPE, BOT_ID, BOT_KIND, FIXED_COLUMNS, ORDER_LINE, ColumnType
+from kohort.model.event import ARROW_TYPE, BOT_ID, BOT_KIND, FIXED_COLUMNS, ORDER_LINE, SENTIMENT, ColumnType
 from kohort.model.source import RejectedRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+MESSAGES = frozenset(
+    f"{what}{end}"
+    for what in ("message", "review", "comment", "feedback")
+    for end in ("_text", "_body", "Text", "Body")
+)
+"""Properties that hold what a person wrote: measured, and not stored. `review_body` is of the tracking specification."""
 
 _SEALED = 200_000
 """Identifiers remembered as sealed already: the vault then need not be asked on every event that repeats them."""
@@ -113,6 +120,7 @@ class Normaliser:
         self._contexts = Contexts(self._columns)
         self._lines = commerce.Lines(currency, self._settings.controls)
         self._agents = Agents.of(self._settings.controls)
+        self._texts = Texts(self._settings.controls)
         self._rates = Rates()
         self._sealed: set[int] = set()
 
@@ -124,6 +132,8 @@ class Normaliser:
     def warm(self) -> None:
         """Loads the exchange rates (most of a second) and the list of crawlers, so that no event need wait for them."""
         self._agents.kind("warm")
+        if SENTIMENT in self._columns.types:
+            self._texts.measure("Somebody has written a text before, so that another one may come at any moment.")
         self._rates.rate("EUR" if self._currency != "EUR" else "USD", self._currency, 0)
 
     def normalise(self, arrivals: Sequence[Arrival]) -> Normalised:
@@ -259,7 +269,7 @@ class Normaliser:
             case "track":
                 lines = self._track(event, row)
             case "page" | "screen":
-                columns.fill(row, event.properties, commerce.ANY_EVENT, sealed)
+                columns.fill(row, self._measured(row, event.properties), commerce.ANY_EVENT, sealed)
             case "identify":
                 columns.fill(row, {**repeated, **event.traits}, TRAITS, sealed)
             case "group":
@@ -269,8 +279,21 @@ class Normaliser:
             columns.seal_only(repeated, sealed)
         return [row, *lines]
 
+    def _measured(self, row: Row, properties: dict[str, Any]) -> dict[str, Any]:
+        """The properties without what a person wrote; its measures go into the row. Of several texts the longest counts."""
+        named = MESSAGES & properties.keys()
+        if not named:
+            return properties
+        written = [text for name in named if isinstance(text := properties[name], str) and text.strip()]
+        if written:
+            measured = self._texts.measure(max(written, key=lambda text: (len(text), text)))
+            for column, value in measured.values().items():
+                if value is not None:
+                    self._columns.put(row, column, value)
+        return {name: value for name, value in properties.items() if name not in named}
+
     def _track(self, event: Judged, row: Row) -> list[Row]:
-        properties = event.properties
+        properties = self._measured(row, event.properties)
         order = commerce.order_of(event.event)
         if "products" in properties:
             properties = {name: value for name, value in properties.items() if name != "products"}
