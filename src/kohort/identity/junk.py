@@ -50,8 +50,11 @@ def idle_digits(digits: str) -> bool:
         >>> idle_digits("000000"), idle_digits("0612345678"), idle_digits("0612345687")
         (True, True, False)
     """
-    if len(set(digits.lstrip("0"))) <= 1:
-        return True
     # It may follow a prefix that the field demanded: 06 12345678, +31 6 00000000.
+    tail = digits[-7:]
+    if len(set(tail)) > 1 and not any(tail in ladder for ladder in _LADDERS):
+        return len(set(digits.lstrip("0"))) <= 1
     tails = [digits[cut:] for cut in range(5) if len(digits) - cut >= 7]
-    return any(len(set(tail)) == 1 or tail in ladder for tail in tails for ladder in _LADDERS)
+    return len(set(digits.lstrip("0"))) <= 1 or any(
+        len(set(tail)) == 1 or tail in ladder for tail in tails for ladder in _LADDERS
+    )

@@ -98,7 +98,8 @@ def _region(region: str) -> _Region:
     about = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
     if about is None:
         raise WrongUsage("This is no country of telephone numbers.", hint="Give two capital letters, like NL or DK.")
-    # A prefix that needs a rule of its own (Argentina, Brazil …) is left to the library.
-    simple = about.national_prefix_for_parsing in (about.national_prefix, None) and not about.leading_digits
+    # A prefix that needs a rule of its own (Argentina, Brazil …) is left to the library. Britain's is "0" or a relay's.
+    simple = (about.national_prefix_for_parsing or "").split("|")[0] == (about.national_prefix or "")
+    simple = simple and not about.leading_digits and not about.national_prefix_transform_rule
     known = "|".join(_patterns(about)) if simple else ""
     return _Region(str(about.country_code), about.national_prefix or "", re.compile(known or "(?!)"))
