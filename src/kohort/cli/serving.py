@@ -17,6 +17,7 @@ from kohort.model.log import say
 APP = "kohort.web.app:create"
 HTTP = "kohort.web.patience:Patient"
 STREAMS_END = "kohort.web.stream:stop_all"
+HALVES_END = "kohort.web.patience:let_go_of_halves"
 AT_WORK = frozenset({"kohort-live", "kohort-keeping", "kohort-kept", "deliveries"})
 """Names of threads whose work is stored step by step, so that it may end anywhere."""
 GRACE_SECONDS = 1
@@ -48,8 +49,6 @@ def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
     import uvicorn
     from uvicorn.importer import import_from_string
 
-    from kohort.web.patience import let_go_of_halves
-
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -58,7 +57,9 @@ def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Streams never end by themselves, and the server waits for them.
             import_from_string(STREAMS_END)()
-            asyncio.get_running_loop().call_later(HALF_SECONDS, let_go_of_halves, self.server_state.connections)
+            asyncio.get_running_loop().call_later(
+                HALF_SECONDS, import_from_string(HALVES_END), self.server_state.connections
+            )
             await super().shutdown(sockets)
 
     set_up(log)
