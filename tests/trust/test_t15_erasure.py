@@ -211,6 +211,7 @@ def test_while_a_server_runs_live_stays_what_batch_finds(shop: Shop) -> None:
         assert found.differ == ()
         assert found.damage == ""
         assert shop.keys[0] not in shop.ws.store.members.current("buyer")["customer"].to_pylist()
+        assert shop.left_of_her() == [], "requests that were dealt with went with their file"
         live.send(SENT)
         assert not shop.ws.store.vault.known([ADA]).any()
         assert shop.ws.store.verify() == []
