@@ -13,12 +13,21 @@ TICKS = os.sysconf("SC_CLK_TCK")
 LOOK = 0.25
 
 
-def _fields(pid: int) -> list[str]:
+def fields(pid: int) -> list[str]:
     """Of `/proc/PID/stat`, from the state on; [] = it is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
+
+
+def pids(first: int) -> list[int]:
+    """A process, then its children, and theirs."""
+    parents = {int(p.name): fields(int(p.name)) for p in Path("/proc").iterdir() if p.name.isdigit()}
+    found = [first]
+    for pid in found:
+        found += [child for child, said in parents.items() if said and int(said[1]) == pid]
+    return found
 
 
 class Tree:
@@ -40,15 +49,11 @@ class Tree:
 
     def pids(self) -> list[int]:
         """Itself first, then its children, and theirs."""
-        parents = {int(p.name): _fields(int(p.name)) for p in Path("/proc").iterdir() if p.name.isdigit()}
-        found = [self._process.pid]
-        for pid in found:
-            found += [child for child, fields in parents.items() if fields and int(fields[1]) == pid]
-        return found
+        return pids(self._process.pid)
 
     def cpu(self) -> float:
         """Seconds, of user and system, of those that run and of those that ended and were waited for."""
-        return sum(int(ticks) for pid in self.pids() for ticks in _fields(pid)[11:15]) / TICKS
+        return sum(int(ticks) for pid in self.pids() for ticks in fields(pid)[11:15]) / TICKS
 
     def pause(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -69,7 +74,7 @@ class Tree:
             self._process.kill()
             self._process.wait()
         for pid in set(pids[1:]):
-            if _fields(pid) and os.getsid(pid) == self._process.pid:
+            if fields(pid) and os.getsid(pid) == self._process.pid:
                 os.kill(pid, signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:

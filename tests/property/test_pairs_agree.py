@@ -141,6 +141,35 @@ def test_pairs_equal_the_judge_on_drawn_worlds(seed: int) -> None:
     assert misplaced(ask, "small")[:2] == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_some_definitions_asked_alone_with_only_what_they_read_say_the_same(seed: int) -> None:
+    rng = Random(seed)
+    world, definitions, situation, pairs = drawn(rng)
+    compiled = compiled_for(world, definitions, situation)
+    beside = by_hand_table(situation), standing_table(situation)
+    with Pairs(compiled, engine="small") as asked:
+        everything = asked.evaluate(pairs_table(pairs), world.table(), *beside)
+        whole: list[int] = []
+
+        def again() -> pa.Table:
+            whole.append(1)
+            return world.table()
+
+        read = set[frozenset[str]]()
+        for _ in range(12):
+            only = set(rng.sample(range(len(compiled.definitions)), rng.randint(1, 3)))
+            names = asked.reads(only)
+            read.add(names)
+            assert names <= compiled.reads
+            few = world.table().select(sorted(names))
+            found = asked.evaluate(pairs_table(pairs), few, *beside, only=only, whole=again)
+            columns = [n for n in everything.column_names if n == "seen" or int(n[1:]) in only]
+            if not whole:
+                assert found.column_names == columns
+            assert found.select(columns).equals(everything.select(columns))
+    assert any(names < compiled.reads for names in read)
+
+
 COLUMNS = ("t_newsletter", "t_newsletter", "t_member", "p_paid", "t_age")
 """Of these, rows that say something come last, or first."""
 

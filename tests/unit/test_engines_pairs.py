@@ -138,6 +138,10 @@ def test_sums_that_might_not_fit_are_handed_over() -> None:
         assert pairs.evaluate(at((1, NOW)), log(*large))["f0"].to_pylist() == [0.0]
         assert pairs.answered == {"small": 0, "duckdb": 1}
         assert pairs.evaluate(at((1, NOW)), log(*large[:2]))["f0"].to_pylist() == [2.0**63 / 100]
+        few = log(*large).select(sorted(pairs.reads({0})))
+        asked: list[int] = []
+        found = pairs.evaluate(at((1, NOW)), few, only={0}, whole=lambda: asked.append(1) or log(*large))  # type: ignore[func-returns-value]
+        assert (found["s0"].to_pylist(), asked) == ([NOBODY], [1])
         exact = 2**53 + 1
         found = pairs.evaluate(at((1, NOW)), log(*(event(1, "order_line", 1, n, amount=exact * 100) for n in (1, 2))))
         assert pairs.answered["small"] == 1

@@ -68,6 +68,16 @@ def test_other_columns_are_other_files_and_old_answers_hold_until_then(store) ->
         index.crossing(0, 1, column="t_joined")
 
 
+def test_some_columns_are_those_columns_of_all_of_them(store) -> None:
+    index = brought(store)
+    everybody = np.arange(1, 8)
+    whole = index.fetch(everybody)
+    for names in (["customer"], ["customer", "ts"], ["event_id"], ["event", "amount"], ["t_joined", "ts", "event_id"]):
+        kept = [n for n in whole.column_names if n in names]
+        assert index.fetch(everybody, names).equals(whole.select(kept))
+    assert index.fetch(np.array([99]), ["ts"]).column_names == ["ts"]
+
+
 def test_recent_rows_count_once_when_their_file_comes(store) -> None:
     index, appender = brought(store), store.log.appender()
     before = index.fetch(np.array([2])).num_rows

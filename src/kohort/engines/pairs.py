@@ -9,7 +9,7 @@ call puts its tables there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ FEW_ROWS = 60_000
 """Events up to which numpy arrays took at most half the time of one DuckDB thread; more were not tried. See bench/pairs.py."""
 
 MOST_ROWS = 2**31
+_MOST_READ = 256
 
 
 class Pairs:
@@ -75,6 +76,7 @@ class Pairs:
         self._prepared: _Duck | None = None
         self._preparing = threading.Lock()
         self._most_rows = {"auto": FEW_ROWS, "small": MOST_ROWS, "duckdb": -1}[engine]
+        self._read: dict[frozenset[int], frozenset[str]] = {}
         self._small = None if engine == "duckdb" else _small(compiled)
         if self._small is None:
             self.prepare()
@@ -106,7 +108,9 @@ class Pairs:
         events: pa.Table,
         by_hand: pa.Table | None = None,
         standing: pa.Table | None = None,
+        *,
         only: Collection[int] | None = None,
+        whole: Callable[[], pa.Table] | None = None,
     ) -> pa.Table:
         """Where everybody asked about is.
 
@@ -118,6 +122,7 @@ class Pairs:
             standing: `STANDING_SCHEMA`: where customers were strictly before their moments; a column `pair` (the place
                 of the pair, from 0) in place of `customer` where it differs from moment to moment. None = nobody.
             only: Places of the definitions that are asked about. None = all, and the features.
+            whole: Fetches the events again with all of `compiled.reads`, where `events` has those of `reads(only)` alone.
 
         Returns:
             One row per pair, in order: `seen` (any event visible), then the columns of `compiled.expr` but the key, of
@@ -129,19 +134,39 @@ class Pairs:
         """
         persons, moments = (pairs[name].to_numpy() for name in PAIRS_SCHEMA.names)
         asked = self._pairs(persons, moments)
-        relations = {"events": in_schema(events, self._events)}
+        relations: dict[str, pa.Table] = {}
         for name, table, schema in (("by_hand", by_hand, BY_HAND_SCHEMA), ("standing", standing, STANDING_SCHEMA)):
             if name in self.compiled.relations:
                 relations[name] = said_of_pairs(table, schema, persons)
         if self._small is not None and events.num_rows <= self._most_rows:
+            schema = self._events if whole is None else self._schema_of(self.reads(only))
             try:
-                found = self._answered_small(relations, asked, only)
+                found = self._answered_small({**relations, "events": in_schema(events, schema)}, asked, only)
                 self.answered["small"] += 1
                 return found
             except HandOver:
                 pass  # the rows hold something that only DuckDB answers for
         self.answered["duckdb"] += 1
+        relations["events"] = in_schema(events if whole is None else whole(), self._events)
         return self._in_order(self._duck().run(relations | {"pairs": pa.table(asked)}), len(persons))
+
+    def reads(self, only: Collection[int] | None) -> frozenset[str]:
+        """Columns of `events` that these definitions (None = all, and the features) are answered from."""
+        if only is None or self._small is None:
+            return self.compiled.reads
+        key = frozenset(only)
+        if key not in self._read:
+            if len(self._read) >= _MOST_READ:
+                self._read.clear()
+            self._read[key] = self._small.reads("events", self._wanted(only)) | {"customer"}
+        return self._read[key]
+
+    def _wanted(self, only: Collection[int] | None) -> list[str]:
+        outputs = [name for name, _ in self._outputs if only is None or _asked_by(name) in only]
+        return [CUSTOMER, *outputs]
+
+    def _schema_of(self, names: Collection[str]) -> pa.Schema:
+        return pa.schema([field for field in self._events if field.name in names])
 
     def _pairs(self, persons: np.ndarray, moments: np.ndarray) -> dict[str, np.ndarray]:
         """The relation `pairs`: calendars are asked once per distinct moment, of which there are few."""
@@ -158,8 +183,8 @@ class Pairs:
         self, relations: Mapping[str, pa.Table], asked: Mapping[str, np.ndarray], only: Collection[int] | None
     ) -> pa.Table:
         assert self._small is not None
-        outputs = self._outputs if only is None else [o for o in self._outputs if _asked_by(o[0]) in only]
-        columns, rows = self._small.run({**relations, "pairs": asked}, [CUSTOMER, *(name for name, _ in outputs)])
+        columns, rows = self._small.run({**relations, "pairs": asked}, self._wanted(only))
+        outputs = [(name, kind) for name, kind in self._outputs if name in columns]
         pairs, key = len(asked["pair"]), columns[CUSTOMER].values
         place = np.full(pairs, -1)
         place[key] = np.arange(rows)

@@ -77,7 +77,7 @@ def of_process() -> Iterator[Metric]:
     """What this process takes."""
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
-    yield Gauge("kohort_process_resident_bytes", "Memory that this process holds.", resident_bytes())
+    yield Gauge("kohort_process_resident_bytes", "Memory that the answering process holds.", resident_bytes())
 
 
 def of_workspace(store: Store) -> Iterator[Metric]:

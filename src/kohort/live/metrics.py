@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kohort.live.figures import resident_bytes
 from kohort.model.source import BatchReport
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Metrics:
         self._letters = Counter("kohort_live_dead_letters", told, ["source", "code"], registry=own)
         told = "Customers with very many events who wait for their turn."
         self._late = Gauge("kohort_live_late", told, registry=own)
+        told = "Memory that the process of the loop holds."
+        Gauge("kohort_live_resident_bytes", told, registry=own).set_function(resident_bytes)
         self._sources = _OfSources()
         own.register(self._sources)
         self._known: dict[str, BatchReport] = {}

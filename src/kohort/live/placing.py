@@ -112,6 +112,10 @@ class Moves:
         """Sorts what was noted by when it happens; what happens at one moment stays as it was noted."""
         self.rows.sort(key=lambda move: move.at)
 
+    def count(self) -> int:
+        """How many transitions there are."""
+        return sum(move.change != RESTATED for move in self.rows)
+
     def table(self, *, restated: bool = False) -> pa.Table:
         """The transitions, or the restatements, as the store keeps them (TICK)."""
         rows = [m for m in self.rows if (m.change == RESTATED) == restated]

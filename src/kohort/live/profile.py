@@ -126,7 +126,7 @@ class Profiles:
     def _ready(self, view: View) -> Asked:
         program = view.program
         compiled = program.pairs.compiled
-        key = program.given, compiled.definitions, compiled.columns
+        key = program.given, compiled.definitions, compiled.columns, program.by_hand
         found = self._asked
         if found is None or found[0] != key:
             with self._making:

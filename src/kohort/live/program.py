@@ -74,6 +74,11 @@ class Program:
         featured: The features, for questions about single customers.
         columns: Of events, beside those that every event has.
         traits: Those of them whose changes triggers wait for.
+        by_hand: Definitions about which people may have decided by hand; None = any.
+
+    Args:
+        without: Definitions that cannot be evaluated at the moment.
+        decided: Definitions about which people decided by hand; None = it is not known.
     """
 
     def __init__(
@@ -82,7 +87,9 @@ class Program:
         given: Given,
         columns: Mapping[str, ColumnType],
         as_of: int,
+        *,
         without: Collection[str] = (),
+        decided: Collection[str] | None = None,
     ) -> None:
         question = given.question(as_of, columns)
         active = [d for d in with_needed(given.definitions, [d.name for d in given.definitions]) if not d.paused]
@@ -108,7 +115,8 @@ class Program:
             key=bucket_key(store),
             standing=[*self._remembering, *self._asked],
         )
-        compiled = self._compile()
+        self.by_hand = None if decided is None else self._decided(decided)
+        compiled = self._compile(by_hand=self.by_hand)
         self.time = TimePlan.of(
             self.definitions, features={f.name: f for f in given.features}, columns=columns, zone=given.zone
         )
@@ -120,6 +128,18 @@ class Program:
         self._named = _named(self.definitions, given).union(given.traits)
         self.traits = tuple(c for c in given.traits if c in columns)
         self.pairs = Pairs(compiled, given.threads)
+
+    def follow(self, decided: Collection[str]) -> None:
+        """People decided by hand about definitions of these names: what was compiled without such decisions is compiled
+        anew, which takes a second or so. Of most definitions there are none, and asking for them is half of the work."""
+        names = self._decided(decided)
+        if self.by_hand is not None and not names <= self.by_hand:
+            self.by_hand = self.by_hand | names
+            outgrown, self.pairs = self.pairs, Pairs(self._compile(by_hand=self.by_hand), self.given.threads)
+            outgrown.close()
+
+    def _decided(self, names: Collection[str]) -> frozenset[str]:
+        return frozenset(names).union(d.name for d in self.definitions if d.kind == "by_hand")
 
     @property
     def needed(self) -> list[str]:
@@ -133,7 +153,7 @@ class Program:
 
     def with_features(self) -> CompiledPairs:
         """The definitions with the values of all features: what single customers are asked about. Takes a second or so."""
-        return self._compile(wanted=self.featured.wanted)
+        return self._compile(wanted=self.featured.wanted, by_hand=self.by_hand)
 
     def asks_for(self, columns: Collection[str]) -> bool:
         """Whether a definition or a feature names one of these columns, which were not there when it was compiled."""

@@ -182,6 +182,9 @@ class ViewOnSpark(View):
         if fresh is not None:
             now = pa.array(ids[np.isin(behind, persons[at >= known])])
             fresh = fresh.filter(pc.is_in(fresh.column("customer"), value_set=now))
+        if self._pairs.compiled is not self.program.pairs.compiled:
+            self._pairs.close()
+            self._pairs = SparkPairs(self.program.pairs.compiled)
         return self._pairs.evaluate_there(
             pa.table({"person": persons, "as_of": at}),
             self._there.log.of(ids, behind, columns, fresh),

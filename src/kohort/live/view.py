@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kohort.store.store import Store
 
 _END = 2**62
+_ALWAYS = frozenset({"customer", "ts"})
 _CHUNK = 2_000
 """Customers per question: what a tick holds in memory does not grow with how many it touches."""
 
@@ -60,11 +61,11 @@ class View:
         self._store, self.given, self._major, self.lane = store, given, major, lane
         standing = store.log.standing()
         self.columns = standing.columns
-        self.program = Program(store, given, self.columns, as_of, without)
+        self.by_hand = store.by_hand.table()
+        self.program = Program(store, given, self.columns, as_of, without=without, decided=_names(self.by_hand))
         major.bring(standing, self.program.columns())
         self.who = Who(store.links.now(), as_of)
         lane.know({self.who.root(customer): n for customer, n in major.large(lane.many).items()})
-        self.by_hand = store.by_hand.table()
         self.traits = Traits(self, self.program.traits)
         self._since = as_of
         self.follow_run(as_of)
@@ -144,25 +145,30 @@ class View:
         self, persons: np.ndarray, at: np.ndarray, *, only: Places | None, fresh: pa.Table | None, known: int
     ) -> pa.Table:
         """Where customers belong; see `place`."""
-        events = self.events(persons)
-        if only is not None and fresh is not None and not _all_there(events, persons, self.as_of):
-            only = None
-        if fresh is not None:
-            events = self._and_fresh(events, persons[at >= known], fresh)
+        pairs = self.program.pairs
+        known_of = self.events(persons, pairs.reads(only) | _ALWAYS)
+        if only is not None and fresh is not None and not _all_there(known_of, persons, self.as_of):
+            only, known_of = None, self.events(persons, pairs.reads(None) | _ALWAYS)
+        now = persons[at >= known]
+        events = self._and_fresh(known_of, now, fresh)
         self.lane.saw(events)
-        return self.program.pairs.evaluate(
+        return pairs.evaluate(
             pa.table({"person": persons, "as_of": at}),
             events,
             self.said_by_hand(persons),
             self.program.standing(self.standing, persons),
-            only,
+            only=only,
+            whole=lambda: self._and_fresh(self.events(persons), now, fresh),
         )
 
-    def events(self, persons: np.ndarray) -> pa.Table:
-        """All events of some customers, under the customers they belong to."""
-        return self.who.as_customers(self.rows_of(self.who.ids(persons.tolist())))
+    def events(self, persons: np.ndarray, columns: Collection[str] | None = None) -> pa.Table:
+        """All events of some customers, under the customers they belong to; all columns where not said which."""
+        return self.who.as_customers(self._major.fetch(self.who.ids(persons.tolist()), columns))
 
-    def _and_fresh(self, events: pa.Table, persons: np.ndarray, fresh: pa.Table) -> pa.Table:
+    def _and_fresh(self, events: pa.Table, persons: np.ndarray, fresh: pa.Table | None) -> pa.Table:
+        """The events and those of some customers that the index does not hold yet."""
+        if fresh is None or not len(persons):
+            return events
         ids = pa.array(self.who.ids(persons.tolist()))
         own = fresh.filter(pc.is_in(fresh.column("customer"), value_set=ids))
         own = self.who.as_customers(own.select(events.column_names).cast(events.schema))
@@ -194,6 +200,7 @@ class View:
     def decided(self, by_hand: ByHand, after: int) -> set[int]:
         """Takes in what people decide by hand now; answers everybody about whom they did after an action."""
         self.by_hand = by_hand.table()
+        self.program.follow(_names(self.by_hand))
         return by_hand.since(after)
 
     def said_by_hand(self, persons: np.ndarray) -> pa.Table | None:
@@ -203,6 +210,11 @@ class View:
         ids = pa.array(self.who.ids(persons.tolist()))
         said = self.by_hand.filter(pc.is_in(self.by_hand.column("customer"), value_set=ids))
         return carried(said, self.who.meant()) if self.who.leads_any(said["customer"].to_pylist()) else said
+
+
+def _names(by_hand: pa.Table) -> set[str]:
+    """About which definitions people decided by hand."""
+    return set(by_hand.column("name").unique().to_pylist())
 
 
 def _all_there(events: pa.Table, persons: np.ndarray, as_of: int) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -139,24 +139,26 @@ class Major:
         """Columns of `fetch`: a part of the event schema."""
         return self._view.schema
 
-    def fetch(self, customers: np.ndarray) -> pa.Table:
+    def fetch(self, customers: np.ndarray, columns: Collection[str] | None = None) -> pa.Table:
         """All rows of some customers.
 
         Args:
             customers: int64 pseudonyms in any order; repeated ones count once, unknown ones have no rows.
+            columns: These only; None = all.
 
         Returns:
             The columns asked for in `bring`, with the types of the event schema, each one chunk. No particular order.
         """
         view = self._view
+        schema = view.schema if columns is None else pa.schema([f for f in view.schema if f.name in columns])
         groups: dict[frozenset[str], list[tuple[Records, np.ndarray]]] = {}
         for records, at in self._found(view, np.unique(np.asarray(customers, dtype=np.int64))):
             groups.setdefault(records.layout.coded, []).append((records, at))
-        parts = [gathered(found, view.words) for found in groups.values()]
+        parts = [gathered(found, view.words, columns) for found in groups.values()]
         if len(parts) == 1:
-            return pa.Table.from_arrays(parts[0], schema=view.schema)
-        columns = [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)]
-        return pa.Table.from_arrays(columns, schema=view.schema) if parts else view.schema.empty_table()
+            return pa.Table.from_arrays(parts[0], schema=schema)
+        joined = [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)]
+        return pa.Table.from_arrays(joined, schema=schema) if parts else schema.empty_table()
 
     def crossing(
         self, after: int, until: int, *, events: frozenset[str] | None = None, column: str = "ts"

@@ -9,7 +9,7 @@ disk, memory-mapped, and how recent rows lie in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -171,15 +171,19 @@ class Words:
         return self._all[name].take(pa.array(every, mask=every < 0))
 
 
-def gathered(found: Sequence[tuple[Records, np.ndarray]], words: Words) -> list[pa.Array]:
+def gathered(
+    found: Sequence[tuple[Records, np.ndarray]], words: Words, wanted: Collection[str] | None = None
+) -> list[pa.Array]:
     """All rows of some customers out of records of one layout, column by column as in the layout's schema.
 
     Args:
         found: At least one; with each the positions of its customers, at least one.
+        wanted: These columns only.
     """
     layout = found[0][0].layout
     cut: list[tuple[Records, np.ndarray]] = []
     owners, blocks = [], []
+    plain_wanted = wanted is None or any(name in wanted for name in layout.plain)
     for part, at in found:
         first, count = part.rows[at], part.rows[at + 1] - part.rows[at]
         if len(at) == 1:
@@ -189,22 +193,27 @@ def gathered(found: Sequence[tuple[Records, np.ndarray]], words: Words) -> list[
             cells = part.cells.view(f"V{layout.dtype.itemsize}").take(rows).view(layout.dtype)
         cut.append((part, cells))
         owners.append(np.repeat(part.customers[at], count))
+        if not plain_wanted:
+            continue
         texts = part.texts.data
         blocks += [texts[a:b] for a, b in zip(part.places[at].tolist(), part.places[at + 1].tolist(), strict=True)]
     # As plain bytes: joining records field by field takes ten times as long.
     width = f"V{layout.dtype.itemsize}"
     cells = np.concatenate([own.view(width) for _, own in cut]).view(layout.dtype) if len(cut) > 1 else cut[0][1]
-    plain = _texts(cells, layout, b"".join(blocks))
+    plain = _texts(cells, layout, b"".join(blocks)) if plain_wanted else None
     valid = np.unpackbits(np.ascontiguousarray(cells[_VALID]), axis=1, bitorder="little").view(bool)
     whole: list[bool] = np.asarray(valid.all(axis=0)).tolist()
     columns = []
     for number, column in enumerate(layout.schema):
+        if wanted is not None and column.name not in wanted:
+            continue
         absent = None if whole[number] else ~valid[:, number]
         if column.name == "customer":
             columns.append(pa.array(np.concatenate(owners)))
         elif column.name in layout.coded:
             columns.append(words.texts(column.name, cut))
         elif column.name in layout.plain:
+            assert plain is not None
             columns.append(plain(column.name, absent))
         else:
             values = cells[column.name].view(bool) if column.type == pa.bool_() else cells[column.name]

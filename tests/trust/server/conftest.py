@@ -107,8 +107,8 @@ class Server:
         raise AssertionError(f"not current after {patience} s: {said}; {self.log()[-2000:]}")
 
     def memory_mb(self, what: str = "VmRSS") -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(next(x for x in status.splitlines() if x.startswith(what)).split()[1]) / 1024
+        """Of the server and of the process that it keeps the workspace current with."""
+        return sum(_status(pid, what) for pid in (self.pid, *children(self.pid))) / 1024
 
     def kill(self) -> None:
         """kill -9."""
@@ -125,6 +125,18 @@ class Server:
             self._forked.stdout.readline()
         self._log.close()
         return time.perf_counter() - began
+
+
+def children(pid: int) -> list[int]:
+    stats = ((int(path.parent.name), path) for path in Path("/proc").glob("[0-9]*/stat"))
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return [child for child, path in stats if int(path.read_text().rpartition(")")[2].split()[1]) == pid]
+    return children(pid)  # one ended meanwhile
+
+
+def _status(pid: int, what: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(x for x in lines if x.startswith(what)).split()[1])
 
 
 def forked_server(helper: subprocess.Popen[str], root: Path) -> tuple[int, int]:

@@ -55,6 +55,7 @@ class Small:
             raise Unsupported("an expression as deep as this") from None
         self._every = _needed(reader.steps, {*self._columns.values(), self._rows})
         self._start = reader.results
+        self._inputs = reader.inputs
         self._ready: dict[tuple[str, ...], list[_Taken]] = {}
 
     def run(
@@ -78,14 +79,21 @@ class Small:
         rows = results[self._rows]
         return {name: rows_of(results[self._columns[name]], rows) for name in names}, rows
 
+    def reads(self, table: str, wanted: Collection[str]) -> frozenset[str]:
+        """The columns of a relation that some columns of the result are made from."""
+        read = {self._inputs[place] for _, _, place in self._to(wanted) if place in self._inputs}
+        return frozenset(name for of, name in read if of == table)
+
     def _steps(self, names: tuple[str, ...]) -> list[_Taken]:
         """The steps to some columns; most calls want what one of the last few wanted."""
         if names not in self._ready:
             if len(self._ready) >= _MOST_READY:
                 self._ready.clear()
-            steps = _needed(self._every, {*(self._columns[name] for name in names), self._rows})
-            self._ready[names] = [(function, _getter(given), place) for function, given, place in steps]
+            self._ready[names] = [(function, _getter(given), place) for function, given, place in self._to(names)]
         return self._ready[names]
+
+    def _to(self, names: Collection[str]) -> list[_Step]:
+        return _needed(self._every, {*(self._columns[name] for name in names), self._rows})
 
 
 _Step = tuple[Callable[..., Any], tuple[Slot, ...], Slot]
@@ -120,7 +128,7 @@ class _Reader:
         self.results: list[Any] = [None]
         self._constant = [False]
         self._known: dict[Any, Any] = {}
-        self._tables: dict[Slot, tuple[str, str]] = {}  # slot of an input → where it comes from
+        self.inputs: dict[Slot, tuple[str, str]] = {}  # slot of an input → table and column
 
     # Steps ------------------------------------------------------------------------------------------------------------
 
@@ -189,7 +197,7 @@ class _Reader:
 
     def _input(self, table: str, name: str) -> Slot:
         slot = self._step(lambda tables: from_arrow(tables[table][name]), 0)
-        self._tables[slot] = (table, name)
+        self.inputs[slot] = (table, name)
         return slot
 
     def _among(self, source: _Source, index: Slot | None, *, nullable: bool) -> _Source:
@@ -251,13 +259,14 @@ class _Reader:
         places: dict[Any, _Places] = {relation.first: (None, False)}
         for link in relation.rest:
             mine, theirs = self._link(link, places, rows)
-            places = {one: (self._composed(index, mine), nullable) for one, (index, nullable) in places.items()}
+            if mine is not None:
+                places = {one: (self._composed(index, mine), nullable) for one, (index, nullable) in places.items()}
+                rows = self._step(lambda i, n: n if i is None else len(i), mine, rows)
             places[link.table] = (theirs, link.how == "left")
-            rows = self._step(lambda i, n: n if i is None else len(i), mine, rows)
         return places, rows
 
-    def _link(self, link: Any, places: Mapping[Any, _Places], rows: Slot) -> tuple[Slot, Slot]:
-        """The places of what is joined already, and of the new partner."""
+    def _link(self, link: Any, places: Mapping[Any, _Places], rows: Slot) -> tuple[Slot | None, Slot]:
+        """The places of what is joined already (None = all of them, as they are), and of the new partner."""
         if link.how not in ("inner", "left") or [type(p).__name__ for p in link.predicates] != ["Equals"]:
             raise Unsupported(f"a join of the kind {link.how}, or on anything but one equality")
         (predicate,) = link.predicates
@@ -275,7 +284,31 @@ class _Reader:
             rows,
             self.rows(link.table),
         )
-        return self._step(lambda pair: pair[0], found), self._step(lambda pair: pair[1], found)
+        theirs = self._step(lambda pair: pair[1], found)
+        if keep and self._adds_no_rows(link):
+            return None, theirs  # so that nobody who wants no column of the partner has to look for it
+        return self._step(lambda pair: pair[0], found), theirs
+
+    def _unique(self, relation: Any, name: str) -> bool:
+        """Whether no two rows can have the same value in a column, as far as that shows."""
+        match type(relation).__name__:
+            case "Aggregate":
+                return list(relation.groups) == [name]
+            case "Project":
+                value = relation.values[name]
+                return type(value).__name__ == "Field" and self._unique(value.rel, value.name)
+            case "DropColumns" | "JoinReference" | "Filter":
+                return self._unique(relation.parent, name)
+            case "JoinChain":
+                field = relation.values[name]
+                keeps = all(link.how == "left" and self._adds_no_rows(link) for link in relation.rest)
+                return keeps and field.rel == relation.first and self._unique(field.rel.parent, field.name)
+        return False
+
+    def _adds_no_rows(self, link: Any) -> bool:
+        """Whether each row has one partner at most."""
+        sides = [side for p in link.predicates for side in (p.left, p.right) if side.rel == link.table]
+        return len(sides) == 1 and self._unique(sides[0].rel.parent, sides[0].name)
 
     # Groups -----------------------------------------------------------------------------------------------------------
 
@@ -332,9 +365,10 @@ class _Reader:
         if type(key).__name__ == "Field" and key.dtype.is_string():
             origin, name = key.rel, key.name
             slot, index, _ = self._source(origin, name)
-            table = self._tables.get(slot)
+            table = self.inputs.get(slot)
             if table is not None:
                 texts = self._once(("raw", slot), lambda: self._step(lambda t: array_of(t[table[0]][table[1]]), 0))
+                self.inputs[texts] = table
                 given = (texts,) if index is None else (texts, index)
                 return self._step(lambda t, i=None: on_rows.Later(t, i), *given)
         return self.value(key)
