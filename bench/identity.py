@@ -1,6 +1,6 @@
 """How well, and how fast, records of one customer are found: pairwise against the truth, without labels and without tuning.
 
-    python bench/identity.py [NAME …] [--runs N]
+    python bench/identity.py [NAME …]
 
 Names: febrl4, febrl3, fake_1000, german_names, generated_20k, generated_200k. Each runs in a process of its own.
 The public sets are read from the shared folder (KOHORT_SHARED); without it they are left out.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as csv
+from pyarrow import csv
 
 SHARED = Path(os.environ.get("KOHORT_SHARED", Path(__file__).parents[2] / "shared" / "data"))
 NAMES = ("febrl4", "febrl3", "fake_1000", "german_names", "generated_20k", "generated_200k")
@@ -122,19 +122,20 @@ def shown(value: float | str, name: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []])
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=NAMES, default=NAMES)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         print(json.dumps(measure(chosen.one)))
         return
     rows = []
-    for name in chosen.names or NAMES:
+    for name in chosen.names:
         if not name.startswith("generated") and not SHARED.is_dir():
             print(f"{name}: the shared datasets are not there", file=sys.stderr)
             continue
         done = subprocess.run([sys.executable, __file__, "--one", name], check=True, stdout=subprocess.PIPE)
         rows.append(json.loads(done.stdout))
+        print(table_of(rows[-1:]), file=sys.stderr)
     print(table_of(rows))
     print(f"load while measuring: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", file=sys.stderr)
 

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 # Each module registers its commands when it is imported.
-from kohort.cli import bots, data, find, keys, live, look, privacy, segment_looks, segments, stream, texts, triggers
+from kohort.cli import (
+    bots,
+    data,
+    find,
+    identity,
+    keys,
+    live,
+    look,
+    privacy,
+    segment_looks,
+    segments,
+    stream,
+    texts,
+    triggers,
+)
 from kohort.cli.root import app
 
 __all__ = [
@@ -11,6 +25,7 @@ __all__ = [
     "bots",
     "data",
     "find",
+    "identity",
     "keys",
     "live",
     "look",

@@ -133,6 +133,7 @@ def people(persons: int, doubles: int, *, seed: int) -> pa.Table:
 class _World:
     def __init__(self, chance: Random) -> None:
         self.chance = chance
+        self._mailboxes: set[str] = set()
         self._surnames = {country: self._tail(country) for country in _SURNAMES}
         self._given = {country: self._ranked(names.split(","), 0.03) for country, names in _GIVEN.items()}
 
@@ -143,12 +144,12 @@ class _World:
             country = self.chance.choices(("NL", "DK", "DE", "GB"), (4, 2, 5, 4))[0]
             home = self._home(country)
             name, shared_phone = self._pick(self._surnames[country]), self._phone(country)
-            family = self.chance.random() < 0.1
+            family, shared_mail = self.chance.random() < 0.1, self._mail("fam", name, country)
             for _ in range(min(self.chance.choices((1, 2, 3, 4, 5), (38, 33, 13, 12, 4))[0], persons - len(found))):
                 surname = name if self.chance.random() < 0.8 else self._pick(self._surnames[country])
                 given = self._pick(self._given[country])
                 number = shared_phone if self.chance.random() < 0.25 else self._phone(country)
-                mail = f"fam.{_mail_name(name)}@{_MAIL[country][2]}" if family else self._mail(given, surname, country)
+                mail = shared_mail if family else self._mail(given, surname, country)
                 person = Person(len(found), given, surname, self._birthday(), mail, number, *home, country)
                 found.append(self._half_filled(person))
         return found
@@ -273,7 +274,11 @@ class _World:
         first, last = _mail_name(given), _mail_name(surname)
         name = chance.choice((f"{first}.{last}", f"{first[:1]}{last}", f"{first}{last}", f"{last}.{first}"))
         digits = str(chance.randrange(40, 2010)) if chance.random() < 0.7 else ""
-        return f"{name}{digits}@{chance.choice(_MAIL[country])}"
+        address = f"{name}{digits}@{chance.choice(_MAIL[country])}"
+        while address in self._mailboxes:  # a mailbox has one owner
+            address = f"{name}{chance.randrange(10_000)}@{chance.choice(_MAIL[country])}"
+        self._mailboxes.add(address)
+        return address
 
     def _birthday(self) -> str:
         return f"{min(2006, max(1925, int(self.chance.gauss(1974, 18))))}-{self.chance.randint(1, 12):02}-{self.chance.randint(1, 28):02}"
