@@ -122,7 +122,7 @@ def shown(value: float | str, name: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=NAMES, default=NAMES)
+    parser.add_argument("names", nargs="*", metavar="NAME", default=NAMES)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:

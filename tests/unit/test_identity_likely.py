@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kohort.errors import NotEnough, WrongUsage
+from kohort.errors import NotEnough, TooLarge, WrongUsage
 from kohort.identity import curve, mixture
 from kohort.identity.blocking import blocking_rules
 from kohort.identity.comparisons import comparisons
@@ -233,6 +233,7 @@ def test_records_of_one_person_are_found_without_a_label_and_nothing_is_written_
     evidence = found.evidence(place)
     assert [name for name, _, _ in evidence] == [comparison.name for comparison in found.compared]
     assert sum(weight for _, _, weight in evidence) > 10
+    assert {"the same surname", "the same surname, spelled otherwise"} & {said for _, said, _ in evidence}
     middle = found.review().column("probability").to_numpy()
     assert len(middle)
     assert ((middle > 0.1) & (middle < 0.9)).all()
@@ -259,6 +260,19 @@ def test_equal_tables_give_equal_groups(known: pa.Table) -> None:
     first, second = (likely(known.drop_columns(["person"]), region="NL") for _ in range(2))
     assert np.array_equal(first.customer, second.customer)
     assert first.pairs.equals(second.pairs)
+
+
+def test_beyond_the_memory_it_stops_and_says_so_without_a_value(
+    known: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("splink", reason="the extra `identity` is not installed")
+    from kohort.identity.likely import likely
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(TooLarge, match="do not fit") as told:
+        likely(known.drop_columns(["person"]), region="NL", memory_limit="10MB")
+    assert told.value.__cause__ is None
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_too_little_in_common_is_an_answer() -> None:

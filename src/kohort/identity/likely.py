@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from kohort.engines.duck import connect
-from kohort.errors import MissingExtra, NotEnough
+from kohort.errors import MissingExtra, NotEnough, TooLarge
 from kohort.identity import blocking, comparisons, curve, mixture
 from kohort.identity.groups import agreeing, at_most_one_each, connected
 from kohort.identity.prepare import Prepared, prepare
@@ -105,6 +106,7 @@ def likely(
 
     Raises:
         MissingExtra: Splink is not installed.
+        TooLarge: They do not fit into `memory_limit`.
         NotEnough: No two records have enough in common to learn anything.
         WrongUsage: A role or column is unknown, or nothing there says who somebody is.
     """
@@ -113,7 +115,7 @@ def likely(
     compared = comparisons.comparisons(prepared.table.column_names)
     seconds["prepare"] = time.perf_counter() - clock
     clock = time.perf_counter()
-    with connect(memory_limit=memory_limit) as con:
+    with connect(memory_limit=memory_limit) as con, _in_memory():
         con.execute("SET temp_directory = ''")
         rules, strangers, scored = _compared(con, prepared, compared, linking=source is not None, seed=seed)
     seconds["compare"] = time.perf_counter() - clock
@@ -143,6 +145,19 @@ def likely(
     return Likely(
         pa.table(pairs), customer, cut, expected, model, tuple(compared), tuple(rules), prepared.problems, seconds
     )
+
+
+@contextmanager
+def _in_memory() -> Iterator[None]:
+    """Says plainly where the memory ends; Splink hands the engine's own error on, wrapped in its own."""
+    try:
+        yield
+    except Exception as error:
+        if "Out of Memory" not in f"{error} {error.__cause__}":
+            raise
+        raise TooLarge(
+            "The records and their pairs do not fit into the memory allowed.", hint="Allow more, or take fewer records."
+        ) from None  # the engine's message has values of the records
 
 
 def _compared(
