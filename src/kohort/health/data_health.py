@@ -148,6 +148,7 @@ def _findings(
             *say.machines(facts),
             *say.machine_like(facts),
             *say.written(facts),
+            *say.clocks(facts, batches),
             *say.returns(facts, returned, money),
             *say.line_kinds(facts, money),
             *say.duplicates(facts, money, batches),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kohort.health import texts
+from kohort.health import clocks, texts
 from kohort.health.behaviour import suspicious
 from kohort.model.clock import DAY_US
 from kohort.model.event import BOT_COLUMNS, BOT_KIND, TEXT_COLUMNS
@@ -54,6 +54,7 @@ class Facts:
         texts: Column → value → rows, for text columns that repeat their values.
         absurd: Count and sample per code of lines far from what is typical for their product.
         repeats: Same customer, product and day in several orders: repeated purchases, kept.
+        clocks: The times of each batch; see `clocks.looked_at`.
         written: Texts that people wrote, by language; see `texts.counted`.
         visits: Visits that look like a machine's, by rule and in all; see `behaviour.suspicious`.
         samples: Finding code → rows to check by hand.
@@ -71,6 +72,7 @@ class Facts:
     repeats: Count
     visits: dict[str, int] = field(default_factory=dict)
     written: tuple[Row, ...] = ()
+    clocks: tuple[Row, ...] = ()
     samples: dict[str, tuple[Row, ...]] = field(default_factory=dict)
 
     def count(self, **where: object) -> Count:
@@ -222,6 +224,7 @@ def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
         absurd={r["code"]: Count(r["n"], r["a"]) for r in absurd},
         repeats=Count(repeats["n"], repeats["a"]),
         written=written,
+        clocks=clocks.looked_at(con),
         visits=suspicious(con) if any(c["event"] in ("page", "screen") for c in cells) else {},
         samples={r["code"]: tuple(r["sample"]) for r in absurd} | _samples(con, cells),
     )

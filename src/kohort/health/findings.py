@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from kohort.health.behaviour import RULES
+from kohort.health.clocks import FEWEST, MIDNIGHT, ONE_INSTANT, of_sources
 from kohort.health.facts import ABSURD_PRICE, ABSURD_QUANTITY, STALE_DAYS, Count, Facts, Row
 from kohort.health.returns import ReturnFacts
 from kohort.health.spelling import Variants, odd_countries, variants
@@ -128,6 +129,35 @@ def machine_like(facts: Facts) -> Iterator[Finding]:
             "Kept as they are: it may be a person. Leave them out of a segment with a condition on their pages.",
             sample=tuple({"rule": rule, "visits": n, "means": words} for rule, words, n in seen if n),
         )
+
+
+def clocks(facts: Facts, batches: Sequence[BatchReport]) -> Iterator[Finding]:
+    """Sources whose times cannot be times at which something happened."""
+    for source, seen in sorted(of_sources(facts.clocks, {b.batch: b.source for b in batches}).items()):
+        rows, midnight = seen["rows"], seen["midnight"]
+        if rows < FEWEST:
+            continue
+        if seen["same"] > ONE_INSTANT * rows:
+            yield Finding(
+                "one_instant",
+                "warning",
+                seen["same"],
+                None,
+                f"{percent(seen['same'] / rows)} of the events of {source!r} have one and the same time, {iso(seen['instant'])}: "
+                "most likely a default or the time of the export.",
+                "Kept. Map the column that tells when it happened.",
+                source=source,
+            )
+        elif midnight > MIDNIGHT * rows:
+            yield Finding(
+                "dates_only",
+                "info",
+                midnight,
+                None,
+                f"The times of {source!r} are dates: {percent(midnight / rows)} of them are midnight.",
+                "Kept. What happened within a day is in no order, and times of day say nothing.",
+                source=source,
+            )
 
 
 def written(facts: Facts) -> Iterator[Finding]:
