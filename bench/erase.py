@@ -16,6 +16,7 @@ import random
 import resource
 import shutil
 import sqlite3
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -64,6 +65,7 @@ def main() -> None:
             events, cpu, begun = ws.store.log.count(), time.process_time(), time.perf_counter()
             receipt = ws.privacy.erase(refs, progress=lambda text, _n, _of: steps.append((text, time.perf_counter())))
             seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+            print(f"erased in {seconds:.1f} s, {cpu:.1f} CPU s; searching", file=sys.stderr)
             if asked.search != "none":
                 found["after"] = searched(ws, emails, keys)
         ends = [at for _, at in steps[1:]] + [begun + seconds]

@@ -236,8 +236,15 @@ def clear(store: Store) -> int:
     """Deletes at once what `purge` replaced: event files and what the index made of them, membership files, old images in
     both databases. Says how many files went. Whoever still reads an older snapshot has to ask again.
     """
+    log = store.log
     with store.write_lock():
-        gone = store.log.vacuum(older_than_seconds=-1) + store.members.parts.clean()
+        gone = log.vacuum(older_than_seconds=-1) + store.members.parts.clean()
+        with log._database.read() as con:
+            live = {file.sha256[:16] for file in log._live(con)}
+        for path in log.index.glob("*-*"):  # made of a file that went while the index was being made
+            if path.name.split("-")[0] not in live:
+                path.unlink(missing_ok=True)
+                gone += 1
     _shrink(store)
     return gone
 

@@ -5,5 +5,7 @@
 | `erasure` | a person goes from everywhere, step by step, and a receipt says what went and what remains |
 | `mentions` | which rejected rows are about somebody |
 | `models` | saved models that hold rows of persons |
+| `access` | everything that is kept about one person |
+| `data_map` | where something about a person may be, and what an erasure does there |
 | `scan` | looking for identifiers and pseudonyms in every file of a workspace, whatever it is packed in |
 """

@@ -1,0 +1,55 @@
+"""The data map: where a workspace may hold something about a person, and what an erasure does there.
+
+A test compares it with the tables there are: whoever adds one has to say here what it holds, and to erase from it.
+"""
+
+from __future__ import annotations
+
+NOBODY = "holds nothing about a person"
+
+STATE: dict[str, str] = {
+    "ledger": NOBODY,
+    "setting": "kept answers are deleted; names of saved models follow their new versions",
+    "declared_column": NOBODY,
+    "base_file": "the smallest and largest pseudonym of a file go with the file",
+    "id_run": NOBODY,
+    "hot_event": "moved into files, which are written anew",
+    "batch": NOBODY,
+    "rejected_row": "rows about the person are deleted",
+    "segmentation": "example customers are left out",
+    "member_head": "sizes shrink",
+    "member_run": NOBODY,
+    "member_part": "parts are written anew, transitions become empty places",
+    "member_body": "goes with its part",
+    "member_consumer": NOBODY,
+    "segment_status": NOBODY,
+    "segment_version": NOBODY,
+    "by_hand": "the person is left out of every action",
+    "live_state": "sizes shrink; who waits to be evaluated is left out",
+    "api_key": NOBODY,
+    "link": "links from and to every id are deleted",
+    "delivery": "deliveries are deleted; the receipt names their destinations",
+    "privacy_request": "pseudonyms go once nothing needs them",
+}
+"""Table of `state.db` → what an erasure does there."""
+
+VAULT: dict[str, str] = {
+    "meta": NOBODY,
+    "person": "the row with the wrapped key is deleted",
+    "identity": "rows are deleted",
+    "erased": "gets a keyed token per id",
+    "tally": "sums follow the rows",
+    "ledger": NOBODY,
+}
+"""Table of `vault.db` → what an erasure does there; indexes go with their rows."""
+
+FOLDERS: dict[str, str] = {
+    "events": "files are written anew, replaced ones deleted at once, the Delta log written anew where it names somebody",
+    "ids": "keyed digests of event ids stay, so that a replay is a duplicate",
+    "index": "goes with the event file it was made of",
+    "memberships": "files are written anew, replaced ones deleted at once",
+    "models": "rows of persons are left out; models are listed to be made again",
+    "journal": "goes once it was dealt with",
+    "keys": NOBODY,
+}
+"""Folder of a workspace → what an erasure does there."""
