@@ -86,7 +86,8 @@ def searched(ws: kohort.Workspace, emails: list[str], keys: list[int]) -> dict[s
     found = ws.privacy.scan(emails, keys)
     people = {hit.needle % len(keys) for hit in found.hits}
     taken = time.perf_counter() - begun
-    return {"people_found": len(people), "hits": len(found.hits), "mb": found.bytes >> 20, "seconds": round(taken, 1)}
+    facts = {"people_found": len(people), "hits": len(found.hits), "proves": found.proves}
+    return {**facts, "mb": found.bytes >> 20, "seconds": round(taken, 1)}
 
 
 if __name__ == "__main__":
