@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kohort.health import findings as say
+from kohort.health import findings_controls as told
 from kohort.health.facts import Facts, Row, gather, look_at
 from kohort.health.returns import ReturnFacts, return_facts
 from kohort.health.score import judge, score_parts
@@ -145,10 +146,10 @@ def _findings(
     return say.ordered(
         [
             *say.anonymous(facts, money),
-            *say.machines(facts),
-            *say.machine_like(facts),
-            *say.written(facts),
-            *say.clocks(facts, batches),
+            *told.machines(facts),
+            *told.machine_like(facts),
+            *told.written(facts),
+            *told.clocks(facts, batches),
             *say.returns(facts, returned, money),
             *say.line_kinds(facts, money),
             *say.duplicates(facts, money, batches),
