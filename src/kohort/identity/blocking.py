@@ -78,7 +78,7 @@ _NEEDS = {
     "birth_day": "birth",
     "company_start": "company",
 }
-PAIRS_PER_RECORD = 7
+PAIRS_PER_RECORD = 12
 FEWEST_PAIRS = 600_000
 """So many pairs are always affordable: of a thousand records every one with every other."""
 
