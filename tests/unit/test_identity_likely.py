@@ -233,7 +233,9 @@ def test_records_of_one_person_are_found_without_a_label_and_nothing_is_written_
     evidence = found.evidence(place)
     assert [name for name, _, _ in evidence] == [comparison.name for comparison in found.compared]
     assert sum(weight for _, _, weight in evidence) > 10
-    assert {"the same surname", "the same surname, spelled otherwise"} & {said for _, said, _ in evidence}
+    row = known.take([found.pairs.column(side)[place].as_py() for side in ("left", "right")]).to_pydict()
+    for field, says in (("birth_date", "the same birthday"), ("email", "the same e-mail address")):
+        assert (says in {said for _, said, _ in evidence}) == (row[field][0] is not None and len(set(row[field])) == 1)
     middle = found.review().column("probability").to_numpy()
     assert len(middle)
     assert ((middle > 0.1) & (middle < 0.9)).all()
