@@ -475,3 +475,26 @@ def test_a_snapshot_is_made_anew_for_the_definitions_that_moved_and_for_no_other
     assert "stays" not in kinds["ever"]
     assert {name: w.store.members.current(name) for name in ("ever", "soon")} == before
     assert w.store.verify() == []
+
+
+def test_parts_of_ticks_stay_few_whatever_snapshots_come_between_them(world) -> None:
+    w = world(rule("ever", "did('buy')"), rule("soon", "did('buy', within => '1 minute')")).at(START)
+    parts = w.store.members.parts
+    parts.few_rows = parts.most_parts = 4
+    for n in range(30):
+        w.event(f"c{n % 3}", "buy", at=START + 2 * n * MINUTE + SOON)
+        w.at(START + 2 * n * MINUTE + SOON).at(START + (2 * n + 1) * MINUTE + SOON)
+        if n % 6 == 5:
+            w.store.members.renew()
+    before = w.told(), {name: w.store.members.current(name) for name in ("ever", "soon")}
+
+    def of_ticks() -> int:
+        with parts.database.read() as con:
+            return len(parts.own(con, ""))
+
+    many = of_ticks()
+    while w.store.members.settle():
+        pass
+    assert many > 50 and of_ticks() < 12
+    assert (w.told(), {name: w.store.members.current(name) for name in ("ever", "soon")}) == before
+    assert w.store.verify() == []

@@ -222,7 +222,7 @@ class Members(Reading, Outbox):
     def _refresh(self, names: Sequence[str]) -> None:
         """New snapshots where they are due. What was published is true already, so a full disk is no failure here."""
         with suppress(KohortError, OSError):
-            due = self.parts.read(lambda con: [name for name in names if snapshots.due(self.parts, con, name)])
+            due = self.parts.read(lambda con: snapshots.due(self.parts, con, names))
             for name in due:
                 snapshots.refresh(self.parts, name)
 

@@ -113,9 +113,12 @@ class Parts:
 
     def of(self, con: Connection, name: str) -> list[Part]:
         """Parts that may tell of a name, older first."""
-        names = {name, EVERY_NAME}
-        rows = [row for one in names for row in parts.of(con, one, schema.member_part.c.id)]
-        return sorted(map(_part, rows), key=lambda part: part.id)
+        found = [part for one in {name, EVERY_NAME} for part in self.own(con, one)]
+        return sorted(found, key=lambda part: part.id)
+
+    def own(self, con: Connection, name: str) -> list[Part]:
+        """Parts of a name alone, older first."""
+        return [_part(row) for row in parts.of(con, name, schema.member_part.c.id)]
 
     def after(self, con: Connection, seq: int) -> Iterator[Part]:
         """Parts of all names with transitions later than a number, in their order; none is missing."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -16,6 +18,9 @@ from kohort.store.members.parts import EVERY_NAME, Part, Parts
 
 MOST_ROWS = 131_072
 """A part that has grown to so many rows is left alone."""
+
+_AT_ONCE = 256
+"""Parts that are joined at once, at most: the newest first."""
 
 
 def settle(parts: Parts, lock: WriteLock) -> int:
@@ -39,12 +44,14 @@ def settle(parts: Parts, lock: WriteLock) -> int:
 def _crowds(con: Connection, parts: Parts) -> Iterator[list[Part]]:
     """Parts to be joined: neighbours of one kind with no part of a definition's own between them."""
     table = schema.member_part
-    last = con.execute(sa.select(sa.func.max(table.c.id)).where(table.c.name != EVERY_NAME)).scalar() or 0
-    newest = [part for part in parts.of(con, EVERY_NAME) if part.id > last]
-    for _, some in groupby(sorted(newest, key=lambda p: (p.kind, p.id)), key=lambda p: p.kind):
-        small = _behind_the_large(list(some))
-        n = crowded([part.rows for part in small])
+    own = sorted(con.execute(sa.select(table.c.id).where(table.c.name != EVERY_NAME)).scalars())
+    where = [(bisect(own, part.id), part.kind, part.id, part) for part in parts.own(con, EVERY_NAME)]
+    left = _AT_ONCE
+    for _, some in groupby(sorted(where, key=itemgetter(0, 1, 2), reverse=True), key=itemgetter(0, 1)):
+        small = _behind_the_large([part for *_, part in some][::-1])
+        n = min(crowded([part.rows for part in small]), left)
         if n > 1:
+            left -= n
             yield small[len(small) - n :]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from kohort.errors import Damaged
 from kohort.store.members.fold import OPEN, fold, latest, untils
-from kohort.store.members.parts import Part, Parts, Span
+from kohort.store.members.parts import EVERY_NAME, Part, Parts, Span
 from kohort.store.members.tables import MOVES, STAYS, numbers, text_codes, together
 
 GROWN = 0.2
@@ -46,9 +46,14 @@ def stays(
     return latest(found) if since is None else found
 
 
-def due(parts: Parts, con: Connection, name: str) -> bool:
-    """Whether what was added to a name since its snapshot is worth a new one."""
-    listed = parts.of(con, name)
+def due(parts: Parts, con: Connection, names: Sequence[str]) -> list[str]:
+    """Those names whose snapshot is worth being made anew, for what was added since."""
+    of_ticks = parts.own(con, EVERY_NAME)
+    return [name for name in names if _is_due(parts, con, name, of_ticks)]
+
+
+def _is_due(parts: Parts, con: Connection, name: str, of_ticks: Sequence[Part]) -> bool:
+    listed = sorted([*parts.own(con, name), *of_ticks], key=lambda part: part.id)
     base = _base(listed)
     # Without a snapshot the first part is as good as one: everybody enters.
     start, size = (base.id, base.rows) if base else (listed[0].id, listed[0].rows) if listed else (0, 0)
