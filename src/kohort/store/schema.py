@@ -301,7 +301,9 @@ privacy_request = sa.Table(
     _text("step"),  # asked, closed, purged, done
     _big("asked_us", nullable=False),
     _big("ended_us"),
-    sa.Column("customers", sa.LargeBinary, nullable=True),  # int64, little endian; null once nothing needs them any more
+    sa.Column(
+        "customers", sa.LargeBinary, nullable=True
+    ),  # int64, little endian; null once nothing needs them any more
     _text("receipt"),  # JSON; no identifier and no pseudonym
     _digest(),
 )
