@@ -123,6 +123,15 @@ def test_there_is_one_at_a_time(shop: Workspace, live: Apart) -> None:
         apart(shop)
 
 
+def test_what_keeps_it_from_beginning_is_told(shop: Workspace, tmp_path: Path) -> None:
+    own = Workspace.open(shop.root)
+    live = Apart(own.store, [sys.executable, "-m", "kohort.cli.apart", str(tmp_path / "elsewhere")])
+    live.start()
+    until(lambda: live.state()["state"] == "failing")
+    until(lambda: live.state()["problem"].startswith("no_workspace:"))
+    live.stop()
+
+
 def test_it_ends_with_the_process_that_started_it(shop: Workspace) -> None:
     program = (
         "import sys, kohort\n"

@@ -47,7 +47,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 _ENDED = "The process that keeps members current ended; it is started again."
 
 FRAMES, ASK, STOP = "frames", "ask", "stop"
-STORED, ANSWER = "stored", "answer"
+STORED, ANSWER, PROBLEM = "stored", "answer", "problem"
 
 
 class Line:
@@ -110,10 +110,11 @@ class Apart:
         self._begun, self._stopping = threading.Event(), threading.Event()
         self._line: Line | None = None
         self.process: int | None = None
-        self._problem = ""
+        self._problem = self._unreadable = self._last_words = ""
         self._asked: dict[int, Future[Any]] = {}
         self._numbers = count(1)
         self._handed: deque[tuple[int, int]] = deque()
+        self._ahead = 0
         self._credit = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="kohort-live", daemon=True)
 
@@ -150,8 +151,8 @@ class Apart:
     def state(self) -> dict[str, Any]:
         """For `GET /ready`; see `kohort.live.watched.Watched.state`."""
         waiting = {"waiting_bytes": self.inbox.waiting()}
-        if self._problem:
-            return {**STARTING, "state": "failing", **waiting, "problem": self._problem}
+        if problem := self._problem or self._unreadable:
+            return {**STARTING, "state": "failing", **waiting, "problem": problem}
         if not self._begun.is_set():
             return {**STARTING, "state": "idle", **waiting}
         try:
@@ -196,7 +197,7 @@ class Apart:
                 say(log, logging.ERROR, "the loop's process could not be started", error=type(error).__name__)
             if self._stopping.is_set():
                 return
-            self._problem = _ENDED
+            self._problem, self._last_words = self._last_words or _ENDED, ""
             say(log, logging.ERROR, "the loop's process ended")
             pause = _FIRST_PAUSE if time.monotonic() - started > _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
             self._stopping.wait(pause)
@@ -219,13 +220,13 @@ class Apart:
         self._begun.set()
         feeder = threading.Thread(target=self._feed, args=(line,), name="kohort-feeding", daemon=True)
         try:
-            first = line.receive()
             self._handed.clear()
-            self._hear(first)
-            self._after = self._position
-            feeder.start()
+            self._ahead = 0
             while True:
                 self._hear(line.receive())
+                if feeder.ident is None and not self._last_words:  # the first thing said is where it stands
+                    self._after = self._position
+                    feeder.start()
         except EOFError:
             pass
         finally:
@@ -245,11 +246,13 @@ class Apart:
                 with self._credit:
                     self._position = position
                     while self._handed and self._handed[0][0] <= position:
-                        self._handed.popleft()
+                        self._ahead -= self._handed.popleft()[1]
                     self._credit.notify_all()
                 self._journal.forget(position)
                 if moved:
                     self.moved()
+            case (str() as kind, str() as problem) if kind == PROBLEM:
+                self._last_words = problem
             case (str() as kind, int() as number, bool() as good, answer) if kind == ANSWER:
                 told = self._asked.get(number)
                 if told is not None:
@@ -259,26 +262,29 @@ class Apart:
     def _feed(self, line: Line) -> None:
         """Hands on what came in, as far as there is room over there."""
         after = self._after
-        try:
+        with suppress(OSError):
             while self._line is line and not self._stopping.is_set():
                 with self._credit:
                     self._credit.wait_for(lambda: self._room() or self._line is not line or self._stopping.is_set())
-                if self._journal.wait(after, 1.0):
-                    frames = self._journal.read(after, _PORTION_BYTES)
-                    after = frames[-1].number
-                    with self._credit:
-                        self._handed.extend((frame.number, len(frame.body)) for frame in frames)
-                    line.send(FRAMES, frames)
-                else:
+                try:
+                    frames = self._journal.read(after, _PORTION_BYTES) if self._journal.wait(after, 1.0) else []
+                    self._unreadable = ""
+                except KohortError as error:  # tried again: somebody may restore what is missing
+                    self._unreadable = f"{error.code}: {error.message}"
+                    say(log, logging.ERROR, "what came in cannot be read", code=error.code)
+                    self._stopping.wait(_LONGEST_PAUSE)
+                    continue
+                if not frames:
                     self._journal.forget(self._position)
-        except OSError:
-            return
-        except KohortError as error:  # the journal does not check out; /health and doctor say so
-            self._problem = f"{error.code}: {error.message}"
-            say(log, logging.ERROR, "what came in cannot be read", code=error.code)
+                    continue
+                after = frames[-1].number
+                with self._credit:
+                    self._handed.extend((frame.number, len(frame.body)) for frame in frames)
+                    self._ahead += sum(len(frame.body) for frame in frames)
+                line.send(FRAMES, frames)
 
     def _room(self) -> bool:
-        return sum(size for _, size in self._handed) < AHEAD_BYTES
+        return self._ahead < AHEAD_BYTES
 
     def _tell(self, *message: Any) -> None:
         line = self._line
@@ -303,6 +309,12 @@ class _Profiles:
         except NotThere:
             return None
         return found
+
+
+def say_why(fd: int, problem: str) -> None:
+    """The other process cannot begin; the server shows this until it can."""
+    with suppress(OSError):
+        Line(fd).send(PROBLEM, problem)
 
 
 def serve_apart(fd: int, service: Running, fed: Fed) -> None:
