@@ -78,6 +78,25 @@ def test_some_columns_are_those_columns_of_all_of_them(store) -> None:
     assert index.fetch(np.array([99]), ["ts"]).column_names == ["ts"]
 
 
+def test_the_newest_rows_are_found_like_all_others_however_they_come(store) -> None:
+    index = brought(store)
+    table = events(1_000, 600)
+    for start in range(0, 600, 7):  # few at a time, so that some are looked through and some are records by now
+        index.remember(table.slice(start, 7), 100 + start)
+        upto = 1_000 + min(start + 7, 600)
+        for customer in (1, 4):
+            numbers = [*range(200), *range(1_000, upto)]
+            mine = {f"e{i:08}" for i in numbers if i % 5 and 1 + i % 7 == customer}
+            found = index.fetch(np.array([customer]), ["event_id", "amount"])
+            assert set(found["event_id"].to_pylist()) == mine
+            assert found.num_rows == len(mine)
+            assert found["amount"].to_pylist() == [int(e[1:]) for e in found["event_id"].to_pylist()]
+        customers, values = index.crossing(1_000 * (upto - 3), 1_000 * upto)
+        expected = sorted((1 + i % 7, 1_000 * i) for i in range(upto - 2, upto) if i % 5)
+        assert sorted(zip(customers.tolist(), values.tolist(), strict=True)) == expected
+    assert len(index.crossing(0, 10**9, events=frozenset({"none"}))[0]) == 0
+
+
 def test_recent_rows_count_once_when_their_file_comes(store) -> None:
     index, appender = brought(store), store.log.appender()
     before = index.fetch(np.array([2])).num_rows

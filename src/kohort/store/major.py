@@ -23,7 +23,7 @@ from kohort.store import recent
 from kohort.store.base import BaseFile, as_schema
 from kohort.store.files import Verified
 from kohort.store.index_file import FORMAT, Part, open_part, write_part
-from kohort.store.records import Records, Words, gathered
+from kohort.store.records import Records, Words, gathered, one_array
 
 ALWAYS = ("customer", "ts", "event", "event_id")
 """Columns that every answer has."""
@@ -58,6 +58,7 @@ class _View:
     parts: tuple[tuple[Part, ...], ...] = ()  # by bucket
     chunks: tuple[recent.Chunk, ...] = ()
     words: Words = field(default_factory=lambda: Words(()))
+    newest: recent.Newest | None = None
 
 
 Progress = Callable[[int, int], None]
@@ -129,8 +130,9 @@ class Major:
         with self._changing:
             view = self._view
             rows = _own_rows(table, view.schema)
-            chunks = recent.added(view.chunks, rows, np.full(rows.num_rows, seq, np.int64))
-            self._view = replace(view, chunks=chunks)
+            seqs = np.full(rows.num_rows, seq, np.int64)
+            newest, chunks = recent.remembered(view.newest, view.chunks, rows, seqs)
+            self._view = replace(view, chunks=chunks, newest=newest)
 
     # -- questions -------------------------------------------------------------------------------------------------
 
@@ -152,9 +154,12 @@ class Major:
         view = self._view
         schema = view.schema if columns is None else pa.schema([f for f in view.schema if f.name in columns])
         groups: dict[frozenset[str], list[tuple[Records, np.ndarray]]] = {}
-        for records, at in self._found(view, np.unique(np.asarray(customers, dtype=np.int64))):
+        asked = np.unique(np.asarray(customers, dtype=np.int64))
+        for records, at in self._found(view, asked):
             groups.setdefault(records.layout.coded, []).append((records, at))
         parts = [gathered(found, view.words, columns) for found in groups.values()]
+        if view.newest is not None and (own := view.newest.of(asked)) is not None:
+            parts.append([one_array(own.column(name)) for name in schema.names])
         if len(parts) == 1:
             return pa.Table.from_arrays(parts[0], schema=schema)
         joined = [pa.concat_arrays(arrays) for arrays in zip(*parts, strict=True)]
@@ -179,7 +184,8 @@ class Major:
         view = self._view
         if view.schema.get_field_index(column) < 0 or any(column not in p.instants for ps in view.parts for p in ps):
             raise WrongUsage(f"The index does not hold instants of {column!r}.")
-        sources: list[Part | recent.Chunk] = [*(part for parts in view.parts for part in parts), *view.chunks]
+        sources: list[Part | recent.Chunk | recent.Newest] = [part for parts in view.parts for part in parts]
+        sources += [*view.chunks, *([] if view.newest is None else [view.newest])]
         found = [source.crossing(column, after, until, events) for source in sources]
         empty = np.empty(0, np.int64)
         return np.concatenate([empty, *(c for c, _ in found)]), np.concatenate([empty, *(v for _, v in found)])
@@ -240,7 +246,7 @@ class Major:
         rows = pa.concat_tables([schema.empty_table(), *(table for _, table in hot)])
         chunks = recent.added((), rows, np.repeat([seq for seq, _ in hot], [table.num_rows for _, table in hot]))
         with self._changing:
-            for table, seqs in recent.later(self._view.chunks, standing.last):
+            for table, seqs in recent.later([*self._view.chunks, self._view.newest], standing.last):
                 chunks = recent.added(chunks, as_schema(table, schema), seqs)
             self._view = _View(schema, tuple(tuple(of_bucket) for of_bucket in parts), chunks, words)
         kept = {name for names in named.values() for name in names}

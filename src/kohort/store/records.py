@@ -82,7 +82,7 @@ class Records:
 
     def find(self, customers: np.ndarray) -> np.ndarray:
         """Positions in `customers` of those that are here."""
-        at = np.searchsorted(self.customers, customers)
+        at = self.customers.searchsorted(customers)
         at = at[at < len(self.customers)] if len(at) and at[-1] == len(self.customers) else at
         found: np.ndarray = at[self.customers[at] == customers[: len(at)]]
         return found
