@@ -6,7 +6,7 @@
     python bench/live.py --dir D               keep the workspace in D: it is made once (minutes)
     python bench/live.py --only singles,batches,ingest,overload
 
-The server is `kohort serve` with its default settings: two processes, whose time and memory are added up. Client and
+The server is `kohort serve` with `KOHORT_LOOP=process`: two processes, whose time and memory are added up. Client and
 observer are processes of their own on the same machine. Every latency is measured on this machine's clock from the instant
 at which the client was to send (also where it could not, because earlier requests were late) to the instant at which
 another process that looks every millisecond could read the change in the store: what is measured is the commit, and a
@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -294,6 +295,7 @@ def gauge() -> float:
 
 
 def main() -> None:
+    os.environ.setdefault("KOHORT_LOOP", "process")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--minutes", type=float, default=1.0)
