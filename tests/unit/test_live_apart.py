@@ -129,6 +129,7 @@ def test_what_keeps_it_from_beginning_is_told(shop: Workspace, tmp_path: Path) -
     live.start()
     until(lambda: live.state()["state"] == "failing")
     until(lambda: live.state()["problem"].startswith("no_workspace:"))
+    assert live.measured() == b""
     live.stop()
 
 

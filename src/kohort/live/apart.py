@@ -1,9 +1,9 @@
 """A loop in a process of its own, beside the one that answers: neither waits until the other lets it run.
 
 Python runs one thread of a process at a time. With the loop beside the door in one process each took twice as long as
-alone, on a machine with a second core that had nothing to do. So `kohort serve` starts another process for the loop and
-its housekeeping. Requests become durable here and are handed over through a pipe; back come the position that has had its
-effect, that there were entries and exits, and answers about single customers.
+alone, on a machine with a second core that had nothing to do. So `kohort serve` can start another process for the loop and
+its housekeeping (`KOHORT_LOOP=process`). Requests become durable here and are handed over through a pipe; back come the
+position that has had its effect, that there were entries and exits, and answers about single customers.
 
 The other process ends with this one, however this one ends: nothing is stored by halves, so it may end anywhere.
 """
@@ -352,7 +352,10 @@ def serve_apart(fd: int, service: Running, fed: Fed) -> None:
         with suppress(OSError):
             line.send(ANSWER, number, *found)
 
-    line.send(STORED, said, False)
+    try:
+        line.send(STORED, said, False)
+    except OSError:
+        os._exit(0)  # the server is gone already
     service.start()
     with ThreadPoolExecutor(2, "answering") as pool:
         while True:
