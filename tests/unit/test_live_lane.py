@@ -120,3 +120,13 @@ def test_turns_come_in_order_with_a_pause_for_each_event() -> None:
     assert lane.turn(1_000 * PAUSE_US - 1) == []
     assert lane.turn(1_000 * PAUSE_US) == [1]
     assert (lane.late, lane.next_instant()) == ((), None)
+
+
+def test_where_all_are_too_much_for_a_tick_those_with_the_most_to_look_at_wait() -> None:
+    lane = SlowLane(many=MANY)
+    lane.know({1: 2, 2: 10, 3: 20, 4: 15})
+    assert lane.relieve({1: 500, 2: 40, 3: 10, 4: 2, 5: 10_000}) == set()  # of 1 and 5 it is not worth to know how many
+    assert lane.late == ()
+    assert lane.relieve({2: 60, 3: 20, 4: 2}) == {2}
+    assert lane.relieve({2: 60, 3: 90, 4: 2}) == {3}
+    assert lane.late == (2, 3)

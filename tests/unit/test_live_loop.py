@@ -474,6 +474,25 @@ def test_a_snapshot_is_made_anew_for_the_definitions_that_moved_and_for_no_other
     assert kinds["soon"].count("stays") == 1
     assert "stays" not in kinds["ever"]
     assert {name: w.store.members.current(name) for name in ("ever", "soon")} == before
+    assert w.store.members.stays_of(["ever", "soon"]) == {name: w.store.members.stays(name) for name in ("ever", "soon")}
+    assert w.store.verify() == []
+
+
+def test_small_parts_behind_a_large_one_are_joined_too(world) -> None:
+    w = world(rule("ever", "did('buy')")).at(START)
+    for n in range(1, 61):
+        for customer in range(50 if n == 52 else 1):
+            w.event(f"c{n}-{customer}", "buy", at=START + n * SOON)
+        w.at(START + n * SOON)
+    parts = w.store.members.parts
+    before = w.told()
+    with parts.database.read() as con:
+        assert len(parts.own(con, "")) == 60
+    while w.store.members.settle():
+        pass
+    with parts.database.read() as con:
+        assert len(parts.own(con, "")) < 5
+    assert w.told() == before
     assert w.store.verify() == []
 
 

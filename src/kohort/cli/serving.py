@@ -44,6 +44,10 @@ def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
     Raises:
         CannotServe: The port is taken, or the pages did not start.
     """
+    from kohort.live.beside import start_early
+
+    start_early(folder)
+
     import asyncio
 
     import uvicorn

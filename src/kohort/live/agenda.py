@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,7 @@ class Agenda:
         if until <= self._horizon:
             return
         end = until + LOOK_AHEAD_US
-        self._add(self._plan.reached(self._major.crossing, self._horizon, end))
+        self._add(self._plan.reached(self._major, self._horizon, end))
         if self._staying:
             stays = [
                 (customer, name, key, since)
@@ -92,6 +92,7 @@ class Agenda:
         root: Callable[[int], int],
         waits: Callable[[int], bool] = lambda _: False,
         touched: Collection[int] = (),
+        relieve: Callable[[Mapping[int, int]], Collection[int]] = lambda _: (),
     ) -> Iterator[Round]:
         """Whom time reaches before an instant: round by round, each customer's instants in their order.
 
@@ -99,6 +100,7 @@ class Agenda:
             root: The customer behind an id.
             waits: Whether a customer is left out, for she is evaluated later and once.
             touched: Customers to be asked about at the instant itself, after what time did to them.
+            relieve: Chooses who is left out as well, told at how many instants everybody is to be asked about.
         """
         due: dict[int, list[tuple[int, frozenset[str]]]] = {}
         for at, customer in sorted(self._up_to(until - 1)):
@@ -106,6 +108,8 @@ class Agenda:
         waiting = {customer: _joined(found) for customer, found in due.items() if not waits(customer)}
         for customer in touched:
             waiting.setdefault(customer, []).append((until, frozenset()))
+        for customer in relieve({customer: len(found) for customer, found in waiting.items()}):
+            del waiting[customer]
         while waiting:
             now = {customer: found.pop(0) for customer, found in waiting.items()}
             names = frozenset().union(*(named for _, named in now.values()))

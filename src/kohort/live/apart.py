@@ -1,8 +1,8 @@
 """A loop in a process of its own, beside the one that answers: neither waits until the other lets it run.
 
 Python runs one thread of a process at a time. With the loop beside the door in one process each took twice as long as
-alone, on a machine with a second core that had nothing to do. So `kohort serve` can start another process for the loop and
-its housekeeping (`KOHORT_LOOP=process`). Requests become durable here and are handed over through a pipe; back come the
+alone, on a machine with a second core that had nothing to do. So `kohort serve` starts another process for the loop and its
+housekeeping (`kohort.live.beside`). Requests become durable here and are handed over through a pipe; back come the
 position that has had its effect, that there were entries and exits, and answers about single customers.
 
 The other process ends with this one, however this one ends: nothing is stored by halves, so it may end anywhere.
@@ -10,10 +10,9 @@ The other process ends with this one, however this one ends: nothing is stored b
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
-import socket
-import subprocess
 import threading
 import time
 from collections import deque
@@ -26,6 +25,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import KohortError
+from kohort.live.beside import take
 from kohort.live.fed import Fed
 from kohort.live.service import Inbox, Running
 from kohort.live.sources import JOURNAL
@@ -46,7 +46,7 @@ _ANSWER_SECONDS = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 _ENDED = "The process that keeps members current ended; it is started again."
 
-FRAMES, ASK, STOP = "frames", "ask", "stop"
+START, FRAMES, ASK, STOP = "start", "frames", "ask", "stop"
 STORED, ANSWER, PROBLEM = "stored", "answer", "problem"
 
 
@@ -89,7 +89,7 @@ class Apart:
 
     Args:
         store: The workspace's, for its journal; closed in the end.
-        command: Of the other process: the number of an open file descriptor is added to it. It calls `serve_apart`.
+        command: Of the other process, see `kohort.live.beside.take`. It calls `serve_apart`.
 
     Attributes:
         inbox: Takes requests.
@@ -211,23 +211,20 @@ class Apart:
 
     def _live(self) -> None:
         """Starts the other process, feeds it and hears it until it ends."""
-        mine, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603 - our own module
-                [*self._command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
-        self._line, self.process = (line := Line(mine.detach())), process.pid
+        beside = take(self._command)
+        self._line, self.process = (line := Line(beside.line.detach())), beside.process.pid
         self._begun.set()
         feeder = threading.Thread(target=self._feed, args=(line,), name="kohort-feeding", daemon=True)
         try:
             self._handed.clear()
             self._ahead = 0
+            line.send(START)
             while True:
                 self._hear(line.receive())
                 if feeder.ident is None and not self._last_words:  # the first thing said is where it stands
                     self._after = self._position
                     feeder.start()
-        except EOFError:
+        except (EOFError, OSError):
             pass
         finally:
             self._line = self.process = None
@@ -237,7 +234,7 @@ class Apart:
             for told in list(self._asked.values()):
                 with suppress(InvalidStateError):
                     told.set_exception(NotThere())
-            process.wait()
+            beside.process.wait()
 
     def _hear(self, message: tuple[Any, ...]) -> None:
         match message:
@@ -327,9 +324,15 @@ def serve_apart(fd: int, service: Running, fed: Fed) -> None:
     """
     line = Line(fd)
     said = fed.last
+    known: object = None
 
     def stored(done: Done) -> None:
-        nonlocal said
+        nonlocal said, known
+        if known is not (known := service.loop.glance):
+            # What it holds it holds for long: looking through it for garbage again and again held up every fifth large tick
+            # for a quarter of a second.
+            gc.collect()
+            gc.freeze()
         position = service.reached()
         if position != said or done.moves:
             said = position
@@ -353,9 +356,10 @@ def serve_apart(fd: int, service: Running, fed: Fed) -> None:
             line.send(ANSWER, number, *found)
 
     try:
+        line.receive()  # to start
         line.send(STORED, said, False)
-    except OSError:
-        os._exit(0)  # the server is gone already
+    except (EOFError, OSError):
+        os._exit(0)  # the server is gone already, or there is nothing to be kept current
     service.start()
     with ThreadPoolExecutor(2, "answering") as pool:
         while True:

@@ -8,11 +8,13 @@ leaves a window that holds others); it never lacks one at which time alone chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.rules import leaves
@@ -24,16 +26,19 @@ from kohort.segments.instants import Clock, Trace
 from kohort.segments.passages import ITSELF, Move, Passage, Passages, move
 from kohort.segments.sweeps import Sweep, sweeps
 
-if TYPE_CHECKING:
-    import pyarrow as pa
 
+class Stored(Protocol):
+    """Events, as `store.major.Major` answers for them."""
 
-class Crossing(Protocol):
-    """Answers whose rows hold an instant in (after, until]: `store.major.Major.crossing`."""
-
-    def __call__(
+    def crossing(
         self, after: int, until: int, *, events: frozenset[str] | None = None, column: str = "ts"
-    ) -> tuple[np.ndarray, np.ndarray]: ...
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Whose rows hold an instant in (after, until], and the instants."""
+        ...
+
+    def at_hand(self, customers: np.ndarray, columns: Collection[str]) -> pa.Table:
+        """Rows of some customers that are quickly looked at. The more of them, the fewer instants are named in vain."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,20 @@ class Range:
     def instants(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """When values in the range are passed: (place of a value, instant); a value may have two."""
         return _instants(self.sweep, values, strict=self.source.passage.strict)
+
+    def reached(self, stored: Stored) -> tuple[np.ndarray, np.ndarray, frozenset[str]]:
+        """Whom time reaches by what is stored, when, and for which definitions."""
+        customers, values = stored.crossing(self.low, self.high, events=self.events, column=self.column)
+        places, instants = self.instants(values)
+        customers, enough = customers[places], self.source.passage.enough
+        if not enough or not len(customers):
+            return customers, instants, self.source.names
+        # What the edge has reached by then: of values that it passes at one moment, the last.
+        edges = values[places] if self.sweep.shift is not None else np.full(len(places), self.sweep.high)
+        others = stored.at_hand(np.unique(customers), ("customer", "event", "ts"))
+        others = others.filter(pc.is_in(others["event"], value_set=pa.array(sorted(self.events or ()), pa.string())))
+        matters = ~_enough_later(others, customers, edges, instants, enough)
+        return customers[matters], instants[matters], self.source.names
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +185,14 @@ class TimePlan:
                 found.append(Range(low, sweep.high, passage.column, events, source, sweep))
         return tuple(found)
 
-    def reached(self, crossing: Crossing, after: int, until: int) -> Due:
+    def reached(self, stored: Stored, after: int, until: int) -> Due:
         """Whom time reaches in (after, until], when and for which definitions, by what is stored: windows, limits of days,
         periods, moments. What refers to one of the definitions is not named.
 
         Args:
-            crossing: Usually `Major.crossing` of an index that holds `columns`.
+            stored: Usually an index that holds `columns`.
         """
-        found = []
-        for r in self.ranges(after, until):
-            customers, values = crossing(r.low, r.high, events=r.events, column=r.column)
-            places, instants = r.instants(values)
-            found.append((customers[places], instants, r.source.names))
-        return Due.of(found)
+        return Due.of([r.reached(stored) for r in self.ranges(after, until)])
 
     def due(self, rows: pa.Table, after: int, until: int) -> Due:
         """As `reached` for rows in memory: new events whose instants lie within what was looked ahead for already.
@@ -215,8 +229,6 @@ class TimePlan:
             standing: customer, name, segment, since: members at the beginning. Who enters a part later than that
                 begins a stay of her own, to be asked about then.
         """
-        import pyarrow.compute as pc
-
         found = []
         names, segments = standing.column("name"), standing.column("segment")
         customers, since = (standing.column(n).to_numpy() for n in ("customer", "since"))
@@ -231,6 +243,25 @@ class TimePlan:
 def _named(pairs: Sequence[tuple[np.ndarray, np.ndarray, frozenset[str]]], some: np.ndarray) -> frozenset[str]:
     """The definitions of some pairs together."""
     return pairs[some[0]][2] if len(some) == 1 else frozenset().union(*(pairs[i][2] for i in set(some.tolist())))
+
+
+def _enough_later(
+    rows: pa.Table, customers: np.ndarray, edges: np.ndarray, instants: np.ndarray, enough: int
+) -> np.ndarray:
+    """Of which customers so many rows are later than an edge and seen at an instant."""
+    who, ts = (rows[name].to_numpy() for name in ("customer", "ts"))
+    order = np.lexsort((ts, who))
+    people, code = np.unique(who[order], return_inverse=True)
+    distinct, rank = np.unique(ts[order], return_inverse=True)
+    ts, own = ts[order], np.searchsorted(people, customers)
+    # The rows in order as numbers: a customer's first row later than an edge is found in one search for all.
+    steps = len(distinct) + 1
+    last = np.searchsorted(code * steps + rank, own * steps + np.searchsorted(distinct, edges, "right")) + enough - 1
+    found = np.zeros(len(customers), bool)
+    there = np.flatnonzero((last < len(ts)) & (own < len(people)))
+    own, last = own[there], last[there]
+    found[there] = (people[own] == customers[there]) & (code[last] == own) & (ts[last] <= instants[there])
+    return found
 
 
 def _instants(sweep: Sweep, values: np.ndarray, *, strict: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -281,28 +312,33 @@ def _planned(
 
 
 def _shared(found: Mapping[Passage, set[str]]) -> tuple[Source, ...]:
-    """One source for all that look at the same column with the same edge, of whatever events."""
-    by_edge: dict[tuple[str, Move], list[Passage]] = {}
+    """One source for all that look at the same column with the same edge, of whatever events; what does not matter where
+    there are enough others is looked for by itself."""
+    by_edge: dict[tuple[str, Move, tuple[str, ...], int], list[Passage]] = {}
     for passage in sorted(found, key=repr):
-        by_edge.setdefault((passage.column, passage.move), []).append(passage)
+        alone = passage.events if passage.enough else ()
+        by_edge.setdefault((passage.column, passage.move, alone, passage.enough), []).append(passage)
     sources = []
-    for (column, edge), passages in by_edge.items():
+    for (column, edge, _, enough), passages in by_edge.items():
         every = any(not p.events for p in passages)
         events = () if every else tuple(sorted({e for p in passages for e in p.events}))
         names = frozenset(name for p in passages for name in found[p])
-        sources.append(Source(Passage(column, events, edge, any(p.strict for p in passages)), names))
+        sources.append(Source(Passage(column, events, edge, any(p.strict for p in passages), enough), names))
     return tuple(sources)
 
 
 class InMemory:
-    """Crossings of a table, like those of an index. Most ranges lie far from the few rows of a tick: they cost nothing."""
+    """A table, asked like an index. Most ranges lie far from the few rows of a tick: they cost nothing."""
 
     def __init__(self, rows: pa.Table) -> None:
         self._rows = rows.filter(rows.column("customer").is_valid()) if rows.column("customer").null_count else rows
         self._customers = self._rows.column("customer").to_numpy()
         self._columns: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
-    def __call__(
+    def at_hand(self, customers: np.ndarray, columns: Collection[str]) -> pa.Table:
+        return self._rows.select(list(columns)).filter(pa.array(np.isin(self._customers, customers)))
+
+    def crossing(
         self, after: int, until: int, *, events: frozenset[str] | None = None, column: str = "ts"
     ) -> tuple[np.ndarray, np.ndarray]:
         places, values = self._held(column)

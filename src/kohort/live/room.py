@@ -9,6 +9,8 @@ SECONDS = 6.0
 """Of work may wait. When more comes, senders are sent away; when it stops, members are current again soon."""
 LEAST_BYTES = 2 << 20
 """May wait however slow the work is."""
+UNKNOWN_BYTES = 16 << 20
+"""May wait while it is not known how quickly they are worked off."""
 _MEASURED_SECONDS = 1.0
 
 
@@ -16,7 +18,7 @@ class Room:
     """Says whether more can be taken, from how quickly what waits becomes less.
 
     Args:
-        most: Bytes that may wait at most; also while it is not known yet how quickly they are worked off.
+        most: Bytes that may wait at most, however quickly they are worked off.
         clock: Seconds that only grow.
     """
 
@@ -36,8 +38,8 @@ class Room:
             self._begun = None
             return True
         self._measure(self._taken - waiting, self._clock())
-        limit = self._most if self._rate is None else max(LEAST_BYTES, min(self._most, self._rate * SECONDS))
-        return waiting < limit
+        limit = UNKNOWN_BYTES if self._rate is None else max(LEAST_BYTES, self._rate * SECONDS)
+        return waiting < min(self._most, limit)
 
     def _measure(self, done: int, now: float) -> None:
         """Follows the speed. A stretch in which nothing was done says nothing: everybody is evaluated, or it begins."""

@@ -141,7 +141,10 @@ class MajorOnSpark(Major):
     def crossing(
         self, after: int, until: int, *, events: frozenset[str] | None = None, column: str = "ts"
     ) -> tuple[np.ndarray, np.ndarray]:
-        return self._ahead(after, until, events=events, column=column)
+        return self._ahead.crossing(after, until, events=events, column=column)
+
+    def at_hand(self, customers: np.ndarray, columns: Collection[str]) -> pa.Table:
+        return self._ahead.at_hand(customers, columns)  # what the pass over the log found anyway
 
 
 class ViewOnSpark(View):

@@ -121,8 +121,7 @@ class Standing:
 
     def load(self, store: Store, names: Iterable[str]) -> None:
         """Reads members of definitions from the store, in place of what was known of them."""
-        for name in names:
-            stays = store.members.stays(name)
+        for name, stays in store.members.stays_of(list(names)).items():
             segments = stays["segment"].cast(pa.string())
             self._parts[name] = {
                 key: _Stays.of(stays.filter(pa.compute.equal(segments, key))) for key in segments.unique().to_pylist()

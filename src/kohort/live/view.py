@@ -105,7 +105,9 @@ class View:
                 nobody knew of them.
         """
         asked = 0
-        for one in self.agenda.rounds(until, self.who.root, self.lane.waits, touched):
+        # Where nothing came in there is time: what happened meanwhile is found out instant by instant.
+        relieve = self.lane.relieve if fresh is not None else lambda _: ()
+        for one in self.agenda.rounds(until, self.who.root, self.lane.waits, touched, relieve):
             named = None if only is None else only | self.program.concern.of_names(one.names)
             asked += self.place(one.customers, one.at, moves, only=named, fresh=fresh, known=until)
         moves.in_order()

@@ -10,7 +10,7 @@ stands in no condition's list.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -45,7 +45,7 @@ from kohort.definitions.rules.tree import (
     Score,
     Stopped,
 )
-from kohort.definitions.windows import Span
+from kohort.definitions.windows import Span, Window
 from kohort.model.clock import DAY_US
 
 Move = int | Edge
@@ -64,12 +64,15 @@ class Passage:
         events: Names of the events whose rows hold them; empty = all.
         move: The edge. What counts is whether a stored instant is later than it.
         strict: Also whether it is just as late, so that an answer may change in the microsecond after, too.
+        enough: Where so many events of these names are later than the edge, one that it passes changes nothing: three
+            purchases of the last week are as good as four where one was asked for. 0 = it may change something always.
     """
 
     column: str
     events: tuple[str, ...]
     move: Move
     strict: bool = False
+    enough: int = 0
 
 
 ITSELF = Passage("ts", (), 0)
@@ -111,7 +114,7 @@ class Passages:
     def _leaf(self, leaf: Leaf) -> Iterator[Passage]:
         match leaf:
             case Did(selection) | FirstTime(selection):
-                yield from self._selected(selection, self.zone)
+                yield from (replace(p, enough=_enough(leaf)) for p in self._selected(selection, self.zone))
             case Stopped(step, within, recent) | Restarted(step, within, recent):
                 for span in (within, recent):
                     yield Passage("ts", step.events, move(span, self.zone))
@@ -188,6 +191,14 @@ class Passages:
 
     def _moved(self, now: Now) -> Move:
         return 0 if now.length is None else move(now.length, self.zone, ahead=now.direction == "ahead")
+
+
+def _enough(leaf: Leaf) -> int:
+    """`Passage.enough` of a condition about how often something happened in a window that ends now."""
+    match leaf:
+        case Did(Selection(events, None, Window(_, None)), counted, times) if events:
+            return times if counted == "at_least" else times + 1
+    return 0
 
 
 def _days_us(days: Decimal) -> int:

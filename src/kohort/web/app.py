@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
-LOOP_VARIABLE = "KOHORT_LOOP"
 PAGE_SIZE = 50
 
 HEADERS = {
@@ -148,11 +147,12 @@ def _open(folder: str) -> Workspace:
 
 def _live(workspace: Workspace) -> Live | None:
     """What keeps a workspace current beside the answers; None where another server does."""
+    from kohort.live.beside import in_a_process
     from kohort.workspace.apart import apart
     from kohort.workspace.live import service
 
     try:
-        return apart(workspace) if os.environ.get(LOOP_VARIABLE) == "process" else service(workspace)
+        return apart(workspace) if in_a_process() else service(workspace)
     except Busy:
         say(log, logging.WARNING, "another process keeps this workspace current; this one only shows it")
         return None

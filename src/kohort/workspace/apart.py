@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from kohort.live.apart import Apart, serve_apart
+from kohort.live.beside import command
 from kohort.live.fed import Fed
 from kohort.live.service import Running
 from kohort.live.sources import JOURNAL
@@ -29,7 +29,7 @@ def apart(ws: Workspace) -> Apart:
         source.close()
     own = Workspace.open(ws.root)
     try:
-        return Apart(own.store, [sys.executable, "-m", "kohort.cli.apart", str(ws.root)])
+        return Apart(own.store, command(ws.root))
     except BaseException:
         own.close()
         raise

@@ -26,7 +26,7 @@ from kohort.errors import Damaged
 from kohort.store import schema
 from kohort.store.database import Database
 from kohort.store.files import Verified, flush_file, flush_folder, private_folder, sha256_of
-from kohort.store.members.tables import DATED, MOVES, STAYS, TICK, real
+from kohort.store.members.tables import DATED, MOVES, STAYS, TICK, real, text_codes, together
 from kohort.store.sealed import Ledger, SealedGroups
 
 Answer = TypeVar("Answer")
@@ -154,6 +154,23 @@ class Parts:
         if part.name == EVERY_NAME:
             return found.filter(pc.equal(found.column("name").cast(pa.string()), name)).select(DATED.names).cast(DATED)
         return _dated(found, part.version) if part.kind != "stays" else found.cast(STAYS)
+
+    def of_ticks(self, con: Connection, after: int) -> dict[str, tuple[pa.Table, np.ndarray]]:
+        """What parts of ticks with higher numbers tell, by name: rows (DATED) in their order, and the part of each."""
+        listed = [part for part in self.own(con, EVERY_NAME) if part.id > after]
+        if not listed:
+            return {}
+        tables = [real(self.whole(con, part)).select(TICK.names).cast(TICK) for part in listed]
+        rows = together(tables, TICK)
+        part = np.repeat([part.id for part in listed], [table.num_rows for table in tables])
+        code = text_codes(rows.column("name"))
+        order = np.argsort(code, kind="stable")
+        starts = np.flatnonzero(np.diff(code[order], prepend=-1))
+        rows, part = rows.take(pa.array(order)), part[order]
+        return {
+            rows.column("name")[start].as_py(): (rows.slice(start, n).select(DATED.names), part[start : start + n])
+            for start, n in zip(starts.tolist(), np.diff(starts, append=len(part)).tolist(), strict=True)
+        }
 
     def slice(self, con: Connection, part: Part, start: int, stop: int) -> pa.Table:
         """Rows `start` to `stop` of a part of moves (TICK), empty places included, reading no more than it must."""

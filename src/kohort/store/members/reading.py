@@ -15,7 +15,7 @@ from kohort.store.members.fold import OPEN, untils
 from kohort.store.members.heads import HeadRow, heads_now, known_head
 from kohort.store.members.parts import Parts
 from kohort.store.members.position import read_position
-from kohort.store.members.snapshots import stays
+from kohort.store.members.snapshots import stays, stays_of
 from kohort.store.members.tables import MEMBERS, members, numbers
 from kohort.store.sealed import SealedGroups
 
@@ -160,6 +160,10 @@ class Reading:
     def stays(self, name: str) -> pa.Table:
         """The last stay of each customer and part of a definition (columns of `tables.STAYS`), past ones included."""
         return self.parts.read(lambda con: stays(self.parts, con, name))
+
+    def stays_of(self, names: Sequence[str]) -> dict[str, pa.Table]:
+        """As `stays` for several definitions, from one moment."""
+        return self.parts.read(lambda con: stays_of(self.parts, con, names))
 
     def history(self, name: str, customer: int) -> list[dict[str, Any]]:
         """One customer's stays, oldest first: segment, since, until (None = still), number, version, confidence, reason.

@@ -49,13 +49,22 @@ def _crowds(con: Connection, parts: Parts) -> Iterator[list[Part]]:
     left = _AT_ONCE
     for _, some in groupby(sorted(where, key=itemgetter(0, 1, 2), reverse=True), key=itemgetter(0, 1)):
         small = _behind_the_large([part for *_, part in some][::-1])
-        n = min(crowded([part.rows for part in small]), left)
-        if n > 1:
-            left -= n
-            yield small[len(small) - n :]
+        crowd = _newest_crowd(small)[-left:] if left else []
+        if len(crowd) > 1:
+            left -= len(crowd)
+            yield crowd
 
 
-def _behind_the_large(listed: Sequence[Part]) -> list[Part]:
+def _newest_crowd(listed: list[Part]) -> list[Part]:
+    """The newest parts that belong into one. Where many were left for later they lie behind a larger one by then."""
+    rows = [part.rows for part in listed]
+    for end in range(len(rows), 1, -1):
+        if n := crowded(rows[:end]):
+            return listed[end - n : end]
+    return []
+
+
+def _behind_the_large(listed: list[Part]) -> list[Part]:
     found: list[Part] = []
     for part in listed:
         found = [] if part.rows >= MOST_ROWS else [*found, part]
