@@ -27,6 +27,8 @@ CHUNK = 10_000
 """Rows that the database hands over together."""
 
 _DRIVERS = {"postgresql": "postgresql+pg8000", "postgres": "postgresql+pg8000"}
+_NOT_ALLOWED = ("28", "42501")  # SQLSTATE: who we are, what we may
+_BROKE_OFF = ("08", "53", "57", "58")  # connections, resources, an operator, its system
 
 
 def pages(connection: Connection, since: Mark | None) -> Iterator[list[Any]]:
@@ -99,12 +101,16 @@ def _said(connection: Connection, error: BaseException) -> SourceFailed:
             code="not_allowed",
             hint="Write it as schema.table, and give the user the right to read it.",
         )
+    if any(_state(e).startswith(_NOT_ALLOWED) for e in chain):
+        hint = f"Check {connection.url_env}, and that its user may read {connection.table}."
+        return SourceFailed(f"{name!r}: the database does not let us in.", code="not_allowed", hint=hint)
     column = connection.since.column if connection.since else ""
     if any(type(e).__name__.startswith(("IncrementalCursor", "IncrementalUnbound")) for e in chain):
         return SourceFailed(
             f"{name!r}: the table has no usable column {column!r}.", code="bad_answer", hint="Check since: column."
         )
-    if any(isinstance(e, sa.exc.OperationalError | sa.exc.InterfaceError | OSError) for e in chain):
+    broken = (sa.exc.OperationalError, sa.exc.InterfaceError, OSError)
+    if any(isinstance(e, broken) or _state(e).startswith(_BROKE_OFF) for e in chain):
         return SourceFailed(
             f"{name!r}: the database cannot be reached, or broke off.",
             code="unreachable",
@@ -114,3 +120,9 @@ def _said(connection: Connection, error: BaseException) -> SourceFailed:
     kinds = ", ".join(dict.fromkeys(type(e).__name__ for e in chain[:3]))
     hint = "Check the table, the column under since, and that the user may read them."
     return SourceFailed(f"{name!r}: the database does not give the rows ({kinds}).", code="bad_answer", hint=hint)
+
+
+def _state(error: BaseException) -> str:
+    """The SQLSTATE that PostgreSQL's driver tells; empty where there is none."""
+    told = error.args[0] if error.args else None
+    return str(told.get("C", "")) if isinstance(told, dict) else ""
