@@ -28,7 +28,7 @@ features = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(rows, features, moments.map(lambda m: m + DAY))
 def test_the_query_says_what_the_naive_evaluator_says(rows, feature, as_of) -> None:
     area, ts, known, first, second = zip(*rows, strict=True) if rows else ((), (), (), (), ())

@@ -33,9 +33,9 @@ class RecordsReader:
         self._refused: list[Refusal] = []
         names: dict[str, None] = {}
         for number, record in enumerate(records, first):
-            row, code = flat(record)
+            row, code = _flattened(record)
             if row is None:
-                self._refused.append(Refusal(number, code, "", {WHOLE_LINE: str(record)[:MAX_CELL_CHARS]}))
+                self._refused.append(Refusal(number, code, "", {WHOLE_LINE: _said(record)}))
             else:
                 self._good.append((number, row))
                 names |= dict.fromkeys(row)
@@ -53,3 +53,19 @@ class RecordsReader:
         while (part := list(islice(good, rows))) or refused:
             yield text_chunk(names, [row for _, row in part], [number for number, _ in part], refused)
             refused = []
+
+
+def _flattened(record: object) -> tuple[dict[str, str] | None, str]:
+    try:
+        return flat(record)
+    except RecursionError:
+        return None, "json_too_deep"
+
+
+def _said(record: object) -> str:
+    """A record that is no row, as text that can be kept."""
+    try:
+        text = str(record)
+    except (RecursionError, ValueError):  # too deep, or a number of too many digits
+        return ""
+    return text[:MAX_CELL_CHARS].encode("utf-8", "replace").decode().replace("\0", "\ufffd")
