@@ -40,7 +40,7 @@ def run(postgres: str) -> Iterator[Run]:
     execute(
         "INSERT INTO customers SELECT n, 'c' || n || '@example.org', n % 2 = 0, n / 8.0, ARRAY['a','b'], "
         """'{"plan": {"name": "pro"}, "seats": 3}', DATE '2000-01-01', '\\x00ff', """
-        "TIMESTAMPTZ '2024-03-01 00:00:00+00' + n * INTERVAL '1 second' FROM generate_series(1, 25000) n"
+        "TIMESTAMPTZ '2024-03-01 00:00:00+00' + n * INTERVAL '1 second' FROM generate_series(1, 12000) n"
     )
     execute("INSERT INTO customers (id) VALUES (0)")  # never changed
     yield execute
@@ -55,9 +55,9 @@ def crm(postgres: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> Connection:
 
 def test_a_table_comes_in_the_order_of_its_column_in_parts(crm: Connection) -> None:
     pages = list(sql.pages(crm, None))
-    assert [len(p) for p in pages] == [10_000, 10_000, 5_001]
+    assert [len(p) for p in pages] == [10_000, 2_001]
     times = [r["updated_at"] for p in pages for r in p if r["updated_at"]]
-    assert len(times) == 25_000
+    assert len(times) == 12_000
     assert all(a < b for a, b in pairwise(times))
     (first,) = [r for r in pages[0] if r["id"] == 1]
     assert (first["spent"], first["vip"], first["about"]["seats"]) == (Decimal("0.13"), False, 3)
@@ -65,10 +65,10 @@ def test_a_table_comes_in_the_order_of_its_column_in_parts(crm: Connection) -> N
 
 def test_only_new_rows_are_read(crm: Connection) -> None:
     last = furthest((r for p in sql.pages(crm, None) for r in p), "updated_at", None, now=NOW)
-    assert last == Mark(1709251200_000000 + 25_000_000_000, True)
+    assert last == Mark(1709251200_000000 + 12_000_000_000, True)
     ids = {r["id"] for p in sql.pages(crm, last) for r in p}
     # What changed in the last ten minutes before, and what has no time at all.
-    assert ids == {0, *range(24_400, 25_001)}
+    assert ids == {0, *range(11_400, 12_001)}
 
 
 def test_numbers_and_walls_grow_too(crm: Connection, run: Run, postgres: str) -> None:
