@@ -20,7 +20,7 @@ settings.load_profile("kohort")
 
 
 PROGRAMS = {"spark": ("java",), "kafka": ("java", "mvn"), "browser": ("chromium",), "clients": ("npm",)}
-MODULES = {"spark": "pyspark", "kafka": "confluent_kafka"}
+MODULES = {"spark": "pyspark", "kafka": "confluent_kafka", "sources": "dlt"}
 NAMES = {"java": "Java", "mvn": "Maven", "chromium": "Chromium"}
 
 
@@ -41,7 +41,7 @@ def missing(marker: str) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for marker in ("ci", "nightly", "spark", "kafka", "browser", "clients", "shared"):
+        for marker in ("ci", "nightly", "spark", "kafka", "browser", "clients", "shared", "sources"):
             reason = missing(marker) if item.get_closest_marker(marker) else ""
             if reason and CI and marker not in ("shared", "nightly"):
                 raise pytest.UsageError(f"CI must run every test, but {reason}")

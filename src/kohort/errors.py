@@ -15,6 +15,7 @@ KohortError
 ├── NotEnough           "not enough data or evidence" is the honest answer (exit 3)
 ├── Busy                another process is writing; trying again can help (exit 1)
 ├── CannotWrite         the disk does not take what it is given; it goes on by itself when it does (exit 1)
+├── SourceFailed        a system that rows are fetched from did not give them (exit 1)
 ├── Damaged             a stored file does not check out (exit 1)
 └── MissingExtra        an optional part is not installed (exit 1)
 
@@ -216,6 +217,21 @@ class CannotWrite(KohortError):
 
     code = "cannot_write"
     retry = True
+
+
+class SourceFailed(KohortError):
+    """A system that rows are fetched from did not give them, or not all. What it gave before is stored.
+
+    `retry` says whether the same call can succeed later.
+    """
+
+    code = "source_failed"
+
+    def __init__(self, message: str, *, hint: str = "", code: str | None = None, retry: bool = False) -> None:
+        self.retry = retry
+        if code is not None:
+            self.code = code
+        super().__init__(message, hint=hint)
 
 
 class Damaged(KohortError):

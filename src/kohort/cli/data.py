@@ -83,7 +83,7 @@ def features(door: Door, *, as_of: str | None, out: str | None) -> Result:
     check_ending(out)
     with door.open() as ws, door.progress() as progress:
         at = moment(ws, as_of)
-        if out and out.lower().endswith(".parquet") and ws.config.engine == "spark":
+        if out and out.lower().endswith(".parquet") and ws.config.engine == "spark" and not ws.config.context:
             return _features_by_spark(ws, at, out)
         found = ws.features(as_of=at, progress=progress)
     for note in found.notes:

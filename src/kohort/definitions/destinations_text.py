@@ -20,7 +20,7 @@ MOST_DESTINATIONS = 50
 LONGEST_NAME = 40
 STREAM = "stream"
 _KEYS = ("webhook", "kafka", "secret_env", "servers", "shape", "format", "identifiers", "at_once", "per_second")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SERVERS = re.compile(r"[A-Za-z0-9.\-\[\]:_]+:\d{1,5}(,[A-Za-z0-9.\-\[\]:_]+:\d{1,5})*")
 
@@ -166,7 +166,7 @@ class _Destinations(Values):
             self.mistake(path, "A destination is a webhook or a Kafka topic.", "For example {webhook: https://…}.")
         url = self.url(data["webhook"], (*path, "webhook")) if "webhook" in data else ""
         secret = self.matching(
-            data, "secret_env", path, _VARIABLE, what="the name of an environment variable", example="CRM_SECRET"
+            data, "secret_env", path, VARIABLE, what="the name of an environment variable", example="CRM_SECRET"
         )
         if url and not secret and "secret_env" not in data:
             message = "A webhook is signed: say which environment variable holds its secret."
@@ -210,7 +210,7 @@ class _Destinations(Values):
             self.mistake(path, "No name and no password stand in the address.", "Deliveries are signed.")
         elif parts.fragment:
             self.mistake(path, "What follows # is never sent.", "Take it out.")
-        elif parts.scheme == "http" and not _is_local(host):
+        elif parts.scheme == "http" and not is_local(host):
             self.mistake(path, "http sends customer numbers for everybody on the way to read.", "Use https.")
         return value
 
@@ -222,7 +222,7 @@ class _Destinations(Values):
         return kinds
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
     """Whether an address is one of a network of one's own, where nobody else reads along."""
     try:
         return not ipaddress.ip_address(host).is_global

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from kohort.definitions.yaml_text import Document, Path, nearest
+from kohort.model.channels import CHANNELS, Channel
 from kohort.model.event import ColumnType
 from kohort.model.source import IDENTITY_KINDS, ROLES, CsvFormat, SourceKind, SourceMapping
 
@@ -56,8 +57,16 @@ def _source(document: Document, name: str, data: Any, path: Path) -> SourceMappi
         currency=text_value(document, data, (*path, "currency"), ""),
         event=text_value(document, data, (*path, "event"), ""),
         sheet=text_value(document, data, (*path, "sheet"), ""),
+        channel=_channel(document, data, (*path, "channel"), kind),
         csv=_csv(document, data.get("csv"), (*path, "csv")),
     )
+
+
+def _channel(document: Document, data: dict[str, Any], path: Path, kind: SourceKind) -> Channel | Literal[""]:
+    found: Channel | Literal[""] = choice(document, data, path, ("", *CHANNELS), "")
+    if found and kind != "events":
+        document.mistake(path, "channel gives events their names; it belongs to sources of events.", "Take it out.")
+    return found
 
 
 def _csv(document: Document, data: Any, path: Path) -> CsvFormat | None:

@@ -10,6 +10,8 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from kohort.definitions.connections_text import read_connections, write_connections
+from kohort.definitions.context_text import read_context, write_context
 from kohort.definitions.destinations_text import read_destinations, write_destinations
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
@@ -22,6 +24,8 @@ from kohort.definitions.triggers import Destination, Trigger, hidden_features, h
 from kohort.definitions.triggers_text import read_triggers, write_triggers
 from kohort.definitions.yaml_text import LARGEST, Document, finish, nearest, read_yaml, write_yaml
 from kohort.errors import KohortError, NoWorkspace, RefusedDefinition, UnreadableFile
+from kohort.model.connection import Connection
+from kohort.model.context import ContextSeries
 from kohort.model.event import ColumnType, trait_column
 from kohort.model.source import SourceMapping
 
@@ -53,6 +57,8 @@ class WorkspaceConfig:
         business: Which default features fit; auto = decide from the data.
         buckets: Number of customer buckets of the event log; fixed once data is in.
         sources: How files are read.
+        connections: Where rows are fetched from.
+        context: Series about the world around customers.
         controls: Product code → kind of line, over the built-in table.
         features: Own features; empty = the default set.
         segments: Segment definitions, those of `segments/*.yaml` beside the file after its own.
@@ -72,6 +78,8 @@ class WorkspaceConfig:
     business: str = "auto"
     buckets: int = BUCKETS
     sources: tuple[SourceMapping, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    context: tuple[ContextSeries, ...] = ()
     controls: dict[str, str] = field(default_factory=dict)
     features: tuple[FeatureDefinition, ...] = ()
     segments: tuple[SegmentDefinition, ...] = ()
@@ -274,6 +282,10 @@ def write(config: WorkspaceConfig) -> str:
         data["controls"] = dict(config.controls)
     if config.sources:
         data["sources"] = {s.name: write_source(s) for s in config.sources}
+    if config.connections:
+        data["connections"] = write_connections(config.connections)
+    if config.context:
+        data["context"] = write_context(config.context)
     if config.features:
         data["features"] = write_features(config.features)
     data |= {k: v for k in ("consent", "accounts", "engine", "spark") if (v := getattr(config, k)) != _DEFAULTS[k]}
@@ -342,6 +354,8 @@ def _understood(
         business=choice(document, data, ("business",), BUSINESS, "auto"),
         buckets=_buckets(document, data),
         sources=sources,
+        connections=read_connections(document, data.get("connections")),
+        context=read_context(document, data.get("context")),
         controls=text_map(document, data.get("controls"), ("controls",)),
         features=read_features(document, data.get("features"), ("features",), declared),
         consent=dict(settings.consent),

@@ -16,6 +16,7 @@ from kohort.ingest.limits import EARLIEST_US, FUTURE_US
 from kohort.ingest.rates import Rates, convert
 from kohort.ingest.refusal import ERASED
 from kohort.ingest.sink import VaultSink
+from kohort.model.channels import canonical
 from kohort.model.event import ARROW_TYPE, BOT_ID, BOT_KIND, IDENTIFY, LINE_KINDS, ORDER_LINE, TEXT_COLUMNS
 from kohort.model.source import SourceMapping
 
@@ -175,9 +176,23 @@ class EventMaker:
 
     def _names(self, typed: pa.Table) -> pa.Array | pa.ChunkedArray:
         if self.mapping.kind == "events" and "event" in self.mapping.columns:
-            return typed.column("event")
+            return self._canonical(_column(typed, "event"))
         fixed = {"orders": ORDER_LINE, "customers": IDENTIFY}.get(self.mapping.kind)
-        return _constant(fixed or self.mapping.event or self.mapping.name, len(typed))
+        return self._canonical(_constant(fixed or self.mapping.event or self.mapping.name, len(typed)))
+
+    def _canonical(self, names: pa.Array) -> pa.Array:
+        """Names of events under which every source of their channel has them."""
+        if not self.mapping.channel:
+            return names
+        coded = names.dictionary_encode()
+        written: list[str] = coded.dictionary.to_pylist()
+        found = [canonical(self.mapping.channel, name) for name in written]
+        strange = pa.array([name is None for name in found], pa.bool_()).take(coded.indices).true_count
+        if strange:
+            self.notes[f"their event has no common name in the channel {self.mapping.channel}; its own was kept"] += (
+                strange
+            )
+        return pa.array([name or own for name, own in zip(found, written, strict=True)]).take(coded.indices)
 
     def _things(self, typed: pa.Table) -> dict[str, Any]:
         """Order, product and category, and for order lines what kind of line each is."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -78,13 +81,13 @@ class JsonLinesReader:
                     good.append(row)
                     numbers.append(number)
                 if len(good) + len(refused) >= rows:
-                    yield _chunk(names, good, numbers, refused)
+                    yield text_chunk(names, good, numbers, refused)
                     good, numbers, refused = [], [], []
         if good or refused:
-            yield _chunk(names, good, numbers, refused)
+            yield text_chunk(names, good, numbers, refused)
 
 
-def parse_line(line: str) -> tuple[dict[str, str] | None, str]:  # noqa: PLR0911 - one answer per kind of damage
+def parse_line(line: str) -> tuple[dict[str, str] | None, str]:
     """The values of one line as text, or the code why there are none.
 
     Example:
@@ -104,6 +107,17 @@ def parse_line(line: str) -> tuple[dict[str, str] | None, str]:  # noqa: PLR0911
         value = json.loads(line.strip("\ufeff \t\r\n"), parse_int=str, parse_float=str, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None, "bad_json"
+    return flat(value)
+
+
+def flat(value: object) -> tuple[dict[str, str] | None, str]:
+    """The values of one record as text, one level of nesting flattened with dots; or the code why there are none.
+
+    Example:
+        >>> from datetime import datetime
+        >>> flat({"id": Decimal("12.50"), "seen": datetime(2024, 3, 1, 12), "tags": ["a", "b"]})
+        ({'id': '12.50', 'seen': '2024-03-01T12:00:00', 'tags': '["a","b"]'}, '')
+    """
     if not isinstance(value, dict):
         return None, "not_an_object"
     row: dict[str, str] = {}
@@ -112,7 +126,7 @@ def parse_line(line: str) -> tuple[dict[str, str] | None, str]:  # noqa: PLR0911
             for sub, leaf in inner.items():
                 _put(row, f"{name}.{sub}", leaf)
         else:
-            _put(row, name, inner)
+            _put(row, str(name), inner)
     if any(len(v) > MAX_CELL_CHARS for v in row.values()):
         return None, "cell_too_large"
     if any("\0" in v for v in row.values()):
@@ -129,8 +143,16 @@ def _put(row: dict[str, str], name: str, value: Any) -> None:
             row[name] = "true" if value else "false"
         case str():
             row[name] = value
+        case Decimal():
+            row[name] = format(value, "f")
+        case date():  # a moment, too
+            row[name] = value.isoformat()
+        case UUID():
+            row[name] = str(value)
+        case bytes() | memoryview():
+            return  # pictures and the like: nothing to segment by
         case _:
-            row[name] = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            row[name] = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def _too_deep(line: str) -> bool:
@@ -151,7 +173,10 @@ def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def _chunk(names: Sequence[str], good: list[dict[str, str]], numbers: list[int], refused: list[Refusal]) -> Chunk:
+def text_chunk(
+    names: Sequence[str], good: Sequence[dict[str, str]], numbers: Sequence[int], refused: Sequence[Refusal]
+) -> Chunk:
+    """Rows of text as a chunk; a name that a row lacks is null there."""
     import pyarrow as pa
 
     arrays = [pa.array([row.get(name) for row in good], pa.string()) for name in names]

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -101,6 +101,7 @@ class MemoryState:
     waiting: dict[int, RejectedRow] = field(default_factory=dict)
     begun: int = 0
     added: int = 0
+    bookmarks: dict[str, Any] = field(default_factory=dict)
 
     def begin_batch(self, source: str, file: str) -> int:
         self.begun += 1
@@ -121,6 +122,12 @@ class MemoryState:
 
     def mark_retried(self, ids: Sequence[int]) -> int:
         return sum(self.waiting.pop(i, None) is not None for i in ids)
+
+    def bookmark(self, name: str) -> Any:
+        return self.bookmarks.get(name)
+
+    def set_bookmark(self, name: str, value: Any) -> None:
+        self.bookmarks[name] = value
 
 
 @dataclass(slots=True)

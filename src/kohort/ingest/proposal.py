@@ -83,11 +83,18 @@ def propose(
     files = expand(paths, within=within)
     readers = [open_reader(f, sheet=str(told.get("sheet", ""))) for f in _spread(files)]
     _check_one_shape(readers)
+    return propose_from(readers, told, name=files[0].name, zone=zone, currency=currency, taken=taken)
+
+
+def propose_from(
+    readers: Sequence[Reader], told: Mapping[str, Any], *, name: str, zone: str, currency: str, taken: Iterable[str]
+) -> Proposal:
+    """The same for opened files, or rows that were fetched; `name` is what questions call them."""
     draft = Draft(readers, told, zone=zone, currency=currency)
     mapping = draft.mapping(_free_name(told, draft, taken))
     if draft.questions:
         raise NeedsAnswer(
-            f"{files[0].name} can be read in more than one way.",
+            f"{name} can be read in more than one way.",
             draft.questions,
             hint="Write the answers as a mapping and give it with --map, or pass `answers=`.",
         )

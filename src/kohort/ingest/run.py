@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from kohort.ingest.events import EventMaker
+
 
 def ingest_files(
     paths: Iterable[str | Path] | str | Path,
@@ -70,7 +72,10 @@ def ingest_files(
 
 
 class Session:
-    """One call's work on many files of one source: the connection, the rates and the settings they share."""
+    """One call's work on many files of one source: the connection, the rates and the settings they share.
+
+    `numbered`: a row that comes again has the number it had before. Those of a file do, those of an answer do not.
+    """
 
     def __init__(
         self,
@@ -82,8 +87,10 @@ class Session:
         now: int,
         controls: Mapping[str, str] | None = None,
         progress: Progress = silent,
+        numbered: bool = True,
     ) -> None:
         self.mapping, self.store = mapping, store
+        self.numbered = numbered
         self.zone, self.currency, self.now = zone, currency, now
         self.overrides = rules.check_overrides(controls or {})
         self.progress = progress
@@ -108,13 +115,12 @@ class Session:
         reader = open_reader(file, csv=self.mapping.csv, sheet=self.mapping.sheet)
         return self.rows(reader, Normaliser.of(self.mapping, reader, self.currency), file.name)
 
-    def rows(self, reader: Reader, normaliser: Normaliser, name: str, *, keep: bool = True) -> BatchReport:
-        """Store everything a reader gives, as one batch. `keep`: put refused rows on the list of rejected ones."""
+    def maker(self) -> EventMaker:
+        """Makes the events of one file, or of one series of answers: it knows which lines it has seen."""
         from kohort.ingest.events import EventMaker
 
         assert self._con is not None
-        reader.verify()
-        maker = EventMaker(
+        return EventMaker(
             self.mapping,
             con=self._con,
             vault=self.store.vault,
@@ -125,6 +131,14 @@ class Session:
             rates=self.rates,
             judged=self._judged,
         )
+
+    def rows(
+        self, reader: Reader, normaliser: Normaliser, name: str, *, keep: bool = True, maker: EventMaker | None = None
+    ) -> BatchReport:
+        """Store everything a reader gives, as one batch. `keep`: put refused rows on the list of rejected ones."""
+        assert self._con is not None
+        reader.verify()
+        maker = maker or self.maker()
         self.store.log.declare(normaliser.declared)
         work = _Batch(self, name, self.store.state.begin_batch(self.mapping.name, name), keep=keep)
         for chunk in reader.chunks(normaliser.wanted):
@@ -144,10 +158,15 @@ class Session:
         if not rows:
             return
         if self._waiting is None:
-            self._waiting = {_mark(row) for row in self.store.state.rejected(self.mapping.name, limit=_ALL)}
-        new = [row for row in rows if _mark(row) not in self._waiting]
-        self._waiting |= {_mark(row) for row in new}
+            self._waiting = {self._mark(row) for row in self.store.state.rejected(self.mapping.name, limit=_ALL)}
+        new = [row for row in rows if self._mark(row) not in self._waiting]
+        self._waiting |= {self._mark(row) for row in new}
         self.store.state.add_rejected(new, batch)
+
+    def _mark(self, row: RejectedRow) -> bytes:
+        """What makes a rejected row the same one again: its place, the reason, and what it says."""
+        said = repr((row.file, row.line if self.numbered else 0, row.code, sorted(row.raw.items()))).encode()
+        return hashlib.blake2b(said, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +239,6 @@ class _Batch:
 
 
 _ALL = 1 << 31
-
-
-def _mark(row: RejectedRow) -> bytes:
-    """What makes a rejected row the same one again: its place, the reason, and what it says."""
-    said = repr((row.file, row.line, row.code, sorted(row.raw.items()))).encode()
-    return hashlib.blake2b(said, digest_size=16).digest()
 
 
 def _refused(chunk: Chunk, codes: pa.Array, columns: pa.ChunkedArray, mapping: SourceMapping) -> Iterator[Refusal]:

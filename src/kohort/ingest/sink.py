@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kohort.model.event import ColumnType
 from kohort.model.source import BatchReport, RejectedRow
@@ -43,6 +43,8 @@ class StateSink(Protocol):
     def add_rejected(self, rows: Iterable[RejectedRow], batch: int) -> object: ...
     def rejected(self, source: str | None = None, *, limit: int = 100) -> list[RejectedRow]: ...
     def mark_retried(self, ids: Sequence[int]) -> int: ...
+    def bookmark(self, name: str) -> Any: ...
+    def set_bookmark(self, name: str, value: Any) -> None: ...
 
 
 class StoreSink(Protocol):

@@ -8,6 +8,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from kohort.model.channels import Channel
 from kohort.model.event import ColumnType, property_column, trait_column
 
 SourceKind = Literal["orders", "events", "customers"]
@@ -98,6 +99,7 @@ class SourceMapping:
         event: Event name for sources without an event column.
         csv: How text files are written; None = detect for each file.
         sheet: Name of the sheet of an Excel workbook; empty = it has only one.
+        channel: Where its events happened: they get the names of `kohort.model.channels`. Empty = names stay as written.
     """
 
     name: str
@@ -113,6 +115,7 @@ class SourceMapping:
     event: str = ""
     csv: CsvFormat | None = None
     sheet: str = ""
+    channel: Channel | Literal[""] = ""
 
     def stored_columns(self) -> dict[str, ColumnType]:
         """Column of the event table → type, for every property or trait: {"p_country": "text"}."""

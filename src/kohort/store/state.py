@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections import Counter
@@ -59,6 +60,18 @@ class State:
         """Names of all settings, sorted."""
         with self._database.read() as con:
             return sorted(row["name"] for row in settings.all(con))
+
+    def bookmark(self, name: str) -> Any:
+        """What `set_bookmark` kept under a name (any JSON value); None = nothing."""
+        kept = self.get(_bookmark(name))
+        if kept is None:
+            return None
+        return json.loads(self._quarantine.open(base64.b64decode(kept), _bookmark(name)))
+
+    def set_bookmark(self, name: str, value: Any) -> None:
+        """Keeps how far a source was read, sealed: names of objects and marks in them may tell of a person."""
+        sealed = self._quarantine.seal(json.dumps(value).encode(), _bookmark(name))
+        self.set(_bookmark(name), base64.b64encode(sealed).decode())
 
     # -- batches ---------------------------------------------------------------------------------------------------
 
@@ -233,6 +246,10 @@ class State:
 def _report(text: str) -> BatchReport:
     found = json.loads(text)
     return BatchReport(**{**found, "notes": tuple(found["notes"])})
+
+
+def _bookmark(name: str) -> str:
+    return f"bookmark {name}"
 
 
 def _place(number: int, source: str, file: str, line: int) -> str:

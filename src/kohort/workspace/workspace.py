@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from kohort.segments import Movement
     from kohort.store.api_keys import ApiKeys
     from kohort.store.store import Store
+    from kohort.workspace.connections import ConnectionsDoor
+    from kohort.workspace.context import ContextDoor
     from kohort.workspace.found import Found
     from kohort.workspace.privacy import PrivacyDoor
     from kohort.workspace.segments import SegmentDoor
@@ -242,6 +244,20 @@ class Workspace:
             progress=progress,
         )
 
+    @cached_property
+    def context(self) -> ContextDoor:
+        """Series about the world around customers: weather, prices, trends."""
+        from kohort.workspace.context import ContextDoor
+
+        return ContextDoor(self)
+
+    @cached_property
+    def connections(self) -> ConnectionsDoor:
+        """Systems that rows are fetched from, and fetching them."""
+        from kohort.workspace.connections import ConnectionsDoor
+
+        return ConnectionsDoor(self)
+
     # -- looking at it ---------------------------------------------------------------------------------------------
 
     def health(self, refresh: bool = False, *, progress: Progress = silent) -> HealthReport:
@@ -310,9 +326,13 @@ class Workspace:
         as_of: int | str | None = None,
         *,
         definitions: Sequence[FeatureDefinition] | None = None,
+        context: bool = True,
         progress: Progress = silent,
     ) -> FeatureTable:
-        """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's."""
+        """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's.
+
+        `context`: with the features of the series under `context:`, as they were known at that moment.
+        """
         from kohort.definitions.defaults import value_definition
         from kohort.definitions.observed import notes
 
@@ -320,12 +340,14 @@ class Workspace:
         wanted = definitions if definitions is not None else self.definitions()
         table = self._features(progress)(
             self.store.log.snapshot(),
-            wanted,
+            [*wanted, *(self.context.wanted() if context else [])],
             as_of=as_of if isinstance(as_of, int) else self.as_of(as_of),
             zone=self.zone,
             currency=self.currency,
             value=value_definition(contents),
         )
+        if context and self.config.context:
+            table = self.context.beside(table)
         return replace(table, notes=notes(wanted, contents))
 
     def _features(self, progress: Progress) -> Callable[..., FeatureTable]:
