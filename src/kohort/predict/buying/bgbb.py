@@ -83,8 +83,9 @@ class BGBB(BuyingModel):
         ages, inverse = np.unique(age, return_inverse=True)
         steps = np.arange(1, int(ahead) + 1)
         stays = np.array([np.exp(betaln(gamma, delta + n + steps) - betaln(gamma, delta + n)).sum() for n in ages])
-        buys = (alpha + x) / (alpha + beta + age)
-        return self._alive(parameters, seen) * buys * stays[inverse]
+        buys: np.ndarray = (alpha + x) / (alpha + beta + age)
+        expected: np.ndarray = self._alive(parameters, seen) * buys * stays[inverse]
+        return expected
 
     def _simulate(
         self,

@@ -117,10 +117,11 @@ class BGNBD(BuyingModel):
         _, index, inverse = np.unique(joined(x, age), return_index=True, return_inverse=True)
         shape, rate = (r + x[index])[:, None], (alpha + age[index])[:, None]
 
-        def bought(p: np.ndarray, rows: slice) -> np.ndarray:
-            return -np.expm1(-shape[rows] * np.log1p(p * (ahead / rate[rows]))) / p
+        def purchases(p: np.ndarray, rows: slice) -> np.ndarray:
+            bought: np.ndarray = -np.expm1(-shape[rows] * np.log1p(p * (ahead / rate[rows]))) / p
+            return bought
 
-        of_alive = beta_mean(a, b + x[index], bought)
+        of_alive = beta_mean(a, b + x[index], purchases)
         expected: np.ndarray = of_alive[inverse] * self._alive(parameters, seen)
         return expected
 

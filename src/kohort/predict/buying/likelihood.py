@@ -62,7 +62,8 @@ class _Counted:
             there[i] = STEP
             rows.append((self(logs + there)[1] - self(logs - there)[1]) / (2 * STEP))
         second = np.array(rows)
-        return (second + second.T) / 2
+        both: np.ndarray = (second + second.T) / 2
+        return both
 
 
 def maximise(likelihood: Likelihood, starts: Sequence[np.ndarray], customers: float) -> Fit:

@@ -24,6 +24,7 @@ FEWEST_REPEATERS = 40
 LEVEL = 0.95
 PARAMETER_DRAWS = 25
 TOTAL_DRAWS = 200
+TOTAL_STEP = 1e-3
 
 _AT_ONCE = 1 << 21
 
@@ -208,22 +209,27 @@ class BuyingModel(Fitted):
     def expected_total(self, table: Any, horizon: float) -> Estimate:
         """Purchases of all these customers together in the next `horizon`, with a 95 % predictive interval.
 
-        Its variance is that of the expected total over parameters drawn from their normal approximation, plus the sum of
-        the customers' own variances (simulated). The interval knows nothing of how wrong the model itself may be.
+        Its variance is what the uncertainty of the parameters does to the expected total (delta method, in logarithms), plus the
+        sum of the customers' own variances (simulated). The interval knows nothing of how wrong the model itself may be.
         """
         ahead, values = self.ahead(horizon), self._values
         groups = grouped(self._read(table))
         value = float(groups.customers @ self._expected(values, groups.histories, ahead))
         rough = self._rough(groups)
-        seen = rough.histories
-        draw = np.random.default_rng(self.random_state)
-        of_parameters = [
-            float(rough.customers @ self._expected(p, seen, ahead)) for p in self._drawn(TOTAL_DRAWS, draw)
-        ]
-        of_customers = 0.0
-        for rows, futures in self.futures(seen, ahead, TOTAL_DRAWS, known=True):
-            of_customers += float(rough.customers[rows] @ futures.var(axis=1))
-        spread = 1.959964 * float(np.sqrt(np.var(of_parameters) + of_customers))
+        variance = 0.0
+        for rows, futures in self.futures(rough.histories, ahead, TOTAL_DRAWS, known=True):
+            variance += float(rough.customers[rows] @ futures.var(axis=1))
+        if self.covariance_ is not None:
+            slope = np.empty(len(values))
+            for i in range(len(values)):
+                factor = np.exp(np.where(np.arange(len(values)) == i, TOTAL_STEP, 0.0))
+                up, down = (
+                    float(rough.customers @ self._expected(v, rough.histories, ahead))
+                    for v in (values * factor, values / factor)
+                )
+                slope[i] = (up - down) / (2 * TOTAL_STEP)
+            variance += float(slope @ self.covariance_ @ slope)
+        spread = 1.959964 * float(np.sqrt(variance))
         return Estimate(value, max(value - spread, 0.0), value + spread)
 
     def futures(

@@ -81,7 +81,9 @@ class ParetoNBD(BuyingModel):
     def _expected(self, parameters: np.ndarray, seen: Histories, ahead: float) -> np.ndarray:
         r, alpha, s, beta = parameters
         x, age = seen.frequency, seen.age
-        return self._alive(parameters, seen) * (r + x) / (alpha + age) * _time_here(s, beta + age, ahead)
+        rate = (r + x) / (alpha + age)
+        expected: np.ndarray = self._alive(parameters, seen) * rate * _time_here(s, beta + age, ahead)
+        return expected
 
     def _simulate(
         self,

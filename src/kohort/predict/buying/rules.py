@@ -20,7 +20,8 @@ def past_rate(table: Any, horizon: float) -> np.ndarray:
     """
     summary = read_summary(table)
     rate = np.divide(summary.frequency, summary.age, out=np.zeros(len(summary)), where=summary.age > 0)
-    return rate * horizon
+    expected: np.ndarray = rate * horizon
+    return expected
 
 
 def bought_lately(table: Any, within: float) -> np.ndarray:
