@@ -399,10 +399,18 @@ def test_customers_without_differences_have_no_interval() -> None:
     x = np.array([len(t) for t in lives])
     table = Summary(x, np.array([t[-1] if len(t) else 0.0 for t in lives]), np.full(2_000, 40.0))
     model = BGNBD().fit(table)
-    assert {"no_spread", "flat"} & {c.code for c in model.cautions_}
-    assert all(e is None for e in model.intervals_.values())
-    assert model.expected_purchases(table, 10).mean() == pytest.approx(1.0, abs=0.05)
-    json.dumps(model.as_dict(), allow_nan=False)
+    rivals: list[BuyingModel] = [model, ParetoNBD().fit(table)]
+    for rival, leaving in zip(rivals, ("a", "s"), strict=True):
+        assert "left_open" in {c.code for c in rival.cautions_}
+        assert rival.intervals_["r"] is None
+        assert rival.intervals_[leaving] is None
+        assert rival.expected_purchases(table, 10).mean() == pytest.approx(1.0, abs=0.05)
+        total = rival.expected_total(table, 10)
+        assert total.value * 0.9 < total.low < total.high < total.value * 1.1
+        low, high = rival.purchases_interval(table, 10, draws=200)
+        assert low.min() == 0
+        assert 2 <= high.min() <= high.max() <= 6
+        json.dumps(rival.as_dict(), allow_nan=False)
 
 
 def test_tables_of_every_kind_are_taken_and_left_alone(

@@ -13,6 +13,9 @@ Likelihood = Callable[[np.ndarray], tuple[float, np.ndarray]]
 FARTHEST = 9.0
 """How far a logarithm may go from where it started (a factor of 8,000) before the parameter counts as without an end."""
 
+WIDEST = 3.0
+"""A standard error of a logarithm from which on a parameter counts as left open: its interval would span a factor of 100,000."""
+
 CLOSE_ENOUGH = 1e-9
 """The search ends where one more step would move no parameter by more than about 0.00005 of its standard error."""
 
@@ -27,16 +30,16 @@ class Fit:
     Attributes:
         parameters: All positive.
         log_likelihood: Of all customers together.
-        covariance: Of the logarithms of the parameters, the inverse of the observed information; None where the likelihood is
-            too flat there for one.
-        at_edge: Positions of parameters that ran away as far as they may.
+        covariance: Of the logarithms of the parameters: the inverse of the observed information, in those directions about which
+            the data say something. None where they say nothing about any.
+        left_open: Positions of parameters about which the data say next to nothing.
         evaluations: How often likelihood and gradient were computed.
     """
 
     parameters: np.ndarray
     log_likelihood: float
     covariance: np.ndarray | None
-    at_edge: tuple[int, ...]
+    left_open: tuple[int, ...]
     evaluations: int
 
 
@@ -89,21 +92,35 @@ def maximise(likelihood: Likelihood, starts: Sequence[np.ndarray], customers: fl
             best = (end, logs)
     assert best is not None
     end, begun = best
-    at_edge = tuple(int(i) for i in np.flatnonzero(np.abs(end.x - begun) > FARTHEST - 1e-3))
-    logs, curvature = (end.x, None) if at_edge else _newton(goal, end.x)
+    logs, curvature = _newton(goal, end.x)
     value = -goal(logs)[0] * customers
-    covariance = None if curvature is None else np.linalg.inv(curvature) / customers
-    return Fit(np.exp(logs), value, covariance, at_edge, goal.evaluations)
+    known, directions, all_known = _known(curvature * customers)
+    covariance = (directions / known) @ directions.T if len(known) else None
+    ran_away = np.abs(end.x - begun) > FARTHEST - 1e-3
+    left_open = tuple(int(i) for i in np.flatnonzero(ran_away | ~all_known))
+    return Fit(np.exp(logs), value, covariance, left_open, goal.evaluations)
 
 
-def _newton(goal: _Counted, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Down to the bottom, and the curvature there; None where it is no bowl."""
+def _known(information: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Information and direction where there is some, (parameters, directions), and which parameters are known by it.
+
+    Where customers do not differ in something, or nobody does it, two parameters can grow together for ever and only their
+    quotient matters. Along such a ridge a quadratic says nothing; across it it does.
+    """
+    values, vectors = np.linalg.eigh(information)
+    some = values > WIDEST**-2
+    spread = (vectors[:, ~some] ** 2 / np.maximum(values[~some], 1e-12)).sum(axis=1)
+    spread += (vectors[:, some] ** 2 / values[some]).sum(axis=1)
+    return values[some], vectors[:, some], np.sqrt(spread) <= WIDEST
+
+
+def _newton(goal: _Counted, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Down to the bottom across every direction that has one, and the curvature there."""
     curvature = goal.curvature(logs)
     value, slope = goal(logs)
     for _ in range(20):
-        if np.linalg.eigvalsh(curvature)[0] <= 1e-10:
-            return logs, None
-        step = np.linalg.solve(curvature, slope)
+        known, directions, _ = _known(curvature * goal.customers)
+        step = goal.customers * (directions / known) @ (directions.T @ slope)
         left = float(step @ slope) * goal.customers  # squared, in standard errors
         if left < CLOSE_ENOUGH:
             break

@@ -48,7 +48,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         parameters_: Name → value.
         standard_errors_: Name → standard error (from the curvature of the likelihood), or None where there is none.
         intervals_: Name → 95 % interval (value × exp(± 1.96 × standard error of its logarithm)), None likewise.
-        covariance_: Of the logarithms of the parameters in the order of `parameters_`, or None.
+        covariance_: Of the logarithms of the parameters in the order of `parameters_`, or None; nothing in directions that the data
+            leave open, where `cautions_` has "left_open".
         log_likelihood_: Of all customers, NaN where parameters were given.
         customers_: Customers fitted on.
         cautions_: What to know before the figures are used.
@@ -98,11 +99,13 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         self.intervals_: dict[str, Estimate | None] = dict.fromkeys(self.NAMES)
         if fit.covariance is not None:
             spread = np.sqrt(np.diag(fit.covariance))
-            for name, value, error in zip(self.NAMES, fit.parameters, spread, strict=True):
+            for i, (name, value, error) in enumerate(zip(self.NAMES, fit.parameters, spread, strict=True)):
+                if i in fit.left_open:
+                    continue
                 factor = float(np.exp(ndtri((1 + LEVEL) / 2) * error))
                 self.standard_errors_[name] = float(value * error)
                 self.intervals_[name] = Estimate(float(value), float(value / factor), float(value * factor))
-        self.cautions_: tuple[Caution, ...] = tuple(_about_fit(fit, self.NAMES, customers))
+        self.cautions_: tuple[Caution, ...] = tuple(_about_fit(fit, self.NAMES))
 
     @property
     def _values(self) -> np.ndarray:
@@ -317,15 +320,10 @@ def demand_enough(summary: Summary) -> None:
         raise BadInput("No customer was watched for any time.", place="age")
 
 
-def _about_fit(fit: Fit, names: tuple[str, ...], customers: int) -> Iterator[Caution]:
-    if fit.at_edge:
-        edge = " and ".join(names[i] for i in fit.at_edge)
+def _about_fit(fit: Fit, names: tuple[str, ...]) -> Iterator[Caution]:
+    if fit.left_open:
         yield Caution(
-            "no_spread",
-            f"{edge} has no end: the data show no difference between customers there, or none of the behaviour at all. "
-            "Expected figures can be used; parameters have no interval.",
-        )
-    elif fit.covariance is None and customers:
-        yield Caution(
-            "flat", "The data leave the parameters open: several sets fit equally well, so they have no interval."
+            "left_open",
+            f"The data leave {' and '.join(names[i] for i in fit.left_open)} open: customers do not differ there, or do none of it, and "
+            "many values fit equally well. These parameters have no interval; expected figures can be used.",
         )

@@ -23,7 +23,7 @@ class ParetoNBD(BuyingModel):
         >>> model = ParetoNBD.with_parameters(r=0.553, alpha=10.578, s=0.606, beta=11.669)
         >>> history = {"frequency": [0, 2], "recency": [0, 30.43], "age": [38.86, 38.86]}
         >>> model.expected_purchases(history, horizon=39).round(3).tolist(), model.probability_alive(history).round(3).tolist()
-        ([0.138, 1.258], [0.358, 0.847])
+        ([0.107, 1.455], [0.295, 0.869])
     """
 
     NAMES = ("r", "alpha", "s", "beta")

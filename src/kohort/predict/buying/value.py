@@ -36,7 +36,7 @@ class CustomerValue(BaseEstimator):  # type: ignore[misc]
         ... )
         >>> history = {"frequency": [2], "recency": [30.43], "age": [38.86], "monetary": [22.35]}
         >>> value.expected_value(history, horizon=39).round(2).tolist()
-        [30.29]
+        [30.24]
     """
 
     def __init__(self, purchases: BuyingModel | None = None, spend: GammaGamma | None = None) -> None:
