@@ -98,7 +98,7 @@ class ParetoNBD(BuyingModel):
         here = draw.random(size) < self._alive(parameters, seen)[:, None]
         rate = draw.standard_gamma((r + x)[:, None], size) / (alpha + age)[:, None]
         # a lifetime whose rate is Gamma(s, beta + age) is Pareto: the inverse of P(longer than t) = (1 + t / (beta + age))^−s
-        stays = (beta + age)[:, None] * np.expm1(np.minimum(draw.standard_exponential(size) / s, 700.0))
+        stays = (beta + age)[:, None] * np.expm1(np.minimum(draw.standard_exponential(size) / s, 500.0))
         return np.where(here, draw.poisson(rate * np.minimum(stays, ahead)), 0)
 
 
