@@ -5,9 +5,9 @@
     python bench/buying.py --lifetimes PYTHON --pymc PYTHON      beside lifetimes and pymc-marketing, each in the interpreter
                                                                  of an environment that has it
 
-Customers are simulated with the parameters published for CDNOW over a year and a half, to the day. Each fit runs in a process of
-its own; `fit CPU s` leaves out reading the table and imports, `predict CPU s` is for all customers, `peak MB` has everything. Peers are asked
-up to --peer-most customers.
+Customers are simulated with the parameters published for CDNOW over a year and a half, to the day. Each fit runs in a process
+of its own; `fit CPU s` leaves out reading the table and imports, `predict CPU s` is for all customers, `peak MB` has
+everything. Peers are asked up to --peer-most customers.
 """
 
 from __future__ import annotations
