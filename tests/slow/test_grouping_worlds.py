@@ -47,7 +47,7 @@ def test_one_population_is_not_called_separate(recipe: Recipe) -> None:
     assert group(recipe.make().table).structure.verdict != "separate"
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("recipe", planted(), ids=lambda r: r.name)
 def test_every_planted_world(recipe: Recipe) -> None:
