@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from kohort.definitions.cleaning import CleaningRule, read_cleaning, write_cleaning
 from kohort.definitions.destinations_text import read_destinations, write_destinations
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
@@ -54,6 +55,7 @@ class WorkspaceConfig:
         buckets: Number of customer buckets of the event log; fixed once data is in.
         sources: How files are read.
         controls: Product code → kind of line, over the built-in table.
+        cleaning: Rows of files that are put aside.
         features: Own features; empty = the default set.
         segments: Segment definitions, those of `segments/*.yaml` beside the file after its own.
         consent: Purpose → trait (`t_…`) that says a customer agreed to it.
@@ -73,6 +75,7 @@ class WorkspaceConfig:
     buckets: int = BUCKETS
     sources: tuple[SourceMapping, ...] = ()
     controls: dict[str, str] = field(default_factory=dict)
+    cleaning: tuple[CleaningRule, ...] = ()
     features: tuple[FeatureDefinition, ...] = ()
     segments: tuple[SegmentDefinition, ...] = ()
     consent: dict[str, str] = field(default_factory=dict)
@@ -272,6 +275,8 @@ def write(config: WorkspaceConfig) -> str:
     }
     if config.controls:
         data["controls"] = dict(config.controls)
+    if config.cleaning:
+        data["cleaning"] = write_cleaning(config.cleaning)
     if config.sources:
         data["sources"] = {s.name: write_source(s) for s in config.sources}
     if config.features:
@@ -343,6 +348,7 @@ def _understood(
         buckets=_buckets(document, data),
         sources=sources,
         controls=text_map(document, data.get("controls"), ("controls",)),
+        cleaning=read_cleaning(document, data.get("cleaning"), declared),
         features=read_features(document, data.get("features"), ("features",), declared),
         consent=dict(settings.consent),
         accounts=settings.accounts,
