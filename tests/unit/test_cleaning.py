@@ -144,6 +144,16 @@ def test_reading_again_while_the_rule_is_on_changes_nothing(shop: Workspace) -> 
     assert len(shop.rejected()) == 30
 
 
+def test_a_row_that_should_have_stayed_comes_back_though_the_rule_is_on(shop: Workspace) -> None:
+    ids = [row["id"] for row in queue(shop, "tests")]
+    assert mark(shop, "tests", ids[1:10], ids[:1]).on
+    [again] = shop.retry_rejected().batches
+    assert (again.stored, again.rejected) == (1, 29)
+    assert ids[0] not in {row.id for row in shop.rejected()}
+    found = standings(shop)[0]
+    assert (found.known.checked, found.known.aside, found.waiting) == (10, 30, 29)
+
+
 def test_marks_about_other_rows_are_refused(shop: Workspace) -> None:
     some = queue(shop, "tests")[0]["id"]
     with pytest.raises(WrongUsage):

@@ -70,5 +70,7 @@ def check(door: Door, *, rule: str, right: tuple[int, ...], wrong: tuple[int, ..
             screen.line(f"{row['id']}  {row['file']} line {row['line']}  {said}")
         if not waiting:
             screen.line("No row waits to be judged.")
+        if wrong:
+            screen.command("Bring back what should have stayed: kohort rejected retry")
 
     return Result({"rule": found.as_dict(), "queue": waiting}, shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,7 @@ class Cleaner:
         versions: Name of a rule → its version.
         columns: Declared columns that the conditions may name.
         notes: What readers of the report should know: which rules are switched off, and why.
+        spared: Lines that no rule takes. Lines of rejected rows that are read again are their numbers on the list.
         counted: (name, digest) → rows looked at, rows put aside.
     """
 
@@ -35,7 +36,9 @@ class Cleaner:
         currency: str,
         columns: Mapping[str, ColumnType],
         notes: Sequence[str] = (),
+        spared: Collection[int] = (),
     ) -> None:
+        self.spared = np.array(sorted(spared), dtype=np.int64)
         self.versions = dict(versions)
         self.rules, self.columns, self.notes = tuple(rules), dict(columns), tuple(notes)
         self.counted: dict[tuple[str, str], tuple[int, int]] = {}

@@ -164,6 +164,7 @@ class Session:
             return piece
         assert self._con is not None
         taken = self.cleaner.judge(self._con, piece.events)
+        taken[np.isin(piece.chunk.lines[piece.good], self.cleaner.spared)] = NO_RULE
         aside, kept = np.flatnonzero(taken != NO_RULE), np.flatnonzero(taken == NO_RULE)
         if not len(aside):
             return piece

@@ -68,6 +68,14 @@ class CleaningRecord:
         marks |= {str(number): True for number in right} | {str(number): False for number in wrong}
         self._state.set(SETTING, record)
 
+    def wrongly(self) -> frozenset[int]:
+        """Rows on the list of rejected ones that a person said should have stayed, whichever version took them."""
+        said: dict[int, bool] = {}
+        for versions in self._all().values():
+            for kept in sorted(versions.values(), key=lambda kept: int(kept["version"])):
+                said |= {int(number): bool(right) for number, right in kept["marks"].items()}
+        return frozenset(number for number, right in said.items() if not right)
+
     def _all(self) -> dict[str, Any]:
         record: dict[str, Any] = self._state.get(SETTING, {})
         return record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +35,11 @@ def standings(ws: Workspace) -> tuple[Standing, ...]:
 
 
 @contextmanager
-def at_work(ws: Workspace, *, count: bool = True) -> Iterator[Cleaner | None]:
+def at_work(ws: Workspace, *, again: bool = False) -> Iterator[Cleaner | None]:
     """The rules that are switched on, for reading files; what they looked at is noted in the end. None = there are no rules.
 
     Args:
-        count: Whether it is to be noted: rows that are read again were counted before.
+        again: Rejected rows are read again: they were counted before, and those that were put aside wrongly come back.
     """
     found = standings(ws)
     if not found:
@@ -54,11 +54,12 @@ def at_work(ws: Workspace, *, count: bool = True) -> Iterator[Cleaner | None]:
         currency=ws.currency,
         columns={**ws.store.log.snapshot().columns, **ws.config.columns()},
         notes=[s.off for s in found if not s.on],
+        spared=CleaningRecord(ws.store.state).wrongly() if again else (),
     )
     try:
         yield cleaner
     finally:
-        if count and cleaner.counted:
+        if cleaner.counted and not again:
             with ws.store.write_lock():
                 CleaningRecord(ws.store.state).count(cleaner.counted)
 
@@ -106,8 +107,9 @@ def _rule(ws: Workspace, name: str) -> CleaningRule:
     return rules[name]
 
 
-def _put_aside(ws: Workspace, rule: CleaningRule, version: int) -> Iterable[RejectedRow]:
-    return (row for row in ws.store.state.rejected(limit=_ALL) if row.code == rule.code(version))
+def _put_aside(ws: Workspace, rule: CleaningRule, version: int) -> list[RejectedRow]:
+    rows: list[RejectedRow] = ws.store.state.rejected(limit=_ALL, code=rule.code(version))
+    return rows
 
 
 def _shown(ws: Workspace, row: RejectedRow) -> dict[str, str]:

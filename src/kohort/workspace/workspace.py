@@ -235,7 +235,7 @@ class Workspace:
         from kohort.ingest import retry_rejected
         from kohort.workspace.cleaning import at_work
 
-        with at_work(self, count=False) as cleaner:
+        with at_work(self, again=True) as cleaner:
             return retry_rejected(
                 path,
                 mappings={m.name: m for m in self.config.sources},
