@@ -120,7 +120,8 @@ def _discover_workspace(
         elif out:
             ids = pa.array(company_numbers(ws.store.vault, found.table.ids.to_numpy()), pa.string())
             labels = _labels(found.segmentation, found.groups, found.segment_of)
-            _write_people(door, out, {"customer_id": ids}, labels, found.confidence, _unknown(found.table, found))
+            columns = {"customer_id": ids, "segment": labels, "confidence": found.confidence}
+            _write_people(door, out, columns, _unknown(found.table, found))
         segmentation: Segmentation = found.segmentation
         return segmentation
 
@@ -143,8 +144,8 @@ def _discover_table(
         _write_json(out, found.segmentation)
     elif out:
         names = _labels(found.segmentation, found.grouping.labels, found.segment_of)
-        who = {table.key: table.ids}
-        _write_people(door, out, who, names, found.grouping.confidence, _unknown(table, found))
+        columns = {table.key: table.ids, "segment": names, "confidence": found.grouping.confidence}
+        _write_people(door, out, columns, _unknown(table, found))
     segmentation: Segmentation = found.segmentation
     return segmentation
 
@@ -162,22 +163,18 @@ def _unknown(table: FeatureTable, found: Any) -> list[str]:
     return unknown_words(table, found.segmentation.layers)
 
 
-def _write_people(
-    door: Door, out: str, who: dict[str, Any], segments: list[str | None], confidence: np.ndarray, unknown: list[str]
-) -> None:
+def _write_people(door: Door, out: str, columns: dict[str, Any], unknown: list[str]) -> None:
     import numpy as np
     import pyarrow as pa
 
     from kohort.cli.files import say_formulas, write_table
 
-    left_out = np.array([s is None for s in segments], dtype=bool)
-    columns = {
-        "segment": pa.array(segments, pa.string()),
-        "confidence": pa.array(confidence, pa.float32(), mask=left_out),
-    }
+    left_out = [s is None for s in columns["segment"]]
+    columns["segment"] = pa.array(columns["segment"], pa.string())
+    columns["confidence"] = pa.array(columns["confidence"], pa.float32(), mask=np.array(left_out))
     if any(unknown):
         columns["unknown"] = pa.array(unknown, pa.string())
-    say_formulas(door.note, write_table(pa.table(who | columns), out))
+    say_formulas(door.note, write_table(pa.table(columns), out))
 
 
 def _write_json(out: str, found: Segmentation) -> None:

@@ -134,9 +134,7 @@ class Preparation:
             some |= absent(data[name])
         return np.flatnonzero(~some) if some.any() else None
 
-    def chunks(
-        self, data: pa.Table, rows: int = CHUNK_ROWS
-    ) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    def chunks(self, data: pa.Table, rows: int = CHUNK_ROWS) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
         """(first row, float32 matrix, what of it is known) of consecutive chunks."""
         self.check(data)
         for start in range(0, data.num_rows, rows):
@@ -231,9 +229,7 @@ def _plan(info: FeatureInfo, sample: pa.Table) -> _Plan:
         return _Plan((), "left out", reason)
     marks = _absence(info, x)
     if len(kinds) == 1:  # only being there or not tells anything
-        return _Plan(
-            marks, "only whether there is a value" if marks else "left out", "" if marks else "has one value"
-        )
+        return _Plan(marks, "only whether there is a value" if marks else "left out", "" if marks else "has one value")
     if len(kinds) == 2:
         low, high = float(kinds[0]), float(kinds[1])
         share = float(counts[1] / counts.sum())
