@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,6 +137,18 @@ def test_what_another_feature_tells_is_told() -> None:
     found = fit_preparation(table_of([orders, rhythm, once]))[1]
     assert (found[1].absence, found[2].absence) == ("told", "")
     assert "which other features say already" in found[1].treatment
+
+
+def test_the_few_without_any_purchase_are_told_by_their_number_of_orders() -> None:
+    """Absence of few customers cannot correlate strongly with anything; that all of them have no orders tells it."""
+    orders = 1.0 + rng().poisson(2, 3_000)
+    basket, z = rng(3).gamma(3, 10, 3_000), rng(4).standard_normal(3_000)
+    never = np.arange(3_000) < 40
+    orders[never] = 0
+    by_chance = rng(5).random(3_000) < 0.015
+    preparation, uses = fit_preparation(hidden([orders, basket, z], {1: never, 2: by_chance}))
+    assert [u.absence for u in uses] == ["", "told", "unknown"]
+    assert preparation.partial == ("f2",)
 
 
 def test_what_is_known_of_few_is_left_out_with_the_reason() -> None:
@@ -283,7 +296,7 @@ def test_little_known_is_warned_of() -> None:
     assert any(f"Of {gone.sum()} customers so little is known" in w for w in said.warnings)
 
 
-def test_the_command_says_it_and_writes_it_per_customer(tmp_path) -> None:
+def test_the_command_says_it_and_writes_it_per_customer(tmp_path: Path) -> None:
     table, _ = small()
     path, out = tmp_path / "clients.csv", tmp_path / "out.csv"
     with path.open("w", newline="") as opened:

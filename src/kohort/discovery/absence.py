@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+TELLS = 0.8
+"""Rank correlation, or difference of ranks in proportion, from which a column tells that another has no value."""
+
 
 def goes_with(A: np.ndarray, R: np.ndarray, K: np.ndarray) -> np.ndarray:
     """Correlation (m, d) of each absence with each column, over the rows where that column is known.
@@ -30,6 +33,20 @@ def goes_with(A: np.ndarray, R: np.ndarray, K: np.ndarray) -> np.ndarray:
     together = a.T @ r / n - share * mean
     spread = share * (1 - share) * np.maximum((r * r).sum(axis=0) / n - mean**2, 0.0)
     return np.asarray(np.where(spread > 1e-12, together / np.sqrt(np.maximum(spread, 1e-12)), 0.0))
+
+
+def tells(correlation: float, share: float, rows: int) -> bool:
+    """Whether a rank correlation with the absence of a share of the rows means that a column tells it.
+
+    A correlation with the absence of few cannot be strong: even if all of them are lowest it is √(3·share·(1 − share)). So
+    it is seen in proportion to that as well (Somers' D, which is 1 then), where chance does not explain it.
+
+    Example:
+        >>> tells(0.9, 0.5, 1_000), tells(0.2, 0.015, 1_000), tells(0.2, 0.5, 1_000), tells(0.2, 0.015, 100)
+        (True, True, False, False)
+    """
+    most = (3 * share * (1 - share)) ** 0.5
+    return correlation > TELLS or (correlation > TELLS * most and correlation * rows**0.5 > 4)
 
 
 def known_together(gone: Mapping[str, np.ndarray], least: float) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def absent(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
 
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return np.asarray(column.is_null())
-    return np.isnan(values(column))
+    return np.asarray(np.isnan(values(column)))
 
 
 def text_levels(column: pa.ChunkedArray | pa.Array, levels: Sequence[str]) -> list[np.ndarray]:

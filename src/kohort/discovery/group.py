@@ -178,7 +178,7 @@ def _complete_sample(table: FeatureTable, preparation: Preparation, size: int, s
     complete = preparation.complete(table.data)
     if complete is None:
         return row_sample(table.data, size, seed=seed)
-    return complete[row_sample(table.data.take(complete), size, seed=seed)]
+    return np.asarray(complete[row_sample(table.data.take(complete), size, seed=seed)])
 
 
 def _compared(study: Study, progress: Progress) -> Study:

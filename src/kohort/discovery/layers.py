@@ -53,7 +53,8 @@ def find_layers(table: FeatureTable, preparation: Preparation, model: Model, X: 
     found = []
     for number in range(many):
         mine = np.flatnonzero(layer_of_pattern == number)
-        unknown = tuple(name for name, some in zip(names, different[mine].any(axis=0), strict=True) if some)
+        some = np.flatnonzero(different[mine].any(axis=0))
+        unknown = tuple(names[i] for i in some)
         kept = _agreement(model, X, before, _hidden(preparation, different[mine], counts[mine], len(X), seed))
         customers = int(counts[mine].sum())
         exact, share = len(mine) == 1, customers / len(table)

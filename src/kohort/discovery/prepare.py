@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kohort.discovery.absence import goes_with, in_words, known_together
+from kohort.discovery.absence import TELLS, goes_with, in_words, known_together, tells
 from kohort.discovery.columns import absent, row_sample, text_levels, values
 from kohort.discovery.ranks import standard_ranks
 from kohort.errors import NotEnough, WrongUsage
@@ -40,8 +40,8 @@ CLIP = 6.0
 SAME = 0.95
 """Two features whose ranks correlate more strongly than this say the same."""
 
-GOES_WITH, TELLS = 0.1, 0.8
-"""Rank correlations from which absence goes together with a column, and from which that column tells it already."""
+GOES_WITH = 0.1
+"""Rank correlation from which absence goes together with a column."""
 
 COMPLETE = 1 / 3
 """Share of the customers of whom everything must be known that groups are found on."""
@@ -382,10 +382,11 @@ def _take_absence(planned: dict[str, _Plan], sample: pa.Table) -> tuple[str, ...
     K = np.column_stack([np.ones(sample.num_rows, bool) if c.kind == "absent" else ~gone[c.feature] for c in columns])
     C = np.abs(goes_with(np.column_stack([gone[n] for n in open_ones]), _ranks(sample, columns), K))
     for name, row in zip(open_ones, C, strict=True):
-        strongest = row[[c.feature != name for c in columns]].max(initial=0.0)
+        strongest = float(row[[c.feature != name for c in columns]].max(initial=0.0))
         # A text needs no column of its own to say that there is none: it has none of its values then.
         text_says = strongest >= GOES_WITH and planned[name].columns[0].kind == "level"
-        planned[name].absence = "told" if strongest > TELLS else "marked" if text_says else "unknown"
+        told = tells(strongest, planned[name].missing, sample.num_rows)
+        planned[name].absence = "told" if told else "marked" if text_says else "unknown"
     unknown = {n: gone[n] for n in open_ones if planned[n].absence == "unknown"}
     partial = known_together(unknown, max(COMPLETE * sample.num_rows, min(FEWEST_COMPLETE, sample.num_rows)))
     for name in unknown.keys() - set(partial):
