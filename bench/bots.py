@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from kohort.engines.duck import connect
-from kohort.health.behaviour import RULES, VISITS
+from kohort.health.behaviour import BUSY, RULES, VISITS
 from kohort.ingest.controls.agents import Agents, compiled
 
 LINE = re.compile(r'^(\S+) \S+ \S+ \[([^\]]+)\] "(?:\S+ )?(\S*)[^"]*" \d+ \S+ "([^"]*)" "([^"]*)"?$')
@@ -142,9 +142,8 @@ def _acting(times: dict[Any, list[int]]) -> set[Any]:
         con.register(
             "visited", pa.table({"customer": customer, "ts": ts, "local_day": day, "event": ["page"] * len(ts)})
         )
-        rows = con.execute(
-            f"SELECT DISTINCT customer FROM ({VISITS.format(events='visited')}) WHERE {' OR '.join(RULES)}"
-        ).fetchall()
+        visits = VISITS.format(events="visited", busy=BUSY.format(events="visited"))
+        rows = con.execute(f"SELECT DISTINCT customer FROM ({visits}) WHERE {' OR '.join(RULES)}").fetchall()
     return {names[n - 1] for (n,) in rows}
 
 

@@ -93,6 +93,13 @@ SABOTAGE = {
         "ROWS BETWEEN 1",
         "ROWS BETWEEN 0",
     ),
+    "a pause of exactly so long ends a session": (
+        "{sessions: count, pause: 24 hours}",
+        "> 86400000000",
+        ">= 86400000000",
+    ),
+    "a long session is never cut": ("{sessions: length, pause: 7 days, longest: 7 days}", "% 604800000000", "% 1"),
+    "a session is cut a whole event late": ("{sessions: cut, pause: 31 days, longest: 31 days, most: 2}", "% 2", "% 3"),
     "the spread is of a population": ("{std: amount}", "- 1.0", "- 0.0"),
 }
 

@@ -65,6 +65,7 @@ def test_an_event_out_of_reach_changes_nothing(seed: int) -> None:
         ("days_unchanged(t_plan) > 3", Reach(columns=frozenset({"t_plan"}))),
         ("orders > 1 and t_plan is null", Reach(events=frozenset({"order_line"}), columns=frozenset({"t_plan"}))),
         ("ratio > 1", Reach(events=frozenset({"order_line", "page"}))),
+        ("visits > 1", Reach(events=frozenset({"page"}))),
         ("did(*)", Reach(every=True)),
         ("in_segment('other')", Reach()),
         ("month(now()) = 3", Reach()),
@@ -74,6 +75,7 @@ def test_what_a_rule_looks_at(text: str, expected: Reach) -> None:
     features = parse_features(
         {
             "orders": {"count_distinct": "order_id", "event": "order_line"},
+            "visits": {"sessions": "count", "event": "page"},
             "ratio": {"ratio": ["orders", {"count": "events", "event": "page"}]},
         }
     )

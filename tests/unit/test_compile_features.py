@@ -207,3 +207,34 @@ def test_features_may_be_called_like_columns_and_keywords() -> None:
     world = World((event(1, product="x"),), AS_OF, "UTC", "EUR", {})
     table = features(world.snapshot(), definitions, as_of=AS_OF)
     assert table.data.to_pylist() == [dict.fromkeys(names, 1.0)]
+
+
+MINUTE = 1 / 1440
+
+
+def test_s4_sessions_end_after_a_pause_and_limits_cut_them() -> None:
+    pages = [event(5 - n * MINUTE) for n in (0, 10, 40, 71)]  # the pause of exactly 30 minutes does not end the first
+    assert answers("{sessions: count, event: page}", *pages) == 2
+    assert answers("{sessions: events, event: page}", *pages) == 2
+    assert answers("{sessions: length, event: page}", *pages) == 20
+    assert answers("{sessions: last_length, event: page}", *pages) == 0
+    assert answers("{sessions: last_length, event: page, pause: 1 hour}", *pages) == 71
+    assert answers("{sessions: cut, event: page}", *pages) == 0
+    assert answers("{sessions: count, event: never}", *pages) == 0
+    assert answers("{sessions: length, event: never}", *pages) is None
+
+
+def test_s4_a_long_session_is_cut_every_so_often_and_the_cuts_are_told() -> None:
+    pages = [event(5 - n * 20 * MINUTE) for n in range(10)]  # three hours without a pause
+    limits = "event: page, longest: 1 hour"
+    assert answers(f"{{sessions: count, {limits}}}", *pages) == 4  # 0 to 40 minutes, 60 to 100, 120 to 160, 180
+    assert answers(f"{{sessions: cut, {limits}}}", *pages) == 3
+    assert answers(f"{{sessions: length, {limits}}}", *pages) == 30
+    assert answers("{sessions: count, event: page, most: 4 events}", *pages) == 3
+    assert answers("{sessions: last_length, event: page, most: 4}", *pages) == 20
+
+
+def test_s4_events_of_one_instant_stay_together() -> None:
+    pages = [event(5), event(5), event(5), event(5 - MINUTE)]
+    assert answers("{sessions: count, event: page, most: 2}", *pages) == 2
+    assert answers("{sessions: events, event: page, most: 2}", *pages) == 2

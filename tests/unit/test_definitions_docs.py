@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from kohort.definitions.columns import FIXED
-from kohort.definitions.features import Kind
+from kohort.definitions.features import Kind, SessionFact
 from kohort.definitions.workspace_file import parse
 from kohort.model.feature import Idea, Unit
 
@@ -29,4 +29,5 @@ def test_python_examples_run(example: str) -> None:
 
 def test_every_word_is_explained() -> None:
     words = {*get_args(Kind), *FIXED, *get_args(Unit), *get_args(Idea), "gap", "share", "ratio", "sequence", "trait"}
+    words |= {"sessions", "pause", "longest", "most", *get_args(SessionFact)}
     assert not {word for word in words if not re.search(rf"\b{word}\b", TEXT)}

@@ -29,6 +29,9 @@ evening: {share: "hour >= 18", event: [page, order_line]}
 per_order: {ratio: [spent, orders]}
 inner: {ratio: [{sum: refund}, {sum: amount, where: "amount > 0"}]}
 bought_after: {sequence: {first: page, then: {event: order_line, where: "amount > 0"}, within: 7 days}, within: 1 year}
+visits: {sessions: count, event: page, within: 30 days}
+visit_events: {sessions: events}
+visit_minutes: {sessions: length, pause: 20 minutes, longest: 12 hours, most: 500 events}
 country: {trait: country}
 """
 
@@ -36,7 +39,7 @@ country: {trait: country}
 def test_every_form_writes_back_to_itself() -> None:
     read = parse_features(EVERY_FORM, COLUMNS)
     assert parse_features(write_features(read), COLUMNS) == read
-    assert len(read) == 20
+    assert len(read) == 23
     for definition in read:
         info = definition.info(COLUMNS)
         assert info.label
@@ -57,6 +60,11 @@ def test_units_types_and_missing_words_follow_from_the_measure() -> None:
     assert (info["country"].type, info["spent"].type, info["variety"].unit) == ("text", "number", "bits")
     assert (info["orders"].missing, info["pause"].missing) == ("", "no second order yet")
     assert info["known"].missing == "never seen"
+    assert [info[n].unit for n in ("visits", "visit_events", "visit_minutes")] == ["count", "events", "minutes"]
+    assert [info[n].missing for n in ("visits", "visit_events")] == ["", "no such event"]
+    assert info["visit_minutes"].definition == (
+        "mean minutes of a session, apart after 20 minutes, cut after 12 hours or 500 events"
+    )
 
 
 def test_every_mistake_is_reported_at_once() -> None:
@@ -87,6 +95,24 @@ P: {count: events}
     assert "Did you mean 'amount'?" in message
     assert "'where'" in message
     assert "g → g" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("{sessions: length, pause: 2 days}", "pause"),
+        ("{sessions: cut, most: none}", "most"),
+        ("{sessions: cut, most: 0}", "most"),
+        ("{count: events, pause: 3 hours}", "pause"),
+        ("{sessions: events, longest: 1 month}", "longest"),
+        ("{sessions: events, longest: 32 days}", "longest"),
+        ("{sessions: how_many}", "sessions"),
+        ("{sessions: }", "sessions"),
+    ],
+)
+def test_what_sessions_cannot_be_is_refused_at_its_place(text: str, place: str) -> None:
+    with pytest.raises(RefusedDefinition, match=rf"a\.{place}\)"):
+        parse_features(f"a: {text}", COLUMNS)
 
 
 def test_the_place_is_exact_inside_a_condition() -> None:

@@ -67,7 +67,7 @@ def test_json_has_no_nan_and_reads_back() -> None:
     text = json.dumps(found.as_dict(), allow_nan=False)
     assert segmentation_from_dict(json.loads(text)).as_dict() == json.loads(text) | {
         "tree": found.as_dict()["tree"],
-        **{k: found.as_dict()[k] for k in ("candidates", "segments", "micro", "features", "map", "warnings")},
+        **{k: found.as_dict()[k] for k in ("candidates", "segments", "micro", "features", "layers", "map", "warnings")},
         "map_axes": found.map_axes,
     }
 

@@ -161,12 +161,12 @@ def test_explained_share_and_tree_agreement() -> None:
 
 
 def test_a_mixture_survives_covariances_that_rounding_made_indefinite() -> None:
-    from kohort.discovery.algorithms import _root
+    from kohort.discovery.algorithms import covariance_root
 
     S = np.array([[[1.0, 1.0 + 1e-4], [1.0 + 1e-4, 1.0]], [[2.0, 0.0], [0.0, 3.0]]])
     with pytest.raises(np.linalg.LinAlgError):
         np.linalg.cholesky(S)
-    root = _root(S, 1e-3)
+    root = covariance_root(S, 1e-3)
     mended = root @ root.transpose(0, 2, 1)
     assert np.linalg.eigvalsh(mended).min() > 0
     np.testing.assert_allclose(mended, S, atol=2e-3)

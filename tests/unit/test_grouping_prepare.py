@@ -66,8 +66,9 @@ def test_absence_is_marked_where_it_goes_together_with_something() -> None:
     preparation, found = fit_preparation(table)
     assert [c.kind for c in preparation.columns if c.feature == "f1"] == ["number", "absent"]
     assert [c.kind for c in preparation.columns if c.feature == "f2"] == ["number"]
-    assert "marked and set to the middle" in found[1].treatment
-    assert found[2].treatment.endswith("set to the middle")
+    assert "which counts as a fact of its own" in found[1].treatment
+    assert found[2].treatment.endswith("who are placed by what else is known")
+    assert preparation.partial == ("f2",)
     X = preparation.matrix(table.data)
     assert np.isfinite(X).all()
     assert (X[np.isnan(gone), 1] == 0).all()
@@ -97,7 +98,7 @@ def test_chunks_are_the_matrix_and_the_table_stays_untouched() -> None:
     table = table_of([z[:, 0], np.exp(z[:, 1]), z[:, 2] > 0])
     before = [c.to_pylist() for c in table.data.columns]
     preparation, _ = fit_preparation(table)
-    parts = [X for _, X in preparation.chunks(table.data, rows=170)]
+    parts = [X for _, X, _ in preparation.chunks(table.data, rows=170)]
     assert np.array_equal(np.vstack(parts), preparation.matrix(table.data))
     assert [c.to_pylist() for c in table.data.columns] == before
 

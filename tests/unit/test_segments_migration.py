@@ -21,9 +21,10 @@ from kohort.errors import NotEnough, NotFound, WrongUsage
 from kohort.model.clock import DAY_US, micros, moment
 from kohort.model.event import Event
 from kohort.model.membership import Placed
+from kohort.model.share import wilson
 from kohort.segments.alarms import FALSE_ALARMS, Period, alarms, suggested
 from kohort.segments.hysteresis import hysteresis, replay
-from kohort.segments.migration import Migration, Run, compare, migration, period_starts, series, wilson
+from kohort.segments.migration import Migration, Run, compare, migration, period_starts, series
 from kohort.store import create_store
 from kohort.store.store import Store
 from kohort.testing.naive_segments import Situation, members

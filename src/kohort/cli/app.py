@@ -5,6 +5,7 @@ from __future__ import annotations
 # Each module registers its commands when it is imported.
 from kohort.cli import (
     bots,
+    cleaning,
     connect,
     data,
     find,
@@ -24,6 +25,7 @@ from kohort.cli.root import app
 __all__ = [
     "app",
     "bots",
+    "cleaning",
     "connect",
     "data",
     "find",

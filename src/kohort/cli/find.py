@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from kohort.model.feature import FeatureTable
     from kohort.model.segmentation import Segmentation
 
 ALGORITHMS = ("auto", "kmeans", "hierarchical", "hdbscan", "mixture")
@@ -119,7 +120,8 @@ def _discover_workspace(
         elif out:
             ids = pa.array(company_numbers(ws.store.vault, found.table.ids.to_numpy()), pa.string())
             labels = _labels(found.segmentation, found.groups, found.segment_of)
-            _write_people(door, out, {"customer_id": ids, "segment": labels, "confidence": found.confidence})
+            columns = {"customer_id": ids, "segment": labels, "confidence": found.confidence}
+            _write_people(door, out, columns, _unknown(found.table, found))
         segmentation: Segmentation = found.segmentation
         return segmentation
 
@@ -142,7 +144,8 @@ def _discover_table(
         _write_json(out, found.segmentation)
     elif out:
         names = _labels(found.segmentation, found.grouping.labels, found.segment_of)
-        _write_people(door, out, {table.key: table.ids, "segment": names, "confidence": found.grouping.confidence})
+        columns = {table.key: table.ids, "segment": names, "confidence": found.grouping.confidence}
+        _write_people(door, out, columns, _unknown(table, found))
     segmentation: Segmentation = found.segmentation
     return segmentation
 
@@ -154,7 +157,13 @@ def _labels(found: Segmentation, groups: np.ndarray, segment_of: Sequence[str]) 
     return [names[g] if 0 <= g < len(names) else None for g in groups.tolist()]
 
 
-def _write_people(door: Door, out: str, columns: dict[str, Any]) -> None:
+def _unknown(table: FeatureTable, found: Any) -> list[str]:
+    from kohort.discovery.layers import unknown_words
+
+    return unknown_words(table, found.segmentation.layers)
+
+
+def _write_people(door: Door, out: str, columns: dict[str, Any], unknown: list[str]) -> None:
     import numpy as np
     import pyarrow as pa
 
@@ -163,6 +172,8 @@ def _write_people(door: Door, out: str, columns: dict[str, Any]) -> None:
     left_out = [s is None for s in columns["segment"]]
     columns["segment"] = pa.array(columns["segment"], pa.string())
     columns["confidence"] = pa.array(columns["confidence"], pa.float32(), mask=np.array(left_out))
+    if any(unknown):
+        columns["unknown"] = pa.array(unknown, pa.string())
     say_formulas(door.note, write_table(pa.table(columns), out))
 
 

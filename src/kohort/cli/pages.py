@@ -172,6 +172,10 @@ def segmentation_found(screen: Screen, found: Segmentation) -> None:
         _tiers(screen, found.alternatives)
     if found.micro:
         screen.line(f"{len(found.micro)} small slices inside these segments: see the pages or --json.")
+    if found.layers:
+        screen.title("What is known of whom")
+        for layer in found.layers:
+            screen.line(layer.text)
     if found.labels:
         _own_groups(screen, found)
     for warning in found.warnings:

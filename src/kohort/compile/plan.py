@@ -6,11 +6,11 @@ definition); divisions happen once per customer, in float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from copy import copy
 from functools import reduce
 from operator import and_
-from typing import Any
+from typing import Any, TypeVar
 
 import ibis
 
@@ -27,17 +27,24 @@ from kohort.definitions.features import (
     Ratio,
     Selection,
     Sequence,
+    Sessions,
     Share,
     Step,
 )
 from kohort.definitions.windows import Span, TimeUnit, Window
-from kohort.model.clock import DAY_US, SECOND_US
+from kohort.model.clock import DAY_US, MINUTE_US, SECOND_US
+
+K = TypeVar("K")
+L = TypeVar("L")
 
 Predicate = tuple[tuple[str, ...], Condition | None, str]
 """Event names, a condition, and the zone of the dates in it."""
 
 Flag = tuple[tuple[Predicate, ...], Instant | None, tuple[Instant, ...]]
 """Which events: all predicates hold, later than one instant, not later than some others."""
+
+SessionKey = tuple[str, tuple[int, int, int]]
+"""Flag of the events, the pause and the greatest length in microseconds, the most events (0 = any number)."""
 
 _STORED = {"day": "local_day", "weekday": "local_day", "hour": "local_hour", "refund": "amount"}
 """Columns that definitions name, and what they are computed from."""
@@ -55,6 +62,7 @@ class Plan:
         self.ordered: dict[tuple[str, str, str], str] = {}  # first and last, likewise
         self.levels: dict[str, dict[tuple[str, str], str]] = {}  # value → (function, flag) → name
         self.sequences: dict[tuple[str, str, int, bool], str] = {}  # (first, then, within, alone) → name
+        self.sessions: dict[SessionKey, dict[str, str]] = {}  # where they end → function → name
         self.periods: dict[tuple[str, tuple[Instant, ...]], str] = {}
         self.changes: dict[str, str] = {}
 
@@ -78,6 +86,8 @@ class Plan:
             case Share(of, selection):
                 met = self._plain("count", "", self.flag(selection, (((), of.condition, self.scope.zone),)))
                 return divided(met, self._plain("count", "", self.flag(selection)))
+            case Sessions():
+                return self._sessions(measure)
             case Sequence(first, then, within, window):
                 starts, ends = (self.flag(Selection(s.events, s.where, window)) for s in (first, then))
                 return number(self._follow(starts, ends, within, alone=False), nothing=0)
@@ -196,6 +206,23 @@ class Plan:
             return lambda t: std(t, need, 1 if by_day else DAY_US // SECOND_US)
         return number(self._level(key, f"gap_{measure.statistic}", flag), unit)
 
+    def _sessions(self, measure: Sessions) -> Value:
+        limits = fixed_length(measure.pause), fixed_length(measure.longest), measure.most or 0
+        needs = self.sessions.setdefault((self.flag(measure.selection), limits), {})
+
+        def need(function: str) -> str:
+            return needs.setdefault(function, f"t{sum(map(len, self.sessions.values()))}")
+
+        match measure.fact:
+            case "count" | "cut":
+                return number(need(measure.fact), nothing=0)
+            case "events":
+                return divided(need("events"), need("count"))
+            case "last_length":
+                return number(need("last_length"), MINUTE_US)
+        length, count = need("length"), need("count")
+        return lambda t: t[length].cast("float64") / (t[count] * MINUTE_US).nullif(0).cast("float64")
+
     def _follow(self, first: str, then: str, within: Span, *, alone: bool) -> str:
         return self.sequences.setdefault((first, then, fixed_length(within), alone), f"q{len(self.sequences)}")
 
@@ -249,6 +276,8 @@ class Plan:
             found |= {n: (scope, "level", f, columns.get(value, value), flag(g)) for (f, g), n in needs.items()}
         for (first, then, within, alone), name in self.sequences.items():
             found[name] = (scope, "sequence", flag(first), flag(then), within, alone)
+        for (chosen, limits), facts in self.sessions.items():
+            found |= {name: (scope, "sessions", f, flag(chosen), limits) for f, name in facts.items()}
         found |= {name: (scope, "periods", flag(f), edges) for (f, edges), name in self.periods.items()}
         found |= {name: (scope, "changes", columns.get(value, value)) for value, name in self.changes.items()}
         return found
@@ -258,6 +287,12 @@ class Plan:
         other = copy(self)
         for part in ("plain", "ordered", "sequences", "periods", "changes"):
             setattr(other, part, {key: name for key, name in getattr(self, part).items() if name in names})
-        kept = {v: {key: n for key, n in needs.items() if n in names} for v, needs in self.levels.items()}
-        other.levels = {value: needs for value, needs in kept.items() if needs}
+        other.levels = _kept(self.levels, names)
+        other.sessions = _kept(self.sessions, names)
         return other
+
+
+def _kept(needs: Mapping[K, Mapping[L, str]], names: Collection[str]) -> dict[K, dict[L, str]]:
+    """Needs in two levels, those with a name that is asked for."""
+    kept = {first: {key: n for key, n in inner.items() if n in names} for first, inner in needs.items()}
+    return {first: inner for first, inner in kept.items() if inner}

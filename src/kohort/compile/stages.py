@@ -122,6 +122,46 @@ def sequence_stage(flagged: Any, first: str, then: str, within: int, name: str, 
     return seen.group_by("customer").agg(**{name: seen.starts.sum(where=met)})
 
 
+def session_stage(rows: Any, limits: tuple[int, int, int], wanted: Mapping[str, str]) -> Any:
+    """Facts about sessions: `count`, `events`, `length` (of all together), `last_length`, `cut`; lengths in microseconds.
+
+    Args:
+        limits: The pause and the greatest length in microseconds, the most events (0 = any number).
+        wanted: Fact → name of its column.
+
+    Over instants, not events: those of one instant stay together, so nothing depends on the order of equals. A run has no
+    pause inside; it is cut where another multiple of `longest`, or of `most` events, has gone by.
+    """
+    pause, longest, most = limits
+    instants = rows.group_by("customer", "ts").agg(n=rows.count())
+
+    def earlier(column: Any, table: Any) -> Any:
+        return column.lag().over(group_by=table.customer, order_by=table.ts)
+
+    def so_far(column: Any, table: Any) -> Any:
+        return column.over(ibis.window(group_by=table.customer, order_by=table.ts, rows=(None, 0)))
+
+    runs = instants.mutate(before=earlier(instants.ts, instants), gone=so_far(instants.n.sum(), instants) - instants.n)
+    runs = runs.mutate(apart=runs.before.isnull() | (runs.ts - runs.before > pause))
+    nothing = ibis.null("int64")
+    begun = so_far(runs.apart.ifelse(runs.ts, nothing).max(), runs)
+    first = so_far(runs.apart.ifelse(runs.gone, nothing).max(), runs)
+    runs = runs.mutate(since=runs.ts - begun, done=runs.gone - first)
+    # Remainders, not quotients: whole division goes through floating point in some engines.
+    runs = runs.mutate(piece=runs.since - runs.since % longest, bite=runs.done - runs.done % most if most else 0)
+    moved = (runs.piece != earlier(runs.piece, runs)) | (runs.bite != earlier(runs.bite, runs))
+    found = runs.mutate(cut=~runs.apart & moved)
+    found = found.mutate(opens=found.apart | found.cut)
+    facts = {
+        "count": lambda: count(found, found.opens),
+        "cut": lambda: count(found, found.cut),
+        "events": found.n.sum,
+        "length": lambda: ibis.coalesce((found.ts - found.before).sum(where=~found.opens), 0),
+        "last_length": lambda: found.ts.max() - found.ts.max(where=found.opens),
+    }
+    return found.group_by("customer").agg(**{name: facts[fact]() for fact, name in wanted.items()})
+
+
 def period_stage(rows: Any, edges: Rows[Instant], name: str) -> Any:
     """In how many periods there is an event: each begins after one edge and ends with the next."""
     last = on(rows, edges[-1])

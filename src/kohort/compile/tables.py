@@ -3,8 +3,8 @@
 - **direct**: plain aggregates over events, filtered by flags (one boolean column per distinct condition and window);
 - **by key**: what needs a second level (distinct, mode, entropy, gaps) first groups by (customer, key). One such stage,
   the host, also carries the plain aggregates as partial sums: reading the events once more would cost more than that;
-- **sequence**, **periods**, **changes**: one per need, grouping by (customer, instant), (customer, period) or ordering
-  the values of one column.
+- **sequence**, **sessions**, **periods**, **changes**: one per need, grouping by (customer, instant), (customer, period)
+  or ordering the values of one column.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from kohort.compile.stages import (
     partial,
     period_stage,
     sequence_stage,
+    session_stage,
 )
 
 
@@ -80,6 +81,9 @@ class _Tables:
             sequence_stage(self._flagged((first, then)), first, then, within, name, alone=alone)
             for (first, then, within, alone), name in self.plan.sequences.items()
         ]
+        for (flag, limits), facts in self.plan.sessions.items():
+            rows = self._flagged((flag,))
+            stages.append(session_stage(rows.filter(rows[flag]) if flag else rows, limits, facts))
         for (flag, edges), name in self.plan.periods.items():
             rows = self._flagged((flag,), *self._moving(edges))
             stages.append(period_stage(rows.filter(rows[flag]) if flag else rows, edges, name))

@@ -36,6 +36,9 @@ Kind = Literal[
 NUMERIC_KINDS = frozenset({"sum", "mean", "min", "max", "std"})
 COLUMN_KINDS = NUMERIC_KINDS | {"count_distinct", "first", "last", "mode", "entropy"}
 Statistic = Literal["mean", "min", "max", "std"]
+SessionFact = Literal["count", "events", "length", "last_length", "cut"]
+PAUSE, LONGEST = Span(30, "minute"), Span(24, "hour")
+"""Where a session ends unless its definition says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,23 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Sessions:
+    """One number about the sessions of the selected events: parted where nothing happens for longer than `pause`.
+
+    A session that goes on is cut each time `longest` has passed since it began, and each time `most` of its events have
+    gone by; events of one instant stay together. None = any number of events.
+
+    `fact`: how many sessions; events per session; mean length in minutes; length of the last one; how many cuts.
+    """
+
+    fact: SessionFact
+    selection: Selection
+    pause: Span = PAUSE
+    longest: Span = LONGEST
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One side of a sequence: event names and a condition."""
 
@@ -121,7 +141,7 @@ class Ratio:
     names: tuple[str, str] = ("", "")
 
 
-Measure = Aggregate | Gap | Share | Sequence | Ratio
+Measure = Aggregate | Gap | Share | Sessions | Sequence | Ratio
 
 
 def _reads(measure: Measure, column: str) -> bool:
@@ -256,7 +276,11 @@ def unit_of(measure: Measure, known: Mapping[str, Column]) -> Unit:  # noqa: PLR
             return find(column, known).unit
         case Share():
             return "share"
-        case Sequence():
+        case Sessions("events"):
+            return "events"
+        case Sessions("length" | "last_length"):
+            return "minutes"
+        case Sequence() | Sessions():
             return "count"
         case Ratio(numerator, denominator):
             above, below = unit_of(numerator, known), unit_of(denominator, known)
@@ -266,7 +290,7 @@ def unit_of(measure: Measure, known: Mapping[str, Column]) -> Unit:  # noqa: PLR
 def missing_words(measure: Measure) -> str:  # noqa: PLR0911 - one answer per measure
     """What a missing value means, in plain words; empty where a value is never missing."""
     match measure:
-        case Aggregate("count" | "count_distinct" | "sum") | Sequence():
+        case Aggregate("count" | "count_distinct" | "sum") | Sequence() | Sessions("count" | "cut"):
             return ""
         case Aggregate("std"):
             return "fewer than two values"
@@ -296,12 +320,30 @@ def describe(measure: Measure) -> str:
             )
         case Share(of, selection):
             return f"share with {of.text}{_described(selection.events, selection.where, selection.window)}"
+        case Sessions(fact, selection):
+            what = f"{_SESSION_WORDS[fact]}{_described(selection.events, selection.where, selection.window)}"
+            return f"{what}, {_parted(measure)}"
         case Sequence(first, then, within, window):
             steps = [_described(s.events, s.where, EVER).removeprefix(" on ") or "any event" for s in (first, then)]
             return f"{steps[0]} then {steps[1]} within {within}{'' if window == EVER else f', {window}'}"
         case Ratio(numerator, denominator, names):
             sides = (names[0] or f"({describe(numerator)})", names[1] or f"({describe(denominator)})")
             return f"{sides[0]} / {sides[1]}"
+
+
+_SESSION_WORDS: dict[SessionFact, str] = {
+    "count": "sessions",
+    "events": "events per session",
+    "length": "mean minutes of a session",
+    "last_length": "minutes of the last session",
+    "cut": "cuts of long sessions",
+}
+
+
+def _parted(sessions: Sessions) -> str:
+    """Where sessions end, in words."""
+    most = f" or {sessions.most} events" if sessions.most else ""
+    return f"apart after {sessions.pause}, cut after {sessions.longest}{most}"
 
 
 def _described(events: tuple[str, ...], where: Where | None, window: Window) -> str:

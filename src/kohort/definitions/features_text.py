@@ -16,13 +16,15 @@ from kohort.definitions.features import (
     Ratio,
     Selection,
     Sequence,
+    SessionFact,
+    Sessions,
     Share,
     Statistic,
     Step,
     Where,
     check_measure,
 )
-from kohort.definitions.windows import EVER, Window, parse_between, parse_span, parse_within
+from kohort.definitions.windows import EVER, Span, Window, parse_between, parse_span, parse_within
 from kohort.definitions.yaml_text import Document, Path, nearest
 from kohort.errors import RefusedDefinition
 from kohort.model.event import IDENTIFY, ColumnType, trait_column
@@ -31,7 +33,10 @@ from kohort.model.feature import Idea, Unit
 T = TypeVar("T")
 MOST_FEATURES = 500
 _FIXED_WORD = {"count": "events", "recency": "days", "tenure": "days"}
-_KINDS = {*get_args(Kind), "gap", "share", "ratio", "sequence", "trait"}
+_KINDS = {*get_args(Kind), "gap", "share", "sessions", "ratio", "sequence", "trait"}
+_LIMITS = {"pause", "longest", "most"}
+_LONGEST_PAUSE = Span(31, "day")
+_MOST_EVENTS = 1_000_000
 _SELECTING = {"event", "where", "within", "between"}
 _WORDS = {"label", "unit", "idea", "missing"}
 
@@ -62,7 +67,7 @@ def write_features(definitions: tuple[FeatureDefinition, ...]) -> dict[str, dict
     return written
 
 
-def write_measure(measure: Measure) -> dict[str, Any]:
+def write_measure(measure: Measure) -> dict[str, Any]:  # noqa: PLR0911 - one per kind
     """The text form of one measure."""
     match measure:
         case Aggregate("last", column, Selection((only,), None, window)) if only == IDENTIFY and window == EVER:
@@ -73,12 +78,24 @@ def write_measure(measure: Measure) -> dict[str, Any]:
             return {"gap": statistic, "of": between} | _write_selection(selection)
         case Share(of, selection):
             return {"share": of.text} | _write_selection(selection)
+        case Sessions(fact, selection):
+            return {"sessions": fact} | _write_limits(measure) | _write_selection(selection)
         case Sequence(first, then, within, window):
             steps = {k: _write_selection(Selection(s.events, s.where)) for k, s in (("first", first), ("then", then))}
             return {"sequence": steps | {"within": str(within)}} | _write_selection(Selection(window=window))
         case Ratio(numerator, denominator, names):
             sides = zip(names, (numerator, denominator), strict=True)
             return {"ratio": [name or write_measure(side) for name, side in sides]}
+
+
+def _write_limits(sessions: Sessions) -> dict[str, Any]:
+    usual = Sessions(sessions.fact, sessions.selection)
+    written: dict[str, Any] = {
+        key: str(getattr(sessions, key))
+        for key in ("pause", "longest")
+        if getattr(sessions, key) != getattr(usual, key)
+    }
+    return written | ({"most": f"{sessions.most} events"} if sessions.most else {})
 
 
 def _write_selection(selection: Selection) -> dict[str, Any]:
@@ -142,7 +159,7 @@ class _Reader:
             self.mistake(path, "A feature is written as {what: of what, …}.", "For example {count: events}.")
             return None
         kinds = [k for k in data if k in _KINDS]
-        allowed = _KINDS | _SELECTING | extra | {"of"}
+        allowed = _KINDS | _SELECTING | _LIMITS | extra | {"of"}
         for key in data.keys() - allowed:
             self.mistake((*path, key), f"{key!r} is not known here.", nearest(key, allowed))
         if len(kinds) != 1:
@@ -161,6 +178,8 @@ class _Reader:
         value, at = data[kind], (*path, kind)
         if kind != "gap" and "of" in data:
             self.mistake((*path, "of"), "`of` belongs to gap.")
+        for key in data.keys() & _LIMITS if kind != "sessions" else ():
+            self.mistake((*path, key), f"`{key}` belongs to sessions.")
         match kind:
             case "ratio" | "trait":
                 for key in data.keys() & _SELECTING:
@@ -175,6 +194,8 @@ class _Reader:
                 return Gap(
                     statistic, self.choice(data, "of", path, ("days", "orders"), "days"), self.selection(data, path)
                 )
+            case "sessions":
+                return self._sessions(data, path)
             case "share":
                 of = self.where(data, "share", path)
                 return None if of is None else Share(of, self.selection(data, path))
@@ -239,6 +260,38 @@ class _Reader:
             )
             return None
         return Sequence(steps[0], steps[1], within, window)
+
+    def _sessions(self, data: dict[str, Any], path: Path) -> Measure | None:
+        fact = self.choice(data, "sessions", path, get_args(SessionFact), "count")
+        lengths = {key: self.length(data, key, path) for key in ("pause", "longest") if key in data}
+        most = self.number_of_events(data["most"], (*path, "most")) if "most" in data else None
+        if None in lengths.values():
+            return None
+        found = Sessions(fact, self.selection(data, path), most=most, **lengths)  # type: ignore[arg-type]
+        if found.pause.nominal_minutes > found.longest.nominal_minutes:
+            self.mistake((*path, "pause"), "The pause that ends a session is longer than the longest session.")
+        return found
+
+    def length(self, data: dict[str, Any], key: str, path: Path) -> Span | None:
+        """How long a pause or a session may be."""
+        span = self.attempt((*path, key), lambda: parse_span(str(data[key])))
+        if span is None:
+            return None
+        fixed = span.amount > 0 and not span.calendar and span.unit not in ("month", "year")
+        if not fixed or span.nominal_minutes > _LONGEST_PAUSE.nominal_minutes:
+            self.mistake(
+                (*path, key), f"{key} is a fixed length up to {_LONGEST_PAUSE}.", "Write for example 30 minutes."
+            )
+            return None
+        return span
+
+    def number_of_events(self, value: Any, path: Path) -> int | None:
+        """`500 events`, or the number alone."""
+        text = str(value).removesuffix("events").strip()
+        if not isinstance(value, bool) and text.isascii() and text.isdigit() and 0 < int(text) <= _MOST_EVENTS:
+            return int(text)
+        self.mistake(path, f"most is a number of events, from 1 to {_MOST_EVENTS}.", "Write for example 500 events.")
+        return None
 
     def _checked(self, measure: Measure, kind: str, path: Path) -> Measure | None:
         """The measure if its columns and types fit; else the mistake at the key whose text it stands in."""

@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from kohort.definitions.cleaning import CleaningRule, read_cleaning, write_cleaning
 from kohort.definitions.connections_text import read_connections, write_connections
 from kohort.definitions.context_text import read_context, write_context
 from kohort.definitions.destinations_text import read_destinations, write_destinations
@@ -60,6 +61,7 @@ class WorkspaceConfig:
         connections: Where rows are fetched from.
         context: Series about the world around customers.
         controls: Product code → kind of line, over the built-in table.
+        cleaning: Rows of files that are put aside.
         features: Own features; empty = the default set.
         segments: Segment definitions, those of `segments/*.yaml` beside the file after its own.
         consent: Purpose → trait (`t_…`) that says a customer agreed to it.
@@ -81,6 +83,7 @@ class WorkspaceConfig:
     connections: tuple[Connection, ...] = ()
     context: tuple[ContextSeries, ...] = ()
     controls: dict[str, str] = field(default_factory=dict)
+    cleaning: tuple[CleaningRule, ...] = ()
     features: tuple[FeatureDefinition, ...] = ()
     segments: tuple[SegmentDefinition, ...] = ()
     consent: dict[str, str] = field(default_factory=dict)
@@ -280,6 +283,8 @@ def write(config: WorkspaceConfig) -> str:
     }
     if config.controls:
         data["controls"] = dict(config.controls)
+    if config.cleaning:
+        data["cleaning"] = write_cleaning(config.cleaning)
     if config.sources:
         data["sources"] = {s.name: write_source(s) for s in config.sources}
     if config.connections:
@@ -357,6 +362,7 @@ def _understood(
         connections=read_connections(document, data.get("connections")),
         context=read_context(document, data.get("context")),
         controls=text_map(document, data.get("controls"), ("controls",)),
+        cleaning=read_cleaning(document, data.get("cleaning"), declared),
         features=read_features(document, data.get("features"), ("features",), declared),
         consent=dict(settings.consent),
         accounts=settings.accounts,

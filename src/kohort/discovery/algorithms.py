@@ -235,13 +235,13 @@ def _maximise(X: np.ndarray, R: np.ndarray, whole: np.ndarray, shrink: float, d:
     own = np.maximum(np.diagonal(S, axis1=1, axis2=2), 1e-3 * whole)
     S = (1 - part) * S + part * own[:, :, None] * np.eye(d)
     S[:, range(d), range(d)] = np.maximum(S[:, range(d), range(d)], 0.0) + 1e-3 * whole
-    root = _root(S, 1e-3 * float(whole.min()))
+    root = covariance_root(S, 1e-3 * float(whole.min()))
     whiten = np.linalg.inv(root).transpose(0, 2, 1)
     offset = np.log(mass / len(X)) - np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
     return {"means": means, "whiten": whiten, "offset": offset}
 
 
-def _root(S: np.ndarray, least: float) -> np.ndarray:
+def covariance_root(S: np.ndarray, least: float) -> np.ndarray:
     """Cholesky factors of covariances (k, d, d), with no variance in any direction below `least`.
 
     Values far from zero that hardly differ leave rounding errors larger than the variance itself; then the directions in

@@ -16,6 +16,7 @@ from typing import Any, get_args
 import numpy as np
 
 from kohort.discovery.algorithms import Model
+from kohort.discovery.partial import label_known, rows_alike
 from kohort.discovery.prepare import Column, Kind, Preparation
 from kohort.errors import Damaged
 from kohort.model.feature import FeatureTable
@@ -48,13 +49,15 @@ class GroupAssigner:
     def assign(self, table: FeatureTable) -> tuple[np.ndarray, np.ndarray]:
         """Labels (int32, −1 = left out) and confidences (float32, 0 to 1), one per row, chunk by chunk.
 
+        Customers of whom not everything is known are placed by what is.
+
         Raises:
             WrongUsage: A feature that the groups were found with is not in the table.
         """
         labels = np.zeros(len(table), np.int32)
         confidence = np.zeros(len(table), np.float32)
-        for start, X in self.preparation.chunks(table.data):
-            labels[start : start + len(X)], confidence[start : start + len(X)] = self.model.label(X)
+        for start, X, known in self.preparation.chunks(table.data):
+            labels[start : start + len(X)], confidence[start : start + len(X)] = label_known(self.model, X, known)
         return labels, confidence
 
     def assign_micro(self, table: FeatureTable, labels: np.ndarray) -> np.ndarray:
@@ -64,10 +67,12 @@ class GroupAssigner:
         out = np.full(len(table), -1, np.int32)
         if self.micro is None:
             return out
-        for start, X in self.preparation.chunks(table.data):
-            out[start : start + len(X)] = nested_labels(
-                X, labels[start : start + len(X)], self.micro, self.micro_parent
-            )
+        for start, X, known in self.preparation.chunks(table.data):
+            seen = np.ones(X.shape, bool) if known is None else known
+            for columns, rows in rows_alike(seen):
+                out[start + rows] = nested_labels(
+                    X[np.ix_(rows, columns)], labels[start + rows], self.micro[:, columns], self.micro_parent
+                )
         return out
 
     def to_bytes(self) -> bytes:
@@ -118,7 +123,9 @@ def _parse(body: bytes) -> GroupAssigner:
     micro = arrays.pop("micro", None)
     parts = {name.removeprefix("model_"): a for name, a in arrays.items()}
     model = Model(meta["algorithm"], int(meta["k"]), parts)
-    return GroupAssigner(Preparation(columns), model, micro, tuple(int(p) for p in meta["micro_parent"]))
+    # Files from before customers could be partly known do not speak of it.
+    partial = tuple(str(name) for name in meta["preparation"].get("partial", ()))
+    return GroupAssigner(Preparation(columns, partial), model, micro, tuple(int(p) for p in meta["micro_parent"]))
 
 
 def _shapes(algorithm: str, k: int, d: int, parts: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
@@ -140,6 +147,7 @@ def _check(a: GroupAssigner) -> None:
     sound = a.model.algorithm in get_args(Algorithm) and 1 <= k <= MOST_GROUPS and d <= MOST_COLUMNS
     sound = sound and (d > 0 or a.model.algorithm == "tiers")
     sound = sound and all(_sound_column(c) for c in a.preparation.columns)
+    sound = sound and set(a.preparation.partial) <= set(a.preparation.used)
     if sound:
         shapes = _shapes(a.model.algorithm, k, d, a.model.arrays)
         sound = shapes.keys() == a.model.arrays.keys() and all(

@@ -35,6 +35,15 @@ def values(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     return np.where(size < 1 / FARTHEST, 0.0, tame)
 
 
+def absent(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """bool per row: null, or a number that is none."""
+    import pyarrow as pa
+
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return np.asarray(column.is_null())
+    return np.asarray(np.isnan(values(column)))
+
+
 def text_levels(column: pa.ChunkedArray | pa.Array, levels: Sequence[str]) -> list[np.ndarray]:
     """For each level a float64 array: 1 where the text is that level, else 0 (also where it is missing)."""
     import pyarrow.compute as pc

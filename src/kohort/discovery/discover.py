@@ -182,6 +182,7 @@ def describe(
         seed=seed,
         tree=_tree(grouping, explained.segment_of),
         alternatives=alternatives,
+        layers=grouping.layers if grouping.k else (),
         labels=compared,
     )
     progress("Describe segments", 3, 3)
@@ -217,6 +218,8 @@ def _without_groups(grouping: Grouping) -> Grouping:
         micro_parent=(),
         micro_stability=(),
         tree=(),
+        layers=(),
+        layer_of=None,
     )
 
 

@@ -12,7 +12,10 @@ from kohort.discovery.choose import Tried, explained
 from kohort.discovery.prepare import Preparation
 from kohort.discovery.stability import DOUBTFUL
 from kohort.discovery.structure import Gaps
-from kohort.model.segmentation import Estimate, FeatureUse, Structure, Verdict
+from kohort.model.segmentation import Estimate, FeatureUse, Layer, Structure, Verdict
+
+GUESS = 0.6
+"""Share staying in their group below which customers of a layer should not be trusted to be in theirs."""
 
 
 def structure_of(verdict: Verdict, gaps: Gaps, k: int, best: Tried | None, *, asked: bool) -> Structure:
@@ -40,7 +43,11 @@ def gate(customers: int) -> Literal["enough", "limited", "insufficient"]:
 
 
 def warnings_of(
-    customers: int, verdict: Verdict, stability: Sequence[Estimate | None], k: int | None
+    customers: int,
+    verdict: Verdict,
+    stability: Sequence[Estimate | None],
+    k: int | None,
+    layers: Sequence[Layer] = (),
 ) -> tuple[str, ...]:
     out: list[str] = []
     if customers < 1_000:
@@ -57,6 +64,11 @@ def warnings_of(
     if weak and verdict != "none":
         change = "changes much when re-checked: treat its" if weak == 1 else "change much when re-checked: treat their"
         out.append(f"{weak} of the {len(stability)} groups {change} borders with care.")
+    guesses = sum(x.customers for x in layers if x.agreement is not None and x.agreement.value < GUESS)
+    if guesses:
+        out.append(
+            f"Of {guesses:,} customers so little is known that their group is a guess: see what is known of whom."
+        )
     return tuple(out)
 
 

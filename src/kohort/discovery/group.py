@@ -14,6 +14,7 @@ from kohort.discovery.columns import row_sample
 from kohort.discovery.density import landscape, modes
 from kohort.discovery.evidence import column_relevance, gate, structure_of, tree_of, warnings_of, with_relevance
 from kohort.discovery.grouping import Grouping
+from kohort.discovery.layers import find_layers
 from kohort.discovery.micro import WARNING as MICRO_WARNING
 from kohort.discovery.micro import find_micro
 from kohort.discovery.null import fine_grained, peaks_apart
@@ -165,11 +166,19 @@ def _group(
 
 def _prepared(table: FeatureTable, families: tuple[Algorithm, ...], k: int | None, seed: int) -> Study:
     preparation, uses = fit_preparation(table, seed=seed)
-    rows = row_sample(table.data, SAMPLE_ROWS, seed=seed)
+    rows = _complete_sample(table, preparation, SAMPLE_ROWS, seed)
     data = table.data.take(rows)
     value = None if table.value is None else np.asarray(table.value, dtype=float)[rows]
     X, missing = preparation.matrix(data), preparation.missing(data)
     return Study(table, preparation, uses, rows, X, missing, value, families, k, seed)
+
+
+def _complete_sample(table: FeatureTable, preparation: Preparation, size: int, seed: int) -> np.ndarray:
+    """Row numbers of customers of whom everything is known: models are fitted on them, as nothing stands for the rest."""
+    complete = preparation.complete(table.data)
+    if complete is None:
+        return row_sample(table.data, size, seed=seed)
+    return np.asarray(complete[row_sample(table.data.take(complete), size, seed=seed)])
 
 
 def _compared(study: Study, progress: Progress) -> Study:
@@ -304,7 +313,7 @@ def _last_fit(table: FeatureTable, preparation: Preparation, best: Tried, seed: 
     if best.model.algorithm != "kmeans" or len(table) <= SAMPLE_ROWS:
         return best.model
     start = best.model.arrays["centres"]
-    rows = row_sample(table.data, FIT_ROWS, seed=seed)
+    rows = _complete_sample(table, preparation, FIT_ROWS, seed)
     X = preparation.matrix(table.data.take(rows))
     fits = [lloyd(X, start)]
     if len(table) > 2 * SAMPLE_ROWS:
@@ -322,7 +331,8 @@ def _lloyd_on_all(table: FeatureTable, preparation: Preparation, centres: np.nda
     for _ in range(rounds):
         sums, counts = np.zeros(centres.shape), np.zeros(k)
         model = Model("kmeans", k, {"centres": centres})
-        for _, X in preparation.chunks(table.data):
+        for _, rows, known in preparation.chunks(table.data):
+            X = rows if known is None else rows[known.all(axis=1)]
             labels, _ = model.label(X)
             member = np.zeros((k, len(X)), dtype=np.float32)
             member[labels, np.arange(len(X))] = 1.0
@@ -346,6 +356,8 @@ def _finished(study: Study, best: Tried) -> Grouping:
         held = estimates(best.jaccard)
         # The last fit may have moved borders a little; each group takes the figures of the one it continues.
         stability = tuple(held[g] for g in _continues(best.labels, sampled, model.k))
+    model = model.reordered(order.tolist())
+    layers = find_layers(table, preparation, model, study.X, seed=study.seed)
     return Grouping(
         algorithm=model.algorithm,
         k=model.k,
@@ -358,10 +370,12 @@ def _finished(study: Study, best: Tried) -> Grouping:
         sample=study.rows,
         prepared=study.X,
         used=preparation.used,
-        assigner=GroupAssigner(preparation, model.reordered(order.tolist())),
+        assigner=GroupAssigner(preparation, model),
         gate=gate(len(table)),
         tree=tree_of(study.X, sampled, counts[order]),
-        warnings=warnings_of(len(table), study.verdict, stability, study.k),
+        warnings=warnings_of(len(table), study.verdict, stability, study.k, layers.found),
+        layers=layers.found,
+        layer_of=layers.of,
     )
 
 
@@ -378,7 +392,7 @@ def _continues(before: np.ndarray, after: np.ndarray, k: int) -> list[int]:
 def _with_micro(found: Grouping, study: Study) -> Grouping:
     table, seed, assigner = study.table, study.seed, found.assigner
     assert isinstance(assigner, GroupAssigner)
-    rows = row_sample(table.data, 5 * SAMPLE_ROWS, seed=seed)
+    rows = _complete_sample(table, assigner.preparation, 5 * SAMPLE_ROWS, seed)
     X = assigner.preparation.matrix(table.data.take(rows))
     pieces = find_micro(X, found.labels[rows], found.k, customers=len(table), seed=seed)
     assigner = with_micro(assigner, pieces.centres, pieces.parent)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from kohort.model.feature import FeatureTable
-from kohort.model.segmentation import Algorithm, Candidate, Estimate, FeatureUse, Structure
+from kohort.model.segmentation import Algorithm, Candidate, Estimate, FeatureUse, Layer, Structure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +38,8 @@ class Grouping:
         micro_labels: int32 per row, nested in `labels`; None unless asked for.
         micro_parent: Main group of each micro group.
         tree: Linkage over the k groups: (left, right, height, rows), as in scipy.
+        layers: What is known of whom; empty where everything is known of everybody.
+        layer_of: int16 per row, the place of its layer; None or empty where there are none.
     """
 
     algorithm: Algorithm
@@ -58,3 +60,5 @@ class Grouping:
     micro_stability: tuple[Estimate | None, ...] = ()
     tree: tuple[tuple[int, int, float, int], ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    layers: tuple[Layer, ...] = ()
+    layer_of: np.ndarray | None = None

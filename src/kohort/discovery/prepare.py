@@ -1,8 +1,12 @@
 """From features as people know them to numbers that distances mean something in; every treatment is recorded.
 
 A number is taken as is or through a logarithm (chosen from its skew), centred on its median and divided by its
-winsorised standard deviation, then clipped. A missing value becomes the neutral 0 and, where being missing goes
-together with other features, a column of its own says so. A text with few levels becomes one column per level.
+winsorised standard deviation, then clipped. A text with few levels becomes one column per level.
+
+Absence is taken in one of three ways. Where being missing goes together with other features it is a fact: the value
+is the neutral 0 and a column of its own says that there is none (*marked*), unless another column says it already (*told*).
+Where it goes together with nothing the value is *unknown*: nothing stands for it, and such customers are placed by what is
+known of them (`partial.py`).
 Whole tables are prepared chunk by chunk, so a million customers need no second copy of the table.
 """
 
@@ -14,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kohort.discovery.columns import row_sample, text_levels, values
+from kohort.discovery.absence import TELLS, goes_with, in_words, known_together, tells
+from kohort.discovery.columns import absent, row_sample, text_levels, values
 from kohort.discovery.ranks import standard_ranks
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.feature import FeatureInfo, FeatureTable
-from kohort.model.segmentation import FeatureUse
+from kohort.model.segmentation import Absence, FeatureUse
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +39,14 @@ CLIP = 6.0
 
 SAME = 0.95
 """Two features whose ranks correlate more strongly than this say the same."""
+
+GOES_WITH = 0.1
+"""Rank correlation from which absence goes together with a column."""
+
+COMPLETE = 1 / 3
+"""Share of the customers of whom everything must be known that groups are found on."""
+
+FEWEST_COMPLETE = 30
 
 MOST_LEVELS = 8
 LEVEL_DISTANCE = 1.2
@@ -67,9 +80,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """How every table of these features is prepared."""
+    """How every table of these features is prepared.
+
+    Attributes:
+        partial: Features whose absence says nothing: where one is unknown, its columns do not count.
+    """
 
     columns: tuple[Column, ...]
+    partial: tuple[str, ...] = ()
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -78,7 +96,9 @@ class Preparation:
 
     def keep(self, columns: Sequence[int]) -> Preparation:
         """Only these columns."""
-        return replace(self, columns=tuple(self.columns[i] for i in columns))
+        kept = tuple(self.columns[i] for i in columns)
+        here = {c.feature for c in kept}
+        return replace(self, columns=kept, partial=tuple(name for name in self.partial if name in here))
 
     def matrix(self, data: pa.Table) -> np.ndarray:
         """float32 matrix (rows, columns) of a table that fits in memory."""
@@ -96,18 +116,37 @@ class Preparation:
                 out[:, i] = np.isnan(values(data[c.feature]))
         return out
 
-    def chunks(self, data: pa.Table, rows: int = CHUNK_ROWS) -> Iterator[tuple[int, np.ndarray]]:
-        """(first row, float32 matrix) of consecutive chunks."""
+    def known(self, data: pa.Table) -> np.ndarray | None:
+        """bool matrix (rows, columns): False where a value is unknown; None where all is known."""
+        gone = {name: absent(data[name]) for name in self.partial}
+        if not any(rows.any() for rows in gone.values()):
+            return None
+        out = np.ones((data.num_rows, len(self.columns)), dtype=bool)
+        for i, c in enumerate(self.columns):
+            if c.feature in gone:
+                out[:, i] = ~gone[c.feature]
+        return out
+
+    def complete(self, data: pa.Table) -> np.ndarray | None:
+        """Numbers of the rows of which everything is known; None = all rows."""
+        some = np.zeros(data.num_rows, dtype=bool)
+        for name in self.partial:
+            some |= absent(data[name])
+        return np.flatnonzero(~some) if some.any() else None
+
+    def chunks(self, data: pa.Table, rows: int = CHUNK_ROWS) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+        """(first row, float32 matrix, what of it is known) of consecutive chunks."""
         self.check(data)
         for start in range(0, data.num_rows, rows):
-            yield start, self.matrix(data.slice(start, rows))
+            part = data.slice(start, rows)
+            yield start, self.matrix(part), self.known(part)
 
     def check(self, data: pa.Table) -> None:
         """Raises WrongUsage where a feature that the groups need is not in the table."""
-        absent = [n for n in dict.fromkeys(self.used) if n not in data.column_names]
-        if absent:
+        lacking = [n for n in dict.fromkeys(self.used) if n not in data.column_names]
+        if lacking:
             raise WrongUsage(
-                f"The table lacks the feature {absent[0]!r} that the groups were found with.",
+                f"The table lacks the feature {lacking[0]!r} that the groups were found with.",
                 hint="Compute the same features as at discovery.",
             )
 
@@ -128,7 +167,7 @@ class Preparation:
             out[:, i] = column.prepare(raw)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"columns": [asdict(c) for c in self.columns]}
+        return {"columns": [asdict(c) for c in self.columns], "partial": list(self.partial)}
 
 
 def unskew(x: np.ndarray, shift: float, scale: float) -> np.ndarray:
@@ -153,16 +192,14 @@ def fit_preparation(table: FeatureTable, *, seed: int = 0) -> tuple[Preparation,
     planned = {f.name: _plan(f, sample) for f in table.features}
     _drop_repeats(planned, sample)
     _drop_same(table.features, planned, sample)
+    partial = _take_absence(planned, sample)
     columns = tuple(c for f in table.features for c in planned[f.name].columns)
     if not columns:
         raise NotEnough(
-            "No feature tells the customers apart.", hint="Every column is constant, empty or text with many values."
+            "No feature tells the customers apart.",
+            hint="Every column is constant, empty, known for too few customers or text with many values.",
         )
-    uses = tuple(
-        FeatureUse(f.name, f.label, bool(p.columns), p.treatment, None, p.reason)
-        for f, p in ((f, planned[f.name]) for f in table.features)
-    )
-    return Preparation(columns), uses
+    return Preparation(columns, partial), tuple(_use(f, planned[f.name]) for f in table.features)
 
 
 @dataclass(slots=True)
@@ -170,6 +207,16 @@ class _Plan:
     columns: tuple[Column, ...]
     treatment: str
     reason: str = ""
+    missing: float = 0.0
+    absence: Absence = ""
+
+
+def _use(info: FeatureInfo, plan: _Plan) -> FeatureUse:
+    counts = any(c.kind != "absent" for c in plan.columns)
+    treatment = plan.treatment + (in_words(plan.missing, plan.absence) if counts else "")
+    return FeatureUse(
+        info.name, info.label, bool(plan.columns), treatment, None, plan.reason, plan.missing, plan.absence
+    )
 
 
 def _plan(info: FeatureInfo, sample: pa.Table) -> _Plan:
@@ -180,19 +227,17 @@ def _plan(info: FeatureInfo, sample: pa.Table) -> _Plan:
     kinds, counts = np.unique(seen, return_counts=True)
     if reason := _tells_nothing(counts, len(x)):
         return _Plan((), "left out", reason)
-    absent = _absence(info, x)
+    marks = _absence(info, x)
     if len(kinds) == 1:  # only being there or not tells anything
-        return _Plan(
-            absent, "only whether there is a value" if absent else "left out", "" if absent else "has one value"
-        )
+        return _Plan(marks, "only whether there is a value" if marks else "left out", "" if marks else "has one value")
     if len(kinds) == 2:
         low, high = float(kinds[0]), float(kinds[1])
         share = float(counts[1] / counts.sum())
         spread = (high - low) / LEVEL_DISTANCE
         column = Column(info.name, "flag", centre=low + share * (high - low), spread=spread)
-        return _Plan((column, *absent), "yes or no" + _absence_note(absent, x))
+        return _Plan((column, *marks), "yes or no")
     column, treatment = number_column(info.name, seen)
-    return _Plan((column, *absent), treatment + _absence_note(absent, x))
+    return _Plan((column, *marks), treatment)
 
 
 def _tells_nothing(counts: np.ndarray, customers: int) -> str:
@@ -296,14 +341,6 @@ def _absence(info: FeatureInfo, x: np.ndarray) -> tuple[Column, ...]:
     return (Column(info.name, "absent", centre=share, spread=1.0 / (0.5 * LEVEL_DISTANCE)),)
 
 
-def _absence_note(absent: tuple[Column, ...], x: np.ndarray) -> str:
-    share = float(np.isnan(x).mean())
-    if share == 0:
-        return ""
-    how = "marked and set to the middle" if absent else "set to the middle"
-    return f"; missing for {share:.1%}, {how}"
-
-
 def _ranks(sample: pa.Table, columns: Sequence[Column]) -> np.ndarray:
     return standard_ranks(Preparation(tuple(columns)).matrix(sample))
 
@@ -322,13 +359,41 @@ def _drop_repeats(planned: dict[str, _Plan], sample: pa.Table) -> None:
             continue
         others = [j for j in range(len(columns)) if j not in gone and columns[j].feature != c.feature]
         strongest = max((C[i, j] for j in others), default=0.0)
-        if strongest < 0.1 or strongest > 0.8:
+        if strongest < GOES_WITH or strongest > TELLS:
             gone.add(i)
+    for plan in planned.values():
+        plan.columns = tuple(c for c in plan.columns if columns.index(c) not in gone)
+
+
+def _take_absence(planned: dict[str, _Plan], sample: pa.Table) -> tuple[str, ...]:
+    """How the absence of each feature is taken. Those where it is unknown, and known for enough customers, are returned.
+
+    The others of those are left out: groups found on a few customers would say little of the rest.
+    """
+    gone = {name: absent(sample[name]) for name in planned}
     for name, plan in planned.items():
-        kept = tuple(c for c in plan.columns if columns.index(c) not in gone)
-        if len(kept) < len(plan.columns):
-            plan.treatment = plan.treatment.replace("marked and set", "set")
-        planned[name].columns = kept
+        plan.missing = float(gone[name].mean())
+        if any(c.kind == "absent" for c in plan.columns):
+            plan.absence = "marked"
+    open_ones = [n for n, p in planned.items() if p.missing and p.columns and not p.absence]
+    if not open_ones:
+        return ()
+    columns = [c for p in planned.values() for c in p.columns]
+    K = np.column_stack([np.ones(sample.num_rows, bool) if c.kind == "absent" else ~gone[c.feature] for c in columns])
+    C = np.abs(goes_with(np.column_stack([gone[n] for n in open_ones]), _ranks(sample, columns), K))
+    for name, row in zip(open_ones, C, strict=True):
+        strongest = float(row[[c.feature != name for c in columns]].max(initial=0.0))
+        # A text needs no column of its own to say that there is none: it has none of its values then.
+        text_says = strongest >= GOES_WITH and planned[name].columns[0].kind == "level"
+        told = tells(strongest, planned[name].missing, sample.num_rows)
+        planned[name].absence = "told" if told else "marked" if text_says else "unknown"
+    unknown = {n: gone[n] for n in open_ones if planned[n].absence == "unknown"}
+    partial = known_together(unknown, max(COMPLETE * sample.num_rows, min(FEWEST_COMPLETE, sample.num_rows)))
+    for name in unknown.keys() - set(partial):
+        share = planned[name].missing
+        reason = f"is unknown for {share:.1%} of the customers: too few are left of whom all is known"
+        planned[name] = _Plan((), "left out", reason, share, "unknown")
+    return partial
 
 
 def _drop_same(features: Sequence[FeatureInfo], planned: dict[str, _Plan], sample: pa.Table) -> None:

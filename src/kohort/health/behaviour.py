@@ -23,13 +23,18 @@ RULES = {
 """Rule → what it sees, in words."""
 
 _SECOND = 1_000_000
-_ON_A_DAY = ENDLESS_SECONDS // GAP_SECONDS // 2
+ON_A_DAY = ENDLESS_SECONDS // GAP_SECONDS // 2
 """Pages on one day that somebody must have for any rule: an endless visit spreads over two days at least half of its pages."""
 
+BUSY = f"""
+SELECT DISTINCT customer FROM (
+    SELECT customer FROM {{events}} WHERE customer IS NOT NULL AND event IN ('page', 'screen')
+    GROUP BY customer, local_day HAVING count(*) >= {ON_A_DAY})
+"""
+"""Who may meet a rule at all, in a relation `events` (customer, event, local_day)."""
+
 VISITS = f"""
-WITH busy AS (SELECT DISTINCT customer FROM (
-         SELECT customer FROM {{events}} WHERE customer IS NOT NULL AND event IN ('page', 'screen')
-         GROUP BY customer, local_day HAVING count(*) >= {_ON_A_DAY})),
+WITH busy AS ({{busy}}),
      pages AS (SELECT customer, ts, lag(ts) OVER w AS before, lag(ts, {FAST_PAGES - 1}) OVER w AS far
                FROM {{events}} SEMI JOIN busy USING (customer) WHERE event IN ('page', 'screen')
                WINDOW w AS (PARTITION BY customer ORDER BY ts)),
@@ -43,17 +48,23 @@ SELECT customer, visit, count(*) AS pages, min(ts) AS "first", max(ts) AS "last"
        count(*) >= {REGULAR_PAGES} AND avg(gap) >= {_SECOND} AND stddev_pop(gap) <= {REGULAR_SPREAD} * avg(gap) AS regular
 FROM gaps GROUP BY customer, visit
 """
-"""One row per visit of busy visitors in a relation `events` (customer, ts, event, local_day)."""
+"""One row per visit of the `busy` (a query) in a relation `events` (customer, ts, event, local_day)."""
 
 
-def suspicious(con: Any, events: str = "core") -> dict[str, int]:
-    """How many visits each rule sees, and in all: {"fast": 3, …, "visits": 4, "pages": 2_310, "visitors": 2}."""
+def suspicious(con: Any, events: str = "core", busy: str = "") -> dict[str, int]:
+    """How many visits each rule sees, and in all: {"fast": 3, …, "visits": 4, "pages": 2_310, "visitors": 2}.
+
+    Args:
+        events: A relation.
+        busy: A query for who may meet a rule at all; empty = `BUSY`.
+    """
+    visits = VISITS.format(events=events, busy=busy or BUSY.format(events=events))
     some = " OR ".join(RULES)
     counts = ", ".join(f'count(*) FILTER ({rule}) AS "{rule}"' for rule in RULES)
     (row,) = (
         con.execute(
             f"SELECT {counts}, count(*) AS visits, coalesce(sum(pages), 0)::BIGINT AS pages, "
-            f"count(DISTINCT customer) AS visitors FROM ({VISITS.format(events=events)}) WHERE {some}"
+            f"count(DISTINCT customer) AS visitors FROM ({visits}) WHERE {some}"
         )
         .to_arrow_table()
         .to_pylist()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kohort.health import clocks, texts
-from kohort.health.behaviour import suspicious
+from kohort.health.behaviour import ON_A_DAY, suspicious
 from kohort.model.clock import DAY_US
 from kohort.model.event import BOT_COLUMNS, BOT_KIND, TEXT_COLUMNS
 
@@ -18,6 +18,8 @@ SAMPLE_ROWS = 5
 STALE_DAYS = 365
 ABSURD_QUANTITY = 500  # times the product's typical quantity
 ABSURD_PRICE = 20  # times the product's typical price, or one part in so many of it
+MOST_VALUES = 1_000  # of a text column that is looked into
+FIRST_ROWS = 50_000
 TYPICAL_NEEDS_LINES = 10  # below that a product has no "typical"
 
 GOODS = "event = 'order_line' AND line_kind = 'goods' AND NOT coalesce(duplicate_line, false)"
@@ -100,19 +102,30 @@ SELECT batch, event, line_kind, customer IS NULL AS anonymous, duplicate_line AS
 FROM core GROUP BY ALL
 """
 
+# What several questions ask of a customer's day (of a day of nobody: customer NULL), so that it is grouped once.
+_DAYS = f"""
+CREATE TEMP TABLE customer_days AS
+SELECT customer, local_day, bool_or(event <> 'identify') AS active,
+       count(*) FILTER (event IN ('page', 'screen')) >= {ON_A_DAY} AS busy,
+       bool_or({GOODS} AND quantity > 0 AND amount > 0) AS bought,
+       min(hash(order_id)) FILTER (again) <> max(hash(order_id)) FILTER (again) AS again
+FROM (SELECT *, {GOODS} AND quantity > 0 AND customer IS NOT NULL AND order_id IS NOT NULL AS again FROM core)
+GROUP BY customer, local_day
+"""
+
 _CUSTOMERS = """
-SELECT count(*) AS "all", count(*) FILTER (bought > 0) AS complete, count(*) FILTER (events > 0) AS active,
+SELECT count(*) AS "all", count(*) FILTER (bought) AS complete, count(*) FILTER (active) AS active,
        count(*) FILTER (last_day < {day} - {stale}) AS quiet
-FROM (SELECT customer, max(local_day) AS last_day,
-             count(*) FILTER (event <> 'identify') AS events,
-             count(*) FILTER ({goods} AND quantity > 0 AND amount > 0) AS bought
-      FROM core WHERE customer IS NOT NULL GROUP BY customer)
+FROM (SELECT max(local_day) AS last_day, bool_or(active) AS active, bool_or(bought) AS bought
+      FROM customer_days WHERE customer IS NOT NULL GROUP BY customer)
 """
 
 _MONTHS = f"""
 SELECT {_MONTH} AS month, count(DISTINCT customer) AS customers
-FROM core WHERE event <> 'identify' GROUP BY 1 ORDER BY 1
+FROM customer_days WHERE active GROUP BY 1 ORDER BY 1
 """
+
+_BUSY = "SELECT DISTINCT customer FROM customer_days WHERE busy AND customer IS NOT NULL"
 
 _NAMES = """
 SELECT product, count(product_name) AS names, CAST(sum(n) AS BIGINT) AS lines,
@@ -125,17 +138,25 @@ GROUP BY product ORDER BY lines DESC, product
 
 _REPEATS = f"""
 SELECT CAST(coalesce(sum(n - 1), 0) AS BIGINT) AS n, CAST(coalesce(sum(a), 0) AS BIGINT) AS a
-FROM (SELECT count(*) AS n, sum(amount) AS a FROM core
-      WHERE {GOODS} AND quantity > 0 AND customer IS NOT NULL
+FROM (SELECT count(*) AS n, sum(amount) AS a
+      FROM core SEMI JOIN (SELECT customer, local_day FROM customer_days WHERE again) USING (customer, local_day)
+      WHERE {GOODS} AND quantity > 0
       GROUP BY customer, product, local_day HAVING min(order_id) <> max(order_id))
 """
 
 _BOUGHT = f"{GOODS} AND quantity > 0 AND amount > 0"
+_TYPICAL = f"""
+CREATE TEMP TABLE typical AS
+SELECT product, median(quantity) AS quantity, median(price) AS price
+FROM (SELECT product, quantity, amount / quantity::DOUBLE AS price FROM core WHERE {_BOUGHT})
+GROUP BY product
+HAVING count(*) >= {TYPICAL_NEEDS_LINES}
+   AND (max(quantity) > {ABSURD_QUANTITY} * median(quantity)
+        OR max(price) > {ABSURD_PRICE} * median(price) OR min(price) * {ABSURD_PRICE} < median(price))
+"""
 _ABSURD = f"""
 WITH lines AS (SELECT product, order_id, ts, quantity, amount, amount / quantity::DOUBLE AS price
-               FROM core WHERE {_BOUGHT}),
-     typical AS (SELECT product, median(quantity) AS quantity, median(price) AS price FROM lines
-                 GROUP BY product HAVING count(*) >= {TYPICAL_NEEDS_LINES}),
+               FROM core SEMI JOIN typical USING (product) WHERE {_BOUGHT}),
      odd AS (SELECT CASE WHEN l.quantity > {ABSURD_QUANTITY} * t.quantity THEN 'absurd_quantity'
                          WHEN l.price > {ABSURD_PRICE} * t.price OR l.price * {ABSURD_PRICE} < t.price
                          THEN 'absurd_price' END AS code, l.*
@@ -148,14 +169,12 @@ FROM odd WHERE code IS NOT NULL GROUP BY code
 
 # The most expensive rows first: a sample is for finding mistakes that matter. No names of products: on lines that are
 # not goods they are free text ("adjustment by …") that can name a person.
-_SAMPLE = """
-SELECT order_id AS "order", product, quantity, amount, ts
-FROM core WHERE {condition} ORDER BY abs(amount) DESC NULLS LAST, order_id, product, ts LIMIT {rows}
-"""
-_KIND_SAMPLES = f"""
-SELECT line_kind, max_by({{'order': order_id, 'product': product, 'quantity': quantity, 'amount': amount, 'ts': ts}},
-                         (coalesce(abs(amount), -1), order_id, product, ts), {SAMPLE_ROWS}) AS sample
-FROM core WHERE line_kind <> 'goods' GROUP BY line_kind
+_SAMPLES = f"""
+SELECT code, min_by(line, (-coalesce(abs(line.amount), -1), line."order", line.product, line.ts), {SAMPLE_ROWS}) AS sample
+FROM (SELECT unnest([{{codes}}]) AS code,
+             {{{{'order': order_id, 'product': product, 'quantity': quantity, 'amount': amount, 'ts': ts}}}} AS line
+      FROM core WHERE {{any}})
+WHERE code IS NOT NULL GROUP BY code
 """
 
 SAMPLED = {
@@ -169,8 +188,8 @@ SAMPLED = {
 }
 """Finding → the rows a sample is taken from."""
 
-IN_MEMORY = 4_000_000
-"""Events of which `core` takes half a gigabyte."""
+IN_MEMORY = 500_000
+"""Events up to which what is read again and again is kept: of more, reading it again costs less than keeping it."""
 
 _CORE = f"""
 SELECT batch, event, customer, ts, local_day, order_id, product, line_kind, quantity, amount, currency,
@@ -206,7 +225,9 @@ def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
     written = texts.counted(con, columns)
     columns = [c for c in columns if c not in BOT_COLUMNS and c not in TEXT_COLUMNS]
     cells = [{**r, "month": month_text(r["month"])} for r in _rows(con, _CELLS)]
-    absurd = _rows(con, _ABSURD)
+    con.execute(_TYPICAL)
+    absurd = _rows(con, _ABSURD) if con.execute("SELECT count(*) FROM typical").fetchone()[0] else []
+    con.execute(_DAYS)
     (customers,) = _rows(con, _CUSTOMERS.format(stale=STALE_DAYS, goods=GOODS, day=int(day)))
     (repeats,) = _rows(con, _REPEATS)
     products = _rows(con, _NAMES)
@@ -214,26 +235,27 @@ def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
     repeating = ["category", *(c for c in columns if c[:2] in ("p_", "t_"))]
     return Facts(
         cells=tuple(cells),
-        filled=tuple(filled),
+        filled=tuple({name: n for name, n in row.items() if name not in clocks.COUNTED} for row in filled),
         customers=customers,
         month_customers={month_text(r["month"]): r["customers"] for r in _rows(con, _MONTHS)},
-        days=tuple(r["local_day"] for r in _rows(con, "SELECT DISTINCT local_day FROM core ORDER BY 1")),
+        days=tuple(r["local_day"] for r in _rows(con, "SELECT DISTINCT local_day FROM customer_days ORDER BY 1")),
         products={r["product"]: r["lines"] for r in products},
         names=tuple(r for r in products if r["names"] > 1),
         texts=_texts(con, [c for c in repeating if any(row[c] for row in filled)]),
         absurd={r["code"]: Count(r["n"], r["a"]) for r in absurd},
         repeats=Count(repeats["n"], repeats["a"]),
         written=written,
-        clocks=clocks.looked_at(con),
-        visits=suspicious(con) if any(c["event"] in ("page", "screen") for c in cells) else {},
+        clocks=clocks.looked_at(con, filled),
+        visits=suspicious(con, busy=_BUSY) if any(c["event"] in ("page", "screen") for c in cells) else {},
         samples={r["code"]: tuple(r["sample"]) for r in absurd} | _samples(con, cells),
     )
 
 
 def _filled(columns: Iterable[str]) -> str:
     counts = ", ".join(f'count("{c}") AS "{c}"' for c in (*_FILLABLE, *columns))
+    of_time = ", ".join(f'{value} AS "{name}"' for name, value in clocks.COUNTED.items())
     return (
-        f'SELECT batch, event, count(*) AS "rows", min(ts) AS "first", max(ts) AS "last", {counts} '
+        f'SELECT batch, event, count(*) AS "rows", min(ts) AS "first", max(ts) AS "last", {counts}, {of_time} '
         "FROM seen GROUP BY 1, 2 ORDER BY 1, 2"
     )
 
@@ -243,17 +265,23 @@ def _texts(con: Any, columns: Sequence[str]) -> dict[str, dict[str, int]]:
     types = {r["column_name"]: r["column_type"] for r in _rows(con, "DESCRIBE seen")}
     found = {}
     for column in columns:
-        if types.get(column) != "VARCHAR":
+        if types.get(column) != "VARCHAR" or _many_values(con, column):
             continue
         rows = _rows(
             con,
             f'SELECT "{column}" AS v, count(*) AS n FROM seen WHERE "{column}" IS NOT NULL GROUP BY 1 '
-            "ORDER BY n DESC, v LIMIT 1001",
+            f"ORDER BY n DESC, v LIMIT {MOST_VALUES + 1}",
         )
         total = sum(r["n"] for r in rows)
-        if rows and len(rows) <= 1000 and total >= 2 * len(rows):
+        if rows and len(rows) <= MOST_VALUES and total >= 2 * len(rows):
             found[column] = {r["v"]: r["n"] for r in rows}
     return found
+
+
+def _many_values(con: Any, column: str) -> bool:
+    """Whether the first rows hold too many values already: millions of different ones are not counted to be left out."""
+    first = f'SELECT "{column}" AS v FROM seen WHERE "{column}" IS NOT NULL LIMIT {FIRST_ROWS}'
+    return bool(con.execute(f"SELECT count(DISTINCT v) FROM ({first})").fetchone()[0] > MOST_VALUES)
 
 
 def _samples(con: Any, cells: Iterable[Row]) -> dict[str, tuple[Row, ...]]:
@@ -268,13 +296,14 @@ def _samples(con: Any, cells: Iterable[Row]) -> dict[str, tuple[Row, ...]]:
         "currency_unknown": any(c["unknown_amount"] and c["event"] == "order_line" for c in cells),
         "future": any(c["future"] for c in cells),
     }
-    samples = {
-        code: tuple(_rows(con, _SAMPLE.format(condition=SAMPLED[code], rows=SAMPLE_ROWS)))
-        for code, there in present.items()
-        if there
-    }
-    kinds = _rows(con, _KIND_SAMPLES) if len(goods) < len(cells) else []
-    return samples | {f"line_{r['line_kind']}": tuple(r["sample"]) for r in kinds}
+    wanted = [(SAMPLED[code], f"'{code}'") for code, there in present.items() if there]
+    if any(c["line_kind"] not in ("goods", None) for c in cells):
+        wanted.append(("line_kind <> 'goods'", "'line_' || line_kind"))
+    if not wanted:
+        return {}
+    codes = ", ".join(f"CASE WHEN {condition} THEN {code} END" for condition, code in wanted)
+    rows = _rows(con, _SAMPLES.format(codes=codes, any=" OR ".join(f"({condition})" for condition, _ in wanted)))
+    return {row["code"]: tuple(row["sample"]) for row in rows}
 
 
 def month_text(month: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from kohort.definitions.cleaning import PUT_ASIDE
 from kohort.health.facts import ABSURD_PRICE, ABSURD_QUANTITY, STALE_DAYS, Count, Facts, Row
 from kohort.health.returns import ReturnFacts
 from kohort.health.spelling import Variants, odd_countries, variants
@@ -197,8 +198,10 @@ def rejected(
     if counts is None:
         for b in batches:
             found.update({(b.source, code): n for code, n in b.reasons.items()})
-    for source in dict.fromkeys(source for source, _ in found):
-        reasons = {code: n for (name, code), n in found.items() if name == source}
+    # What the company's own rules put aside could be used, and has findings of its own.
+    unusable = {key: n for key, n in found.items() if not key[1].startswith(PUT_ASIDE)}
+    for source in dict.fromkeys(source for source, _ in unusable):
+        reasons = {code: n for (name, code), n in unusable.items() if name == source}
         rows = sum(reasons.values())
         read = sum(b.stored for b in batches if b.source == source) + rows
         listed = ", ".join(
@@ -216,7 +219,7 @@ def rejected(
             sample=tuple(
                 {"file": r.file, "line": r.line, "column": r.column, "reason": r.reason}
                 for r in waiting
-                if r.source == source
+                if r.source == source and not r.code.startswith(PUT_ASIDE)
             )[:5],
         )
 

@@ -76,15 +76,17 @@ class _Purchase:
 # Only lines of a customer and product that have a return at all: about a tenth of a shop's lines.
 _LINES = f"""
 WITH lines AS (
-  SELECT customer, product, event_id, ts, quantity, amount, coalesce(order_id, '') AS order_id
+  SELECT customer, product, coalesce(product, '') AS alike, {{id}} AS event_id, ts, quantity, amount,
+         coalesce(order_id, '') AS order_id
   FROM {{relation}}
-  WHERE {GOODS} AND customer IS NOT NULL AND product IS NOT NULL AND quantity <> 0 AND ts <= {{as_of}}
+  WHERE {GOODS} AND customer IS NOT NULL AND quantity <> 0 AND (product IS NOT NULL OR quantity < 0) AND ts <= {{as_of}}
 )
 SELECT customer, product, event_id, ts, quantity, amount, order_id
-FROM lines SEMI JOIN (SELECT customer, product FROM {{marked}} WHERE {GOODS} AND quantity < 0)
-  USING (customer, product)
+FROM lines SEMI JOIN (SELECT customer, coalesce(product, '') AS alike FROM {{relation}} WHERE {GOODS} AND quantity < 0)
+  USING (customer, alike)
 ORDER BY customer, product, ts, quantity < 0, order_id, quantity, coalesce(amount, 0), event_id
 """
+# What has no product is bought by nobody: of such lines only the returns are read, and nothing matches them.
 
 
 def match_returns(con: Any, *, as_of: int) -> pa.Table:
@@ -105,7 +107,7 @@ def match_returns(con: Any, *, as_of: int) -> pa.Table:
     """
     import pyarrow as pa
 
-    matches = match_lines(_lines(con, "events", "events", as_of))
+    matches = match_lines(_lines(con, "events", "event_id", as_of))
     types = [
         ("return_id", pa.string()),
         ("purchase_id", pa.string()),
@@ -121,36 +123,34 @@ def match_returns(con: Any, *, as_of: int) -> pa.Table:
     return pa.table({name: pa.array(c, t) for (name, t), c in zip(types, columns, strict=True)})
 
 
-_RETURNS = f"""
-SELECT event_id, order_id AS "order", product, quantity, amount, ts FROM seen
-WHERE {GOODS} AND customer IS NOT NULL AND quantity < 0
-"""
-
-
 def return_facts(con: Any) -> ReturnFacts:
-    """Rows and money of matched, unmatched and quickly cancelled lines in `seen`, with the most expensive of each.
+    """Rows and money of matched, unmatched and quickly cancelled lines in `core`, with the most expensive of each.
 
-    In Python, not by a join in DuckDB: showing it a table made here would import pandas.
+    Lines are numbered as they come: reading their ids, which only tell apart what is equal in all else, would cost as much
+    as everything else of them.
     """
-    matches = list(match_lines(_lines(con, "seen", "core")))
+    returned: dict[str, Line] = {}
+    matches = list(match_lines(_numbered(_lines(con, "core", "''"), returned)))
     given: dict[str, Count] = defaultdict(Count)
     for m in matches:
         given[m.return_id] += Count(m.quantity, m.amount or 0)
     quick = [m for m in matches if m.returned_at - m.bought_at <= DAY_US]
     unmatched, rest = Count(), []
-    for batch in con.execute(_RETURNS).to_arrow_reader(BATCH_ROWS):
-        for row in batch.to_pylist():
-            back = given.get(row.pop("event_id"), Count())
-            if back.rows < -row["quantity"]:
-                unmatched += Count(1, -(row["amount"] or 0) - back.amount)
-                rest.append(row)
-        rest = nlargest(SAMPLE_ROWS, rest, key=lambda r: (-(r["amount"] or 0), r["order"] or "", r["product"] or ""))
+    for number, line in returned.items():
+        back = given.get(number, Count())
+        if back.rows < -line.quantity:
+            unmatched += Count(1, -(line.amount or 0) - back.amount)
+            rest.append(line)
+    rest = nlargest(SAMPLE_ROWS, rest, key=lambda r: (-(r.amount or 0), r.order_id, r.product or "", r.ts))
     return ReturnFacts(
         matched=_total(matches),
         unmatched=unmatched,
         cancelled=_total(quick),
         matched_sample=_most_expensive(matches),
-        unmatched_sample=tuple(rest),
+        unmatched_sample=tuple(
+            {"order": r.order_id or None, "product": r.product, "quantity": r.quantity, "amount": r.amount, "ts": r.ts}
+            for r in rest
+        ),
         cancelled_sample=_most_expensive(quick),
     )
 
@@ -161,8 +161,10 @@ def _total(matches: Iterable[Match]) -> Count:
 
 
 def _most_expensive(matches: Iterable[Match]) -> tuple[Row, ...]:
-    top = nlargest(SAMPLE_ROWS, matches, key=lambda m: (m.amount or 0, m.return_id, m.purchase_id))
     shown = attrgetter("product", "quantity", "amount", "bought_at", "returned_at")
+    top = nlargest(
+        SAMPLE_ROWS, matches, key=lambda m: (m.amount or 0, m.product, m.quantity, m.returned_at, m.bought_at)
+    )
     return tuple(
         dict(zip(("product", "quantity", "amount_given_back", "bought_at", "returned_at"), shown(m), strict=True))
         for m in top
@@ -181,9 +183,19 @@ def in_order(line: Line) -> tuple[object, ...]:
     return line.customer, line.product, line.ts, line.quantity < 0, *same_instant
 
 
-def _lines(con: Any, relation: str, marked: str, as_of: int = 2**62) -> Iterator[Line]:
-    """Lines to match out of `relation`; `marked` holds the same events and says which products came back."""
-    sql = _LINES.format(relation=relation, marked=marked, as_of=int(as_of))
+def _numbered(lines: Iterable[Line], returned: dict[str, Line]) -> Iterator[Line]:
+    """The same lines with numbers for ids; those that were returned are noted."""
+    for n, line in enumerate(lines):
+        number = str(n)
+        own = line._replace(event_id=number)
+        if own.quantity < 0:
+            returned[number] = own
+        yield own
+
+
+def _lines(con: Any, relation: str, id: str, as_of: int = 2**62) -> Iterator[Line]:  # noqa: A002
+    """Lines to match out of a relation, with its expression for an id: those whose customer ever gave the product back."""
+    sql = _LINES.format(relation=relation, id=id, as_of=int(as_of))
     reader = con.execute(sql).to_arrow_reader(BATCH_ROWS)
     for batch in reader:
         yield from map(Line._make, zip(*(column.to_pylist() for column in batch.columns), strict=True))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import log10
 from typing import Any
 
+from kohort.definitions.cleaning import PUT_ASIDE
 from kohort.health.facts import Facts
 from kohort.health.findings import many, percent
 from kohort.model.health import HealthVerdict, SourceHealth
@@ -86,8 +87,13 @@ def _complete(sources: Sequence[SourceHealth]) -> Part:
     return "complete", 15, share, f"The columns that matter are filled in {percent(share)} of the rows."
 
 
+def _lost(source: SourceHealth) -> int:
+    """Rows that could not be used; those that the company put aside by its own rules could be."""
+    return source.rejected - sum(n for code, n in source.reasons.items() if code.startswith(PUT_ASIDE))
+
+
 def _usable(sources: Sequence[SourceHealth]) -> Part:
-    read, lost = sum(s.rows for s in sources), sum(s.rejected for s in sources)
+    read, lost = sum(s.rows for s in sources), sum(_lost(s) for s in sources)
     share = lost / read if read else 0.0
     points = max(0.0, 1 - 10 * share) if read else 0.0
     return "usable", 10, points, f"{percent(share)} of the rows could not be used; a tenth or more costs all points."

@@ -58,6 +58,7 @@ class Refusal:
     code: str
     column: str = ""
     raw: dict[str, str] = field(default_factory=dict)
+    reason: str = ""  # empty = what REASONS says of the code
 
     def row(self, source: str, file: str) -> RejectedRow:
-        return RejectedRow(source, file, self.line, self.code, REASONS[self.code], self.column, self.raw)
+        return RejectedRow(source, file, self.line, self.code, self.reason or REASONS[self.code], self.column, self.raw)

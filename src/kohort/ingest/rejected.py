@@ -12,6 +12,7 @@ import numpy as np
 
 from kohort.errors import BadInput, NotFound
 from kohort.ingest.chunk import Chunk, Column
+from kohort.ingest.cleaning import Cleaner
 from kohort.ingest.csvfile import WHOLE_LINE, CsvReader
 from kohort.ingest.files import expand
 from kohort.ingest.limits import CHUNK_ROWS
@@ -69,6 +70,7 @@ def retry_rejected(
     currency: str,
     now: int,
     controls: Mapping[str, str] | None = None,
+    cleaner: Cleaner | None = None,
     progress: Progress = silent,
 ) -> IngestReport:
     """Read rejected rows again. Those that are stored now (or were already) leave the list; the others stay on it.
@@ -79,7 +81,7 @@ def retry_rejected(
         path: A CSV that `export_rejected` wrote and a person fixed; None = the rows as they were, for when the mapping
             was what was wrong.
         mappings: By name of source.
-        store, zone, currency, now, controls, progress: As for `ingest_files`.
+        store, zone, currency, now, controls, cleaner, progress: As for `ingest_files`.
 
     Returns:
         One report per source. `rejected` counts the rows that stay on the list.
@@ -103,7 +105,14 @@ def retry_rejected(
         )
     for source, rows in by_source.items():
         session = Session(
-            mappings[source], store=store, zone=zone, currency=currency, now=now, controls=controls, progress=progress
+            mappings[source],
+            store=store,
+            zone=zone,
+            currency=currency,
+            now=now,
+            controls=controls,
+            cleaner=cleaner,
+            progress=progress,
         )
         with session, store.write_lock():
             reader = _RetryReader(rows, mappings[source])

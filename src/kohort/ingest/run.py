@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kohort.definitions.cleaning import NO_RULE
 from kohort.ingest import controls as rules
 from kohort.ingest.chunk import Chunk, Reader
+from kohort.ingest.cleaning import Cleaner
 from kohort.ingest.files import SourceFile, expand
 from kohort.ingest.limits import APPEND_ROWS
 from kohort.ingest.normalise import Normaliser
@@ -40,6 +42,7 @@ def ingest_files(
     currency: str,
     now: int,
     controls: Mapping[str, str] | None = None,
+    cleaner: Cleaner | None = None,
     progress: Progress = silent,
     within: str | Path | None = None,
 ) -> IngestReport:
@@ -55,6 +58,7 @@ def ingest_files(
         zone, currency: The workspace's.
         now: Our clock, µs UTC: `received_at`, and the limit for times in the future.
         controls: Product code → kind of line, over the built-in table.
+        cleaner: Puts rows aside by the company's own rules.
         progress: Called with rows done and, where known, rows in all.
         within: A folder that no path may leave.
 
@@ -66,7 +70,16 @@ def ingest_files(
             duplicates by the next call.
     """
     known_zone(mapping.zone or zone)
-    session = Session(mapping, store=store, zone=zone, currency=currency, now=now, controls=controls, progress=progress)
+    session = Session(
+        mapping,
+        store=store,
+        zone=zone,
+        currency=currency,
+        now=now,
+        controls=controls,
+        cleaner=cleaner,
+        progress=progress,
+    )
     with session, store.write_lock():
         return IngestReport(tuple(session.file(file) for file in expand(paths, within=within)))
 
@@ -86,9 +99,11 @@ class Session:
         currency: str,
         now: int,
         controls: Mapping[str, str] | None = None,
+        cleaner: Cleaner | None = None,
         progress: Progress = silent,
         numbered: bool = True,
     ) -> None:
+        self.cleaner = cleaner
         self.mapping, self.store = mapping, store
         self.numbered = numbered
         self.zone, self.currency, self.now = zone, currency, now
@@ -148,10 +163,34 @@ class Session:
             )
             good = np.flatnonzero(np.asarray(codes.is_null()))
             if len(good):
-                work.store(_Piece(chunk, good, maker.events(typed if len(good) == len(codes) else typed.take(good))))
+                events = maker.events(typed if len(good) == len(codes) else typed.take(good))
+                piece = self._cleaned(_Piece(chunk, good, events), work)
+                if len(piece.good):
+                    work.store(piece)
             self.progress(f"Reading {name}", work.read, reader.rows)
-        notes = [*normaliser.notes, *(f"{rows:,} rows: {note}" for note, rows in sorted(maker.notes.items()))]
+        told = self.cleaner.notes if self.cleaner else ()
+        notes = [*normaliser.notes, *told, *(f"{rows:,} rows: {note}" for note, rows in sorted(maker.notes.items()))]
         return work.finish(tuple(notes))
+
+    def _cleaned(self, piece: _Piece, work: _Batch) -> _Piece:
+        """The piece without the rows that cleaning rules put aside."""
+        if self.cleaner is None:
+            return piece
+        assert self._con is not None
+        taken = self.cleaner.judge(self._con, piece.events)
+        taken[np.isin(piece.chunk.lines[piece.good], self.cleaner.spared)] = NO_RULE
+        aside, kept = np.flatnonzero(taken != NO_RULE), np.flatnonzero(taken == NO_RULE)
+        if not len(aside):
+            return piece
+        chunk, code, reason = piece.chunk, self.cleaner.code, self.cleaner.reason
+        work.refuse(
+            0,
+            (
+                Refusal(int(chunk.lines[row]), code(rule), "", raw_row(chunk.table, row), reason(rule))
+                for row, rule in zip(piece.good[aside].tolist(), taken[aside].tolist(), strict=True)
+            ),
+        )
+        return _Piece(chunk, piece.good[kept], piece.events.take(kept))
 
     def keep(self, rows: Sequence[RejectedRow], batch: int) -> None:
         """Put rows on the list of rejected ones, those that are on it already excepted: the same file came again."""

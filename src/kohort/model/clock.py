@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from kohort.errors import BadInput
 
 SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
 HOUR_US = 3_600 * SECOND_US
 DAY_US = 24 * HOUR_US
 

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FeatureType = Literal["number", "text", "flag"]
-Unit = Literal["days", "money", "orders", "items", "events", "share", "count", "hour", "number", "bits", "text", "flag"]
+Unit = Literal[
+    "days", "minutes", "money", "orders", "items", "events", "share", "count", "hour", "number", "bits", "text", "flag"
+]
 Idea = Literal[
     "recency",
     "frequency",

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 Verdict = Literal["separate", "spectrum", "none"]
 Algorithm = Literal["kmeans", "hierarchical", "hdbscan", "mixture", "tiers"]
+Absence = Literal["", "marked", "told", "unknown"]
+"""How the absence of a feature is taken: as a fact that a column of its own or another feature says, or as not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,24 @@ class FeatureUse:
     treatment: str  # "as is", "logarithm", "ranked", …
     relevance: float | None  # 0 to 1: how much it separates the chosen groups
     reason: str = ""  # why it was left out: "says the same as Orders (0.97)"
+    missing: float = 0.0  # share of customers without a value
+    absence: Absence = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Customers of whom the same is known. They are placed by that, and by nothing in the place of the rest.
+
+    `agreement`: of customers of whom everything is known, the share that stays in its group when what is unknown here is
+    hidden; None where nothing is known at all, or nothing hidden.
+    """
+
+    unknown: tuple[str, ...]  # features; empty = everything is known
+    customers: int
+    share: float
+    agreement: Estimate | None
+    text: str
+    exact: bool = True  # whether all of `unknown` is unknown of each; else some of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +175,7 @@ class Segmentation:
     seconds: float | None = None
     tree: tuple[tuple[int, int, float, int], ...] = ()  # linkage over segments: left, right, height, size
     alternatives: dict[str, Any] = field(default_factory=dict)  # tiers by value where the verdict is "none"
+    layers: tuple[Layer, ...] = ()  # what is known of whom, most first; empty where everything is known of everybody
     labels: dict[str, Any] = field(default_factory=dict)  # the company's own labels beside the segments, where given
 
     def as_dict(self) -> dict[str, Any]:
@@ -190,6 +211,10 @@ def segmentation_from_dict(data: dict[str, Any]) -> Segmentation:
             "segments": tuple(segment(s) for s in data["segments"]),
             "micro": tuple(segment(s) for s in data["micro"]),
             "features": tuple(FeatureUse(**f) for f in data["features"]),
+            "layers": tuple(
+                Layer(**{**x, "unknown": tuple(x["unknown"]), "agreement": estimate(x["agreement"])})
+                for x in data.get("layers", ())
+            ),
             "map": tuple(MapPoint(**p) for p in data["map"]),
             "map_axes": tuple(data.get("map_axes", ())),
             "warnings": tuple(data["warnings"]),

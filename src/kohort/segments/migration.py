@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -16,6 +15,7 @@ from kohort.compile.windows import day_start
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.clock import iso, moment
 from kohort.model.segmentation import Estimate
+from kohort.model.share import wilson
 from kohort.segments import movement_words as words
 from kohort.segments.words import segment as segment_words
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 NOT_IN_ANY = ""
 """Key of those who are in no part of the definition."""
 
-_Z = 1.959963984540054
 
 Each = Literal["month", "quarter", "year"]
 
@@ -212,21 +211,6 @@ def compare(
             entered, left, both - stayed, stayed, mobility, redefined=before.version != after.version, rerun=rerun
         ),
     )
-
-
-def wilson(hits: int, n: int) -> Estimate | None:
-    """A share with Wilson's 95 % interval; None where there is nobody.
-
-    Example:
-        >>> wilson(8, 10)
-        Estimate(value=0.8, low=0.49..., high=0.94...)
-    """
-    if not n:
-        return None
-    share, z2 = hits / n, _Z * _Z
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return Estimate(share, 0.0 if hits == 0 else middle - half, 1.0 if hits == n else middle + half)
 
 
 def period_starts(first: int, last: int, zone: str, each: Each) -> list[int]:

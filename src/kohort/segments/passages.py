@@ -17,7 +17,17 @@ from fractions import Fraction
 from kohort.compile.clock import Edge
 from kohort.compile.windows import fixed_length
 from kohort.definitions.conditions import Value
-from kohort.definitions.features import Aggregate, FeatureDefinition, Gap, Measure, Ratio, Selection, Sequence, Share
+from kohort.definitions.features import (
+    Aggregate,
+    FeatureDefinition,
+    Gap,
+    Measure,
+    Ratio,
+    Selection,
+    Sequence,
+    Sessions,
+    Share,
+)
 from kohort.definitions.rules.tree import (
     Among,
     Compare,
@@ -174,7 +184,7 @@ class Passages:
             case Sequence(first, then, _, window):
                 for step in (first, then):
                     yield from self._selected(Selection(step.events, None, window), zone)
-            case Gap(selection=selection) | Share(selection=selection):
+            case Gap(selection=selection) | Share(selection=selection) | Sessions(selection=selection):
                 yield from self._selected(selection, zone)
             case Aggregate(kind, column, selection):
                 yield from self._selected(selection, zone)

@@ -90,7 +90,7 @@ class Speech:
         match unit:
             case "money":
                 return f"{text} {self.currency}"
-            case "days" | "orders" | "items" | "events":
+            case "days" | "minutes" | "orders" | "items" | "events":
                 return f"{text} {unit if value != 1 else unit.removesuffix('s')}"
             case "share":
                 return f"{_number(100 * value, 'number', None)}%"

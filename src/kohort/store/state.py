@@ -123,7 +123,9 @@ class State:
             first = Ledger(con).take("rejected_row", len(rows))
             rejected_rows.insert(con, (self._sealed(row, first + i, batch) for i, (row, batch) in enumerate(rows)))
 
-    def rejected(self, source: str | None = None, *, limit: int = 100, batch: int | None = None) -> list[RejectedRow]:
+    def rejected(
+        self, source: str | None = None, *, limit: int = 100, batch: int | None = None, code: str | None = None
+    ) -> list[RejectedRow]:
         """The oldest kept rows that were not retried, each with its `id`."""
         table = schema.rejected_row
         statement = sa.select(table).where(table.c.retried_us.is_(None)).order_by(table.c.id).limit(limit)
@@ -131,6 +133,8 @@ class State:
             statement = statement.where(table.c.source == source)
         if batch is not None:
             statement = statement.where(table.c.batch == batch)
+        if code is not None:
+            statement = statement.where(table.c.code == code)
         with self._database.read() as con:
             rows = rejected_rows.some(con, statement)
         return [self._opened(row) for row in rows]

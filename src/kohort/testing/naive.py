@@ -17,7 +17,17 @@ from zoneinfo import ZoneInfo
 
 from kohort.definitions.columns import MONEY, Column, vocabulary
 from kohort.definitions.conditions import AllOf, Among, AnyOf, Compare, Condition, Like, Missing, Not, Ref, Value
-from kohort.definitions.features import Aggregate, FeatureDefinition, Gap, Measure, Ratio, Selection, Sequence, Share
+from kohort.definitions.features import (
+    Aggregate,
+    FeatureDefinition,
+    Gap,
+    Measure,
+    Ratio,
+    Selection,
+    Sequence,
+    Sessions,
+    Share,
+)
 from kohort.definitions.windows import Span, Window
 from kohort.model.event import ColumnType, Event, Scalar, list_items
 from kohort.model.money import minor_digits
@@ -207,7 +217,7 @@ class Customer:
 
     # Measures --------------------------------------------------------------------------------------------------------
 
-    def answer(self, measure: Measure) -> Answer:
+    def answer(self, measure: Measure) -> Answer:  # noqa: PLR0911 - one per kind
         match measure:
             case Aggregate():
                 return self.aggregate(measure, self.chosen(measure.selection))
@@ -216,6 +226,8 @@ class Customer:
             case Share(of, selection):
                 events = self.chosen(selection)
                 return sum(self.test(e, of.condition) is True for e in events) / len(events) if events else None
+            case Sessions():
+                return self.sessions(measure, self.chosen(measure.selection))
             case Sequence():
                 return self.sequence(measure)
             case Ratio(numerator, denominator):
@@ -280,6 +292,36 @@ class Customer:
         if measure.statistic == "std" and unit == DAY:
             gaps, unit = [g // 1_000_000 for g in gaps], 86_400  # the spread counts whole seconds
         return numeric(measure.statistic, gaps, unit)
+
+    def sessions(self, measure: Sessions, events: list[Event]) -> float | None:
+        """S4: runs of events with no pause between them, each cut into the pieces that its limits make."""
+        pause, longest = (self.as_of - self.ago(span) for span in (measure.pause, measure.longest))
+        runs: list[list[Event]] = []
+        for e in events:
+            if runs and e.ts - runs[-1][-1].ts <= pause:
+                runs[-1].append(e)
+            else:
+                runs.append([e])
+        found: list[list[int]] = []
+        for run in runs:
+            pieces: dict[tuple[int, int], list[int]] = {}
+            for e in run:
+                gone = sum(other.ts < e.ts for other in run)
+                piece = ((e.ts - run[0].ts) // longest, gone // measure.most if measure.most else 0)
+                pieces.setdefault(piece, []).append(e.ts)
+            found += pieces.values()
+        minutes = [(ts[-1] - ts[0]) / 60_000_000 for ts in found[-1:]]
+        match measure.fact:
+            case "count":
+                return float(len(found))
+            case "cut":
+                return float(len(found) - len(runs))
+            case "last_length":
+                return minutes[0] if minutes else None
+            case "events":
+                return len(events) / len(found) if found else None
+            case "length":
+                return sum(ts[-1] - ts[0] for ts in found) / (len(found) * 60_000_000) if found else None
 
     def sequence(self, measure: Sequence) -> float:
         """S1: how many first events have a second one strictly later and in time."""

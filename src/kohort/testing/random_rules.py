@@ -66,6 +66,7 @@ FEATURES: tuple[FeatureDefinition, ...] = parse_features(
     pages: {count: events, event: page, within: 3 months}
     pause: {gap: mean, of: days}
     paid_last: {last: p_paid}
+    visits_30d: {sessions: count, pause: 2 hours, within: 30 days}
     """,
     COLUMNS,
 )

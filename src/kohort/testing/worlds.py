@@ -219,7 +219,7 @@ def random_definition(rng: Random, name: str) -> dict[str, Any]:
     numbers = ("amount", "quantity", "refund", "p_rating", "hour", "t_age")
     anything = (*texts, *numbers, "day", "weekday", "p_paid", "p_due", "t_member", "t_joined", "ts")
     kinds = "count sum mean min max std count_distinct first last mode entropy recency tenure gap gap share sequence"
-    kind = rng.choice((*kinds.split(), "ratio", "trait"))
+    kind = rng.choice((*kinds.split(), "sessions", "sessions", "ratio", "trait"))
     match kind:
         case "count":
             what: dict[str, Any] = {"count": "events"}
@@ -231,6 +231,8 @@ def random_definition(rng: Random, name: str) -> dict[str, Any]:
             what = {"gap": rng.choice(("mean", "min", "max", "std")), "of": rng.choice(("days", "orders"))}
         case "share":
             what = {"share": random_condition(rng, 1)}
+        case "sessions":
+            what = _random_sessions(rng)
         case "trait":
             return {"trait": rng.choice(("country", "age", "member", "joined"))}
         case "ratio":
@@ -242,6 +244,23 @@ def random_definition(rng: Random, name: str) -> dict[str, Any]:
         case _:
             what = {kind: rng.choice(anything)}
     return what | _random_selection(rng)
+
+
+def _random_sessions(rng: Random) -> dict[str, Any]:
+    """Events of random worlds lie days apart as often as none, so that long pauses and short limits say most."""
+    what: dict[str, Any] = {"sessions": rng.choice(("count", "events", "length", "last_length", "cut"))}
+    if rng.random() < 0.7:
+        what |= rng.choice(
+            (
+                {"pause": "1 minute"},
+                {"pause": "1 hour"},
+                {"pause": "24 hours"},
+                {"pause": "1 day", "longest": "36 hours"},
+                {"pause": "7 days", "longest": "1 week"},
+                {"pause": "31 days", "longest": "31 days"},
+            )
+        )
+    return what | ({"most": rng.choice((1, "2 events", 3))} if rng.random() < 0.5 else {})
 
 
 def _random_selection(rng: Random, *, window: bool = True) -> dict[str, Any]:

@@ -190,6 +190,8 @@ class Formats:
                 return self.money(value, currency, 0 if abs(value) >= 10 else None)
             case "days":
                 return self.words["day" if _half_up(value, 0) == 1 else "days"].format(n=self.number(value))
+            case "minutes":
+                return self.words["minute" if _half_up(value, 0) == 1 else "minutes"].format(n=self.number(value))
             case "share":
                 return self.percent(value)
             case "hour":
@@ -252,6 +254,8 @@ EN = Formats(
         "in_100": "{n} in 100",
         "day": "{n} day",
         "days": "{n} days",
+        "minute": "{n} minute",
+        "minutes": "{n} minutes",
         "yes": "yes",
         "no": "no",
     },

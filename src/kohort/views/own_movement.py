@@ -56,7 +56,7 @@ def _month_row(moved: Mapping[str, Any], zone: str) -> dict[str, Any]:
 
 
 def _share(hits: int, of: int) -> Any:
-    from kohort.segments.migration import wilson
+    from kohort.model.share import wilson
 
     return wilson(hits, of)
 

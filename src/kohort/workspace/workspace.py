@@ -204,20 +204,23 @@ class Workspace:
             NeedsAnswer: The files allow more than one reading.
         """
         from kohort.ingest import ingest_files
+        from kohort.workspace.cleaning import at_work
 
         chosen = mapping or self.stored_mapping(paths, kind=kind) or self.propose(paths, kind=kind).mapping
         if chosen not in self.config.sources:
             self.confirm(chosen)
-        return ingest_files(
-            paths,
-            chosen,
-            store=self.store,
-            zone=self.zone,
-            currency=self.currency,
-            controls=self.config.controls,
-            now=time.time_ns() // 1_000,
-            progress=progress,
-        )
+        with at_work(self) as cleaner:
+            return ingest_files(
+                paths,
+                chosen,
+                store=self.store,
+                zone=self.zone,
+                currency=self.currency,
+                controls=self.config.controls,
+                cleaner=cleaner,
+                now=time.time_ns() // 1_000,
+                progress=progress,
+            )
 
     def rejected(self, limit: int = 100) -> list[RejectedRow]:
         """Rows that could not be used, oldest first."""
@@ -232,17 +235,20 @@ class Workspace:
     def retry_rejected(self, path: str | Path | None = None, *, progress: Progress = silent) -> IngestReport:
         """Read rejected rows again, from a fixed CSV or as they were; those that succeed leave the list."""
         from kohort.ingest import retry_rejected
+        from kohort.workspace.cleaning import at_work
 
-        return retry_rejected(
-            path,
-            mappings={m.name: m for m in self.config.sources},
-            store=self.store,
-            zone=self.zone,
-            currency=self.currency,
-            controls=self.config.controls,
-            now=time.time_ns() // 1_000,
-            progress=progress,
-        )
+        with at_work(self, again=True) as cleaner:
+            return retry_rejected(
+                path,
+                mappings={m.name: m for m in self.config.sources},
+                store=self.store,
+                zone=self.zone,
+                currency=self.currency,
+                controls=self.config.controls,
+                cleaner=cleaner,
+                now=time.time_ns() // 1_000,
+                progress=progress,
+            )
 
     @cached_property
     def context(self) -> ContextDoor:
@@ -266,14 +272,17 @@ class Workspace:
         The report is kept until the data or the definitions change; `refresh` looks again anyway.
         """
         from kohort.health import report
+        from kohort.health.cleaning import with_cleaning
         from kohort.model.health import health_from_dict
+        from kohort.workspace.cleaning import standings
 
         def look() -> dict[str, Any]:
             return report(
                 self.store, zone=self.zone, currency=self.currency, controls=self.config.controls, progress=progress
             ).as_dict()
 
-        return health_from_dict(self._kept("health", look, refresh=refresh))
+        found = health_from_dict(self._kept("health", look, refresh=refresh))
+        return with_cleaning(found, standings(self))
 
     def summary(self) -> dict[str, Any]:
         """The figures of the overview; see `kohort.workspace.summary`."""

@@ -84,12 +84,26 @@ def days(value: float | None) -> str:
         >>> days(1), days(23.4), days(0.4), days(None)
         ('1 day', '23 days', 'under 1 day', '–')
     """
+    return _so_many(value, "day")
+
+
+def minutes(value: float | None) -> str:
+    """A number of minutes.
+
+    Example:
+        >>> minutes(1.2), minutes(7.5), minutes(0.2)
+        ('1 minute', '8 minutes', 'under 1 minute')
+    """
+    return _so_many(value, "minute")
+
+
+def _so_many(value: float | None, unit: str) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     if 0 < value < 0.5:
-        return "under 1 day"
+        return f"under 1 {unit}"
     whole = round(value)
-    return f"{number(whole)} day{'' if whole == 1 else 's'}"
+    return f"{number(whole)} {unit}{'' if whole == 1 else 's'}"
 
 
 def amount(info: FeatureInfo, value: float | str | bool | None, currency: str) -> str:
@@ -128,8 +142,8 @@ def exact(info: FeatureInfo, bound: float, currency: str) -> str:
     """
     if info.unit == "share":
         return f"{_digits(100 * bound)}%"
-    if info.unit == "days":
-        return f"{_digits(bound)} day{'' if bound == 1 else 's'}"
+    if info.unit in ("days", "minutes"):
+        return f"{_digits(bound)} {info.unit.removesuffix('s')}{'' if bound == 1 else 's'}"
     if info.unit == "money":
         text = _digits(abs(bound)) if bound == int(bound) or round(bound, 2) != bound else f"{abs(bound):,.2f}"
         symbol = _SYMBOL.get(currency)
@@ -149,7 +163,13 @@ def clock(value: float) -> str:
     return f"{minutes // 60 % 24:02d}:{minutes % 60:02d}"
 
 
-_UNITS: dict[str, Callable[[float], str]] = {"days": days, "share": share, "flag": share, "hour": clock}
+_UNITS: dict[str, Callable[[float], str]] = {
+    "days": days,
+    "minutes": minutes,
+    "share": share,
+    "flag": share,
+    "hour": clock,
+}
 
 
 def times(value: float, average: float) -> str:

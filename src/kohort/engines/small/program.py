@@ -413,6 +413,10 @@ class _Reader:
                 return self._step(on_rows.lag, frame, self.value(function.arg))
             case "Min" if function.where is None and op.how == "rows" and edges == (1, None):
                 return self._step(on_rows.lowest_after, frame, self.value(function.arg))
+            case "Max" if function.where is None and op.how == "rows" and edges == (None, 0):
+                return self._step(on_rows.highest_so_far, frame, self.value(function.arg))
+            case "Sum" if function.where is None and op.how == "rows" and edges == (None, 0):
+                return self._step(on_rows.total_so_far, frame, self.value(function.arg))
         raise Unsupported(f"the window function {type(function).__name__}")
 
     def _sort_key(self, key: Any, rows: Slot) -> Slot:

@@ -315,6 +315,40 @@ def lag(frame: Frames, column: Column) -> Column:
     return column.like(values & valid if values.dtype == np.bool_ else values, valid)
 
 
+def highest_so_far(frame: Frames, column: Column) -> Column:
+    """The greatest value of a row and those before it in the group."""
+    column = rows_of(column, len(frame.order))
+    if isinstance(column, Text) or column.values.dtype != np.int64:
+        raise HandOver
+    values = column.values.take(frame.order)
+    valid = np.ones(len(values), bool) if column.valid is None else column.valid.take(frame.order)
+    # The rank of a value above its group: no group is above one that comes after it. 0 is the rank of nothing.
+    distinct, rank = np.unique(values, return_inverse=True)
+    span = len(distinct) + 1
+    key = frame.groups.astype(np.int64) * span + np.where(valid, rank + 1, 0)
+    place = np.maximum.accumulate(key) % span
+    found = distinct.take(np.maximum(place - 1, 0)) if len(distinct) else values
+    return Column(_back(frame, found), _back(frame, place > 0))
+
+
+def total_so_far(frame: Frames, column: Column) -> Column:
+    """The sum of a row and those before it in the group.
+
+    Raises:
+        HandOver: It might not fit 64 bits, or some of the values are nothing.
+    """
+    column = rows_of(column, len(frame.order))
+    if isinstance(column, Text) or column.values.dtype != np.int64 or column.valid is not None:
+        raise HandOver
+    values = column.values.take(frame.order)
+    if largest(values) * len(values) >= _LIMIT:
+        raise HandOver
+    sums = np.cumsum(values)
+    begins = frame.begins.nonzero()[0]
+    lengths = np.diff(np.append(begins, len(values)))
+    return Column(_back(frame, sums - np.repeat(sums.take(begins) - values.take(begins), lengths)))
+
+
 def lowest_after(frame: Frames, column: Column) -> Column:
     """The least value of the rows that follow in the group."""
     rows = len(frame.order)
