@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kohort.discovery.columns import row_sample
+from kohort.model.columns import row_sample
 from kohort.discovery.prepare import fit_preparation
 from kohort.discovery.worlds import table_of
 from kohort.errors import NotEnough, WrongUsage

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from kohort.definitions.destinations_text import read_destinations, write_destinations
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
+from kohort.definitions.predictions import Target, read_predictions, write_predictions
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.definitions.segments_reading import Source, usable_name
 from kohort.definitions.segments_text import read_sources, write_segments
@@ -60,6 +61,7 @@ class WorkspaceConfig:
         accounts: Column that says which account a customer belongs to; empty = there are no accounts.
         destinations: Where changes are told.
         triggers: Which changes are told, to whom, when.
+        predictions: What is to be predicted.
         engine: What evaluates segments: duckdb, or spark.
         spark: Master URL of Spark; empty = this machine.
         files: Names of the segments that stand in a file of the folder → the file's name.
@@ -79,6 +81,7 @@ class WorkspaceConfig:
     accounts: str = ""
     destinations: tuple[Destination, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    predictions: tuple[Target, ...] = ()
     engine: Engine = "duckdb"
     spark: str = ""
     files: dict[str, str] = field(default_factory=dict, compare=False)
@@ -283,6 +286,8 @@ def write(config: WorkspaceConfig) -> str:
         data["destinations"] = write_destinations(config.destinations)
     if config.triggers:
         data["triggers"] = write_triggers(config.triggers)
+    if config.predictions:
+        data["predictions"] = write_predictions(config.predictions)
     return write_yaml(data)
 
 
@@ -347,6 +352,7 @@ def _understood(
         consent=dict(settings.consent),
         accounts=settings.accounts,
         destinations=read_destinations(document, data.get("destinations")),
+        predictions=read_predictions(document, data.get("predictions"), declared),
         engine=choice(document, data, ("engine",), ENGINES, "duckdb"),
         spark=_spark(document, data),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from kohort.discovery.algorithms import FAMILIES, MIXTURE_ROWS, Model, fit_kmeans, lloyd
 from kohort.discovery.assign import GroupAssigner, with_micro
 from kohort.discovery.choose import Resamples, Tried, measure, measure_gap, propose, score
-from kohort.discovery.columns import row_sample
+from kohort.model.columns import row_sample
 from kohort.discovery.density import landscape, modes
 from kohort.discovery.evidence import column_relevance, gate, structure_of, tree_of, warnings_of, with_relevance
 from kohort.discovery.grouping import Grouping

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from kohort.discovery.columns import values
+from kohort.model.columns import values
 from kohort.discovery.explain.sentences import axis_words
 from kohort.discovery.grouping import Grouping
 from kohort.discovery.ranks import mid_ranks

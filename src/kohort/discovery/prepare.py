@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kohort.discovery.columns import row_sample, text_levels, values
+from kohort.model.columns import row_sample, text_levels, values
 from kohort.discovery.ranks import standard_ranks
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.feature import FeatureInfo, FeatureTable
