@@ -5,8 +5,9 @@
     python bench/predict.py --speed                                200,000 customers at 6 moments; scoring 1,000,000
 
 Five outer folds; in each, everything is done on the other four: Kohort compares, chooses and calibrates as it always does;
-LightGBM and scikit-learn's HistGradientBoosting are tuned (12 settings, three inner folds, log loss) and fitted again. Nobody sees the judged
-fold. Each model runs in this process, one thread. LightGBM is in the dependency group `bench`; without it its line is left out.
+LightGBM and scikit-learn's HistGradientBoosting are tuned (12 settings, three inner folds, log loss) and fitted again.
+Nobody sees the judged fold. Each model runs in this process, one thread.
+LightGBM is in the dependency group `bench`; without it its line is left out.
 """
 
 from __future__ import annotations

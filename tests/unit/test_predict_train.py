@@ -87,12 +87,12 @@ def test_the_same_table_and_seed_give_the_same_bytes(found: Trained) -> None:
 
 def test_shuffled_labels_have_no_signal() -> None:
     said = 0
-    for seed in range(12):
+    for seed in range(8):
         features, y = customers(400, seed)
         report = train(features, np.random.default_rng(seed).permutation(y), seed=seed).report
         said += report["code"] == "no_signal"
         assert report["eligible"] == (report["model"] is not None)
-    assert said >= 11
+    assert said >= 7
 
 
 def test_too_few_is_an_answer() -> None:

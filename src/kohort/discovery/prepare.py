@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kohort.model.columns import row_sample, text_levels, values
 from kohort.discovery.ranks import standard_ranks
 from kohort.errors import NotEnough, WrongUsage
+from kohort.model.columns import row_sample, text_levels, values
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.segmentation import FeatureUse
 

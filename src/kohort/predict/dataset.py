@@ -43,6 +43,8 @@ class Dataset:
         known_at: Instant at which its outcome was known.
         target: What was asked.
         asked: Moment → customers it was asked about.
+        past: Features made from events, which cannot know what came after their moment. Traits are not among them: a
+            table of customers without a date says what is known when it is exported.
     """
 
     table: FeatureTable
@@ -51,6 +53,7 @@ class Dataset:
     known_at: np.ndarray
     target: Target
     asked: dict[int, int]
+    past: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
@@ -79,6 +82,7 @@ class Dataset:
             time=self.moments.astype(float) if several else None,
             known_at=self.known_at.astype(float) if several else None,
             costs=costs,
+            as_of=self.past,
             progress=progress,
             **how,
         )
@@ -136,9 +140,11 @@ def dataset(
         raise NotEnough(
             "There is nobody to ask about at these moments.", hint="Choose later ones, or a longer `active`."
         )
+    traits = [column for column in snapshot.columns if column.startswith("t_")]
+    past = tuple(d.name for d in used if not any(t in describe(d.measure) for t in traits))
     at = np.repeat(np.array(moments, np.int64), rows)
     return Dataset(
-        _joined(tables), np.concatenate(outcomes), at, at + ahead, target, dict(zip(moments, rows, strict=True))
+        _joined(tables), np.concatenate(outcomes), at, at + ahead, target, dict(zip(moments, rows, strict=True)), past
     )
 
 

@@ -134,7 +134,7 @@ def _text(name: str, column: Any) -> list[Column]:
     import pyarrow.compute as pc
 
     counted = pc.value_counts(column.combine_chunks()).to_pylist()
-    known = sorted(((-c["counts"], c["values"]) for c in counted if c["values"] is not None))
+    known = sorted((-c["counts"], c["values"]) for c in counted if c["values"] is not None)
     rows = len(column)
     found = [(level, -count / rows) for count, level in known if LEAST_ROWS <= -count < rows][:MOST_LEVELS]
     if len(found) == 2 and found[0][1] + found[1][1] == 1.0:

@@ -65,7 +65,7 @@ def candidates(rows: int) -> tuple[Candidate, ...]:
     small = (
         _logistic(0.03),
         _tree(8, least=max(10, rows // 50)),
-        _forest(60, least=max(5, rows // 100)),
+        _forest(25, least=max(5, rows // 100)),
         _boosting(0.06, 50, 4, least=max(10, rows // 25)),
     )
     if rows < SMALL_ROWS:

@@ -56,7 +56,14 @@ class Warned:
         return {"code": self.code, "feature": self.feature, "text": self.text, "left_out": self.left_out}
 
 
-def look(table: FeatureTable, y: np.ndarray, groups: np.ndarray, keep: Collection[str] = ()) -> list[Warned]:
+def look(
+    table: FeatureTable,
+    y: np.ndarray,
+    groups: np.ndarray,
+    *,
+    keep: Collection[str] = (),
+    as_of: Collection[str] = (),
+) -> list[Warned]:
     """Everything suspicious about the features of a table.
 
     Args:
@@ -64,10 +71,12 @@ def look(table: FeatureTable, y: np.ndarray, groups: np.ndarray, keep: Collectio
         y: 0 or 1 per row.
         groups: Whole number per row: customers.
         keep: Names of features that stay whatever is found.
+        as_of: Names of features that were computed from events up to a moment: they cannot know what came later, however
+            much they tell.
     """
     found: list[Warned] = []
     for info in table.features:
-        found += _feature(info, table.data[info.name], y, groups, stays=info.name in keep)
+        found += _feature(info, table.data[info.name], y, groups, stays=info.name in keep, past=info.name in as_of)
     return [*found, *_rows(table, y)]
 
 
@@ -79,12 +88,16 @@ def same_rows(table: FeatureTable, y: np.ndarray) -> np.ndarray:
     return np.asarray(np.unique(h, return_inverse=True)[1])
 
 
-def _feature(info: FeatureInfo, column: Any, y: np.ndarray, groups: np.ndarray, *, stays: bool) -> list[Warned]:
+def _feature(
+    info: FeatureInfo, column: Any, y: np.ndarray, groups: np.ndarray, *, stays: bool, past: bool
+) -> list[Warned]:
     name, label = info.name, info.label
     place, title = parts_of(info, column)
     if _identifies(info, column):
         text = f"“{label}” is another number for nearly every row: it says who it is, not how they behave."
         return [Warned("identifier", name, text, left_out=not stays)]
+    if past:
+        return []
     alone = _alone(place, y, groups)
     if alone >= TOO_GOOD:
         text = (

@@ -15,10 +15,50 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 YES = frozenset(
-    "yes y true t 1 churned churn attrited left cancelled canceled bought positive ja j waar wahr oui si sand".split()
+    [
+        "yes",
+        "y",
+        "true",
+        "t",
+        "1",
+        "churned",
+        "churn",
+        "attrited",
+        "left",
+        "cancelled",
+        "canceled",
+        "bought",
+        "positive",
+        "ja",
+        "j",
+        "waar",
+        "wahr",
+        "oui",
+        "si",
+        "sand",
+    ]
 )  # words for "it happened" in the languages that tables come in
 NO = frozenset(
-    "no n false f 0 stayed retained active existing none negative nee nein nej non falsk onwaar falsch".split()
+    [
+        "no",
+        "n",
+        "false",
+        "f",
+        "0",
+        "stayed",
+        "retained",
+        "active",
+        "existing",
+        "none",
+        "negative",
+        "nee",
+        "nein",
+        "nej",
+        "non",
+        "falsk",
+        "onwaar",
+        "falsch",
+    ]
 )
 
 

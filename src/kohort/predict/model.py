@@ -150,7 +150,7 @@ def _fits(m: Model) -> bool:
     columns, learned = m.encoder.columns, m.learned
     whole = len(columns) <= MOST_COLUMNS and all(_fits_column(c) for c in columns)
     whole = whole and learned.family in get_args(Family) and isinstance(m.about, dict) and _fits_curve(m.calibration)
-    whole = whole and len(m.ladder) > 1 and _rising(m.ladder) and 0 <= m.ladder[0] and m.ladder[-1] <= 1
+    whole = whole and len(m.ladder) > 1 and _rising(m.ladder) and m.ladder[0] >= 0 and m.ladder[-1] <= 1
     if not whole:
         return False
     if learned.family == "logistic":

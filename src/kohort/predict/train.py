@@ -80,6 +80,7 @@ def train(
     costs: Costs | None = None,
     keep: Collection[str] = (),
     drop: Collection[str] = (),
+    as_of: Collection[str] = (),
     by: Sequence[str] = (),
     seed: int = 0,
     threads: int = 1,
@@ -97,6 +98,7 @@ def train(
         costs: What mistakes cost; None = a missed one costs as many false alarms as there are negatives per positive.
         keep: Features to keep whatever the guard says.
         drop: Features to leave out.
+        as_of: Features that were computed from events up to a moment; see `kohort.predict.guard.look`.
         by: Features whose values are judged one by one.
         seed: Of folds, fits and resamples: the same input and seed give the same bytes.
         threads: Threads of fits. More than the machine has free makes them slower, not faster.
@@ -127,21 +129,36 @@ def train(
     if min(told) < LEAST:
         reason = f"There are {told[1]:,} customers with the outcome and {told[0]:,} without; at least {LEAST} of each are needed."
         return Trained(_refusal(facts, "too_few", reason, []))
-    warnings = look(table, y, own, keep)
+    warnings = look(table, y, own, keep=keep, as_of=as_of)
     left_out = {w.feature for w in warnings if w.left_out} | set(drop)
     used = table.select([f.name for f in table.features if f.name not in left_out])
     if not used.features:
         return Trained(_refusal(facts, "no_features", "No feature is left that could tell anything.", warnings))
+    from sklearn import config_context
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    with threadpool_limits(limits=threads):
-        return _train(used, y, own, time, known_at, facts, costs, by, seed, warnings, progress)
+    # Checking the parameters of each of some hundred small trees takes longer than growing them.
+    with threadpool_limits(limits=threads), config_context(skip_parameter_validation=True, assume_finite=True):
+        return _train(
+            used,
+            y,
+            own,
+            time=time,
+            known_at=known_at,
+            facts=facts,
+            costs=costs,
+            by=by,
+            seed=seed,
+            warnings=warnings,
+            progress=progress,
+        )
 
 
 def _train(
     table: FeatureTable,
     y: np.ndarray,
     groups: np.ndarray,
+    *,
     time: np.ndarray | None,
     known_at: np.ndarray | None,
     facts: dict[str, Any],

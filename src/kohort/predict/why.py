@@ -82,7 +82,7 @@ def why(model: Model, data: pa.Table, most: int = REASONS) -> list[Why]:
     found = []
     for row in range(data.num_rows):
         reasons = [
-            _reason(model, data, row, j, float(p[row, 0]), float(p[row, j + 1]), float(push[row, j]))
+            _reason(model, data, row, j, now=float(p[row, 0]), instead=float(p[row, j + 1]), push=float(push[row, j]))
             for j in np.argsort(-np.abs(push[row]), kind="stable").tolist()
             if abs(p[row, 0] - p[row, j + 1]) >= LEAST
         ]
@@ -91,7 +91,7 @@ def why(model: Model, data: pa.Table, most: int = REASONS) -> list[Why]:
     return found
 
 
-def _reason(model: Model, data: pa.Table, row: int, j: int, now: float, instead: float, push: float) -> Reason:
+def _reason(model: Model, data: pa.Table, row: int, j: int, *, now: float, instead: float, push: float) -> Reason:
     name = model.encoder.features[j]
     info: dict[str, Any] = model.about.get("titles", {}).get(name, {})
     label, value, typical = str(info.get("label", name)), data[name][row].as_py(), _typical(model, name)

@@ -61,7 +61,7 @@ class PredictDoor:
                 raise NotFound("prediction", target, known, hint="Define it under predictions: in kohort.yaml.")
             return known[target]
         kind = next((k for k in ("churn", "event", "trait") if k in target), "prediction")
-        return parse_target(kind, target, self._ws.store.log.columns)
+        return parse_target(kind, target, self._ws.store.log.columns())
 
     def dataset(
         self,
@@ -316,7 +316,7 @@ class PredictDoor:
 
         if horizon is None:
             return target
-        return parse_target(target.name, {**write_target(target), "horizon": horizon}, self._ws.store.log.columns)
+        return parse_target(target.name, {**write_target(target), "horizon": horizon}, self._ws.store.log.columns())
 
     def _default(self) -> Target:
         """No order in 90 days among those who ordered within a year; without orders the same of any activity."""
