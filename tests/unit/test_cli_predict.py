@@ -57,7 +57,7 @@ def test_training_on_a_plain_table_says_what_the_interface_promises(folder: Path
         "roc_auc", "average_precision", "log_loss", "calibration_error", "f1", "precision", "recall",
     }  # fmt: skip
     assert said["metrics"]["roc_auc"].keys() == {"value", "low", "high"}
-    assert (said["label"], said["positive"], said["rows"]) == ("Churned", "Yes", 500)
+    assert (said["label"], said["positive"], said["rows"]) == ("Churned", "yes", 500)
     assert said["metrics"]["roc_auc"]["low"] > 0.7
 
 

@@ -91,8 +91,8 @@ def train(
 
     Exits with 3 where there is too little data or no signal: that is an answer too.
     """
-    options = {"costs": _costs(cost_missed, cost_alarm), "seed": seed}
-    names = {"drop": drop, "keep": keep, "by": by}
+    options: dict[str, Any] = {"costs": _costs(cost_missed, cost_alarm), "seed": seed}
+    names: dict[str, Any] = {"drop": drop, "keep": keep, "by": by}
     if label is not None:
         if what is None or how["as_of"] or how["horizon"]:
             raise WrongUsage("--label goes with a TABLE, and without --as-of and --horizon.")
@@ -271,7 +271,7 @@ def _train_table(
     if time is not None:
         times = _times(table, own := find_column(table, time))
         aside.add(own)
-    columns = {key: [find_column(table, n) for n in given] for key, given in names.items()}
+    columns: dict[str, Any] = {key: [find_column(table, n) for n in given] for key, given in names.items()}
     table = table.select([f.name for f in table.features if f.name not in aside])
     with door.progress() as progress:
         return train_on(

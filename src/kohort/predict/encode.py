@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["number", "flag", "level"]
 FAR = float(np.finfo(np.float32).max)
+LEAST_SPREAD = 1e-30
 CLIP = 6.0
 MOST_LEVELS = 20
 LEAST_ROWS = 20
@@ -155,16 +156,17 @@ def _number(name: str, x: np.ndarray) -> list[Column]:
     if len(kinds) == 0 or (len(kinds) == 1 and not absent):
         return []
     if len(kinds) <= 2:
-        spread = float(seen.std()) or 1.0
+        spread = max(float(seen.std()), LEAST_SPREAD) if len(kinds) == 2 else 1.0
         typical = float(np.median(seen)) if np.median(seen) in kinds else float(kinds[-1])
         return [Column(name, "flag", middle=float(seen.mean()), spread=spread, absent=absent, typical=typical)]
     low, middle, high = np.quantile(seen, (0.01, 0.5, 0.99))
     scale = 0.0
     if kinds[0] >= 0 and high - middle > 3 * (middle - low):
-        scale = float(np.median(seen[seen > 0]))
+        scale = max(float(np.median(seen[seen > 0])), LEAST_SPREAD)
     g = _bent(seen, scale)
     low, middle, high = np.quantile(g, (0.01, 0.5, 0.99))
     spread = float(np.std(np.clip(g, low, high))) or float(np.std(g)) or 1.0
+    spread = max(spread, LEAST_SPREAD)
     z = (g - middle) / spread
     knots: tuple[float, ...] = ()
     if len(kinds) >= 10:

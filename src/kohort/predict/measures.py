@@ -6,7 +6,7 @@ So a resample costs two sums, and ties are treated the same everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,7 @@ class Scored:
         yes = np.bincount(self._place, w * self.y, size)
         return Tally(self._levels, yes, np.bincount(self._place, w, size) - yes)
 
-    def estimates(self, figures: dict[str, Callable[[Tally], float]]) -> dict[str, Estimate]:
+    def estimates(self, figures: Mapping[str, Callable[[Tally], float]]) -> dict[str, Estimate]:
         """Each figure with the 2.5 % and 97.5 % points of its resamples. NaN where it cannot be had at all."""
         whole = self.tally()
         values = {name: figure(whole) for name, figure in figures.items()}

@@ -17,7 +17,7 @@ import numpy as np
 
 from kohort.errors import Damaged
 from kohort.predict.calibrate import Calibration, Curve
-from kohort.predict.encode import Column, Encoder, Kind
+from kohort.predict.encode import FAR, LEAST_SPREAD, Column, Encoder, Kind
 from kohort.predict.families import Family, Learned
 from kohort.predict.trees import Forest, sound
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MAGIC = b"KOHORT-MODEL 1 "
 MOST_BYTES = 64_000_000
 MOST_COLUMNS = 50_000
+LARGEST_WEIGHT = 1e6
+"""No trained model comes near; a forged one could make sums that are no numbers any more."""
+
 CHUNK_ROWS = 65_536
 _HINT = "Train the model again."
 _NODES = ("start", "feature", "threshold", "missing_left", "left", "right", "value")
@@ -66,9 +69,9 @@ class Model:
         """The same of rows of the encoder's matrix."""
         return self.calibration.probability(self.learned.log_odds(self.encoder, X))
 
-    def percentile(self, p: np.ndarray) -> np.ndarray:
+    def percentile(self, p: np.ndarray | float) -> np.ndarray:
         """Which share of the rows it was judged on had a lower probability, 0 to 100."""
-        return np.interp(p, self.ladder, np.linspace(0, 100, len(self.ladder)))
+        return np.asarray(np.interp(p, self.ladder, np.linspace(0, 100, len(self.ladder))))
 
     @property
     def id(self) -> str:
@@ -138,7 +141,7 @@ def _parse(body: bytes) -> Model:
     curve = meta["calibration"]
     calibration = Calibration(**{**curve, "x": tuple(curve["x"]), "y": tuple(curve["y"])})
     weights = arrays.pop("weights", None)
-    forest = Forest(*(arrays.pop(n) for n in _NODES), base=float(meta["base"])) if arrays else None
+    forest = Forest(**{n: arrays.pop(n) for n in _NODES}, base=float(meta["base"])) if arrays else None
     if arrays:
         raise ValueError("unknown arrays")
     return Model(
@@ -156,19 +159,22 @@ def _fits(m: Model) -> bool:
     if learned.family == "logistic":
         w = learned.weights
         return w is not None and learned.forest is None and w.shape == (m.encoder.width + 1,) and _numbers(w)
-    return learned.weights is None and learned.forest is not None and sound(learned.forest, len(columns))
+    if learned.weights is not None or learned.forest is None or not sound(learned.forest, len(columns)):
+        return False
+    return _numbers(learned.forest.value) and abs(learned.forest.base) <= LARGEST_WEIGHT
 
 
 def _fits_column(c: Column) -> bool:
     numbers = (c.scale, c.middle, c.spread, c.typical, *c.knots)
     plain = all(isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v) for v in numbers)
     texts = isinstance(c.feature, str) and isinstance(c.level, str) and isinstance(c.absent, bool)
-    plain = plain and texts and c.kind in get_args(Kind) and c.spread > 0 and c.scale >= 0
+    plain = plain and texts and c.kind in get_args(Kind) and c.spread >= LEAST_SPREAD and c.scale >= 0
+    plain = plain and (c.scale == 0 or c.scale >= LEAST_SPREAD) and all(abs(v) <= FAR for v in numbers)
     return plain and not (c.kind == "level" and (c.absent or c.knots))
 
 
 def _fits_curve(c: Calibration) -> bool:
-    plain = all(isinstance(v, int | float) and np.isfinite(v) for v in (c.slope, c.offset, *c.x, *c.y))
+    plain = all(isinstance(v, int | float) and abs(v) <= LARGEST_WEIGHT for v in (c.slope, c.offset, *c.x, *c.y))
     if not plain or c.kind not in get_args(Curve) or len(c.x) != len(c.y):
         return False
     if c.kind != "steps":
@@ -181,4 +187,4 @@ def _rising(x: tuple[float, ...]) -> bool:
 
 
 def _numbers(x: np.ndarray) -> bool:
-    return x.dtype.kind in "if" and bool(np.isfinite(x).all())
+    return x.dtype.kind in "if" and bool((np.abs(x) <= LARGEST_WEIGHT).all())

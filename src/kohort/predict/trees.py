@@ -68,16 +68,16 @@ class _Split:
 def _leaf(
     X: np.ndarray, gone: np.ndarray, some: np.ndarray, splits: Sequence[_Split], leaves: np.ndarray
 ) -> np.ndarray:
-    kind = np.uint16 if len(leaves) <= 16 else np.uint64
+    kind: Any = np.uint16 if len(leaves) <= 16 else np.uint64
     everything = np.iinfo(kind).max
-    bits = np.full(len(X), everything, kind)
+    bits: Any = np.full(len(X), everything, kind)
     for s in splits:
         goes_left = X[:, s.feature] <= s.threshold
         if s.missing_left and some[s.feature]:
             goes_left |= gone[:, s.feature]
         bits &= np.array([s.kept & int(everything), everything], kind)[goes_left.view(np.uint8)]
     lowest = bits & (~bits + kind(1))
-    return np.bitwise_count(lowest - kind(1))
+    return np.asarray(np.bitwise_count(lowest - kind(1)))
 
 
 def _tree(f: Forest, number: int) -> tuple[list[_Split], np.ndarray]:
