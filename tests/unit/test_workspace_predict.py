@@ -143,7 +143,7 @@ def test_what_is_wrong_with_a_definition_is_said(body: dict[str, object], says: 
     [
         {"churn": "order_line", "horizon": "90 days", "active": "365 days"},
         {"event": ["a", "b"], "horizon": "2 weeks", "once": True, "where": "amount > 0", "label": "Buys"},
-        {"trait": "t_plan", "is": "gold", "fresh": "30 days"},
+        {"trait": "t_plan", "is": "gold", "label": "Like gold"},
     ],
 )
 def test_a_definition_is_written_as_it_was_read(body: dict[str, object]) -> None:

@@ -21,11 +21,10 @@ TargetKind = Literal["churn", "event", "trait"]
 MOST_PREDICTIONS = 100
 HORIZON = Span(90, "day")
 ACTIVE = Span(365, "day")
-FRESH = Span(7, "day")
 _KEYS: dict[str, tuple[str, ...]] = {
-    "churn": ("where", "horizon", "active", "fresh", "label"),
-    "event": ("where", "horizon", "active", "once", "fresh", "label"),
-    "trait": ("is", "fresh", "label"),
+    "churn": ("where", "horizon", "active", "label"),
+    "event": ("where", "horizon", "active", "once", "label"),
+    "trait": ("is", "label"),
 }
 
 
@@ -42,7 +41,6 @@ class Target:
         active: Only customers with such an event in this time before the moment; None = everybody with any event.
         once: Of an event: customers who had it before are not asked about.
         value: Of a trait: the value that is predicted.
-        fresh: How long a score counts.
         label: Plain words.
     """
 
@@ -54,7 +52,6 @@ class Target:
     active: Span | None = None
     once: bool = False
     value: str = ""
-    fresh: Span = FRESH
     label: str = ""
 
     def happened(self) -> FeatureDefinition:
@@ -125,8 +122,6 @@ def write_target(t: Target) -> dict[str, Any]:
             body["active"] = str(t.active)
         if t.once:
             body["once"] = True
-    if t.fresh != FRESH:
-        body["fresh"] = str(t.fresh)
     return body | ({"label": t.label} if t.label else {})
 
 
@@ -148,9 +143,8 @@ class _Predictions(Values):
         if not isinstance(label, str):
             self.mistake((*path, "label"), "label is a text.")
             label = ""
-        fresh = self.span(data, "fresh", path, FRESH)
         if kind == "trait":
-            return Target(name, kind, self.trait(data, path), value=self.value(data, path), fresh=fresh, label=label)
+            return Target(name, kind, self.trait(data, path), value=self.value(data, path), label=label)
         events = self.texts(data, kind, path)
         if not events:
             self.mistake((*path, kind), f"{kind} names an event, or a list of them.", "For example order_line.")
@@ -161,7 +155,7 @@ class _Predictions(Values):
             self.mistake(
                 (*path, "once"), "Who had it before is not asked about, so nobody was active.", "Take active out."
             )
-        return Target(name, kind, events, self.condition(data, path), horizon, active, once, "", fresh, label)
+        return Target(name, kind, events, self.condition(data, path), horizon, active, once, "", label)
 
     def trait(self, data: dict[str, Any], path: Path) -> tuple[str, ...]:
         value = data["trait"]
