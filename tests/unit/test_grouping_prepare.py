@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kohort.discovery.columns import row_sample
 from kohort.discovery.prepare import fit_preparation
 from kohort.discovery.worlds import table_of
 from kohort.errors import NotEnough, WrongUsage
+from kohort.model.columns import row_sample
 from kohort.model.feature import FeatureInfo, FeatureTable
 
 

@@ -16,6 +16,7 @@ from kohort.definitions.context_text import read_context, write_context
 from kohort.definitions.destinations_text import read_destinations, write_destinations
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
+from kohort.definitions.predictions import Target, read_predictions, write_predictions
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.definitions.segments_reading import Source, usable_name
 from kohort.definitions.segments_text import read_sources, write_segments
@@ -68,6 +69,7 @@ class WorkspaceConfig:
         accounts: Column that says which account a customer belongs to; empty = there are no accounts.
         destinations: Where changes are told.
         triggers: Which changes are told, to whom, when.
+        predictions: What is to be predicted.
         engine: What evaluates segments: duckdb, or spark.
         spark: Master URL of Spark; empty = this machine.
         files: Names of the segments that stand in a file of the folder → the file's name.
@@ -90,6 +92,7 @@ class WorkspaceConfig:
     accounts: str = ""
     destinations: tuple[Destination, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    predictions: tuple[Target, ...] = ()
     engine: Engine = "duckdb"
     spark: str = ""
     files: dict[str, str] = field(default_factory=dict, compare=False)
@@ -300,6 +303,8 @@ def write(config: WorkspaceConfig) -> str:
         data["destinations"] = write_destinations(config.destinations)
     if config.triggers:
         data["triggers"] = write_triggers(config.triggers)
+    if config.predictions:
+        data["predictions"] = write_predictions(config.predictions)
     return write_yaml(data)
 
 
@@ -367,6 +372,7 @@ def _understood(
         consent=dict(settings.consent),
         accounts=settings.accounts,
         destinations=read_destinations(document, data.get("destinations")),
+        predictions=read_predictions(document, data.get("predictions"), declared),
         engine=choice(document, data, ("engine",), ENGINES, "duckdb"),
         spark=_spark(document, data),
     )

@@ -10,7 +10,6 @@ import numpy as np
 from kohort.discovery.algorithms import FAMILIES, MIXTURE_ROWS, Model, fit_kmeans, lloyd
 from kohort.discovery.assign import GroupAssigner, with_micro
 from kohort.discovery.choose import Resamples, Tried, measure, measure_gap, propose, score
-from kohort.discovery.columns import row_sample
 from kohort.discovery.density import landscape, modes
 from kohort.discovery.evidence import column_relevance, gate, structure_of, tree_of, warnings_of, with_relevance
 from kohort.discovery.grouping import Grouping
@@ -22,6 +21,7 @@ from kohort.discovery.prepare import Preparation, fit_preparation
 from kohort.discovery.stability import DOUBTFUL, HOLDS, beyond_hope, estimates, steady
 from kohort.discovery.structure import NO_GAPS, Gaps, measure_gaps
 from kohort.errors import NotEnough, WrongUsage
+from kohort.model.columns import row_sample
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
 from kohort.model.segmentation import Algorithm, Estimate, FeatureUse, Verdict

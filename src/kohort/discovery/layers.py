@@ -13,9 +13,9 @@ import numpy as np
 
 from kohort.discovery.absence import patterns
 from kohort.discovery.algorithms import Model
-from kohort.discovery.columns import absent
 from kohort.discovery.partial import label_known
 from kohort.discovery.prepare import Preparation
+from kohort.model.columns import absent
 from kohort.model.feature import FeatureTable
 from kohort.model.segmentation import Estimate, Layer
 from kohort.model.share import wilson

@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from kohort.discovery.columns import values
 from kohort.discovery.explain.sentences import axis_words
 from kohort.discovery.grouping import Grouping
 from kohort.discovery.ranks import mid_ranks
 from kohort.errors import MissingExtra, WrongUsage
+from kohort.model.columns import values
 from kohort.model.feature import FeatureTable, infos
 from kohort.model.segmentation import MapPoint
 

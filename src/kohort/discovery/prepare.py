@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kohort.discovery.absence import TELLS, goes_with, in_words, known_together, tells
-from kohort.discovery.columns import absent, row_sample, text_levels, values
 from kohort.discovery.ranks import standard_ranks
 from kohort.errors import NotEnough, WrongUsage
+from kohort.model.columns import absent, row_sample, text_levels, values
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.segmentation import Absence, FeatureUse
 

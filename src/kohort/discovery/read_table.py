@@ -28,7 +28,12 @@ _MISSING = ["", " ", "?", "-", "NA", "N/A", "n/a", "#N/A", "NULL", "Null", "null
 _DECIMALS = r"^-?\d*[.,]\d*[1-9]\d*(e[+-]?\d+)?$"  # 17850.0 is an id that went through a spreadsheet
 
 
-def read_table(path: str | Path, id: str | None = None) -> FeatureTable:  # noqa: A002 - the option is called --id
+def read_table(
+    path: str | Path,
+    id: str | None = None,  # noqa: A002 - the option is called --id
+    *,
+    numbered: bool = False,
+) -> FeatureTable:
     """A feature table from one row per customer.
 
     Numbers, flags and texts are recognised; a date becomes the days before the latest date of its column. Ids of a CSV
@@ -38,6 +43,7 @@ def read_table(path: str | Path, id: str | None = None) -> FeatureTable:  # noqa
         path: CSV (comma, semicolon, tab or bar; UTF-8 or Latin-1; decimal comma with semicolons) or Parquet.
         id: Column with the customer's id. None = the first one; where that cannot be an id (most of its values repeat, or
             have decimals), rows are numbered from 1, it is a column like the others, and `notes` say so.
+        numbered: Number the rows without `id` in any case: for tables with several rows per customer.
 
     Returns:
         One row per customer in the order of the file; `as_of` and `value` are unknown.
@@ -54,10 +60,10 @@ def read_table(path: str | Path, id: str | None = None) -> FeatureTable:  # noqa
         raise UnreadableFile("The file is empty.", place=file.name)
     with file.open("rb") as opened:
         parquet = opened.read(4) == _PARQUET_MAGIC
-    data = _parquet(file) if parquet else _csv(file, id)
-    if not parquet and id is None and not _identifies(data.column(0)):
+    data = _parquet(file) if parquet else _csv(file, id, first_is_id=not numbered)
+    if not parquet and id is None and not numbered and not _identifies(data.column(0)):
         data = _csv(file, None, first_is_id=False)
-    return _table(data, id, file.name)
+    return _table(data, id, file.name, numbered=numbered)
 
 
 def as_feature_table(data: Any, id: str | None = None) -> FeatureTable:  # noqa: A002 - as in read_table
@@ -162,7 +168,7 @@ def _decimal_comma(text: str) -> bool:
     )
 
 
-def _table(data: Any, key: str | None, name: str) -> FeatureTable:
+def _table(data: Any, key: str | None, name: str, *, numbered: bool = False) -> FeatureTable:
     import pyarrow as pa
 
     names = data.column_names
@@ -178,9 +184,9 @@ def _table(data: Any, key: str | None, name: str) -> FeatureTable:
     if not data.num_rows:
         raise UnreadableFile("The table has no rows.", place=name)
     notes: tuple[str, ...] = ()
-    if key is None and not _identifies(data.column(0)):
+    if key is None and (numbered or not _identifies(data.column(0))):
         ids: Any = pa.array(range(1, data.num_rows + 1))
-        notes = (NUMBERED.format(title=names[0].strip()),)
+        notes = () if numbered else (NUMBERED.format(title=names[0].strip()),)
     else:
         key = key or names[0]
         ids = _ids(data[key], name)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kohort.discovery.columns import values
 from kohort.discovery.explain import sentences
 from kohort.discovery.explain.rules import human
+from kohort.model.columns import values
 from kohort.model.feature import FeatureTable
 
 BORDERS = (0.8, 0.5)

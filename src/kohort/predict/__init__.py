@@ -1,1 +1,1 @@
-"""Predictions that a sceptic can check: functions of the past only, with intervals, beside their naive rule."""
+"""What comes next: training sets from the past, models compared and checked, probabilities that mean what they say."""

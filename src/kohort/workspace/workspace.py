@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from kohort.workspace.connections import ConnectionsDoor
     from kohort.workspace.context import ContextDoor
     from kohort.workspace.found import Found
+    from kohort.workspace.predict import PredictDoor
     from kohort.workspace.privacy import PrivacyDoor
     from kohort.workspace.segments import SegmentDoor
     from kohort.workspace.triggers import TriggerDoor
@@ -347,7 +348,7 @@ class Workspace:
 
         contents = self.contents()
         wanted = definitions if definitions is not None else self.definitions()
-        table = self._features(progress)(
+        table = self.engine_features(progress)(
             self.store.log.snapshot(),
             [*wanted, *(self.context.wanted() if context else [])],
             as_of=as_of if isinstance(as_of, int) else self.as_of(as_of),
@@ -359,8 +360,8 @@ class Workspace:
             table = self.context.beside(table)
         return replace(table, notes=notes(wanted, contents))
 
-    def _features(self, progress: Progress) -> Callable[..., FeatureTable]:
-        """The engine of `kohort.yaml`."""
+    def engine_features(self, progress: Progress = silent) -> Callable[..., FeatureTable]:
+        """Features of a snapshot by the engine of `kohort.yaml`: see `kohort.engines.evaluate.features`."""
         if self.config.engine == "spark":
             from kohort.engines import spark
 
@@ -406,6 +407,13 @@ class Workspace:
         from kohort.workspace.triggers import TriggerDoor
 
         return TriggerDoor(self)
+
+    @cached_property
+    def predict(self) -> PredictDoor:
+        """What comes next: training sets from the past, models that were checked, scores with their reasons."""
+        from kohort.workspace.predict import PredictDoor
+
+        return PredictDoor(self)
 
     @cached_property
     def privacy(self) -> PrivacyDoor:

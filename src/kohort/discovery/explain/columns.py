@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kohort.discovery.columns import values as numbers
+from kohort.model.columns import values as numbers
 from kohort.model.feature import FeatureInfo, FeatureTable, Idea, Unit
 
 # Conservative on purpose: a wrong idea puts wrong words on people. "Spending score" is not spend.

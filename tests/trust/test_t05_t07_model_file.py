@@ -1,0 +1,126 @@
+"""T5 and T7 for files of models: every flipped bit and every cut is refused, and so is what was made to look right."""
+
+import hashlib
+import io
+import json
+import random
+import zipfile
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from kohort.errors import Damaged, WrongUsage
+from kohort.model.feature import FeatureInfo, FeatureTable
+from kohort.predict.model import MAGIC, Model, model_from_bytes
+from kohort.predict.train import train
+
+
+def trained(curved: bool) -> Model:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 500))
+    z = np.where(a * b > 0, 2.0, -2.0) if curved else a
+    y = (rng.random(500) < 1 / (1 + np.exp(-2 * z))).astype(float)
+    text = rng.choice(["x", "y", "z"], 500)
+    data = pa.table({"a": a, "b": b, "c": text})
+    infos = (FeatureInfo("a", "A"), FeatureInfo("b", "B"), FeatureInfo("c", "C", "text"))
+    found = train(FeatureTable(pa.array(range(500)), data, infos), y).model
+    assert found is not None
+    assert (found.learned.family != "logistic") == curved
+    return found
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["linear", "trees"])
+def whole(request: pytest.FixtureRequest) -> bytes:
+    return trained(request.param).to_bytes()
+
+
+def test_a_whole_file_is_read_and_written_alike(whole: bytes) -> None:
+    assert model_from_bytes(whole).to_bytes() == whole
+
+
+def test_every_flipped_bit_and_every_cut_is_refused(whole: bytes) -> None:
+    rng = random.Random(5)
+    for _ in range(300):
+        at, bit = rng.randrange(len(whole)), 1 << rng.randrange(8)
+        broken = whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]
+        with pytest.raises(Damaged):
+            model_from_bytes(broken)
+        with pytest.raises(Damaged):
+            model_from_bytes(whole[: rng.randrange(len(whole))])
+
+
+def test_foreign_files_are_refused() -> None:
+    pickled = b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R."
+    for foreign in (
+        b"",
+        b"\n",
+        pickled,
+        b"PK\x03\x04",
+        MAGIC,
+        MAGIC + b"\n",
+        b"KOHORT-MODEL 2 x\n",
+        b"KOHORT-GROUPS 1 x\n",
+    ):
+        with pytest.raises(Damaged):
+            model_from_bytes(foreign)
+
+
+def signed(body: bytes) -> bytes:
+    return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def repacked(arrays: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in arrays.items():
+            archive.writestr(name, data)
+    return signed(out.getvalue())
+
+
+def test_a_thousand_forgeries_of_each_kind_with_a_right_checksum_do_no_harm(whole: bytes) -> None:
+    """A mutated file is refused, or it is a model that answers with probabilities: nothing else ever happens."""
+    rng = random.Random(7)
+    body = whole.partition(b"\n")[2]
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        parts = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    rows = pa.table({"a": [0.0, None, 1e300], "b": [1.0, -1.0, None], "c": ["x", None, "?"]})
+    refused = 0
+    for _ in range(1_000):
+        mutated = dict(parts)
+        name = rng.choice(sorted(parts))
+        data = bytearray(parts[name])
+        for _ in range(rng.choice((1, 1, 2, 8))):
+            at = rng.randrange(len(data))
+            data[at] = rng.choice((0, 1, 127, 128, 255, rng.randrange(256), data[at] ^ (1 << rng.randrange(8))))
+        if rng.random() < 0.1:
+            del data[rng.randrange(len(data)) :]
+        mutated[name] = bytes(data)
+        try:
+            model = model_from_bytes(repacked(mutated))
+            p = model.probability(rows)
+            assert ((p >= 0) & (p <= 1)).all()
+        except Damaged:
+            refused += 1
+        except WrongUsage:
+            continue  # names of features can be changed to others: then the table lacks them
+    assert refused > 200
+
+
+def test_a_bomb_is_refused() -> None:
+    huge = io.BytesIO()
+    with zipfile.ZipFile(huge, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("meta.npy", b"\0" * 80_000_000)
+    with pytest.raises(Damaged):
+        model_from_bytes(signed(huge.getvalue()))
+
+
+def test_arrays_of_objects_are_never_loaded() -> None:
+    out = io.BytesIO()
+    np.save(out, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(Damaged):
+        model_from_bytes(repacked({"meta.npy": out.getvalue()}))
+    text = io.BytesIO()
+    np.save(text, np.frombuffer(json.dumps({"columns": []}).encode(), np.uint8))
+    with pytest.raises(Damaged):
+        model_from_bytes(repacked({"meta.npy": text.getvalue()}))
