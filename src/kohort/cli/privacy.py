@@ -22,6 +22,7 @@ _STORES = {
     "memberships": "memberships that went on",
     "rejected_rows": "rejected rows",
     "links": "links between ids",
+    "merges": "decisions about who is one customer",
     "by_hand": "mentions in lists by hand",
     "deliveries": "deliveries",
     "examples": "example customers",
