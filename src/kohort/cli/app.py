@@ -5,6 +5,7 @@ from __future__ import annotations
 # Each module registers its commands when it is imported.
 from kohort.cli import (
     bots,
+    customer,
     data,
     find,
     identity,
@@ -23,6 +24,7 @@ from kohort.cli.root import app
 __all__ = [
     "app",
     "bots",
+    "customer",
     "data",
     "find",
     "identity",

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from kohort.errors import KohortError, NotFound, WrongUsage
+from kohort.errors import NotFound, WrongUsage
 from kohort.model.arrival import Link
 from kohort.model.links import roots
 from kohort.model.merging import Groups, Merge, links_of
@@ -100,12 +100,6 @@ class Question:
     number: int
     run: int
     pair: Pair
-
-
-class Inseparable(KohortError):
-    """Two ids cannot be split, or not without saying more."""
-
-    code = "not_split"
 
 
 class Merges:
@@ -272,8 +266,7 @@ class Merges:
         """The merges that stand and each of which alone, taken back, parts two ids.
 
         Raises:
-            WrongUsage: They are not one customer.
-            Inseparable: Events say that they are one, or several merges do so independently.
+            WrongUsage: They are not one customer, or no merge alone makes them one: events say so.
         """
         with self._database.read() as con:
             table, linked = self._links.all(con), self._linked(con)
@@ -290,9 +283,9 @@ class Merges:
             if without.root_of(one) != without.root_of(other):
                 found.append(left_out)
         if not found:
-            raise Inseparable(
-                "No merge alone holds these two together.",
-                hint="The company's own systems say that they are one, or several merges do: see kohort identity log.",
+            raise WrongUsage(
+                "No merge alone makes these two one customer.",
+                hint="Events of your own systems say that they are one; a split takes back merges only.",
             )
         return found
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kohort.store.api_keys import ApiKeys
     from kohort.store.store import Store
     from kohort.workspace.found import Found
+    from kohort.workspace.identity import IdentityDoor
     from kohort.workspace.privacy import PrivacyDoor
     from kohort.workspace.segments import SegmentDoor
     from kohort.workspace.triggers import TriggerDoor
@@ -375,6 +376,13 @@ class Workspace:
         from kohort.workspace.triggers import TriggerDoor
 
         return TriggerDoor(self)
+
+    @cached_property
+    def identity(self) -> IdentityDoor:
+        """Which ids are one customer: runs, questions, merges, splits and their log."""
+        from kohort.workspace.identity import IdentityDoor
+
+        return IdentityDoor(self)
 
     @cached_property
     def privacy(self) -> PrivacyDoor:

@@ -1,0 +1,164 @@
+"""`kohort identity run|review|undo|log|merge|split` and `kohort customer …`: the interface that programs rely on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import kohort
+from kohort.cli.app import app
+
+SECRETS = ("berg", "visser", "shop.nl", "12345679")
+PEOPLE = """customer_id,name,email,phone,since
+c-1001,Ann Berg,ann@shop.nl,,2026-01-01
+c-1002,A. Berg,ANN@shop.nl,06 12345679,2026-01-02
+c-1003,Bob Visser,ann@shop.nl,,2026-01-03
+c-1004,Cas Visser,cas@shop.nl,06 12345679,2026-01-04
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pytest.importorskip("phonenumbers", reason="the extra `identity` is not installed")
+    lines = [f"o{n},c-100{n},2026-01-0{n + 1},tea,1,5" for n in range(1, 5)]
+    (tmp_path / "orders.csv").write_text("\n".join(["order_id,customer_id,order_date,product,quantity,price", *lines]))
+    (tmp_path / "people.csv").write_text(PEOPLE)
+    with kohort.create(tmp_path / "ws") as ws:
+        ws.ingest(tmp_path / "orders.csv", kind="orders")
+        ws.ingest(tmp_path / "people.csv", kind="customers")
+    return tmp_path / "ws"
+
+
+def call(folder: Path, *arguments: str, code: int = 0) -> dict:
+    told = CliRunner().invoke(app, [*arguments, "-w", str(folder), "--json"])
+    assert told.exit_code == code, told.output
+    return json.loads(told.stdout)
+
+
+def said(folder: Path, *arguments: str) -> str:
+    told = CliRunner().invoke(app, [*arguments, "-w", str(folder)])
+    assert told.exit_code == 0, told.output
+    return told.stdout
+
+
+def silent(*told: object) -> None:
+    """Nothing that tells who somebody is."""
+    assert not [secret for secret in SECRETS if secret in json.dumps(told).casefold()]
+
+
+def test_a_run_joins_asks_and_can_be_undone(folder: Path) -> None:
+    planned = call(folder, "identity", "run", "--certain", "--dry-run")
+    assert (planned["run"], planned["merged"], planned["to_review"], planned["persons"]) == (None, 1, 1, 4)
+    assert call(folder, "identity", "log")["decisions"] == []
+    done = call(folder, "identity", "run", "--certain")
+    assert done["merges"] == planned["merges"]
+    (pair,) = done["merges"]
+    assert (pair["keep"], pair["other"], pair["how"]) == ("c-1001", "c-1002", "same email")
+    with kohort.open(folder) as ws:
+        assert ws.features().to_arrow().num_rows == 3
+    again = call(folder, "identity", "run", "--certain")
+    assert (again["merged"], again["to_review"]) == (0, 1)
+    assert call(folder, "identity", "undo", str(done["run"]))["taken_back"] == 1
+    with kohort.open(folder) as ws:
+        assert ws.features().to_arrow().num_rows == 4
+    silent(planned, done, again, call(folder, "identity", "log"))
+
+
+def test_the_uncertain_middle_is_answered_by_number(folder: Path) -> None:
+    call(folder, "identity", "run", "--certain")
+    waiting = call(folder, "identity", "review")
+    (question,) = waiting["questions"]
+    assert {question["keep"], question["other"]} == {"c-1001", "c-1003"}
+    assert [line["says"] for line in question["evidence"]] == ["the same e-mail address", "different"]
+    number = str(question["number"])
+    assert "name: different" in said(folder, "identity", "review")
+    error = call(folder, "identity", "review", "--accept", number, "--reject", number, code=2)["error"]
+    assert call(folder, "identity", "review", "--reject", number) == {"accepted": 0, "rejected": 1, "open": 0}
+    gone = call(folder, "identity", "review", "--accept", number, code=1)["error"]
+    after = call(folder, "identity", "run", "--certain")
+    assert (after["merged"], after["to_review"]) == (0, 0)
+    silent(waiting, error, gone, after)
+
+
+def test_merging_and_splitting_by_hand(folder: Path) -> None:
+    first = call(folder, "customer", "merge", "c-1001", "c-1004", "--reason", "told us")
+    assert first == {"changed": True, "customer_id": "c-1001", "merge": 1}
+    assert call(folder, "identity", "merge", "c-1004", "c-1001") == {
+        "changed": False,
+        "customer_id": "c-1001",
+        "merge": None,
+    }
+    call(folder, "customer", "merge", "c-1004", "c-1003")
+    asked = call(folder, "customer", "split", "c-1001", "c-1003", code=2)["error"]
+    assert asked["code"] == "needs_answer"
+    assert "1, 2" in asked["message"]
+    parted = call(folder, "customer", "split", "c-1001", "c-1003", "--merge", "1")
+    assert parted == {"taken_back": 1, "customers": ["c-1001", "c-1004"]}
+    assert call(folder, "identity", "split", "c-1001", "c-1003", code=2)["error"]["code"] == "wrong_usage"
+    log = call(folder, "identity", "log", "c-1001")["decisions"]
+    assert [(d["what"], d["stands"], d["reason"], d["ends"]) for d in log] == [
+        ("merge", False, "told us", None),
+        ("split", False, "", 1),
+    ]
+    assert "merged, taken back" in said(folder, "identity", "log")
+
+
+def test_one_customer_is_shown_with_her_ids_and_found_by_what_is_known_of_her(folder: Path) -> None:
+    call(folder, "identity", "run", "--certain")
+    shown = call(folder, "customer", "show", "c-1002")
+    assert shown["customer_id"] == "c-1001"
+    assert [(one["customer_id"], one["why"]) for one in shown["ids"]] == [("c-1001", "herself"), ("c-1002", "merge")]
+    assert shown["ids"][1]["since"]
+    assert shown["identities"] == {"customer_id": 2, "email": 2, "name": 2, "phone": 1}
+    assert [d["what"] for d in shown["decisions"]] == ["merge"]
+    assert shown["profile"]["customer_id"] == "c-1001"
+    assert "Customer c-1001" in said(folder, "customer", "show", "c-1001")
+    found = call(folder, "customer", "search", "cas@SHOP.nl")
+    assert found == {"customers": [{"customer_id": "c-1004", "by": ["email"]}]}
+    assert call(folder, "customer", "search", "c-1002")["customers"] == [
+        {"customer_id": "c-1001", "by": ["customer_id"]}
+    ]
+    assert call(folder, "customer", "search", "nobody@shop.nl") == {"customers": []}
+    assert call(folder, "customer", "search", "\udce4") == {"customers": []}
+    silent(shown, found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["customer", "merge", "c-1001", "nobody-visser"], 1),
+        (["customer", "merge", "c-1001", "c-1001"], 2),
+        (["customer", "merge", "c-1001", "c-1003", "--reason", "Also known as ann berg"], 2),
+        (["customer", "merge", "c-1001", "c-1003", "--reason", "wrote from x@shop.nl"], 2),
+        (["customer", "split", "c-1001", "c-1003"], 2),
+        (["customer", "search", " "], 2),
+        (["customer", "merge", "\udce4", "c-1001"], 1),
+        (["customer", "show", "nobody-visser"], 1),
+        (["identity", "undo", "7"], 1),
+        (["identity", "review", "--accept", "7"], 1),
+    ],
+)
+def test_what_is_wrong_is_said_without_naming_anybody(folder: Path, arguments: list[str], code: int) -> None:
+    told = call(folder, *arguments, code=code)
+    assert told["error"]["hint"] or told["error"]["message"]
+    silent(told)
+    assert call(folder, "identity", "log")["decisions"] == []
+
+
+def test_a_workspace_of_which_nothing_is_known_says_so(tmp_path: Path) -> None:
+    with kohort.create(tmp_path / "ws"):
+        pass
+    assert call(tmp_path / "ws", "identity", "run", code=3)["error"]["code"] == "not_enough"
+    assert call(tmp_path / "ws", "identity", "review") == {"open": 0, "questions": []}
+
+
+def test_after_merging_an_erased_customer_nothing_tells_of_her(folder: Path) -> None:
+    call(folder, "identity", "run", "--certain")
+    receipt = call(folder, "privacy", "erase", "c-1002")
+    assert receipt["stores"]["merges"] == 2, "the merge, and the question about her"
+    assert call(folder, "identity", "log")["decisions"] == []
+    assert call(folder, "identity", "review")["open"] == 0
+    assert call(folder, "privacy", "scan", "c-1002")["hits"] == 0
