@@ -91,6 +91,11 @@ class Ticks:
         with self._database.read() as con:
             return _holds(con)
 
+    def links(self) -> int:
+        """The `links` of `holds`, without counting events."""
+        with self._database.read() as con:
+            return changes(con)
+
     def commit(self, tick: Tick) -> Position:
         """Makes a tick true and answers the position it led to. On return it is on disk.
 
