@@ -290,7 +290,7 @@ class Loop:
         self._lane = SlowLane(self.position.late, many=self.pace.many)
         self._look_again()
         # Merged while the view was made: it may or may not know of it.
-        self._behind = self._behind or self.store.ticks.links() != self._log.links
+        self._behind = self._behind or self.store.ticks.link_changes() != self._log.links
         self._reader = self._new_reader(self.store, self._given)
 
     def _start(self) -> None:
@@ -475,7 +475,7 @@ class Loop:
 
     def _notice_links(self) -> None:
         """Whom people merged or split belongs to this tick. The caller holds the write lock: nobody does so meanwhile."""
-        links = self.store.ticks.links()
+        links = self.store.ticks.link_changes()
         if links != self._log.links:
             self._regrouped |= self.view.regroup(self.as_of)
             self._log = replace(self._log, links=links)

@@ -91,7 +91,7 @@ class Ticks:
         with self._database.read() as con:
             return _holds(con)
 
-    def links(self) -> int:
+    def link_changes(self) -> int:
         """The `links` of `holds`, without counting events."""
         with self._database.read() as con:
             return changes(con)
