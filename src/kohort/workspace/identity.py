@@ -201,8 +201,7 @@ class IdentityDoor:
         """
         store = self._ws.store
         keys = customer_keys(store.vault, [one, other])
-        found = store.merges.parting(*keys)
-        numbers = [decision.number for decision in found]
+        numbers = store.merges.parting(*keys)
         if merge is not None and merge not in numbers:
             raise WrongUsage(
                 "This merge does not lie between the two.", hint=f"These do: {', '.join(map(str, numbers))}."
