@@ -162,3 +162,43 @@ def test_after_merging_an_erased_customer_nothing_tells_of_her(folder: Path) -> 
     assert call(folder, "identity", "log")["decisions"] == []
     assert call(folder, "identity", "review")["open"] == 0
     assert call(folder, "privacy", "scan", "c-1002")["hits"] == 0
+
+
+def test_she_is_told_which_records_were_taken_for_hers_and_nobody_elses_name(folder: Path, tmp_path: Path) -> None:
+    call(folder, "identity", "run", "--certain")
+    call(folder, "customer", "merge", "c-1001", "c-1004", "--reason", "told us")
+    call(folder, "customer", "split", "c-1001", "c-1004")
+    told = call(folder, "privacy", "export", "c-1001", "--out", str(tmp_path / "her.html"))
+    assert [(m["what"], m["stands"], m["reason"]) for m in told["merges"]] == [
+        ("merge", True, ""),
+        ("merge", False, "told us"),
+        ("split", False, ""),
+    ]
+    assert "c-1004" not in json.dumps(told)
+    page = (tmp_path / "her.html").read_text()
+    assert "Taken for one person, taken back" in page
+    assert "Found to be two persons" in page
+    assert "c-1004" not in page
+
+
+def test_it_is_measured_against_what_somebody_knows(folder: Path, tmp_path: Path) -> None:
+    truth = tmp_path / "checked.csv"
+    truth.write_text("number,person\nc-1001,ann\nc-1002,ann\nc-1003,bob\nc-1004,bob\nc-9999,eve\n")
+    call(folder, "identity", "run", "--certain")
+    found = call(folder, "identity", "evaluate", "--truth", str(truth))
+    assert found["pairs"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3)}
+    assert (found["clusters"], found["customers"], found["unknown"]) == (3, 4, 1)
+    assert "Precision 1.0000" in said(folder, "identity", "evaluate", "--truth", str(truth))
+    truth.write_text("number\nc-1001\n")
+    assert call(folder, "identity", "evaluate", "--truth", str(truth), code=1)["error"]["code"] == "bad_input"
+    truth.write_text("number,person\nnobody-visser,ann\n")
+    silent(call(folder, "identity", "evaluate", "--truth", str(truth), code=3))
+
+
+def test_no_file_but_the_vault_holds_what_was_compared(folder: Path) -> None:
+    pytest.importorskip("splink", reason="the extra `identity` is not installed")
+    run = call(folder, "identity", "run")
+    assert run["merged"] == 1
+    found = call(folder, "privacy", "scan", "ann@shop.nl", "Bob Visser", "06 12345679", code=1)
+    assert {hit["in"] for hit in found["found"]} == {"vault"}
+    assert found["control"]["found"] == found["control"]["wanted"] > 0

@@ -9,6 +9,7 @@ import click
 from kohort.cli.door import Door, Result, command
 from kohort.cli.identity import identity
 from kohort.cli.root import app
+from kohort.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,6 +82,44 @@ def run(door: Door, *, dry_run: bool, region: str, threshold: float | None, cert
         if data["merged"]:
             screen.line("Segments count them as one at their next run. To take all of it back:")
             screen.command(f"kohort identity undo {data['run']}")
+
+    return Result(data, shown)
+
+
+@command(
+    identity,
+    "evaluate",
+    short_help="How right it is who is one customer.",
+    epilog="Example: kohort identity evaluate --truth checked.csv",
+)
+@click.option(
+    "--truth",
+    "file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="A table (.csv or .parquet): first the customer number, then who that really is.",
+)
+def evaluate(door: Door, *, file: str) -> Result:
+    """Compare who is one customer now with a table in which somebody says who is who; only its customers are measured."""
+    from pathlib import Path
+
+    from kohort.cli.identity import read_texts
+
+    table = read_texts(Path(file))
+    if table.num_columns < 2:
+        raise BadInput(
+            "The table has one column.", place=Path(file).name, hint="Customer number first, then the person."
+        )
+    pairs = zip(*(table.column(n).to_pylist() for n in (0, 1)), strict=True)
+    truth = {number: person for number, person in pairs if number is not None and person is not None}
+    with door.open() as ws:
+        data = ws.identity.evaluate(truth)
+
+    def shown(screen: Screen) -> None:
+        screen.line(f"{data['customers']:,} numbers are {data['clusters']:,} customers.")
+        screen.line("Precision {precision:.4f}, recall {recall:.4f}, F1 {f1:.4f}.".format(**data["pairs"]))
+        if data["unknown"]:
+            screen.line(f"{data['unknown']:,} numbers nobody has.")
 
     return Result(data, shown)
 

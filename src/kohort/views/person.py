@@ -15,6 +15,12 @@ _KINDS = {
     "name": "Name",
     "address": "Address",
 }
+_DECIDED = {
+    "merge": "Taken for one person",
+    "split": "Found to be two persons",
+    "reject": "Found to be two persons",
+    "undo": "Comparison taken back",
+}
 
 
 def render_person(document: Mapping[str, Any]) -> str:
@@ -23,6 +29,7 @@ def render_person(document: Mapping[str, Any]) -> str:
         "person.html",
         d=document,
         kinds=_KINDS,
+        decided=_DECIDED,
         facts=[_facts(event) for event in document["events"]],
         styles="\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("style.css", "report.css")),
     )

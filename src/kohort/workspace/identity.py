@@ -121,6 +121,41 @@ class IdentityDoor:
         undone = self._ws.store.merges.undo(run, by=by or _user(), at=_now(), reason=self._checked(reason, ()))
         return {"run": run, "taken_back": len(undone)}
 
+    def evaluate(self, truth: Mapping[str, str]) -> dict[str, Any]:
+        """How right it is who is one customer now, where the truth is known.
+
+        Args:
+            truth: Customer number → who that really is, any text; of others nothing is measured.
+
+        Returns:
+            `{"pairs": {"precision", "recall", "f1"}, "clusters", "customers", "unknown", "seconds"}`: `clusters` is how many the
+            listed customers are now, `unknown` how many numbers nobody has.
+
+        Raises:
+            NotEnough: No two of the numbers are known.
+        """
+        import numpy as np
+
+        from kohort.identity.measure import pairwise
+        from kohort.model.links import roots
+
+        begun, store = time.monotonic(), self._ws.store
+        keys = store.vault.known(list(truth))
+        known = keys != 0
+        if known.sum() < 2:
+            raise NotEnough(
+                "No two of these customer numbers are known here.", hint="Write them as they stand in your files."
+            )
+        group = roots(store.links.now()).of(keys[known])
+        real = [person for person, there in zip(truth.values(), known.tolist(), strict=True) if there]
+        return {
+            "pairs": pairwise(group, real),
+            "clusters": len(np.unique(group)),
+            "customers": int(known.sum()),
+            "unknown": int((~known).sum()),
+            "seconds": round(time.monotonic() - begun, 2),
+        }
+
     # -- the uncertain middle --------------------------------------------------------------------------------------
 
     def questions(self, limit: int = 20) -> dict[str, Any]:

@@ -87,8 +87,8 @@ class PrivacyDoor:
             number: The company's customer number, or the short code shown in its place.
 
         Returns:
-            `{"company", "as_of", "identities", "segments", "history", "by_hand", "features", "next_change", "consent",
-            "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`, `history` all stays there
+            `{"company", "as_of", "identities", "segments", "history", "by_hand", "merges", "features", "next_change",
+            "consent", "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`, `history` all stays there
             ever were, `recipients` what was told about her to whom, `events` with everything they say, in order.
 
         Raises:
@@ -115,6 +115,7 @@ class PrivacyDoor:
             "segments": profile["segments"],
             "history": access.history(store, ids[0], names),
             "by_hand": access.by_hand(store, ids, names),
+            "merges": access.merges(store, ids),
             "features": profile["features"],
             "next_change": profile["next_change"],
             "consent": [
