@@ -132,6 +132,7 @@ def test_one_customer_is_shown_with_her_ids_and_found_by_what_is_known_of_her(fo
         (["customer", "merge", "c-1001", "nobody-visser"], 1),
         (["customer", "merge", "c-1001", "c-1001"], 2),
         (["customer", "merge", "c-1001", "c-1003", "--reason", "Also known as ann berg"], 2),
+        (["customer", "merge", "c-1001", "c-1003", "--reason", "He took the name VISSER"], 2),
         (["customer", "merge", "c-1001", "c-1003", "--reason", "wrote from x@shop.nl"], 2),
         (["customer", "split", "c-1001", "c-1003"], 2),
         (["customer", "search", " "], 2),

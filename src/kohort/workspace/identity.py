@@ -12,6 +12,7 @@ from kohort.errors import NeedsAnswer, NotEnough, NotFound, UnknownCustomer, Wro
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import company_numbers, customer_keys
+from kohort.workspace.reasons import checked_reason, whole
 
 if TYPE_CHECKING:
     from kohort.store.merges import Decision, Pair
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 KINDS = ("email", "phone", "name", "address")
 MOST_SHOWN = 100
-_MOST_REASON = 500
-_SHORT = 3
-"""A text of so few characters, in a reason, tells nobody who somebody is."""
 
 
 class IdentityDoor:
@@ -63,6 +61,7 @@ class IdentityDoor:
         """
         from kohort.identity.matching import how_many, match
         from kohort.identity.persons import known
+        from kohort.identity.seen import first_seen
         from kohort.model.links import roots
         from kohort.store.vault_reading import identifiers
 
@@ -75,7 +74,7 @@ class IdentityDoor:
                 hint="Bring in a file with e-mail addresses, telephone numbers, names or addresses.",
             )
         progress("Comparing", 1, 3)
-        first = self._first_seen(people)
+        first = first_seen(store, people)
         found = match(
             people,
             roots(store.links.now()),
@@ -118,7 +117,9 @@ class IdentityDoor:
         Raises:
             NotFound: There was no such run.
         """
-        undone = self._ws.store.merges.undo(run, by=by or _user(), at=_now(), reason=self._checked(reason, ()))
+        undone = self._ws.store.merges.undo(
+            run, by=by or _user(), at=_now(), reason=checked_reason(self._ws.store.vault, reason, ())
+        )
         return {"run": run, "taken_back": len(undone)}
 
     def evaluate(self, truth: Mapping[str, str]) -> dict[str, Any]:
@@ -185,7 +186,7 @@ class IdentityDoor:
             if number not in waiting:
                 raise NotFound("open question", str(number), hint="See: kohort identity review")
         whom = [id_ for number in (*accept, *reject) for id_ in (waiting[number].keep, waiting[number].other)]
-        text, who, at, since = self._checked(reason, whom), by or _user(), _now(), self._since()
+        text, who, at, since = checked_reason(self._ws.store.vault, reason, whom), by or _user(), _now(), self._since()
         answered = {"accepted": dict.fromkeys(accept), "rejected": dict.fromkeys(reject)}
         for what, numbers in answered.items():
             for number in numbers:
@@ -212,7 +213,7 @@ class IdentityDoor:
             ts=self._since(),
             by=by or _user(),
             at=_now(),
-            reason=self._checked(reason, (one, two)),
+            reason=checked_reason(self._ws.store.vault, reason, (one, two)),
         )
         root = self._ws.store.meant(one)
         return {
@@ -248,7 +249,9 @@ class IdentityDoor:
                 hint=f"See kohort identity log, then add for example: --merge {numbers[0]}",
             )
         number = numbers[0] if merge is None else merge
-        store.merges.split(number, by=by or _user(), at=_now(), reason=self._checked(reason, keys))
+        store.merges.split(
+            number, by=by or _user(), at=_now(), reason=checked_reason(self._ws.store.vault, reason, keys)
+        )
         roots = [store.meant(key) for key in keys]
         return {"taken_back": number, "customers": self._numbers(roots)}
 
@@ -301,7 +304,7 @@ class IdentityDoor:
         Raises:
             WrongUsage: The text is empty.
         """
-        text = _whole(text).strip()
+        text = whole(text).strip()
         if not text:
             raise WrongUsage("Say what to look for.", hint="A customer number, an e-mail address, a telephone number.")
         store = self._ws.store
@@ -367,60 +370,6 @@ class IdentityDoor:
             return min(self._ws.as_of(), _now())
         except NotEnough:
             return _now()
-
-    def _first_seen(self, ids: Iterable[int]) -> Mapping[int, int]:
-        """The first event of ids, microseconds UTC; who had none is missing."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-        import pyarrow.parquet as pq
-
-        asked, shot = pa.array(sorted(ids), pa.int64()), self._ws.store.log.snapshot()
-        tables = (
-            pq.read_table(path, columns=["customer", "ts"], partitioning=None)
-            for paths in shot.files.values()
-            for path in paths
-        )
-        first: dict[int, int] = {}
-        for table in (*tables, *(() if shot.hot is None else (shot.hot.select(["customer", "ts"]),))):
-            # What a table of customers says has no moment of its own: 0.
-            dated = pc.and_(pc.is_in(table.column("customer"), value_set=asked), pc.greater(table.column("ts"), 0))
-            known = table.filter(dated)
-            early = known.group_by("customer").aggregate([("ts", "min")])
-            for customer, ts in zip(
-                early.column("customer").to_pylist(), early.column("ts_min").to_pylist(), strict=True
-            ):
-                first[customer] = min(ts, first.get(customer, ts))
-        return first
-
-    def _checked(self, reason: str, ids: Sequence[int]) -> str:
-        """A reason that does not tell who it is about: the log is read by more people than the vault.
-
-        Raises:
-            WrongUsage: It does, or it is too long.
-        """
-        from kohort.ingest.tracking.privacy import looks_personal
-
-        text = " ".join(_whole(reason).split())
-        if len(text) > _MOST_REASON:
-            raise WrongUsage(f"A reason has at most {_MOST_REASON} characters.")
-        known = {
-            value.casefold()
-            for id_ in dict.fromkeys(ids)
-            for values in self._ws.store.vault.open_person(id_).values()
-            for value in values
-            if len(value) > _SHORT
-        }
-        if looks_personal(text) or any(value in text.casefold() for value in known):
-            raise WrongUsage(
-                "The reason tells who it is about; the log is kept for years and names nobody.",
-                hint="Say why without names, numbers and addresses: 'told us on the phone'.",
-            )
-        return text
-
-
-def _whole(text: str) -> str:
-    """Without the half characters that a shell may hand over."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _now() -> int:
