@@ -29,7 +29,9 @@ class Model:
 
     def step(self) -> None:
         self.at += 1
-        what = self.rng.choice(["merge", "merge", "merge", "repeat", "split", "event", "taken back", "run", "undo"])
+        what = self.rng.choice(
+            ["merge", "merge", "merge", "repeat", "split", "event", "taken back", "run", "undo", "answer again"]
+        )
         getattr(self, what.replace(" ", "_"))()
 
     def merge(self) -> None:
@@ -52,6 +54,13 @@ class Model:
             number = self.rng.choice(sorted(self.stands))
             self.store.merges.split(number, by="ann", at=self.at)
             del self.stands[number]
+
+    def answer_again(self) -> None:
+        answers = sorted(number for number, (run, *_) in self.stands.items() if not run)
+        if answers:
+            taken_back = self.rng.choice(answers)
+            self.store.merges.take_back(taken_back, by="ann", at=self.at)
+            del self.stands[taken_back]
 
     def event(self) -> None:
         link = Link(f"e{self.rng.randint(0, 30)}", *self.rng.sample(IDS, 2), self.rng.choice((10, 25, 35, 45)))
@@ -83,7 +92,7 @@ class Model:
 
     def check(self, store: Store) -> None:
         log = store.merges.log()
-        assert {d.number for d in log if d.stands} == self.stands.keys()
+        assert {d.number for d in log if d.what == "merge" and d.stands} == self.stands.keys()
         links = {link.event_id: link for link in _links(store)}
         assert {id_: link for id_, link in links.items() if id_ in self.said} == self.said
         ours = {id_: link for id_, link in links.items() if id_ not in self.said}
@@ -105,7 +114,7 @@ def _links(store: Store) -> list[Link]:
     return [Link(**row) for row in store.links.now().to_pylist()]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(8))
 def test_a_store_is_what_a_computation_from_scratch_finds(seed: int, tmp_path: Path) -> None:
     rng = Random(seed)
     with create_store(tmp_path, buckets=2) as store:

@@ -1,8 +1,9 @@
-"""`kohort identity run|review|undo|log|merge|split` and `kohort customer …`: the interface that programs rely on."""
+"""`kohort identity run|review|undo|log|merge|split|evaluate` and `kohort customer …`: the interface that programs rely on."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,23 @@ c-1004,Cas Visser,cas@shop.nl,06 12345679,2026-01-04
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that no test changes."""
     pytest.importorskip("phonenumbers", reason="the extra `identity` is not installed")
+    folder = tmp_path_factory.mktemp("customers")
     lines = [f"o{n},c-100{n},2026-01-0{n + 1},tea,1,5" for n in range(1, 5)]
-    (tmp_path / "orders.csv").write_text("\n".join(["order_id,customer_id,order_date,product,quantity,price", *lines]))
-    (tmp_path / "people.csv").write_text(PEOPLE)
-    with kohort.create(tmp_path / "ws") as ws:
-        ws.ingest(tmp_path / "orders.csv", kind="orders")
-        ws.ingest(tmp_path / "people.csv", kind="customers")
-    return tmp_path / "ws"
+    (folder / "orders.csv").write_text("\n".join(["order_id,customer_id,order_date,product,quantity,price", *lines]))
+    (folder / "people.csv").write_text(PEOPLE)
+    with kohort.create(folder / "ws") as ws:
+        ws.ingest(folder / "orders.csv", kind="orders")
+        ws.ingest(folder / "people.csv", kind="customers")
+    return folder / "ws"
+
+
+@pytest.fixture
+def folder(shop: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shop, tmp_path / "ws"))
 
 
 def call(folder: Path, *arguments: str, code: int = 0) -> dict:
@@ -76,11 +84,28 @@ def test_the_uncertain_middle_is_answered_by_number(folder: Path) -> None:
     number = str(question["number"])
     assert "name: different" in said(folder, "identity", "review")
     error = call(folder, "identity", "review", "--accept", number, "--reject", number, code=2)["error"]
-    assert call(folder, "identity", "review", "--reject", number) == {"accepted": 0, "rejected": 1, "open": 0}
+    answered = call(folder, "identity", "review", "--reject", number)
+    assert answered == {"accepted": 0, "rejected": 1, "open": 0, "decisions": [1 + 1]}
     gone = call(folder, "identity", "review", "--accept", number, code=1)["error"]
     after = call(folder, "identity", "run", "--certain")
     assert (after["merged"], after["to_review"]) == (0, 0)
     silent(waiting, error, gone, after)
+
+
+def test_an_answer_is_taken_back_and_asked_again(folder: Path) -> None:
+    call(folder, "identity", "run", "--certain")
+    (question,) = call(folder, "identity", "review")["questions"]
+    (rejected,) = call(folder, "identity", "review", "--reject", str(question["number"]))["decisions"]
+    call(folder, "identity", "review", "--take-back", str(rejected), "--accept", "1", code=2)
+    assert call(folder, "identity", "review", "--take-back", str(rejected)) == {"taken_back": rejected, "open": 1}
+    (again,) = call(folder, "identity", "review")["questions"]
+    assert {**again, "number": 0} == {**question, "number": 0}
+    (accepted,) = call(folder, "identity", "review", "--accept", str(again["number"]))["decisions"]
+    assert len(call(folder, "customer", "show", "c-1001")["ids"]) == 3
+    assert "asked again" in said(folder, "identity", "review", "--take-back", str(accepted))
+    assert len(call(folder, "customer", "show", "c-1001")["ids"]) == 2
+    assert call(folder, "identity", "run", "--certain")["to_review"] == 1, "nobody keeps them apart"
+    call(folder, "identity", "review", "--take-back", str(accepted), code=1)
 
 
 def test_merging_and_splitting_by_hand(folder: Path) -> None:
@@ -112,15 +137,22 @@ def test_one_customer_is_shown_with_her_ids_and_found_by_what_is_known_of_her(fo
     assert shown["customer_id"] == "c-1001"
     assert [(one["customer_id"], one["why"]) for one in shown["ids"]] == [("c-1001", "herself"), ("c-1002", "merge")]
     assert shown["ids"][1]["since"]
+    assert shown["ids"][1]["evidence"][0]["says"] == "the same e-mail address"
+    assert sum(shown["sources"].values()) == 4, "an order and a line of the table of customers, of each"
+    assert [e["event"] for e in shown["timeline"]][:2] == ["order_line"] * 2
+    assert call(folder, "customer", "show", "c-1001", "--events", "1")["timeline"] == shown["timeline"][:1]
+    assert shown["consent"] == []
     assert shown["identities"] == {"customer_id": 2, "email": 2, "name": 2, "phone": 1}
     assert [d["what"] for d in shown["decisions"]] == ["merge"]
     assert shown["profile"]["customer_id"] == "c-1001"
     assert "Customer c-1001" in said(folder, "customer", "show", "c-1001")
     found = call(folder, "customer", "search", "cas@SHOP.nl")
-    assert found == {"customers": [{"customer_id": "c-1004", "by": ["email"]}]}
-    assert call(folder, "customer", "search", "c-1002")["customers"] == [
-        {"customer_id": "c-1001", "by": ["customer_id"]}
-    ]
+    assert [(one["customer_id"], one["by"]) for one in found["customers"]] == [("c-1004", ["email"])]
+    (first,) = call(folder, "customer", "search", "c-1002")["customers"]
+    assert (first["customer_id"], first["by"]) == ("c-1001", ["customer_id"])
+    assert call(folder, "customer", "search", first["code"])["customers"] == [first]
+    shared = call(folder, "customer", "search", "0612345679")["customers"]
+    assert {one["customer_id"] for one in shared} == {"c-1001", "c-1004"}, "everybody who has it"
     assert call(folder, "customer", "search", "nobody@shop.nl") == {"customers": []}
     assert call(folder, "customer", "search", "\udce4") == {"customers": []}
     silent(shown, found)
@@ -134,6 +166,9 @@ def test_one_customer_is_shown_with_her_ids_and_found_by_what_is_known_of_her(fo
         (["customer", "merge", "c-1001", "c-1003", "--reason", "Also known as ann berg"], 2),
         (["customer", "merge", "c-1001", "c-1003", "--reason", "He took the name VISSER"], 2),
         (["customer", "merge", "c-1001", "c-1003", "--reason", "wrote from x@shop.nl"], 2),
+        (["customer", "merge", "c-1001", "c-1003", "--reason", "Ann told us"], 2),
+        (["customer", "merge", "c-1001", "c-1003", "--reason", "The other one is c-1003"], 2),
+        (["identity", "review", "--take-back", "7"], 1),
         (["customer", "split", "c-1001", "c-1003"], 2),
         (["customer", "search", " "], 2),
         (["customer", "merge", "\udce4", "c-1001"], 1),
@@ -142,11 +177,11 @@ def test_one_customer_is_shown_with_her_ids_and_found_by_what_is_known_of_her(fo
         (["identity", "review", "--accept", "7"], 1),
     ],
 )
-def test_what_is_wrong_is_said_without_naming_anybody(folder: Path, arguments: list[str], code: int) -> None:
-    told = call(folder, *arguments, code=code)
+def test_what_is_wrong_is_said_without_naming_anybody(shop: Path, arguments: list[str], code: int) -> None:
+    told = call(shop, *arguments, code=code)
     assert told["error"]["hint"] or told["error"]["message"]
     silent(told)
-    assert call(folder, "identity", "log")["decisions"] == []
+    assert call(shop, "identity", "log")["decisions"] == []
 
 
 def test_a_workspace_of_which_nothing_is_known_says_so(tmp_path: Path) -> None:
@@ -163,6 +198,28 @@ def test_after_merging_an_erased_customer_nothing_tells_of_her(folder: Path) -> 
     assert call(folder, "identity", "log")["decisions"] == []
     assert call(folder, "identity", "review")["open"] == 0
     assert call(folder, "privacy", "scan", "c-1002")["hits"] == 0
+
+
+def test_erasing_her_empties_reasons_of_others_that_name_her_and_no_other(folder: Path) -> None:
+    call(folder, "customer", "merge", "c-1001", "c-1002", "--reason", "Their uncle Visser said so")
+    call(folder, "customer", "split", "c-1001", "c-1002", "--reason", "Two people after all")
+    assert call(folder, "privacy", "erase", "c-1003")["stores"]["reasons"] == 1
+    assert [d["reason"] for d in call(folder, "identity", "log")["decisions"]] == ["", "Two people after all"]
+    with kohort.open(folder) as ws:
+        assert ws.store.verify() == []
+
+
+def test_whoever_is_erased_while_a_run_compares_is_in_nothing_that_it_decides(folder: Path) -> None:
+    with kohort.open(folder) as ws:
+
+        def meanwhile(step: str, done: int, total: int | None) -> None:
+            if step == "Deciding":
+                ws.privacy.erase(["c-1002"])
+
+        found = ws.identity.run(by_likeness=False, progress=meanwhile)
+        assert found["merges"] == []
+        assert ws.identity.log()["decisions"] == []
+        assert ws.store.links.now().num_rows == 0
 
 
 def test_she_is_told_which_records_were_taken_for_hers_and_nobody_elses_name(folder: Path, tmp_path: Path) -> None:

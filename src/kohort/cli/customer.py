@@ -1,4 +1,4 @@
-"""The group `customer`, and what the group `identity` does in a workspace: who is one customer, decided and taken back."""
+"""The group `customer`: one customer from all sides, finding her, and which ids are hers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kohort.cli.door import Door, Result, command
-from kohort.cli.identity import identity
+from kohort.cli.merges import in_words, merge, show_decisions, split
 from kohort.cli.root import app
-from kohort.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from kohort.cli.screen import Screen
-
-_REASON = click.option("--reason", default="", metavar="TEXT", help="Why; without names, numbers and addresses.")
-_TOLD = {"merge": "merged", "split": "split", "reject": "said to be two", "undo": "undone with its run"}
 
 
 @app.group("customer", short_help="One customer: look, find, merge, split.")
@@ -32,221 +28,25 @@ def customer() -> None:
     """
 
 
-# -- runs --------------------------------------------------------------------------------------------------------------
-
-
-@command(
-    identity,
-    "run",
-    short_help="Find ids that are one customer, and join them.",
-    epilog="Example: kohort identity run --dry-run",
-)
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option(
-    "--region", default="NL", show_default=True, metavar="CC", help="Country whose telephone numbers need no prefix."
-)
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    help="Probability from which likely pairs are joined (default: where F1 is expected to be best, at least 0.9).",
-)
-@click.option("--certain", is_flag=True, help="Equal addresses and telephone numbers only; nothing by likeness.")
-def run(door: Door, *, dry_run: bool, region: str, threshold: float | None, certain: bool) -> Result:
-    """Compare everybody of whom the vault holds something: sure pairs are joined, the uncertain middle is left to `review`.
-
-    Identifiers are opened in memory only. Every merge is kept with its evidence and can be taken back, alone or with its run.
-    """
-    with door.open() as ws, door.progress() as progress:
-        data = ws.identity.run(
-            dry_run=dry_run,
-            region=region.upper(),
-            threshold=threshold,
-            by_likeness=not certain,
-            progress=progress,
-        )
-
-    def shown(screen: Screen) -> None:
-        would = "would be " if dry_run else ""
-        screen.line(f"{data['persons']:,} customers compared: {data['merged']:,} pairs {would}joined.")
-        screen.facts((how, f"{n:,}") for how, n in data["how"].items())
-        for kind, n in data["blocked"].items():
-            screen.line(f"{n:,} values of the kind {kind} are shared by too many to say anything.")
-        if data["kept_apart"]:
-            screen.line(f"{data['kept_apart']:,} pairs stay apart: somebody said so.")
-        if data["to_review"]:
-            screen.line(f"{data['to_review']:,} pairs are too uncertain to tell.")
-        if dry_run:
-            return
-        if data["to_review"]:
-            screen.command("kohort identity review")
-        if data["merged"]:
-            screen.line("Segments count them as one at their next run. To take all of it back:")
-            screen.command(f"kohort identity undo {data['run']}")
-
-    return Result(data, shown)
-
-
-@command(
-    identity,
-    "evaluate",
-    short_help="How right it is who is one customer.",
-    epilog="Example: kohort identity evaluate --truth checked.csv",
-)
-@click.option(
-    "--truth",
-    "file",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False),
-    help="A table (.csv or .parquet): first the customer number, then who that really is.",
-)
-def evaluate(door: Door, *, file: str) -> Result:
-    """Compare who is one customer now with a table in which somebody says who is who; only its customers are measured."""
-    from pathlib import Path
-
-    from kohort.cli.identity import read_texts
-
-    table = read_texts(Path(file))
-    if table.num_columns < 2:
-        raise BadInput(
-            "The table has one column.", place=Path(file).name, hint="Customer number first, then the person."
-        )
-    pairs = zip(*(table.column(n).to_pylist() for n in (0, 1)), strict=True)
-    truth = {number: person for number, person in pairs if number is not None and person is not None}
-    with door.open() as ws:
-        data = ws.identity.evaluate(truth)
-
-    def shown(screen: Screen) -> None:
-        screen.line(f"{data['customers']:,} numbers are {data['clusters']:,} customers.")
-        screen.line("Precision {precision:.4f}, recall {recall:.4f}, F1 {f1:.4f}.".format(**data["pairs"]))
-        if data["unknown"]:
-            screen.line(f"{data['unknown']:,} numbers nobody has.")
-
-    return Result(data, shown)
-
-
-@command(identity, "undo", short_help="Take back a whole run.", epilog="Example: kohort identity undo 3")
-@click.argument("number", metavar="RUN", type=int)
-@_REASON
-def undo(door: Door, *, number: int, reason: str) -> Result:
-    """Take back every merge of a run that still stands. What people answered or merged by hand stays; a later run may find the
-    same again.
-    """
-    with door.open() as ws:
-        data = ws.identity.undo(number, reason=reason)
-    return Result(data, lambda screen: screen.line(f"{data['taken_back']:,} merges of run {number} are taken back."))
-
-
-@command(
-    identity,
-    "review",
-    short_help="The uncertain middle: accept or reject by number.",
-    epilog="Example: kohort identity review --accept 12 --reject 13 --reject 14",
-)
-@click.option("--accept", type=int, multiple=True, metavar="N", help="They are one customer.")
-@click.option("--reject", type=int, multiple=True, metavar="N", help="They are two; no run joins them from now on.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many to show.")
-@_REASON
-def review(door: Door, *, accept: Sequence[int], reject: Sequence[int], limit: int, reason: str) -> Result:
-    """Show pairs that the last run was not sure about, the most uncertain first, or answer some of them."""
-    if accept or reject:
-        with door.open() as ws:
-            answered = ws.identity.answer(accept, reject, reason=reason)
-        return Result(
-            answered,
-            lambda screen: screen.line(
-                "{accepted:,} accepted, {rejected:,} rejected, {open:,} still open.".format(**answered)
-            ),
-        )
-    with door.open() as ws:
-        data = ws.identity.questions(limit)
-
-    def shown(screen: Screen) -> None:
-        if not data["questions"]:
-            screen.line("Nothing waits for an answer.")
-            return
-        lines = [(str(q["number"]), q["keep"], q["other"], _score(q), _why(q["evidence"])) for q in data["questions"]]
-        screen.table(
-            [("number", "right"), ("customer", "left"), ("and", "left"), ("likely", "right"), ("what agrees", "left")],
-            lines,
-        )
-        if data["open"] > len(lines):
-            screen.line(f"{data['open'] - len(lines):,} more wait.")
-
-    return Result(data, shown)
-
-
-@command(identity, "log", short_help="Who decided what, and why.", epilog="Example: kohort identity log 14127")
-@click.argument("number", metavar="CUSTOMER", required=False)
-def log(door: Door, *, number: str | None) -> Result:
-    """List every decision about who is one customer, oldest first, or those about one customer."""
-    with door.open() as ws:
-        zone, data = ws.zone, ws.identity.log(number)
-    return Result(data, lambda screen: _decisions(screen, data["decisions"]), zone=zone)
-
-
-# -- by hand -----------------------------------------------------------------------------------------------------------
-
-
-@command(identity, "merge", short_help="Two ids are one customer.", epilog="Example: kohort customer merge 14127 88012")
-@click.argument("keep", metavar="CUSTOMER")
-@click.argument("other", metavar="OTHER")
-@_REASON
-def merge(door: Door, *, keep: str, other: str, reason: str) -> Result:
-    """Make OTHER part of CUSTOMER, who stays. Nothing is rewritten, and `split` takes it back."""
-    with door.open() as ws:
-        data = ws.identity.merge(keep, other, reason=reason)
-
-    def shown(screen: Screen) -> None:
-        if data["changed"]:
-            screen.line(f"They are one customer, {data['customer_id']} (merge {data['merge']}).")
-        else:
-            screen.line(f"They were one customer already: {data['customer_id']}.")
-
-    return Result(data, shown)
-
-
-@command(
-    identity,
-    "split",
-    short_help="Take a merge back.",
-    epilog="Example: kohort customer split 14127 88012 --reason 'mother and daughter'",
-)
-@click.argument("one", metavar="CUSTOMER")
-@click.argument("other", metavar="OTHER")
-@click.option("--merge", "number", type=int, metavar="N", help="Which merge was wrong, where several lie between them.")
-@_REASON
-def split(door: Door, *, one: str, other: str, number: int | None, reason: str) -> Result:
-    """Take back the merge that makes the two one customer; nothing else changes, and no run joins them again."""
-    with door.open() as ws:
-        data = ws.identity.split(one, other, merge=number, reason=reason)
-    return Result(
-        data,
-        lambda screen: screen.line(
-            "Merge {taken_back} is taken back: {customers[0]} and {customers[1]} are two.".format(**data)
-        ),
-    )
-
-
 customer.add_command(merge)
 customer.add_command(split)
 
 
-# -- looking -----------------------------------------------------------------------------------------------------------
-
-
 @command(customer, "show", short_help="Everything about one customer.", epilog="Example: kohort customer show 14127")
 @click.argument("number", metavar="CUSTOMER")
-def show(door: Door, *, number: str) -> Result:
-    """Show the ids that are hers and why, her segments, her features, and what was decided about who she is.
+@click.option("--events", type=click.IntRange(0), default=10, show_default=True, help="How many of the latest events.")
+def show(door: Door, *, number: str, events: int) -> Result:
+    """Show the ids that are hers and why, what happened last, her segments and features, what she agreed to, and what was
+    decided about who she is.
 
     Identifiers are counted and not shown; `kohort privacy export` gives them out.
     """
     with door.open() as ws:
-        zone, data = ws.zone, ws.identity.show(number)
+        zone, data = ws.zone, ws.customers.show(number, events=events)
 
     def shown(screen: Screen) -> None:
         screen.title(f"Customer {data['customer_id']}")
-        lines = [(one["customer_id"], screen.day(one["since"]), one["why"]) for one in data["ids"]]
+        lines = [(one["customer_id"], screen.day(one["since"]), _because(one)) for one in data["ids"]]
         screen.table([("id", "left"), ("since", "left"), ("why", "left")], lines)
         screen.facts((kind, f"{n:,}") for kind, n in data["identities"].items())
         for place in data["profile"]["segments"]:
@@ -254,9 +54,18 @@ def show(door: Door, *, number: str) -> Result:
             screen.line(
                 f"In {place['segment']}{part} since {screen.day(place['since'])}. {place['because'] or ''}".rstrip()
             )
+        for one in data["consent"]:
+            screen.line(f"{one['purpose']}: {'agreed' if one['agreed'] else 'not agreed'}.")
+        _features(screen, data["profile"]["features"])
+        if data["timeline"]:
+            screen.title(f"The latest of {sum(data['sources'].values()):,} events")
+            happened = [
+                (screen.minute(e["at"]), e["event"], e.get("amount", ""), e["source"]) for e in data["timeline"]
+            ]
+            screen.table([("when", "left"), ("event", "left"), ("amount", "right"), ("from", "left")], happened)
         if data["decisions"]:
             screen.title("Decisions")
-            _decisions(screen, data["decisions"])
+            show_decisions(screen, data["decisions"])
 
     return Result(data, shown, zone=zone)
 
@@ -271,7 +80,7 @@ def show(door: Door, *, number: str) -> Result:
 def search(door: Door, *, text: str) -> Result:
     """Find who has exactly this number, e-mail address, telephone number, anonymous id, name or address. It is not kept."""
     with door.open() as ws:
-        data = ws.identity.search(text)
+        data = ws.customers.search(text)
 
     def shown(screen: Screen) -> None:
         if not data["customers"]:
@@ -283,37 +92,13 @@ def search(door: Door, *, text: str) -> Result:
     return Result(data, shown)
 
 
-# -- parts -------------------------------------------------------------------------------------------------------------
+def _because(one: Mapping[str, Any]) -> str:
+    """Why an id is hers."""
+    return f"{one['how']}: {in_words(one['evidence'])}".removesuffix(": ") if one["why"] == "merge" else one["why"]
 
 
-def _decisions(screen: Screen, decisions: Sequence[Mapping[str, Any]]) -> None:
-    if not decisions:
-        screen.line("Nothing was decided.")
-        return
-    lines = [
-        (
-            str(d["number"]),
-            screen.day(d["at"]),
-            d["by"],
-            _TOLD[d["what"]] + ("" if d["what"] != "merge" or d["stands"] else ", taken back"),
-            d["keep"],
-            d["other"],
-            d["how"] + (f" {_score(d)}" if d["score"] is not None else ""),
-            d["reason"],
-        )
-        for d in decisions
-    ]
-    names = ("day", "by", "what", "customer", "and", "how", "why")
-    screen.table([("number", "right"), *((name, "left") for name in names)], lines)
-
-
-def _score(pair: Mapping[str, Any]) -> str:
-    return "" if pair["score"] is None else f"{pair['score']:.0%}"
-
-
-def _why(evidence: Sequence[Mapping[str, Any]]) -> str:
-    return "; ".join(
-        f"{one['field']}: {one['says']}" if one["says"] == "different" else one["says"]
-        for one in evidence
-        if one["says"] != "not given"
-    )
+def _features(screen: Screen, features: Mapping[str, Any]) -> None:
+    known = [(name, str(value)) for name, value in features.items() if value is not None]
+    if known:
+        screen.title("Features")
+        screen.facts(known)

@@ -23,6 +23,7 @@ _STORES = {
     "rejected_rows": "rejected rows",
     "links": "links between ids",
     "merges": "decisions about who is one customer",
+    "reasons": "reasons of other decisions",
     "by_hand": "mentions in lists by hand",
     "deliveries": "deliveries",
     "examples": "example customers",

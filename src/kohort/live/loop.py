@@ -282,7 +282,7 @@ class Loop:
         now = self._clock()
         self._due = {name: now + int(getattr(self.pace, name) * 1e6) for name in _REPEATED}
         self._touched: set[int] = set()
-        self._regrouped: set[int] = set()
+        self._regrouped: dict[int, int] = {}  # whose events are another's since the last tick → whose they were
         self._noticed = self._decided = self.position.decided
         self._behind = self.position.behind
         self._news = True  # nobody knows whether accounts were asked since the last event
@@ -319,7 +319,7 @@ class Loop:
             self._view.close()
         self._view = View(self.store, self._major, self._given, self.as_of, lane=self._lane, without=self.failing)
         if before is not None:  # it may know of merges already that no tick has noticed
-            self._regrouped |= self._view.who.unlike(before)
+            self._regrouped = self._view.who.unlike(before) | self._regrouped
 
     def _forget(self) -> None:
         """What is in memory may no longer be what is stored."""
@@ -360,7 +360,7 @@ class Loop:
             found, judged = self._judged(taken, reports)
             fresh = None if judged is None else judged.rows
             links = _kept(found, judged)
-            self.view.traits.ask(fresh, links, at)
+            self.view.traits.ask(fresh, links, at, self._regrouped)
             if evaluate:
                 evaluated = self._place(fresh, links, at, now, moves)
                 self._decided = self._noticed
@@ -389,7 +389,7 @@ class Loop:
                 self._store(tick)
             seq = 0 if judged is None else self._appender.stored(judged)
             self.view.stored(fresh, seq, moves.rows, at)
-        self._touched, self._regrouped = set(), set()
+        self._touched, self._regrouped = set(), {}
         for source in self._sources:
             source.stored(self.position.sources)
         return Done(
@@ -413,7 +413,7 @@ class Loop:
         others = bool(links or self._regrouped) or view.who.changes(at)
         # Whom time reached is asked about before anybody knows what came in: here, who is who.
         evaluated = view.reached(at, moves) if others else 0
-        led = view.learn(links, at) | self._regrouped
+        led = view.learn(links, at) | self._regrouped.keys()
         touched = sorted(customer for customer in view.who.roots(ids) | led if not self._lane.waits(customer))
         only = None if self._touched or led else concern.of_events(fresh) | concern.of_names(names)
         if others:
@@ -477,7 +477,7 @@ class Loop:
         """Whom people merged or split belongs to this tick. The caller holds the write lock: nobody does so meanwhile."""
         links = self.store.ticks.link_changes()
         if links != self._log.links:
-            self._regrouped |= self.view.regroup(self.as_of)
+            self._regrouped = self.view.regroup(self.as_of) | self._regrouped
             self._log = replace(self._log, links=links)
 
     def _notice_decisions(self) -> None:

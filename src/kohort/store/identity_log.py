@@ -22,6 +22,9 @@ What = Literal["merge", "split", "reject", "undo"]
 decisions = SealedTable(schema.identity_decision)
 _t = schema.identity_decision.c
 
+BY_HAND = "by hand"
+"""How a pair was found that nobody was asked about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -58,13 +61,13 @@ class Decision:
     Attributes:
         number: 1, 2, … in the order they were made.
         what: "merge"; "split" (a merge was wrong: they stay apart), "reject" (they were never one), "undo" (as if the
-            merge had not been made; a run may make it again).
+            merge had not been made, or the rejection; a run may find them again).
         pair: Whom it is about.
         ts: Since when a merge is true, microseconds UTC.
         run: Number of the run that made or undid it; 0 = somebody did by hand.
-        ends: The number of the merge that it takes back; 0 = none.
+        ends: The number of the merge, or of the rejection, that it takes back; 0 = none.
         reason, by, at: Why, who, and when, microseconds UTC.
-        stands: Whether it is a merge that was not taken back.
+        stands: Whether it is a merge or a rejection that was not taken back.
     """
 
     number: int
@@ -172,7 +175,7 @@ def read(rows: Iterable[Mapping[str, Any] | sa.RowMapping]) -> list[Decision]:
             row["reason"],
             row["by"],
             row["decided_us"],
-            row["what"] == "merge" and row["number"] not in ended,
+            row["what"] in ("merge", "reject") and row["number"] not in ended,
         )
         for row in listed
     ]

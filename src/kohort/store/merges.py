@@ -7,7 +7,7 @@ the log and from what events said (`kohort.model.merging`), anew with each decis
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,14 +22,25 @@ from kohort.model.links import roots
 from kohort.model.merging import Groups, Merge, links_of
 from kohort.store import schema
 from kohort.store.database import Database
-from kohort.store.identity_log import Decision, DecisionLog, Field, Pair, Question, What, decisions, pair_of, stored
+from kohort.store.identity_log import (
+    BY_HAND,
+    Decision,
+    DecisionLog,
+    Field,
+    Pair,
+    Question,
+    What,
+    decisions,
+    pair_of,
+    stored,
+)
 from kohort.store.lock import WriteLock
 from kohort.store.sealed import Ledger, SealedTable
 
 if TYPE_CHECKING:
     from kohort.store.links import Links
 
-__all__ = ["Decision", "Field", "Merges", "Pair", "Question"]
+__all__ = ["BY_HAND", "Decision", "Field", "Merges", "Pair", "Question"]
 
 questions = SealedTable(schema.identity_question)
 _t, _q = schema.identity_decision.c, schema.identity_question.c
@@ -85,9 +96,7 @@ class Merges:
             meant = roots(self._links.all(con))
             keep, other = (meant.of(ids) for ids in _ends(asked))
             open_ = [pair for pair, apart in zip(asked, keep != other, strict=True) if apart]
-            if open_:
-                first = Ledger(con).take("identity_question", len(open_))
-                questions.insert(con, [{"number": first + n, "run": run, **stored(p)} for n, p in enumerate(open_)])
+            self._ask(con, open_, run)
             return made, len(open_)
 
     def _merge(
@@ -148,6 +157,25 @@ class Merges:
             else:
                 made = self._log.add(con, [("reject", asked.pair, {})], reason=reason, by=by, decided_us=at)
             return made[0] if made else None
+
+    def take_back(self, number: int, *, by: str, at: int, reason: str = "") -> Decision:
+        """Takes an answer back, whichever it was: it is as if nobody had given it, and the question is asked again.
+
+        Raises:
+            NotFound: No person decided so, or it was taken back already.
+        """
+        with self._lock(), self._database.write() as con:
+            given = next((d for d in self._log.all(con) if d.number == number and d.stands and not d.run), None)
+            if given is None:
+                raise NotFound("answer that stands", str(number), hint="See: kohort identity log")
+            if given.pair.how != BY_HAND:
+                self._ask(con, [given.pair], 0)
+            return self._end(con, [number], "undo", run=0, by=by, at=at, reason=reason)[0]
+
+    def _ask(self, con: Connection, pairs: Sequence[Pair], run: int) -> None:
+        if pairs:
+            first = Ledger(con).take("identity_question", len(pairs))
+            questions.insert(con, [{"number": first + n, "run": run, **stored(p)} for n, p in enumerate(pairs)])
 
     def _end(
         self, con: Connection, numbers: Sequence[int], what: What, *, run: int, by: str, at: int, reason: str
@@ -211,7 +239,10 @@ class Merges:
         """Every decision, oldest first; about some ids where given."""
         with self._database.read() as con:
             found = self._log.all(con)
-        return found if ids is None else [d for d in found if d.pair.keep in ids or d.pair.other in ids]
+        if ids is None:
+            return found
+        whom = set(ids)
+        return [d for d in found if d.pair.keep in whom or d.pair.other in whom]
 
     def questions(self) -> list[Question]:
         """What waits for a person, the most uncertain first."""
@@ -220,11 +251,11 @@ class Merges:
         return sorted(found, key=lambda q: (abs((q.pair.score if q.pair.score is not None else 0.5) - 0.5), q.number))
 
     def apart(self) -> set[frozenset[int]]:
-        """Pairs that a person said are not one customer, and that nobody merged since."""
+        """Pairs that people said are not one customer, as far as nobody took it back or merged them since."""
         found: set[frozenset[int]] = set()
         for decision in self.log():
             pair = frozenset((decision.pair.keep, decision.pair.other))
-            if decision.what in ("split", "reject"):
+            if decision.what == "split" or (decision.what == "reject" and decision.stands):
                 found.add(pair)
             elif decision.what == "merge":
                 found.discard(pair)
@@ -241,16 +272,26 @@ class Merges:
             self._asked(con)
 
     def forget(self, con: Connection, ids: Sequence[int], *, learned_us: int) -> int:
-        """Deletes decisions and questions about persons who are erased, inside the caller's transaction. Says how many."""
+        """Deletes decisions and questions about persons who are erased, with the links that follow from them, inside the
+        caller's transaction. Says how many."""
         gone = 0
         whom = [int(id_) for id_ in ids]
         for start in range(0, len(whom), _CHUNK):
             some = whom[start : start + _CHUNK]
-            gone += decisions.delete(con, sa.or_(_t.keep.in_(some), _t.other.in_(some)))
+            about = sa.or_(_t.keep.in_(some), _t.other.in_(some))
+            # Once its line is gone nobody can tell that a link was a merge's.
+            self._links.take_back(con, con.execute(sa.select(_t.link).where(about, _t.what == "merge")).scalars().all())
+            gone += decisions.delete(con, about)
             gone += questions.delete(con, sa.or_(_q.keep.in_(some), _q.other.in_(some)))
         if gone:
             self.work_out(con, learned_us)
         return gone
+
+    def unsay(self, con: Connection, names: Callable[[str], bool]) -> int:
+        """Empties reasons that name somebody who is erased, whomever they are about, inside the caller's transaction. Says
+        how many."""
+        numbers = [line.number for line in self._log.all(con) if line.reason and names(line.reason)]
+        return sum(decisions.update(con, _t.number == number, reason="") for number in numbers)
 
     def _asked(self, con: Connection) -> list[Question]:
         return [Question(row["number"], row["run"], pair_of(row)) for row in questions.all(con, _q.number)]

@@ -30,12 +30,12 @@ def render_person(document: Mapping[str, Any]) -> str:
         d=document,
         kinds=_KINDS,
         decided=_DECIDED,
-        facts=[_facts(event) for event in document["events"]],
+        facts=[facts(event) for event in document["events"]],
         styles="\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("style.css", "report.css")),
     )
 
 
-def _facts(event: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def facts(event: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Everything that an event says beside when, what and from where."""
     apart = {"at", "event", "source", "file", "event_id", "received_at", "properties", "traits"}
     own = [(name, value) for name, value in event.items() if name not in apart]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from kohort.errors import NeedsAnswer, NotEnough, NotFound, UnknownCustomer, WrongUsage
+from kohort.errors import NeedsAnswer, NotEnough, NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
-from kohort.workspace.people import company_numbers, customer_keys
-from kohort.workspace.reasons import checked_reason, whole
+from kohort.workspace.people import company_numbers, customer_keys, short_code
+from kohort.workspace.reasons import checked_reason
 
 if TYPE_CHECKING:
     from kohort.store.merges import Decision, Pair
@@ -88,10 +87,11 @@ class IdentityDoor:
         progress("Deciding", 2, 3)
         run, merges, asked = None, found.merges, len(found.questions)
         if not dry_run and (merges or found.questions or store.merges.questions()):
-            run = store.merges.begin_run()
-            made, asked = store.merges.publish(
-                merges, found.questions, ts=self._since(), by=by or _user(), at=_now(), run=run
-            )
+            with store.write_lock():
+                run, since = store.merges.begin_run(), self._since()
+                # Somebody may have been erased while all were compared.
+                sure, unsure = (self._known(pairs) for pairs in (merges, found.questions))
+                made, asked = store.merges.publish(sure, unsure, ts=since, by=by or _user(), at=_now(), run=run)
             merges = [decision.pair for decision in made]
         progress("Decided", 3, 3)
         return {
@@ -169,10 +169,35 @@ class IdentityDoor:
             "questions": [{"number": q.number, **pair} for q, pair in zip(shown, pairs, strict=True)],
         }
 
+    def question(self, after: int | None = None) -> dict[str, Any]:
+        """One pair that waits for a person: the most uncertain one, or the next after another; the first again after the last.
+
+        Args:
+            after: Number of the question that was passed over.
+
+        Returns:
+            `{"open", "place", "question": {"number", "codes": [code, code], …pair}}`; `place` counts from 1, `question` is None
+            where nothing waits.
+        """
+        waiting = self._ws.store.merges.questions()
+        numbers = [question.number for question in waiting]
+        place = (numbers.index(after) + 1) % len(numbers) if after in numbers else 0
+        if not waiting:
+            return {"open": 0, "place": 0, "question": None}
+        asked = waiting[place]
+        codes = [short_code(id_) for id_ in (asked.pair.keep, asked.pair.other)]
+        (pair,) = self._pairs([asked.pair])
+        return {
+            "open": len(waiting),
+            "place": place + 1,
+            "question": {"number": asked.number, "codes": codes, **pair},
+        }
+
     def answer(
         self, accept: Sequence[int] = (), reject: Sequence[int] = (), *, reason: str = "", by: str | None = None
     ) -> dict[str, Any]:
-        """Say of questions whether the two are one customer: `{"accepted", "rejected", "open"}`.
+        """Say of questions whether the two are one customer: `{"accepted", "rejected", "open", "decisions": [number]}`.
+        `take_back` takes such a decision back.
 
         Raises:
             WrongUsage: A number is both accepted and rejected.
@@ -188,10 +213,28 @@ class IdentityDoor:
         whom = [id_ for number in (*accept, *reject) for id_ in (waiting[number].keep, waiting[number].other)]
         text, who, at, since = checked_reason(self._ws.store.vault, reason, whom), by or _user(), _now(), self._since()
         answered = {"accepted": dict.fromkeys(accept), "rejected": dict.fromkeys(reject)}
-        for what, numbers in answered.items():
-            for number in numbers:
-                merges.answer(number, what == "accepted", ts=since, by=who, at=at, reason=text)
-        return {**{what: len(numbers) for what, numbers in answered.items()}, "open": len(merges.questions())}
+        made = [
+            merges.answer(number, what == "accepted", ts=since, by=who, at=at, reason=text)
+            for what, numbers in answered.items()
+            for number in numbers
+        ]
+        return {
+            **{what: len(numbers) for what, numbers in answered.items()},
+            "open": len(merges.questions()),
+            "decisions": [decision.number for decision in made if decision is not None],
+        }
+
+    def take_back(self, decision: int, *, reason: str = "", by: str | None = None) -> dict[str, Any]:
+        """Take an answer back, by the number of its decision: `{"taken_back", "open"}`. What was asked is asked again.
+
+        Raises:
+            NotFound: No person decided so, or it was taken back already.
+        """
+        store = self._ws.store
+        whom = [id_ for d in store.merges.log() if d.number == decision for id_ in (d.pair.keep, d.pair.other)]
+        text = checked_reason(store.vault, reason, whom)
+        store.merges.take_back(decision, by=by or _user(), at=_now(), reason=text)
+        return {"taken_back": decision, "open": len(store.merges.questions())}
 
     # -- by hand ---------------------------------------------------------------------------------------------------
 
@@ -203,22 +246,19 @@ class IdentityDoor:
             UnknownCustomer: A number is nobody's.
             WrongUsage: It is one number twice, or the reason tells who they are.
         """
-        from kohort.store.merges import Pair
+        from kohort.store.merges import BY_HAND, Pair
 
-        one, two = customer_keys(self._ws.store.vault, [keep, other])
-        if one == two:
-            raise WrongUsage("That is one customer already: the same number twice.")
-        made = self._ws.store.merges.merge(
-            [Pair(one, two, "by hand")],
-            ts=self._since(),
-            by=by or _user(),
-            at=_now(),
-            reason=checked_reason(self._ws.store.vault, reason, (one, two)),
-        )
-        root = self._ws.store.meant(one)
+        store = self._ws.store
+        with store.write_lock():  # nobody is erased between looking her up and deciding about her
+            one, two = customer_keys(store.vault, [keep, other])
+            if one == two:
+                raise WrongUsage("That is one customer already: the same number twice.")
+            text = checked_reason(store.vault, reason, (one, two))
+            pair = Pair(one, two, BY_HAND)
+            made = store.merges.merge([pair], ts=self._since(), by=by or _user(), at=_now(), reason=text)
         return {
             "changed": bool(made),
-            "customer_id": self._numbers([root])[0],
+            "customer_id": self._numbers([store.meant(one)])[0],
             "merge": made[0].number if made else None,
         }
 
@@ -255,82 +295,34 @@ class IdentityDoor:
         roots = [store.meant(key) for key in keys]
         return {"taken_back": number, "customers": self._numbers(roots)}
 
-    # -- looking ---------------------------------------------------------------------------------------------------
+    # -- the log ---------------------------------------------------------------------------------------------------
 
     def log(self, number: str | None = None) -> dict[str, Any]:
-        """Every decision, oldest first; of one customer, with all ids that are hers now or were meant, where a number is given:
-        `{"decisions": [{"number", "what", …pair, "stands", "run", "ends", "since", "reason", "by", "at"}]}`.
-        """
-        ids = None if number is None else set(self._ids(self._key(number)))
-        return {"decisions": self._decisions(self._ws.store.merges.log(ids))}
-
-    def show(self, number: str) -> dict[str, Any]:
-        """One customer: the ids that are hers and why, kinds of identifiers (never their values), decisions, and her profile.
+        """Every decision, oldest first; with a number those about any id that is this customer's now.
 
         Returns:
-            `{"customer_id", "ids": [{"customer_id", "visitor", "since", "why"}], "identities": {kind: n}, "decisions",
-            "profile"}`; `why` is "herself", "merge" or "said by events".
+            `{"decisions": [{"number", "what", …pair, "stands", "run", "ends", "since", "reason", "by", "at"}]}`.
 
         Raises:
             UnknownCustomer: The number is nobody's.
         """
-        from kohort.model.links import roots
-        from kohort.trust import access
-        from kohort.workspace.people import short_code
-        from kohort.workspace.profile import ProfileDoor
+        from kohort.trust.access import ids_of
 
-        store = self._ws.store
-        ids = self._ids(self._key(number))
-        meant, decisions = roots(store.links.now()), store.merges.log(ids)
-        merged = {id_ for d in decisions if d.stands for id_ in (d.pair.keep, d.pair.other)}
-        since = dict(zip(meant.led.tolist(), meant.since.tolist(), strict=True))
-        why = ["herself", *("merge" if id_ in merged else "said by events" for id_ in ids[1:])]
-        kinds = access.identities(store, ids)
-        return {
-            "customer_id": self._numbers(ids[:1])[0],
-            "ids": [
-                {"customer_id": n, "visitor": id_ < 0, "since": iso(since[id_]) if id_ in since else None, "why": w}
-                for id_, n, w in zip(ids, self._numbers(ids), why, strict=True)
-            ],
-            "identities": {kind: len(values) for kind, values in kinds.items()},
-            "decisions": self._decisions(decisions),
-            "profile": ProfileDoor(self._ws).of(short_code(ids[0])),
-        }
-
-    def search(self, text: str) -> dict[str, Any]:
-        """Who has exactly this number, e-mail address, telephone number, anonymous id, name or address:
-        `{"customers": [{"customer_id", "by": [kind]}]}`. What was looked for is not repeated.
-
-        Raises:
-            WrongUsage: The text is empty.
-        """
-        text = whole(text).strip()
-        if not text:
-            raise WrongUsage("Say what to look for.", hint="A customer number, an e-mail address, a telephone number.")
-        store = self._ws.store
-        found: dict[int, list[str]] = {}
-        with suppress(UnknownCustomer):
-            found[store.meant(self._key(text))] = ["customer_id"]
-        visitor = int(store.vault.known_visitors([text])[0])
-        others = [("anonymous_id", visitor or None), *((kind, store.vault.find(kind, text)) for kind in KINDS)]
-        for kind, key in others:
-            if key is not None:
-                found.setdefault(store.meant(key), []).append(kind)
-        numbers = self._numbers(list(found))
-        return {"customers": [{"customer_id": n, "by": by} for n, by in zip(numbers, found.values(), strict=True)]}
+        store, ids = self._ws.store, None
+        if number is not None:
+            (key,) = customer_keys(store.vault, [number])
+            ids = ids_of(store, key)
+        return {"decisions": self._decisions(store.merges.log(ids))}
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _key(self, number: str) -> int:
-        return customer_keys(self._ws.store.vault, [number])[0]
-
-    def _ids(self, key: int) -> list[int]:
-        from kohort.trust import access
-
-        return access.ids_of(self._ws.store, key)
-
     def _numbers(self, keys: Sequence[int]) -> list[str]:
         return company_numbers(self._ws.store.vault, keys)
+
+    def _known(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Pairs of whom neither was erased."""
+        there = iter(self._ws.store.vault.there([id_ for pair in pairs for id_ in (pair.keep, pair.other)]))
+        return [pair for pair in pairs if all([next(there), next(there)])]
 
     def _pairs(self, pairs: Iterable[Pair]) -> list[dict[str, Any]]:
         listed = list(pairs)

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kohort.errors import WrongUsage
+from kohort.errors import NotFound, WrongUsage
 from kohort.ingest.tracking.privacy import looks_personal
+from kohort.trust.mentions import Mentions
 
 if TYPE_CHECKING:
     from kohort.store.vault import Vault
 
-_MOST_REASON = 500
-_SHORT = 3
-"""A text of so few characters, in a reason, tells nobody who somebody is."""
+MOST_CHARACTERS = 500
+"""Of a reason."""
 
 
-def checked_reason(vault: Vault, reason: str, ids: Sequence[int]) -> str:
+def checked_reason(vault: Vault, reason: str, ids: Iterable[int]) -> str:
     """A reason that does not tell who it is about: the log is read by more people than the vault.
 
+    Args:
+        ids: Whom it is about; of others only e-mail addresses and telephone numbers are noticed.
+
     Raises:
-        WrongUsage: It does, or it is too long.
+        WrongUsage: It tells, or it is too long.
     """
     text = " ".join(whole(reason).split())
-    if len(text) > _MOST_REASON:
-        raise WrongUsage(f"A reason has at most {_MOST_REASON} characters.")
-    known = {
-        part.casefold()
-        for id_ in dict.fromkeys(ids)
-        for kind, values in vault.open_person(id_).items()
-        for value in values
-        for part in (value, *(value.split() if kind == "name" else ()))
-        if len(part) > _SHORT
-    }
-    if looks_personal(text) or any(value in text.casefold() for value in known):
+    if len(text) > MOST_CHARACTERS:
+        raise WrongUsage(f"A reason has at most {MOST_CHARACTERS} characters.")
+    if not text:
+        return ""
+    mentions = Mentions()
+    for id_ in dict.fromkeys(ids):
+        with suppress(NotFound):  # erased meanwhile
+            mentions.add(vault.open_person(id_))
+    if looks_personal(text) or mentions.in_text(text):
         raise WrongUsage(
             "The reason tells who it is about; the log is kept for years and names nobody.",
             hint="Say why without names, numbers and addresses: 'told us on the phone'.",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kohort.segments import Movement
     from kohort.store.api_keys import ApiKeys
     from kohort.store.store import Store
+    from kohort.workspace.customers import CustomerDoor
     from kohort.workspace.found import Found
     from kohort.workspace.identity import IdentityDoor
     from kohort.workspace.privacy import PrivacyDoor
@@ -383,6 +384,13 @@ class Workspace:
         from kohort.workspace.identity import IdentityDoor
 
         return IdentityDoor(self)
+
+    @cached_property
+    def customers(self) -> CustomerDoor:
+        """One customer from all sides, and finding her."""
+        from kohort.workspace.customers import CustomerDoor
+
+        return CustomerDoor(self)
 
     @cached_property
     def privacy(self) -> PrivacyDoor:
