@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import kohort
+from kohort.store.merges import Field, Pair
 
 TOOLS = runpy.run_path(str(Path(__file__).with_name("test_pages_in_browser.py")))
 Visit, serve, CHECK, MARK, LOOKS = (TOOLS[n] for n in ("Visit", "serve", "CHECK", "MARK", "LOOKS"))
@@ -47,6 +48,8 @@ PAGES = {
     "why-not": "/definitions/loyal/customers/K7",
     "why-stages": "/definitions/life/customers/K3",
     "lifecycle": "/lifecycle",
+    "customer": "/customers/K2",
+    "same": "/identity",
 }
 
 
@@ -64,6 +67,10 @@ def shop(tmp_path_factory):
         ws.ingest(folder / "orders.csv")
         with (ws.root / "kohort.yaml").open("a") as file:
             file.write(DEFINITIONS)
+        ws.identity.merge("K2", "K9", reason="Told us")
+        keys = [int(key) for key in ws.store.vault.known(["K3", "K4"])]
+        unsure = Pair(keys[0], keys[1], "likely", 0.5, (Field("name", "different", -2.0), Field("email", "not given")))
+        ws.store.merges.publish([], [unsure], ts=1, by="run", at=1, run=ws.store.merges.begin_run())
         ws.segments.put("friends", ["K2", "K5"], note="Met at the fair", by="Ann")
         names = [d.name for d in ws.config.segments if d.name != "later"]
         for day in ("01-31", "02-29", "03-31", "04-30", "05-31", "06-28"):

@@ -18,6 +18,7 @@ from kohort.model.clock import iso, parse_instant
 from kohort.model.trait_change import TraitChange
 from kohort.store import create_store, open_store
 from kohort.store.erasing import purge
+from kohort.store.merges import Pair
 from kohort.store.store import Store
 
 START = parse_instant("2026-03-01T12:00:00Z")
@@ -144,6 +145,21 @@ def test_what_a_visitor_said_is_the_customers_once_she_is_known(world) -> None:
     assert w.at(START + SECOND).noted() == []
     w.send(type="identify", anonymousId="v1", userId="ana", traits={})
     assert w.at(START + 2 * SECOND).noted() == [("ana", {"t_plan": None}, {"t_plan": "trial"})]
+
+
+def test_a_merge_brings_what_was_said_of_the_other_and_a_split_takes_it_back(world: Callable[..., World]) -> None:
+    w = world("t_plan").at(START)
+    w.identify("ana")
+    w.identify("bob", plan="pro")
+    w.at(START + SECOND).noted()
+    ana, bob = (int(key) for key in w.store.vault.customers(["ana", "bob"]))
+    (made,) = w.store.merges.merge([Pair(ana, bob, "by hand")], ts=START + SECOND, by="ann", at=w.now)
+    assert w.at(START + 2 * SECOND).noted() == [("ana", {"t_plan": None}, {"t_plan": "pro"})]
+    w.store.merges.split(made.number, by="ann", at=w.now)
+    assert sorted(w.at(START + 3 * SECOND).noted()) == [
+        ("ana", {"t_plan": "pro"}, {"t_plan": None}),
+        ("bob", {"t_plan": None}, {"t_plan": "pro"}),
+    ]
 
 
 def test_a_tick_that_is_not_stored_notes_nothing_and_the_next_one_all(world, monkeypatch: pytest.MonkeyPatch) -> None:

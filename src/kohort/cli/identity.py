@@ -27,6 +27,8 @@ def identity() -> None:
 
     \b
     kohort identity dedupe customers.csv --id number --out groups.csv
+    kohort identity run --dry-run
+    kohort identity review
     """
 
 
@@ -77,7 +79,7 @@ def dedupe(
     from kohort.identity.measure import pairwise
 
     check_ending(out)
-    records = _read(Path(table))
+    records = read_texts(Path(table))
     key = id_column or records.column_names[0]
     for name in (key, truth):
         if name is not None and name not in records.column_names:
@@ -134,8 +136,12 @@ def _roles(columns: Sequence[str]) -> dict[str, str] | None:
     return found or None
 
 
-def _read(file: Path) -> pa.Table:
-    """A table of texts; empty cells are missing."""
+def read_texts(file: Path) -> pa.Table:
+    """A table of texts (CSV or Parquet); empty cells are missing.
+
+    Raises:
+        UnreadableFile: It is none.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import csv

@@ -22,6 +22,8 @@ _STORES = {
     "memberships": "memberships that went on",
     "rejected_rows": "rejected rows",
     "links": "links between ids",
+    "merges": "decisions about who is one customer",
+    "reasons": "reasons of other decisions",
     "by_hand": "mentions in lists by hand",
     "deliveries": "deliveries",
     "examples": "example customers",

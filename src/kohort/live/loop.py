@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -282,12 +282,15 @@ class Loop:
         now = self._clock()
         self._due = {name: now + int(getattr(self.pace, name) * 1e6) for name in _REPEATED}
         self._touched: set[int] = set()
+        self._regrouped: dict[int, int] = {}  # whose events are another's since the last tick → whose they were
         self._noticed = self._decided = self.position.decided
         self._behind = self.position.behind
         self._news = True  # nobody knows whether accounts were asked since the last event
         self.as_of = self.position.as_of or now
         self._lane = SlowLane(self.position.late, many=self.pace.many)
         self._look_again()
+        # Merged while the view was made: it may or may not know of it.
+        self._behind = self._behind or self.store.ticks.link_changes() != self._log.links
         self._reader = self._new_reader(self.store, self._given)
 
     def _start(self) -> None:
@@ -311,9 +314,12 @@ class Loop:
 
     def _look_again(self) -> None:
         """A view of what the store and the workspace say now."""
+        before = None if self._view is None else self._view.who.led()
         if self._view is not None:
             self._view.close()
         self._view = View(self.store, self._major, self._given, self.as_of, lane=self._lane, without=self.failing)
+        if before is not None:  # it may know of merges already that no tick has noticed
+            self._regrouped = self._view.who.unlike(before) | self._regrouped
 
     def _forget(self) -> None:
         """What is in memory may no longer be what is stored."""
@@ -349,11 +355,12 @@ class Loop:
     def _tick(self, taken: Taken, at: int, now: int, *, evaluate: bool = True) -> Done:
         with self.store.write_lock():
             moves, evaluated = Moves(), 0
+            self._notice_links()
             reports = begun(self.position.batches, taken, self.store.state.begin_batch, now)
             found, judged = self._judged(taken, reports)
             fresh = None if judged is None else judged.rows
             links = _kept(found, judged)
-            self.view.traits.ask(fresh, links, at)
+            self.view.traits.ask(fresh, links, at, self._regrouped)
             if evaluate:
                 evaluated = self._place(fresh, links, at, now, moves)
                 self._decided = self._noticed
@@ -382,7 +389,7 @@ class Loop:
                 self._store(tick)
             seq = 0 if judged is None else self._appender.stored(judged)
             self.view.stored(fresh, seq, moves.rows, at)
-        self._touched = set()
+        self._touched, self._regrouped = set(), {}
         for source in self._sources:
             source.stored(self.position.sources)
         return Done(
@@ -403,10 +410,10 @@ class Loop:
         view.look_ahead(at)
         due, names = view.agenda.due_at(at)
         ids = _customers(fresh) | self._touched | due
-        others = bool(links) or view.who.changes(at)
+        others = bool(links or self._regrouped) or view.who.changes(at)
         # Whom time reached is asked about before anybody knows what came in: here, who is who.
         evaluated = view.reached(at, moves) if others else 0
-        led = view.learn(links, at)
+        led = view.learn(links, at) | self._regrouped.keys()
         touched = sorted(customer for customer in view.who.roots(ids) | led if not self._lane.waits(customer))
         only = None if self._touched or led else concern.of_events(fresh) | concern.of_names(names)
         if others:
@@ -465,6 +472,13 @@ class Loop:
             self._look_again()
             self._follow_definitions()
         self._notice_decisions()
+
+    def _notice_links(self) -> None:
+        """Whom people merged or split belongs to this tick. The caller holds the write lock: nobody does so meanwhile."""
+        links = self.store.ticks.link_changes()
+        if links != self._log.links:
+            self._regrouped = self.view.regroup(self.as_of) | self._regrouped
+            self._log = replace(self._log, links=links)
 
     def _notice_decisions(self) -> None:
         """Whoever people decided about by hand is looked at in the next tick, and again until that tick is stored."""

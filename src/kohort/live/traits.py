@@ -7,7 +7,7 @@ both values follow from them, so whatever becomes of a tick, the next one compar
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,24 +37,25 @@ class Traits:
         self._coming: list[tuple[int, int]] | None = None  # (instant, id) of events of the future
         self._before: dict[int, int] = {}
 
-    def ask(self, fresh: pa.Table | None, links: Iterable[Link], at: int) -> None:
+    def ask(self, fresh: pa.Table | None, links: Iterable[Link], at: int, regrouped: Mapping[int, int]) -> None:
         """Notes who may have other traits after a tick, and whose events are whose before it.
 
         Args:
             fresh: Events that the tick brings.
             links: What it says of who is who; not learned yet.
             at: Its moment.
+            regrouped: Whom people merged or split since the tick before → the customers they were until then.
         """
         self._before = {}
         if not self.columns:
             return
-        ids = {int(i) for link in links for i in (link.customer, link.root)}
+        ids = {int(i) for link in links for i in (link.customer, link.root)} | regrouped.keys()
         ids |= {i for instant, i in self._to_come() if instant <= at}
         if fresh is not None:
             ids |= set(self._with_values(fresh)["customer"].drop_null().to_pylist())
         who = self._view.who
         own = {int(i) for i in who.ids(sorted(who.roots(ids))).tolist()} if ids else set[int]()
-        self._before = {i: who.root(i) for i in sorted(ids | own)}
+        self._before = {i: regrouped.get(i, who.root(i)) for i in sorted(ids | own)}
 
     def changes(self, fresh: pa.Table | None, since: int, at: int) -> list[TraitChange]:
         """What a tick changed, once its links are learned. Visitors have no traits of their own to tell of.

@@ -199,6 +199,12 @@ class View:
         """Takes links in; answers every customer whose events may now be another's."""
         return self.who.learn(links, at)
 
+    def regroup(self, at: int) -> dict[int, int]:
+        """Takes in which ids people merged and split; answers like `Who.unlike`."""
+        before = self.who.led()
+        self.who.renew(self._store.links.now(), at)
+        return self.who.unlike(before)
+
     def decided(self, by_hand: ByHand, after: int) -> set[int]:
         """Takes in what people decide by hand now; answers everybody about whom they did after an action."""
         self.by_hand = by_hand.table()

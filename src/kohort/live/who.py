@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -91,10 +91,28 @@ class Who:
         if later and self._waiting > as_of:
             self._as_of = as_of
             return {c for link in sorted(new, key=lambda n: (n.ts, n.event_id)) for c in self._lead(link)}
-        before = dict(self._root)
+        return self._anew(as_of)
+
+    def renew(self, links: pa.Table, as_of: int) -> None:
+        """Takes other links in place of all it knew: people merged or split."""
+        self._links, self._new = links, []
+        self._known = set(links.column("event_id").to_pylist())
         self._fold(as_of)
+
+    def unlike(self, before: Mapping[int, int]) -> dict[int, int]:
+        """Everybody whose events are another's than before (who is led → to whom), and to whom each was led then."""
         changed = {led for led in before.keys() | self._root.keys() if before.get(led) != self._root.get(led)}
-        return {c for led in changed for c in (led, before.get(led, led), self._root.get(led, led))}
+        concerned = {c for led in changed for c in (led, before.get(led, led), self._root.get(led, led))}
+        return {c: before.get(c, c) for c in concerned}
+
+    def led(self) -> dict[int, int]:
+        """Everybody who is led, and to whom."""
+        return dict(self._root)
+
+    def _anew(self, as_of: int) -> set[int]:
+        before = self.led()
+        self._fold(as_of)
+        return set(self.unlike(before))
 
     def _lead(self, link: Link) -> set[int]:
         """A link later than all others: what folding everything anew would come to."""

@@ -55,8 +55,8 @@ class Purged:
     """What was taken out, by store.
 
     Attributes:
-        stores: "events", "transitions", "memberships", "links", "by_hand", "deliveries", "examples", "kept_answers" → how
-            many.
+        stores: "events", "transitions", "memberships", "links", "merges", "by_hand", "deliveries", "examples",
+            "kept_answers" → how many.
         recipients: Destinations that had been told about these persons.
     """
 
@@ -141,6 +141,7 @@ def _make_true(store: Store, ids: np.ndarray, rewritten: Rewritten, members: For
                 "transitions": moves.transitions,
                 "memberships": moves.memberships,
                 "links": store.links.drop(con, customers),
+                "merges": store.merges.forget(con, customers, learned_us=int(time.time() * 1e6)),
                 "by_hand": _by_hand(con, ids),
                 "deliveries": rows + trait_changes.erase_in(con, customers),
                 "examples": _examples(con, frozenset(customers)),

@@ -7,7 +7,7 @@ erased person, needs nothing rewritten.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -49,6 +49,8 @@ class Links:
         self._kept = _none()
         self._line = (0, 0)
         self._turn = threading.Lock()
+        self.heard: Callable[[Connection, Sequence[Link], int], None] | None = None
+        """Told of links that events said, inside the transaction that keeps them."""
 
     def add(self, con: Connection, rows: Sequence[Link], *, learned_us: int) -> int:
         """Keeps links inside the caller's transaction; those whose event is known are passed over. Says how many were new.
@@ -59,6 +61,13 @@ class Links:
         Args:
             learned_us: When we learned them, microseconds UTC.
         """
+        new = self.put(con, rows, learned_us=learned_us)
+        if new and self.heard is not None:
+            self.heard(con, new, learned_us)
+        return len(new)
+
+    def put(self, con: Connection, rows: Sequence[Link], *, learned_us: int) -> list[Link]:
+        """As `add`, of links that no event said; answers those that were new."""
         asked = {link.event_id: link for link in reversed(rows) if link.customer != link.root}
         known: set[str] = set()
         ids = sorted(asked)
@@ -66,7 +75,7 @@ class Links:
             known.update(con.execute(sa.select(_table.c.event_id).where(_table.c.event_id.in_(some))).scalars())
         new = [asked[event_id] for event_id in ids if event_id not in known]
         if not new:
-            return 0
+            return []
         columns = {
             "event_id": pa.array([link.event_id for link in new], pa.string()),
             "customer": pa.array([link.customer for link in new], pa.int64()),
@@ -81,7 +90,7 @@ class Links:
             {**{name: column.to_pylist() for name, column in columns.items()}, "digest": digests.tolist()},
         )
         self._changed(con, len(new), int(digests.sum(dtype=np.int64)))
-        return len(new)
+        return new
 
     def drop(self, con: Connection, customers: Sequence[int]) -> int:
         """Deletes the links from and to some ids inside the caller's transaction: of persons who were erased."""
@@ -99,6 +108,7 @@ class Links:
         if digests:
             con.execute(sa.delete(_table).where(where))
             self._changed(con, -len(digests), -sum(digests))
+            Ledger(con).add("link_gone", len(digests), 0)
         return len(digests)
 
     def all(self, con: Connection) -> pa.Table:
@@ -157,6 +167,11 @@ class Links:
     def _changed(self, con: Connection, rows: int, total: int) -> None:
         Ledger(con).add("link", rows, total)
         Ledger(con).add("log", 1, 0)
+
+
+def changes(con: Connection) -> int:
+    """How many links ever came or went: another number whenever they are others, also where they are as many as before."""
+    return Ledger(con).get("link")[0] + 2 * Ledger(con).get("link_gone")[0]
 
 
 def _none() -> pa.Table:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0004"
+HEAD = "0005"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -305,5 +305,40 @@ privacy_request = sa.Table(
         "customers", sa.LargeBinary, nullable=True
     ),  # int64, little endian; null once nothing needs them any more
     _text("receipt"),  # JSON; no identifier and no pseudonym
+    _digest(),
+)
+
+# -- identity (kohort.store.merges) --------------------------------------------------------------------------------
+
+identity_decision = sa.Table(
+    "identity_decision",
+    metadata,
+    _big("number", primary_key=True, autoincrement=False),  # older first
+    _text("what"),  # merge, split, reject, undo
+    _big("keep", nullable=False),  # who stays …
+    _big("other", nullable=False),  # … and who became part of her, or is kept apart
+    _big("ts", nullable=False),  # since when a merge is true, µs UTC
+    _text("link"),  # id of its row in `link`; empty where it is no merge
+    _big("run", nullable=False),  # 0 = by hand
+    _big("ends", nullable=False),  # the merge that this takes back; 0 = none
+    _text("how"),  # same email, likely, …: what found it
+    sa.Column("score", sa.Float, nullable=True),  # probability; null = none was worked out
+    _text("evidence"),  # JSON: what agrees by field, in words, never a value
+    _text("reason"),
+    _text("by"),
+    _big("decided_us", nullable=False),
+    _digest(),
+)
+
+identity_question = sa.Table(
+    "identity_question",
+    metadata,
+    _big("number", primary_key=True, autoincrement=False),
+    _big("run", nullable=False),
+    _big("keep", nullable=False),
+    _big("other", nullable=False),
+    _text("how"),
+    sa.Column("score", sa.Float, nullable=True),
+    _text("evidence"),
     _digest(),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from kohort.store.lock import WriteLock
 from kohort.store.log import EventLog
 from kohort.store.major import Major
 from kohort.store.members.members import Members
+from kohort.store.merges import Merges
 from kohort.store.requests import Requests
 from kohort.store.sealed import Ledger
 from kohort.store.state import Quarantine, State
@@ -70,6 +72,8 @@ class Store:
             raise Damaged("The state does not say how the event log is laid out.", hint="Restore state.db.")
         self.log = EventLog(root, database, lock, buckets=buckets, seed=int(seed, 16))
         self.links = self.log.links
+        self.merges = Merges(database, lock, self.links)
+        self.links.heard = self.merges.late
         self.ticks = Ticks(database, self.members.parts, self.state, self.links)
 
     def write_lock(self) -> AbstractContextManager[None]:
@@ -121,7 +125,9 @@ class Store:
     def unlink(self, event_ids: Sequence[str]) -> int:
         """Takes links back, by the event that stated each: their ids are apart again, as if it had never been said."""
         with self._lock(), self._database.write() as con:
-            return self.links.take_back(con, event_ids)
+            gone = self.links.take_back(con, event_ids)
+            self.merges.work_out(con, time.time_ns() // 1_000)
+            return gone
 
     def erase(self, customer: int, *, now: int) -> int:
         """Forgets a person: her key, her ids, her events, her links and what people decided about her by hand.
@@ -152,6 +158,7 @@ class Store:
             self.deliveries.erase(person)
             with self._database.write() as con:
                 self.links.drop(con, person)  # last: they say who is meant
+                self.merges.forget(con, person, learned_us=now)
         return gone
 
     def verify(self) -> list[Problem]:
@@ -170,6 +177,7 @@ class Store:
             self.trait_changes.check,
             self.api_keys.check,
             self.links.check,
+            self.merges.check,
             self.requests.check,
         ):
             found += [Problem("state", line) for line in _tried(check)]

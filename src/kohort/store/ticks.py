@@ -20,6 +20,7 @@ from kohort.model.source import BatchReport, RejectedRow
 from kohort.model.trait_change import TraitChange
 from kohort.store import schema
 from kohort.store.database import Database
+from kohort.store.links import changes
 from kohort.store.members.heads import heads_now, put_head
 from kohort.store.members.parts import EVERY_NAME, Kind, Parts, Written
 from kohort.store.members.position import Head, Holds, Position, put_position, read_position
@@ -90,6 +91,11 @@ class Ticks:
         with self._database.read() as con:
             return _holds(con)
 
+    def link_changes(self) -> int:
+        """The `links` of `holds`, without counting events."""
+        with self._database.read() as con:
+            return changes(con)
+
     def commit(self, tick: Tick) -> Position:
         """Makes a tick true and answers the position it led to. On return it is on disk.
 
@@ -120,7 +126,9 @@ class Ticks:
             if tick.as_run:
                 after = replace(after, heads=_as_run(con, after, tick.now))
             put_position(con, after)
-        self._last = change, after
+            # Links of merges were worked out anew: who prepared this tick does not know of them, so the next one is checked.
+            known = not linked or changes(con) == after.log.links
+        self._last = change if known else -1, after
         return after
 
     def begin_batch(self, source: str, file: str) -> int:
@@ -147,7 +155,7 @@ def _holds(con: Connection) -> Holds:
     hot = con.execute(sa.select(sa.func.coalesce(sa.func.sum(schema.hot_event.c.rows), 0))).scalar_one()
     file = schema.base_file
     base = sa.select(sa.func.coalesce(sa.func.sum(file.c.rows), 0)).where(file.c.removed_us.is_(None))
-    return Holds(int(hot) + int(con.execute(base).scalar_one()), Ledger(con).get("link")[0])
+    return Holds(int(hot) + int(con.execute(base).scalar_one()), changes(con))
 
 
 def _as_run(con: Connection, position: Position, now: int) -> dict[str, Head]:

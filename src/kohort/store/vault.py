@@ -190,6 +190,10 @@ class Vault(VaultPeople):
 
     def find(self, kind: str, value: str) -> int | None:
         """The pseudonym of the person with this identifier; of several a customer before a visitor; None = nobody."""
+        return min(self.holders(kind, value), key=lambda customer: (customer < 0, customer), default=None)
+
+    def holders(self, kind: str, value: str) -> list[int]:
+        """The pseudonyms of everybody with this identifier, customers and visitors."""
         _checked_kind(kind)
         lookup = self._value_lookup(kind, value)
         with self._translated():
@@ -197,7 +201,7 @@ class Vault(VaultPeople):
             check_identities(found)
             if not found and self._identities(BY_LOOKUP, int(leaves_of_lookups([lookup])[0]), "lookup", lookup):
                 raise self._damaged()
-        return min((int(row[0]) for row in found), key=lambda customer: (customer < 0, customer), default=None)
+        return sorted({int(row[0]) for row in found})
 
     def open_person(self, key: int) -> dict[str, list[str]]:
         """Everything sealed about a person, by kind; the company's own number is of the kind "ref", a visitor's id "anonymous_id".

@@ -96,6 +96,25 @@ def by_hand(store: Store, ids: Sequence[int], names: Sequence[str]) -> list[dict
     ]
 
 
+def merges(store: Store, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """What was decided about which records are hers: `what`, `at`, `how`, `score`, `evidence`, `reason`, `stands`.
+
+    Whom she was compared with is not said: after a split that is somebody else.
+    """
+    return [
+        {
+            "what": d.what,
+            "at": iso(d.at),
+            "how": d.pair.how,
+            "score": d.pair.score,
+            "evidence": [{"field": f.field, "says": f.says} for f in d.pair.evidence],
+            "reason": d.reason,
+            "stands": d.stands,
+        }
+        for d in store.merges.log(set(ids))
+    ]
+
+
 def rejected(store: Store, found: Mapping[str, list[str]], id_columns: Mapping[str, str]) -> list[dict[str, Any]]:
     """Rows about her that could not be used: `source`, `file`, `line`, `reason`, `row`."""
     mentions = Mentions(id_columns)

@@ -28,6 +28,8 @@ STATE: dict[str, str] = {
     "live_state": "sizes shrink; who waits to be evaluated is left out",
     "api_key": NOBODY,
     "link": "links from and to every id are deleted",
+    "identity_decision": "decisions about every id are deleted, and reasons of others that name the person are emptied",
+    "identity_question": "questions about every id are deleted",
     "delivery": "deliveries are deleted; the receipt names their destinations",
     "privacy_request": "pseudonyms go once nothing needs them",
 }

@@ -4,7 +4,7 @@
 |---|---|
 | asked | it is noted whom to erase (pseudonyms only) |
 | closed | keys and identifiers are destroyed, ids are tombstones: nobody can read her any more, and nothing of hers comes in |
-| purged | events, memberships, links, lists, deliveries, examples and rejected rows are without her; nothing tells whom it was |
+| purged | events, memberships, links, merges, lists, deliveries, examples and rejected rows are without her; nothing tells whom it was |
 | done | replaced files are deleted, databases and the Delta log written anew, requests on disk gone; the receipt is complete |
 """
 
@@ -94,8 +94,8 @@ class Eraser:
             return store.requests.begin(con, KIND, ids, now=self.clock(), receipt=receipt)
 
     def _close(self, number: int) -> int:
-        """Rejected rows first, for they are found by identifiers; then the identifiers and their keys. Under the write lock,
-        so that nothing comes in between."""
+        """Rejected rows and reasons first, for they are found by identifiers; then the identifiers and their keys. Under the
+        write lock, so that nothing comes in between."""
         self.progress("Destroying keys", 0, _STEPS)
         store, request = self.store, self.store.requests.one(number)
         mentions = Mentions(self.id_columns)
@@ -110,6 +110,8 @@ class Eraser:
         with store._database.write() as con:
             rejected = store.state.reject_no_more(con, mentions.in_row)
             receipt["stores"]["rejected_rows"] = receipt["stores"].get("rejected_rows", 0) + rejected
+            reasons = store.merges.unsay(con, mentions.in_text)
+            receipt["stores"]["reasons"] = receipt["stores"].get("reasons", 0) + reasons
             store.requests.advance(con, number, "asked", receipt)
         store.vault.erase(request.customers, erased_us=request.asked_us)
         receipt["closed_at"] = iso(self.clock())

@@ -1,4 +1,4 @@
-"""Which rejected rows are about somebody. They were never understood, so her ids are looked for in what stands there."""
+"""Which rejected rows, and which words that somebody wrote, are about a person: her ids are looked for in what stands there."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kohort.identity.names import PARTICLES
 from kohort.model.source import RejectedRow
 from kohort.store.vault import normalised
 
 _TELLING = 5
 """An id of fewer characters is looked for only where ids stand: "12" is also a quantity."""
+_SHORT = 3
+"""A part of a name of so many characters is looked for as a word only, and an id of fewer not at all."""
 _ID_FIELDS = frozenset({"userId", "anonymousId", "previousId"})
 _TOKEN = re.compile(r"[^\s,;|\"'<>()\[\]{}]+")
 _PHONE = re.compile(r"[+0-9 ()/.-]{7,}")
+_WORD = re.compile(r"[\w-]+")
 _WHOLE = ("name", "address")
 _IDS = ("ref", "anonymous_id")
 """Kinds of `Vault.open_person` that are ids and not identifiers."""
@@ -46,6 +50,18 @@ class Mentions:
         """Whether a rejected row is about one of them."""
         id_column = self.id_columns.get(row.source)
         return any(self._is(name, text, id_column) for name, text in _cells(row.raw))
+
+    def in_text(self, text: str) -> bool:
+        """Whether words that somebody wrote name one of them, a part of a name alone included."""
+        if self._is("", text, ""):
+            return True
+        folded = normalised("name", text)
+        words = set(_WORD.findall(folded))
+        if any(len(id_) >= _SHORT and normalised("name", id_) in words for id_ in self._ids):
+            return True
+        parts = {part for name in self._values.get("name", ()) for part in name.split() if len(part) > 1} - PARTICLES
+        telling = (part for part in (*parts, *self._values.get("address", ())) if len(part) > _SHORT)
+        return bool(parts & words) or any(part in folded for part in telling)
 
     def _add(self, kind: str, values: list[str]) -> None:
         self._values.setdefault(kind, set()).update(normalised(kind, value) for value in values if value.strip())

@@ -47,6 +47,7 @@ class Shell:
     segments: int | None = None
     score: int | None = None
     has_lifecycle: bool = False
+    has_customers: bool = False
     live: str = ""
     """The time of day that memberships show, where a server keeps them current."""
     places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
@@ -65,6 +66,11 @@ class Shell:
                         if self.has_lifecycle
                         else ()
                     ),
+                    *(
+                        (Place("customers", "/customers", "Customers", "Find", "people", "c"),)
+                        if self.has_customers
+                        else ()
+                    ),
                     Place("map", "/map", "Customer map", "Map", "map", "m"),
                 ),
             ),
@@ -73,6 +79,11 @@ class Shell:
                 (
                     Place("discover", "/discover", "How we chose", "Choice", "choose", "d"),
                     Place("health", "/data-health", "Data health", "Health", "health", "h", score),
+                    *(
+                        (Place("identity", "/identity", "Same customer?", "Same?", "joined", "i"),)
+                        if self.has_customers
+                        else ()
+                    ),
                 ),
             ),
         )

@@ -15,6 +15,12 @@ _KINDS = {
     "name": "Name",
     "address": "Address",
 }
+_DECIDED = {
+    "merge": "Taken for one person",
+    "split": "Found to be two persons",
+    "reject": "Found to be two persons",
+    "undo": "Comparison taken back",
+}
 
 
 def render_person(document: Mapping[str, Any]) -> str:
@@ -23,12 +29,13 @@ def render_person(document: Mapping[str, Any]) -> str:
         "person.html",
         d=document,
         kinds=_KINDS,
-        facts=[_facts(event) for event in document["events"]],
+        decided=_DECIDED,
+        facts=[facts(event) for event in document["events"]],
         styles="\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("style.css", "report.css")),
     )
 
 
-def _facts(event: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def facts(event: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Everything that an event says beside when, what and from where."""
     apart = {"at", "event", "source", "file", "event_id", "received_at", "properties", "traits"}
     own = [(name, value) for name, value in event.items() if name not in apart]

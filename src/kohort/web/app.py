@@ -32,6 +32,7 @@ from kohort.views import own, pages
 from kohort.views.paper import STATIC
 from kohort.web import tracking
 from kohort.web.counts import Counted
+from kohort.web.customer_pages import customer_pages
 from kohort.web.monitor import Monitor
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
@@ -52,7 +53,7 @@ PAGE_SIZE = 50
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -131,6 +132,7 @@ def create(
     _pages(app, source, read)
     if mine is not None:
         own_pages(app, mine, read)
+    _people(app, source, mine, read)
     _machines(app, source)
     _streams(app, source)
     _profiles(app, source, live)
@@ -207,6 +209,14 @@ def _profiles(app: FastAPI, source: Source, live: Live | None) -> None:
     if isinstance(source, Workspace):
         door = ProfileDoor(source, None if live is None else live.profiles.of)
         profile_routes(app, door, source.store.api_keys)
+
+
+def _people(app: FastAPI, source: Source, mine: OwnSegments | None, read: Callable[[], Documents]) -> None:
+    """Single customers, and who is one, for people; a source of found segments alone knows nobody by name."""
+    from kohort.workspace.workspace import Workspace
+
+    if mine is not None and isinstance(source, Workspace):
+        customer_pages(app, source, mine, read)
 
 
 def _own(source: Source, looks: Looks) -> OwnSegments | None:
@@ -314,6 +324,7 @@ class Documents:
             sum(listed) if listed or self.found else None,
             self.health.score if self.health else None,
             has_lifecycle=bool(self.own and self.own.lifecycles),
+            has_customers=self.own is not None,
             live=self.live,
         )
 

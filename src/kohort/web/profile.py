@@ -14,14 +14,12 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
+from kohort.web.forms import body_of
 from kohort.web.tracking.credentials import of_header
 from kohort.workspace.profile import MOST_MEMBERS, ProfileDoor
 
 if TYPE_CHECKING:
     from kohort.store.api_keys import ApiKeys
-
-_MOST_BYTES = 4_096
-"""Of the body of a look-up."""
 
 
 def profile_routes(app: FastAPI, profiles: ProfileDoor, keys: ApiKeys) -> None:
@@ -35,7 +33,7 @@ def profile_routes(app: FastAPI, profiles: ProfileDoor, keys: ApiKeys) -> None:
     @app.post("/v1/customers/lookup")
     async def lookup(request: Request) -> Response:
         # The body is read here, the rest is for a thread: it asks the vault.
-        body = await _body(request)
+        body = await body_of(request)
 
         def answer() -> Response:
             return refused(request) or _answer(profiles.find(_identity(body)))
@@ -72,15 +70,6 @@ def _guard(keys: ApiKeys) -> Any:
         return _told(401, "unauthorized", "This needs an API key of the scope read.", hint)
 
     return refused
-
-
-async def _body(request: Request) -> bytes:
-    found = b""
-    async for chunk in request.stream():
-        found += chunk
-        if len(found) > _MOST_BYTES:
-            return b""
-    return found
 
 
 def _identity(body: bytes) -> dict[str, Any]:

@@ -87,14 +87,15 @@ class PrivacyDoor:
             number: The company's customer number, or the short code shown in its place.
 
         Returns:
-            `{"company", "as_of", "identities", "segments", "history", "by_hand", "features", "next_change", "consent",
-            "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`, `history` all stays there
-            ever were, `recipients` what was told about her to whom, `events` with everything they say, in order.
+            `{"company", "as_of", "identities", "segments", "history", "by_hand", "merges", "features", "next_change",
+            "consent", "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`, `history` all
+            stays there ever were, `merges` what was decided about which records are
+            hers, `recipients` what was told about her to whom, `events` with everything they say, in order.
 
         Raises:
             UnknownCustomer: The number is nobody's.
         """
-        from kohort.definitions.triggers import consent_name, is_hidden
+        from kohort.definitions.triggers import is_hidden
         from kohort.model.clock import iso
         from kohort.trust import access
 
@@ -106,8 +107,6 @@ class PrivacyDoor:
         known = access.identities(store, ids)
         names = [name for name in store.members.names() if not is_hidden(name)]
         told = access.events(store, ids, config.currency)
-        agreed = {purpose: consent_name(purpose) for purpose in config.consent}
-        traits = _latest_traits(told)
         return {
             "company": config.name,
             "as_of": iso(max(ws.as_of(), store.ticks.position().as_of)),
@@ -115,17 +114,34 @@ class PrivacyDoor:
             "segments": profile["segments"],
             "history": access.history(store, ids[0], names),
             "by_hand": access.by_hand(store, ids, names),
+            "merges": access.merges(store, ids),
             "features": profile["features"],
             "next_change": profile["next_change"],
-            "consent": [
-                {"purpose": purpose, "agreed": traits.get(config.consent[purpose].removeprefix("t_")) is True}
-                for purpose in agreed
-            ],
+            "consent": self._consent(told),
             "recipients": access.recipients(store, ids),
             "events": told,
             "rejected": access.rejected(store, known, self._id_columns()),
             "sources": sorted({event["source"] for event in told if event["source"]}),
         }
+
+    def consent(self, number: str) -> dict[str, Any]:
+        """What a customer agreed to, with every id of hers: `{"consent": [{"purpose", "agreed"}]}`.
+
+        Raises:
+            UnknownCustomer: The number is nobody's.
+        """
+        from kohort.trust import access
+
+        store = self._ws.store
+        (key,) = customer_keys(store.vault, [number])
+        return {"consent": self._consent(access.events(store, access.ids_of(store, key), self._ws.currency))}
+
+    def _consent(self, events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        traits = _latest_traits(events)
+        return [
+            {"purpose": purpose, "agreed": traits.get(trait.removeprefix("t_")) is True}
+            for purpose, trait in self._ws.config.consent.items()
+        ]
 
     def write_export(self, number: str, path: str | Path) -> dict[str, Any]:
         """The same as a file for this user alone: by its ending a page to read (.html), or for programs (.json, or .csv

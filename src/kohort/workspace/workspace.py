@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from kohort.store.store import Store
     from kohort.workspace.connections import ConnectionsDoor
     from kohort.workspace.context import ContextDoor
+    from kohort.workspace.customers import CustomerDoor
     from kohort.workspace.found import Found
+    from kohort.workspace.identity import IdentityDoor
     from kohort.workspace.predict import PredictDoor
     from kohort.workspace.privacy import PrivacyDoor
     from kohort.workspace.segments import SegmentDoor
@@ -414,6 +416,20 @@ class Workspace:
         from kohort.workspace.predict import PredictDoor
 
         return PredictDoor(self)
+
+    @cached_property
+    def identity(self) -> IdentityDoor:
+        """Which ids are one customer: runs, questions, merges, splits and their log."""
+        from kohort.workspace.identity import IdentityDoor
+
+        return IdentityDoor(self)
+
+    @cached_property
+    def customers(self) -> CustomerDoor:
+        """One customer from all sides, and finding her."""
+        from kohort.workspace.customers import CustomerDoor
+
+        return CustomerDoor(self)
 
     @cached_property
     def privacy(self) -> PrivacyDoor:
