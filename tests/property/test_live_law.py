@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.definitions.rules import parse_rule
+from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
 from kohort.ingest.tracking.normalise import Normalised
 from kohort.live.audit import audit
 from kohort.live.loop import Loop, Pace
@@ -30,7 +31,7 @@ from kohort.model.event import ColumnType, Event
 from kohort.segments.dependencies import refers_to
 from kohort.segments.evaluate import bucket_key
 from kohort.store import create_store, open_store
-from kohort.testing.naive_links import carried, relabelled
+from kohort.testing.naive_links import carried, relabelled, withheld
 from kohort.testing.naive_segments import Situation, members
 from kohort.testing.random_rules import FEATURES, random_rule_world
 from kohort.testing.random_segments import CONSENT, random_segments
@@ -133,6 +134,7 @@ class Trial:
             bucket_key(self.store),
             carried(by_hand, links, position.as_of),
             standing={(row["name"], row["customer"]): (row["segment"], row["since"]) for row in stood},
+            withheld=withheld(events, links, position.as_of, CONSENT),
         )
         verdicts = members(self.given.definitions, people, situation)
         stored = self.store.members.current_together(names)
@@ -216,6 +218,34 @@ def test_live_is_batch_at_every_tick(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(100, 100 + WORLDS))
 def test_live_is_batch_where_visitors_turn_out_to_be_customers(seed: int, tmp_path: Path) -> None:
     live(seed, tmp_path / "w", links=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_live_is_batch_where_ids_that_said_different_things_are_joined(seed: int, tmp_path: Path) -> None:
+    rng, marketing = Random(seed), {"purpose": "marketing"}
+    rules = {"news": "did(*)", "consent marketing": "t_newsletter", "outside": "not in_segment('news')"}
+    definitions = [segment(name, rule, {} if name == "outside" else marketing) for name, rule in rules.items()]
+    world = replace(random_rule_world(rng, customers=1), events=())
+    trial, now, withheld_ever = Trial(tmp_path / "w", world, definitions), world.as_of, 0
+    for n in range(60):
+        one, other = rng.sample((1, 2, 3, 4, -1, -2, -3), 2)
+        said, ts = rng.choice((True, True, False, None)), now + rng.choice((-3, -2, -1, -1, 0, 0, 1)) * DAY
+        row = Event(f"e{n}", one, "identify", ts, {"local_day": 0, "local_hour": 0, "t_newsletter": said})
+        link = Link(row.event_id, one, other, ts) if rng.random() < 0.15 else None
+        trial.script.add(Arrival({"row": row, "link": link}, 0, "s", str(n)))
+        if rng.random() < 0.6:
+            now += rng.choice((0, 1, DAY // 2, DAY))
+            trial.tick(now)
+            events, links = came_in(trial.script.arrivals)
+            withheld_ever += len(withheld(events, links, now, CONSENT)) > 0
+    trial.tick(now + 2 * DAY)
+    trial.audit()
+    assert withheld_ever
+    trial.store.close()
+
+
+def segment(name: str, rule: str, more: dict[str, str]) -> SegmentDefinition:
+    return SegmentDefinition(name, "rule", (Part(name, rule=RuleText(rule, parse_rule(rule))),), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.nightly

@@ -130,6 +130,8 @@ class Program:
         self.rules = Rules(plan, asked.features, asked.key, self._in_segment)
         self.parts = {i: self._read(d) for i, d in enumerate(self.definitions)}
         self.consent = {d.purpose: self._agreed(d.purpose) for d in self.definitions if d.purpose}
+        for purpose in self.consent:
+            by_hand.need_consent(purpose)
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -171,7 +173,7 @@ class Program:
             return lambda _: ibis.literal(False)
         check_type(self.plan.scope, trait, "flag", "a consent is yes or no")
         agreed = self.plan.picked("last", trait, Selection())
-        return lambda t: ibis.coalesce(agreed(t), ibis.literal(False))
+        return lambda t: ibis.coalesce(agreed(t), ibis.literal(False)) & ~self.by_hand.withheld(t, purpose)
 
     # Placing ---------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The relations beside the events: what people decided by hand, and where customers stood before.
+"""The relations beside the events: what people decided by hand, what a merge withholds, where customers stood before.
 
 Only definitions that need a relation, and have rows in it, take part in the pivot that is joined to the customers.
 """
@@ -12,17 +12,31 @@ import ibis
 
 from kohort.compile.values import Value
 from kohort.definitions.segments import SegmentDefinition
+from kohort.definitions.triggers import consent_name
 
 BY_HAND = {"customer": "int64", "name": "string", "segment": "string", "added": "boolean"}
 STANDING = {"customer": "int64", "name": "string", "segment": "string", "since": "int64"}
 
 
 class ByHand:
-    """Who was put into or taken out of which part; the part '' stands for all of them."""
+    """Who was put into or taken out of which part; the part '' stands for all of them.
+
+    Rows named `consent PURPOSE` say whose consent a merge withholds: see docs/decisions/0017.
+    """
 
     def __init__(self, names: Collection[str] | None) -> None:
         self.names = names
         self.needed: dict[str, SegmentDefinition] = {}
+        self.purposes: dict[str, None] = {}
+
+    @property
+    def read(self) -> bool:
+        """Whether the relation is read at all."""
+        return bool(self.needed or self.purposes)
+
+    def need_consent(self, purpose: str) -> None:
+        if self.names is None or consent_name(purpose) in self.names:
+            self.purposes[purpose] = None
 
     def need(self, definition: SegmentDefinition) -> None:
         if self.names is None or definition.name in self.names:
@@ -32,7 +46,7 @@ class ByHand:
         return name in self.needed
 
     def join(self, table: Any) -> Any:
-        if not self.needed:
+        if not self.read:
             return table
         rows = ibis.table(BY_HAND, name="by_hand")
         found: dict[str, Any] = {}
@@ -42,7 +56,15 @@ class ByHand:
             for j, part in enumerate(definition.parts):
                 here = own & (rows.segment == part.key)
                 found |= {f"h{n}_in{j}": (here & rows.added).any(), f"h{n}_out{j}": (here & ~rows.added).any()}
-        return _joined(table, rows.filter(rows.name.isin(sorted(self.needed))), found)
+        consents = {purpose: consent_name(purpose) for purpose in self.purposes}
+        found |= {f"h_w{n}": (rows.name == name).any() for n, name in enumerate(consents.values())}
+        return _joined(table, rows.filter(rows.name.isin(sorted({*self.needed, *consents.values()}))), found)
+
+    def withheld(self, table: Any, purpose: str) -> Any:
+        """Whether an id of the customer refused, and nothing said since then counts for it."""
+        if purpose not in self.purposes:
+            return ibis.literal(False)
+        return ibis.coalesce(table[f"h_w{list(self.purposes).index(purpose)}"], ibis.literal(False))
 
     def removed(self, table: Any, definition: SegmentDefinition, j: int) -> Any:
         """Whether people took the customer out of a part."""

@@ -46,6 +46,7 @@ class Case:
         standing: Definition → part and since when, as stored before the moment asked about.
         by_hand: Definition → part → put in or taken out.
         buckets: Definition of buckets → the customer's random number.
+        withheld: Whether a "no" of one of her ids binds for a purpose at a moment, see `kohort.model.consent`.
         zone: The workspace's.
         features: Features that rules may name.
     """
@@ -57,6 +58,7 @@ class Case:
     standing: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     by_hand: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     buckets: Mapping[str, float] = field(default_factory=dict)
+    withheld: Callable[[str, int], bool] = field(default=lambda purpose, at: False, compare=False)
     _keys: dict[tuple[str, int], str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -113,7 +115,7 @@ class Case:
             given = Circumstances(
                 stood,
                 self.by_hand.get(definition.name),
-                agreed is None or truths[agreed.key] is True,
+                agreed is None or (truths[agreed.key] is True and not self.withheld(definition.purpose, at)),
                 self.buckets.get(definition.name, 0.0),
             )
             holds = self._holds(zone, truths, found, standing)

@@ -6,7 +6,7 @@ was, what was put in by hand, consent. See docs/semantics.md, "Segments".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -46,6 +46,7 @@ class Situation:
         key: Of random buckets.
         by_hand: (definition, customer) → what people decided.
         standing: (definition, customer or account) → where she was strictly before `as_of`.
+        withheld: (purpose, customer) of whom an id said no, and nothing said since then counts for it.
     """
 
     as_of: int
@@ -57,6 +58,7 @@ class Situation:
     key: bytes = b""
     by_hand: Mapping[tuple[str, int], ByHand] = field(default_factory=dict)
     standing: Mapping[tuple[str, int | str], Standing] = field(default_factory=dict)
+    withheld: Collection[tuple[str, int]] = frozenset()
 
     def judge(self, events: Iterable[Event], zone: str, segments: Segments) -> Judge:
         return Judge(
@@ -107,7 +109,8 @@ def place(
         part, reason = put_in, "by hand"  # M4
     if part is None:
         return Verdict()
-    if definition.purpose and not agreed(definition.purpose, situation, judge):
+    withheld = (definition.purpose, customer) in situation.withheld
+    if definition.purpose and (withheld or not agreed(definition.purpose, situation, judge)):
         return Verdict(left_out=True)  # M9
     return Verdict(part.key, reason)
 
