@@ -188,14 +188,14 @@ class ViewOnSpark(View):
         return self._pairs.evaluate_there(
             pa.table({"person": persons, "as_of": at}),
             self._there.log.of(ids, behind, columns, fresh),
-            self.decided_beside(persons, at, self._statements(ids, len(ids) > len(persons), fresh)),
+            self.decided_beside(persons, at, self._statements(ids, persons, fresh)),
             self.program.standing(self.standing, persons),
         )
 
-    def _statements(self, ids: np.ndarray, several: bool, fresh: pa.Table | None) -> pa.Table:
+    def _statements(self, ids: np.ndarray, persons: np.ndarray, fresh: pa.Table | None) -> pa.Table:
         """Who agreed to what, where anybody has several ids; else no row."""
         columns = sorted(self.program.statements)
-        if not columns or not several:
+        if not columns or not self.who.led_to(persons.tolist()):
             return self._there.log.schema.empty_table()
         return self._there.log.statements(ids, columns, fresh)
 

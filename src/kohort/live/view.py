@@ -148,7 +148,7 @@ class View:
     ) -> pa.Table:
         """Where customers belong; see `place`."""
         pairs, who, ids = self.program.pairs, self.who, self.who.ids(persons.tolist())
-        always = _ALWAYS | (self.program.statements if len(ids) > len(persons) else frozenset())
+        always = _ALWAYS | (self.program.statements if who.led_to(persons.tolist()) else frozenset())
         rows = self._major.fetch(ids, pairs.reads(only) | always)
         if only is not None and fresh is not None and not _all_there(who.as_customers(rows), persons, self.as_of):
             only, rows = None, self._major.fetch(ids, pairs.reads(None) | always)
@@ -206,7 +206,7 @@ class View:
         """What decides beside events: what people decided by hand, and consent that a merge withholds (BY_HAND_SCHEMA).
 
         Args:
-            persons: None of them led to another, each once.
+            persons: Each once.
             at: The moment of each.
             rows: All of theirs, under the ids they came with; more than one id only with `Program.statements`.
         """
@@ -215,16 +215,16 @@ class View:
 
     def _withheld(self, persons: np.ndarray, at: np.ndarray, rows: pa.Table) -> pa.Table | None:
         """Whose consent a merge withholds; None where no id that is led to one of them ever said anything."""
-        ids, consent = rows.column("customer").to_numpy(), self.program.consent
-        led = ~np.isin(ids, persons)
-        if not consent or not led.any():
+        consent, others = self.program.consent, self.who.led_to(persons.tolist())
+        if not consent or not others:
             return None
-        spoke = speaks(rows, consent).to_numpy()
-        if not (spoke & led).any():
+        said = rows.filter(speaks(rows, consent))
+        ids = said.column("customer").to_numpy()
+        if not np.isin(ids, others).any():
             return None
         moments = dict(zip(persons.tolist(), at.tolist(), strict=True))
         until = np.array([moments[self.who.root(i)] for i in ids.tolist()], np.int64)
-        said = rows.filter(pa.array(spoke & (rows.column("ts").to_numpy() <= until)))
+        said = said.filter(pa.array(said.column("ts").to_numpy() <= until))
         return withheld(said, self.who.links_of(self.who.ids(persons.tolist())), consent)
 
     def said_by_hand(self, persons: np.ndarray) -> pa.Table | None:

@@ -71,6 +71,10 @@ class Who:
                 ids += [customer, *self._led.get(customer, ())]
         return np.array(ids, np.int64)
 
+    def led_to(self, customers: Iterable[int]) -> list[int]:
+        """The other ids of some customers."""
+        return [led for customer in customers for led in self._led.get(customer, ())]
+
     def links_of(self, ids: np.ndarray) -> pa.Table:
         """The links that lead some ids anywhere at the loop's moment; any thread may ask."""
         links = _with(self._links, list(self._new))
