@@ -17,6 +17,7 @@ from kohort.engines import evaluate
 from kohort.live.loop import Loop, Pace
 from kohort.live.profile import Profile, Profiles
 from kohort.live.program import Given
+from kohort.live.stored import StoredProfiles
 from kohort.model.arrival import Link
 from kohort.model.event import Event
 from kohort.segments.why import why
@@ -44,9 +45,9 @@ class Trial:
         rows = event_table(world.events, world.columns, 2).drop_columns(["bucket", "batch"])
         self.store.log.append(rows, batch=1)
         self.store.link(links, now=1)
-        given = Given("1", self.definitions, {}, FEATURES, SETTINGS, world.zone, world.currency)
+        self.given = Given("1", self.definitions, {}, FEATURES, SETTINGS, world.zone, world.currency)
         pace = Pace(watch=1e9, note=0, sweep=1e9, run=1e9)
-        self.loop = Loop(self.store, lambda: given, clock=lambda: self.now, pace=pace)
+        self.loop = Loop(self.store, lambda: self.given, clock=lambda: self.now, pace=pace)
         self.loop.tick()
         self.profiles = Profiles(lambda: self.loop.glance)
 
@@ -160,8 +161,10 @@ def test_a_profile_knows_when_a_stored_statement_will_end_what_a_merge_withholds
     links = [Link("l1", -1, 1, now - 1), Link("l2", -2, 2, now - 1)]
     trial = Trial(tmp_path / "w", replace(world, events=tuple(told)), [news], links)
     assert {c for c in (1, 2) if trial.stored(c)} == {2}
+    stored = StoredProfiles(trial.store, lambda: trial.given, lambda: now)
     for customer, at, after in ((1, now + 5, "news"), (2, now + 7, None)):
         found = trial.profile(customer).outlook
         assert (found.at, [c.after for c in found.changes]) == (at, [after])
         assert trial.by_why(customer, now)["news"] == (at, after)
+        assert stored.of(customer).outlook == found
     trial.store.close()

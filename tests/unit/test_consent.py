@@ -17,6 +17,7 @@ from kohort.model.arrival import Link
 from kohort.model.consent import Said, refusing
 from kohort.model.event import Event
 from kohort.model.links import roots
+from kohort.segments.consent import Consents
 from kohort.segments.why import why
 from kohort.store import create_store
 from kohort.store.store import Store
@@ -103,6 +104,17 @@ def test_why_says_that_she_has_not_agreed_and_when_that_changes(store: Store) ->
     change = asked(50).change
     assert change is not None
     assert (change.at, change.after.segment) == (70, "news")
+
+
+def test_what_she_is_told_about_her_consent_is_what_holds(store: Store) -> None:
+    later(store, said(9, ANA, 70, True))
+    snapshot = store.log.snapshot()
+    for customer, as_of, agrees in ((ANA, 49, True), (ANA, 50, False), (BEN, 50, True), (17, 50, False)):
+        hers = Consents(snapshot, customer, as_of, dict(CONSENT.consent))
+        assert hers.agreed("marketing", as_of) is agrees
+        assert not hers.agreed("research", as_of)
+    ana = Consents(snapshot, ANA, 60, dict(CONSENT.consent))
+    assert [ana.agreed("marketing", at) for at in (60, 69, 70)] == [False, False, True]
 
 
 def test_what_triggers_send_follows_the_same_consent(store: Store) -> None:

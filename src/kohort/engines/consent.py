@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from kohort.definitions.triggers import consent_name
 from kohort.engines.duck import stored
 from kohort.model.arrival import Link
-from kohort.model.consent import Said, refusing
+from kohort.model.consent import Said, flags, refusing
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,9 +40,9 @@ def traits_asked(
     definitions: Iterable[SegmentDefinition], settings: SegmentSettings | None, columns: Mapping[str, ColumnType]
 ) -> dict[str, str]:
     """Purpose → trait, of the purposes that definitions have and the data can say anything about."""
-    known = dict(settings.consent) if settings else {}
-    asked = dict.fromkeys(d.purpose for d in definitions if d.purpose in known and not d.paused)
-    return {purpose: known[purpose] for purpose in asked if columns.get(known[purpose]) == "flag"}
+    asked = {d.purpose for d in definitions if not d.paused}
+    known = settings.consent if settings else ()
+    return flags({purpose: trait for purpose, trait in known if purpose in asked}, columns)
 
 
 def withheld(said: pa.Table, links: pa.Table, consent: Mapping[str, str]) -> pa.Table:
@@ -62,11 +62,12 @@ def withheld(said: pa.Table, links: pa.Table, consent: Mapping[str, str]) -> pa.
         own = said.filter(said[trait].is_valid())
         columns = (own[name].to_pylist() for name in ("ts", "event_id", "customer", trait))
         whom = sorted(refusing(map(Said, *columns), ties))
-        found.append(_rows(whom, purpose))
+        found.append(withheld_from(whom, purpose))
     return pa.concat_tables(found)
 
 
-def _rows(whom: Sequence[int], purpose: str) -> pa.Table:
+def withheld_from(whom: Sequence[int], purpose: str) -> pa.Table:
+    """`SCHEMA` of some customers and one purpose."""
     n = len(whom)
     return pa.table(
         [pa.array(whom, pa.int64()), pa.array([consent_name(purpose)] * n, pa.string()), [""] * n, [False] * n],

@@ -6,11 +6,12 @@ when any of her ids said yes and no "no" binds; an id that said nothing takes no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import NamedTuple
 
 from kohort.model.arrival import Link
+from kohort.model.event import ColumnType
 
 
 class Said(NamedTuple):
@@ -27,6 +28,11 @@ class Said(NamedTuple):
     event_id: str
     customer: int
     agreed: bool
+
+
+def flags(consent: Mapping[str, str], columns: Mapping[str, ColumnType]) -> dict[str, str]:
+    """Purpose → trait, of those about which the data can say anything."""
+    return {purpose: trait for purpose, trait in consent.items() if columns.get(trait) == "flag"}
 
 
 def refusing(said: Iterable[Said], links: Iterable[Link]) -> set[int]:

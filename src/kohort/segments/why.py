@@ -12,6 +12,7 @@ from kohort.compile.windows import ahead
 from kohort.definitions.windows import Span
 from kohort.errors import NotEnough, NotFound
 from kohort.model.links import Roots, around, belonging, roots
+from kohort.segments.consent import Consents
 from kohort.segments.dependencies import refers_to, with_needed
 from kohort.segments.drift import Answers, Ask, Clause
 from kohort.segments.evaluate import bucket_key
@@ -88,7 +89,7 @@ def why(
         settings=settings,
         standing=_standing(needed, stays, as_of),
         by_hand=_by_hand(store, customer, roots(around(snapshot.links, customer), as_of)),
-        withheld=_withheld(snapshot, customer, as_of, traits_asked(needed, settings, snapshot.columns)),
+        withheld=Consents(snapshot, customer, as_of, traits_asked(needed, settings, snapshot.columns)).withheld,
         buckets={d.name: random_bucket(customer, d.salt or d.name, key) for d in needed if d.kind == "buckets"},
     )
     recorded = _stood(stays(asked.name), as_of)
@@ -203,34 +204,6 @@ def _stays(store: Store, name: str, customer: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = store.members.history(name, customer)
         return found
     return []
-
-
-def _withheld(snapshot: Snapshot, customer: int, as_of: int, consent: Mapping[str, str]) -> Callable[[str, int], bool]:
-    """Whether a "no" of one of her ids binds for a purpose at a moment, by the links of `as_of`."""
-    import pyarrow.compute as pc
-
-    from kohort.engines.consent import STATEMENT
-    from kohort.model.arrival import Link
-    from kohort.model.consent import Said, refusing
-
-    members = [b.member for b in belonging(snapshot.links, customer) if b.holds(as_of)]
-    if len(members) < 2 or not consent:
-        return lambda purpose, at: False
-    links = around(snapshot.links, customer)
-    ties = [Link(**row) for row in links.filter(pc.less_equal(links["ts"], as_of)).to_pylist()]
-    rows = [
-        r for m in members for t in rows_of(snapshot, m, [*STATEMENT[1:], *consent.values()]) for r in t.to_pylist()
-    ]
-    said = {
-        purpose: [Said(r["ts"], r["event_id"], r["customer"], r[trait]) for r in rows if r.get(trait) is not None]
-        for purpose, trait in consent.items()
-    }
-
-    @cache
-    def binds(purpose: str, seen: int) -> bool:
-        return customer in refusing(sorted(said[purpose])[:seen], ties)
-
-    return lambda purpose, at: purpose in said and binds(purpose, sum(s.ts <= at for s in said[purpose]))
 
 
 def _by_hand(store: Store, customer: int, near: Roots) -> dict[str, dict[str, bool]]:

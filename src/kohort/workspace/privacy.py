@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import BadInput, UnknownCustomer, WrongUsage
+from kohort.model.consent import flags
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import check_numbers, customer_keys, short_code
 
@@ -94,8 +95,9 @@ class PrivacyDoor:
         Raises:
             UnknownCustomer: The number is nobody's.
         """
-        from kohort.definitions.triggers import consent_name, is_hidden
+        from kohort.definitions.triggers import is_hidden
         from kohort.model.clock import iso
+        from kohort.segments.consent import Consents
         from kohort.trust import access
 
         ws = self._ws
@@ -106,21 +108,18 @@ class PrivacyDoor:
         known = access.identities(store, ids)
         names = [name for name in store.members.names() if not is_hidden(name)]
         told = access.events(store, ids, config.currency)
-        agreed = {purpose: consent_name(purpose) for purpose in config.consent}
-        traits = _latest_traits(told)
+        as_of = max(ws.as_of(), store.ticks.position().as_of)
+        consents = Consents(store.log.snapshot(), ids[0], as_of, flags(config.consent, store.log.columns()))
         return {
             "company": config.name,
-            "as_of": iso(max(ws.as_of(), store.ticks.position().as_of)),
+            "as_of": iso(as_of),
             "identities": known,
             "segments": profile["segments"],
             "history": access.history(store, ids[0], names),
             "by_hand": access.by_hand(store, ids, names),
             "features": profile["features"],
             "next_change": profile["next_change"],
-            "consent": [
-                {"purpose": purpose, "agreed": traits.get(config.consent[purpose].removeprefix("t_")) is True}
-                for purpose in agreed
-            ],
+            "consent": [{"purpose": purpose, "agreed": consents.agreed(purpose, as_of)} for purpose in config.consent],
             "recipients": access.recipients(store, ids),
             "events": told,
             "rejected": access.rejected(store, known, self._id_columns()),
@@ -172,13 +171,6 @@ def numbers_in(path: str | Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise BadInput("The list is not UTF-8 text.", place=Path(path).name, hint="Save it as UTF-8.") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _latest_traits(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for event in events:
-        found |= event.get("traits", {})
-    return found
 
 
 def _page(document: dict[str, Any]) -> str:
