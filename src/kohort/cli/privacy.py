@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kohort.cli.door import Door, Result, command
+from kohort.cli.options import moment
 from kohort.cli.root import app
 from kohort.errors import WrongUsage
 
@@ -38,6 +39,7 @@ def privacy() -> None:
     kohort privacy erase --file leavers.txt
     kohort privacy export 14127 --out her.html
     kohort privacy scan --file identifiers.txt
+    kohort privacy consent 14127
     kohort privacy requests
     """
 
@@ -97,6 +99,41 @@ def export(door: Door, *, number: str, out: str | None) -> Result:
     return Result(data, shown, zone=zone)
 
 
+@command(
+    privacy,
+    "consent",
+    short_help="What somebody agreed to, and writing it down.",
+    epilog="Example: kohort privacy consent 14127 --grant marketing --source 'paper form' --proof 'folder 12, page 3'",
+)
+@click.argument("number", metavar="NUMBER")
+@click.option("--grant", metavar="PURPOSE", help="She agreed to this purpose.")
+@click.option("--withdraw", metavar="PURPOSE", help="She refused it, or took her consent back.")
+@click.option("--source", default="", help="Where she said it.")
+@click.option("--proof", default="", help="Where that can be seen.")
+@click.option("--at", "said", metavar="DATE", help="When she said it; now where it is left out.")
+def consent(
+    door: Door, *, number: str, grant: str | None, withdraw: str | None, source: str, proof: str, said: str | None
+) -> Result:
+    """Show what a customer said about each purpose, with source and proof, and what holds now; or write a statement down.
+
+    Purposes are those below `consent:` in kohort.yaml. Segments and triggers with a purpose follow the statement at the next
+    run or tick. Source and proof are sealed with the key of the person.
+    """
+    if grant and withdraw:
+        raise WrongUsage("One statement at a time: --grant or --withdraw.")
+    purpose = grant or withdraw
+    if not purpose and (source or proof or said):
+        raise WrongUsage("Say what about: --grant PURPOSE or --withdraw PURPOSE.")
+    with door.open() as ws:
+        zone = ws.zone
+        if purpose:
+            about: dict[str, Any] = {"source": source, "proof": proof, "at": moment(ws, said) if said else None}
+            data = ws.privacy.record_consent(number, purpose, bool(grant), **about)
+        else:
+            data = ws.privacy.consent(number)
+    return Result(data, lambda screen: _consent(screen, data), zone=zone)
+
+
 @command(privacy, "requests", short_help="Every request, and its receipt.", epilog="Example: kohort privacy requests")
 def requests(door: Door) -> Result:
     """List all requests with what became of them. Receipts name nobody."""
@@ -147,6 +184,20 @@ def scan(door: Door, *, texts: tuple[str, ...], path: str | None) -> Result:
             screen.line("The search did not find people who are there: it proves nothing.")
 
     return Result(found.as_dict(), shown, 0 if not found.hits and found.proves else 1, zone=zone)
+
+
+def _consent(screen: Screen, data: dict[str, Any]) -> None:
+    if data.get("new") is False:
+        screen.line("That was written down before.")
+    if not data["consent"]:
+        screen.line("No purpose asks for consent: see `consent:` in kohort.yaml.")
+    for one in data["consent"]:
+        screen.line(f"{one['purpose']}: {'agreed' if one['agreed'] else 'not agreed'}.")
+        rows = [
+            (screen.day(s["at"]), "yes" if s["agreed"] else "no", s["source"], s["proof"]) for s in one["statements"]
+        ]
+        if rows:
+            screen.table([("said on", "left"), ("", "left"), ("source", "left"), ("proof", "left")], rows)
 
 
 def _sure(door: Door, people: int, yes: bool) -> bool:

@@ -26,6 +26,8 @@ from kohort.store.vault_schema import BY_CUSTOMER, BY_LOOKUP, IDENTITY, leaves_o
 
 ANONYMOUS_ID = "anonymous_id"
 """The kind of the id by which a visitor is known."""
+CONSENT = "consent"
+"""The kind of what was written down about a consent: no identifier, but sealed like one."""
 _ROWS = 50_000
 
 
@@ -143,7 +145,7 @@ class Vault(VaultPeople):
 
         Args:
             keys: Pseudonyms, parallel to `values`; a person may have several values of a kind.
-            kind: One of `kohort.model.source.IDENTITY_KINDS`.
+            kind: One of `kohort.model.source.IDENTITY_KINDS`, or `CONSENT`.
 
         Raises:
             NotFound: A pseudonym is unknown.
@@ -379,5 +381,5 @@ def _could_be(kind: str, text: str) -> bool:
 
 
 def _checked_kind(kind: str) -> None:
-    if kind not in IDENTITY_KINDS:
+    if kind not in (*IDENTITY_KINDS, CONSENT):
         raise WrongUsage(f"{kind!r} is not a kind of identifier.", hint=f"Known: {', '.join(IDENTITY_KINDS)}.")

@@ -6,13 +6,13 @@ import csv
 import io
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import BadInput, UnknownCustomer, WrongUsage
-from kohort.model.consent import flags
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import check_numbers, customer_keys, short_code
 
@@ -97,8 +97,8 @@ class PrivacyDoor:
         """
         from kohort.definitions.triggers import is_hidden
         from kohort.model.clock import iso
-        from kohort.segments.consent import Consents
         from kohort.trust import access
+        from kohort.trust.consent import ledger
 
         ws = self._ws
         store, config = ws.store, ws.config
@@ -108,23 +108,72 @@ class PrivacyDoor:
         known = access.identities(store, ids)
         names = [name for name in store.members.names() if not is_hidden(name)]
         told = access.events(store, ids, config.currency)
-        as_of = max(ws.as_of(), store.ticks.position().as_of)
-        consents = Consents(store.log.snapshot(), ids[0], as_of, flags(config.consent, store.log.columns()))
         return {
             "company": config.name,
-            "as_of": iso(as_of),
+            "as_of": iso(max(ws.as_of(), store.ticks.position().as_of)),
             "identities": known,
             "segments": profile["segments"],
             "history": access.history(store, ids[0], names),
             "by_hand": access.by_hand(store, ids, names),
             "features": profile["features"],
             "next_change": profile["next_change"],
-            "consent": [{"purpose": purpose, "agreed": consents.agreed(purpose, as_of)} for purpose in config.consent],
+            "consent": ledger(store, ids, time.time_ns() // 1_000, config.consent),
             "recipients": access.recipients(store, ids),
             "events": told,
             "rejected": access.rejected(store, known, self._id_columns()),
             "sources": sorted({event["source"] for event in told if event["source"]}),
         }
+
+    def consent(self, number: str) -> dict[str, Any]:
+        """What a customer said about each purpose, with every id of hers, and what holds now.
+
+        Args:
+            number: The company's customer number, or the short code shown in its place.
+
+        Returns:
+            `{"as_of", "consent": [{"purpose", "agreed", "statements": [{"at", "agreed", "source", "proof"}]}]}`.
+
+        Raises:
+            UnknownCustomer: The number is nobody's.
+        """
+        from kohort.model.clock import iso
+        from kohort.trust import access
+        from kohort.trust.consent import ledger
+
+        store = self._ws.store
+        (key,) = customer_keys(store.vault, [number])
+        now, ids = time.time_ns() // 1_000, access.ids_of(store, key)
+        return {"as_of": iso(now), "consent": ledger(store, ids, now, self._ws.config.consent)}
+
+    def record_consent(
+        self, number: str, purpose: str, agreed: bool, *, source: str, proof: str = "", at: int | None = None
+    ) -> dict[str, Any]:
+        """Writes down that a customer agreed to a purpose, or refused it; the next run or tick follows it.
+
+        Args:
+            number: As for `consent`.
+            purpose: One of those below `consent:` in kohort.yaml. A channel with a consent of its own is a purpose of its own.
+            source: Where she said it.
+            proof: Where that can be seen.
+            at: When she said it, microseconds UTC; None = now.
+
+        Returns:
+            As `consent`, and `new`: False where the same was written down before.
+
+        Raises:
+            NotFound: There is no such purpose.
+            UnknownCustomer: The number is nobody's.
+            WrongUsage: No source, or a moment to come.
+        """
+        from kohort.trust.consent import record, trait_of
+
+        ws = self._ws
+        trait = trait_of(ws.config.consent, purpose)
+        (key,) = customer_keys(ws.store.vault, [number])
+        now = time.time_ns() // 1_000
+        moment = now if at is None else at
+        new = record(ws.store, key, trait, agreed, source=source, proof=proof, at=moment, now=now, zone=ws.zone)
+        return {"new": new, **self.consent(number)}
 
     def write_export(self, number: str, path: str | Path) -> dict[str, Any]:
         """The same as a file for this user alone: by its ending a page to read (.html), or for programs (.json, or .csv
