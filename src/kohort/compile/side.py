@@ -21,7 +21,7 @@ STANDING = {"customer": "int64", "name": "string", "segment": "string", "since":
 class ByHand:
     """Who was put into or taken out of which part; the part '' stands for all of them.
 
-    Rows named `consent PURPOSE` say whose consent a merge withholds: see docs/decisions/0017.
+    Rows named `consent PURPOSE` say whose consent a merge withholds: see docs/decisions/0018.
     """
 
     def __init__(self, names: Collection[str] | None) -> None:

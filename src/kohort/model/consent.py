@@ -1,7 +1,7 @@
 """Whose "no" still binds after several ids turned out to be one customer. A pure function of what was said and the links.
 
 A "no" of an id binds until a later "yes" of that id, or of another one that was the same customer by then. A customer agrees
-when any of her ids said yes and no "no" binds; an id that said nothing takes nothing away. See docs/decisions/0017.
+when any of her ids said yes and no "no" binds; an id that said nothing takes nothing away. See docs/decisions/0018.
 """
 
 from __future__ import annotations
