@@ -12,6 +12,7 @@ import pytest
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.engines.segments import BY_HAND_SCHEMA, evaluate
 from kohort.model.arrival import Link
+from kohort.model.limits import MARKS
 from kohort.store import create_store
 from kohort.testing.naive import DAY
 from kohort.testing.naive_links import carried, relabelled, withheld
@@ -55,6 +56,7 @@ def test_the_engine_is_the_judge_over_relabelled_histories(seed: int, tmp_path: 
         (rng.choice(asked).name, customer): {rng.choice(rng.choice(asked).parts).key: rng.random() < 0.5}
         for customer in rng.sample(sorted(world.customers()), 4)
     }
+    by_hand |= {(rng.choice(list(MARKS.values())), c): {"": False} for c in rng.sample(sorted(world.customers()), 2)}
     with create_store(tmp_path, buckets=3) as store:
         store.log.declare(world.columns)
         events, stated = rng.sample(list(world.events), len(world.events)), rng.sample(links, len(links))

@@ -28,6 +28,7 @@ from kohort.live.program import Given
 from kohort.live.script import Script
 from kohort.model.arrival import Arrival, Link
 from kohort.model.event import ColumnType, Event
+from kohort.model.limits import MARKS
 from kohort.segments.dependencies import refers_to
 from kohort.segments.evaluate import bucket_key
 from kohort.store import create_store, open_store
@@ -97,9 +98,16 @@ class Trial:
         self.judge()
 
     def decide(self, rng: Random) -> None:
-        """Somebody puts a few customers into a part of a definition, takes them out, or takes that back."""
+        """Somebody puts a few customers into a part of a definition, takes them out, or takes that back; or they forbid something."""
         people = sorted({e.customer for e in came_in(self.script.arrivals)[0] if e.customer is not None})
         some, definition = rng.sample(people, min(2, len(people))), rng.choice(self.given.definitions)
+        if rng.random() < 0.25:
+            mark = rng.choice(list(MARKS.values()))
+            if rng.random() < 0.4:
+                self.store.by_hand.reset(mark, some, now=self.now)
+            else:
+                self.store.by_hand.put(mark, "", some, False, by="person", now=self.now)
+            return
         if rng.random() < 0.3:
             self.store.by_hand.reset(definition.name, some, now=self.now)
             return

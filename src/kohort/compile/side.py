@@ -6,13 +6,15 @@ Only definitions that need a relation, and have rows in it, take part in the piv
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import ibis
 
 from kohort.compile.values import Value
 from kohort.definitions.segments import SegmentDefinition
-from kohort.definitions.triggers import consent_name
+from kohort.model.limits import LIMITS, MARKS, Limit, refusal_mark
 
 BY_HAND = {"customer": "int64", "name": "string", "segment": "string", "added": "boolean"}
 STANDING = {"customer": "int64", "name": "string", "segment": "string", "since": "int64"}
@@ -21,21 +23,22 @@ STANDING = {"customer": "int64", "name": "string", "segment": "string", "since":
 class ByHand:
     """Who was put into or taken out of which part; the part '' stands for all of them.
 
-    Rows named `consent PURPOSE` say whose consent a merge withholds: see docs/decisions/0018.
+    Further rows say whose consent a merge withholds (`refusal_mark`), and who forbids being profiled or used (`MARKS`).
     """
 
     def __init__(self, names: Collection[str] | None) -> None:
         self.names = names
         self.needed: dict[str, SegmentDefinition] = {}
         self.purposes: dict[str, None] = {}
+        self.limits: tuple[Limit, ...] = tuple(x for x in LIMITS if names is None or MARKS[x] in names)
 
     @property
     def read(self) -> bool:
         """Whether the relation is read at all."""
-        return bool(self.needed or self.purposes)
+        return bool(self.needed or self.purposes or self.limits)
 
     def need_consent(self, purpose: str) -> None:
-        if self.names is None or consent_name(purpose) in self.names:
+        if self.names is None or refusal_mark(purpose) in self.names:
             self.purposes[purpose] = None
 
     def need(self, definition: SegmentDefinition) -> None:
@@ -56,15 +59,22 @@ class ByHand:
             for j, part in enumerate(definition.parts):
                 here = own & (rows.segment == part.key)
                 found |= {f"h{n}_in{j}": (here & rows.added).any(), f"h{n}_out{j}": (here & ~rows.added).any()}
-        consents = {purpose: consent_name(purpose) for purpose in self.purposes}
-        found |= {f"h_w{n}": (rows.name == name).any() for n, name in enumerate(consents.values())}
-        return _joined(table, rows.filter(rows.name.isin(sorted({*self.needed, *consents.values()}))), found)
+        marks = {f"h_w{n}": refusal_mark(purpose) for n, purpose in enumerate(self.purposes)}
+        marks |= {f"h_{limit}": MARKS[limit] for limit in self.limits}
+        found |= {column: (rows.name == mark).any() for column, mark in marks.items()}
+        return _joined(table, rows.filter(rows.name.isin(sorted({*self.needed, *marks.values()}))), found)
 
     def withheld(self, table: Any, purpose: str) -> Any:
         """Whether an id of the customer refused, and nothing said since then counts for it."""
         if purpose not in self.purposes:
             return ibis.literal(False)
         return ibis.coalesce(table[f"h_w{list(self.purposes).index(purpose)}"], ibis.literal(False))
+
+    def forbidden(self, table: Any, definition: SegmentDefinition) -> Any | None:
+        """Whether the customer forbids to be placed in a definition; None where nobody does."""
+        asked = [limit for limit in self.limits if limit == "restriction" or definition.profiles]
+        told = [ibis.coalesce(table[f"h_{limit}"], ibis.literal(False)) for limit in asked]
+        return reduce(or_, told) if told else None
 
     def removed(self, table: Any, definition: SegmentDefinition, j: int) -> Any:
         """Whether people took the customer out of a part."""

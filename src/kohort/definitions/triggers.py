@@ -275,7 +275,10 @@ def hidden_segments(triggers: Iterable[Trigger], consent: Mapping[str, str]) -> 
     for name, text in rules.items():
         read = parse_rule(text)
         part = Part(name, rule=RuleText(format_rule(read), read))
-        found.append(SegmentDefinition(name, "rule", (part,), "", "Made by a trigger.", purposes.get(name, "")))
+        purpose = purposes.get(name, "")
+        # Who agreed is no profile: what is sent of segments without profiling goes on.
+        made = SegmentDefinition(name, "rule", (part,), "", "Made by a trigger.", purpose, profiling=not purpose)
+        found.append(made)
     return tuple(found)
 
 

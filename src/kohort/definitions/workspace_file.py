@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from kohort.definitions.destinations_text import read_destinations, write_destinations
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
+from kohort.definitions.retention import Retention, read_retention, write_retention
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.definitions.segments_reading import Source, usable_name
 from kohort.definitions.segments_text import read_sources, write_segments
@@ -60,6 +61,7 @@ class WorkspaceConfig:
         accounts: Column that says which account a customer belongs to; empty = there are no accounts.
         destinations: Where changes are told.
         triggers: Which changes are told, to whom, when.
+        retention: How long each kind of data is kept.
         engine: What evaluates segments: duckdb, or spark.
         spark: Master URL of Spark; empty = this machine.
         files: Names of the segments that stand in a file of the folder → the file's name.
@@ -79,6 +81,7 @@ class WorkspaceConfig:
     accounts: str = ""
     destinations: tuple[Destination, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    retention: Retention = field(default_factory=Retention)
     engine: Engine = "duckdb"
     spark: str = ""
     files: dict[str, str] = field(default_factory=dict, compare=False)
@@ -277,6 +280,8 @@ def write(config: WorkspaceConfig) -> str:
     if config.features:
         data["features"] = write_features(config.features)
     data |= {k: v for k in ("consent", "accounts", "engine", "spark") if (v := getattr(config, k)) != _DEFAULTS[k]}
+    if retention := write_retention(config.retention):
+        data["retention"] = retention
     if segments := [s for s in config.segments if s.name not in config.files]:
         data["segments"] = write_segments(segments)
     if config.destinations:
@@ -347,6 +352,7 @@ def _understood(
         consent=dict(settings.consent),
         accounts=settings.accounts,
         destinations=read_destinations(document, data.get("destinations")),
+        retention=read_retention(document, data.get("retention")),
         engine=choice(document, data, ("engine",), ENGINES, "duckdb"),
         spark=_spark(document, data),
     )

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kohort.definitions.triggers import consent_name
 from kohort.engines.duck import stored
 from kohort.model.arrival import Link
 from kohort.model.consent import Said, flags, refusing
+from kohort.model.limits import refusal_mark
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kohort.model.snapshot import Snapshot
 
 SCHEMA = pa.schema([("customer", pa.int64()), ("name", pa.string()), ("segment", pa.string()), ("added", pa.bool_())])
-"""As `kohort.engines.segments.BY_HAND_SCHEMA`: out of everything that is named `consent PURPOSE`."""
+"""As `kohort.engines.segments.BY_HAND_SCHEMA`; `name` is the `refusal_mark` of the purpose."""
 
 NOBODY = SCHEMA.empty_table()
 STATEMENT = ("customer", "ts", "event_id")
@@ -70,7 +70,7 @@ def withheld_from(whom: Sequence[int], purpose: str) -> pa.Table:
     """`SCHEMA` of some customers and one purpose."""
     n = len(whom)
     return pa.table(
-        [pa.array(whom, pa.int64()), pa.array([consent_name(purpose)] * n, pa.string()), [""] * n, [False] * n],
+        [pa.array(whom, pa.int64()), pa.array([refusal_mark(purpose)] * n, pa.string()), [""] * n, [False] * n],
         schema=SCHEMA,
     )
 

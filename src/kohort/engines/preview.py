@@ -16,7 +16,6 @@ from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.rules.tree import AllOf, AnyOf, Not, Rule
 from kohort.definitions.rules.walk import walk
 from kohort.definitions.segments import Part, SegmentDefinition, SegmentSettings
-from kohort.definitions.triggers import consent_name
 from kohort.engines.consent import traits_asked
 from kohort.engines.duck import connect
 from kohort.engines.evaluate import MEMORY_LIMIT, run
@@ -24,6 +23,7 @@ from kohort.engines.led import carried
 from kohort.engines.measures import Measures
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA, quantified
 from kohort.engines.unseen import Unseen, never_seen
+from kohort.model.limits import refusal_mark
 from kohort.model.snapshot import Snapshot
 
 SAMPLE = 10
@@ -144,7 +144,7 @@ def preview(
         key=key,
         by_hand=[
             *pc.unique(by_hand["name"]).to_pylist(),
-            *(map(consent_name, asked) if snapshot.links is not None else ()),
+            *(map(refusal_mark, asked) if snapshot.links is not None else ()),
         ],
         standing=pc.unique(standing["name"]).to_pylist(),
     )

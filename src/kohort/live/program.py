@@ -14,7 +14,6 @@ import pyarrow as pa
 from kohort.compile.pairs import CompiledPairs, compile_pairs
 from kohort.definitions.features import describe
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings, remembers
-from kohort.definitions.triggers import consent_name
 from kohort.engines.consent import STATEMENT, traits_asked
 from kohort.engines.pairs import Pairs
 from kohort.engines.segments import STANDING_SCHEMA
@@ -23,6 +22,7 @@ from kohort.live.featured import compiled_features
 from kohort.live.moments import TimePlan
 from kohort.live.standing import OUT, Standing
 from kohort.model.event import ColumnType
+from kohort.model.limits import refusal_mark
 from kohort.segments.dependencies import refers_to, with_needed
 from kohort.segments.evaluate import Question, bucket_key, unfit
 from kohort.segments.run_rules import outdated
@@ -143,7 +143,7 @@ class Program:
             outgrown.close()
 
     def _decided(self, names: Collection[str]) -> frozenset[str]:
-        consents = map(consent_name, self.consent)
+        consents = map(refusal_mark, self.consent)
         return frozenset(names).union((d.name for d in self.definitions if d.kind == "by_hand"), consents)
 
     @property

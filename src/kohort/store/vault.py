@@ -26,8 +26,8 @@ from kohort.store.vault_schema import BY_CUSTOMER, BY_LOOKUP, IDENTITY, leaves_o
 
 ANONYMOUS_ID = "anonymous_id"
 """The kind of the id by which a visitor is known."""
-CONSENT = "consent"
-"""The kind of what was written down about a consent: no identifier, but sealed like one."""
+STATEMENT = "statement"
+"""The kind of what somebody said about the use of her data (`kohort.trust.statements`): no identifier, but sealed like one."""
 _ROWS = 50_000
 
 
@@ -145,7 +145,7 @@ class Vault(VaultPeople):
 
         Args:
             keys: Pseudonyms, parallel to `values`; a person may have several values of a kind.
-            kind: One of `kohort.model.source.IDENTITY_KINDS`, or `CONSENT`.
+            kind: One of `kohort.model.source.IDENTITY_KINDS`, or `STATEMENT`.
 
         Raises:
             NotFound: A pseudonym is unknown.
@@ -381,5 +381,5 @@ def _could_be(kind: str, text: str) -> bool:
 
 
 def _checked_kind(kind: str) -> None:
-    if kind not in (*IDENTITY_KINDS, CONSENT):
+    if kind not in (*IDENTITY_KINDS, STATEMENT):
         raise WrongUsage(f"{kind!r} is not a kind of identifier.", hint=f"Known: {', '.join(IDENTITY_KINDS)}.")

@@ -17,7 +17,9 @@ from kohort.model.progress import Progress, silent
 from kohort.workspace.people import check_numbers, customer_keys, short_code
 
 if TYPE_CHECKING:
+    from kohort.model.limits import Limit
     from kohort.trust.erasure import Eraser
+    from kohort.trust.retention import Clocks
     from kohort.trust.scan import Scan
     from kohort.workspace.profile import ProfileDoor
     from kohort.workspace.workspace import Workspace
@@ -45,10 +47,7 @@ class PrivacyDoor:
             UnknownCustomer: A number is nobody's; nobody was erased.
             Busy: A run has been going on for ten minutes, or others write without a pause. Run it again: it goes on.
         """
-        check_numbers(numbers)
-        wanted = list(dict.fromkeys(number.strip() for number in numbers if number.strip()))
-        if not wanted:
-            raise WrongUsage("Say who is to be erased.", hint="Give customer numbers, or a file with one a line.")
+        wanted = _listed(numbers)
         vault, eraser = self._ws.store.vault, self._eraser(progress)
         eraser.finish()
         already = vault.erased_refs(wanted).tolist()
@@ -89,7 +88,7 @@ class PrivacyDoor:
 
         Returns:
             `{"company", "as_of", "identities", "segments", "history", "by_hand", "features", "next_change", "consent",
-            "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`, `history` all stays there
+            "limits", "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`, `history` all stays there
             ever were, `recipients` what was told about her to whom, `events` with everything they say, in order.
 
         Raises:
@@ -97,7 +96,7 @@ class PrivacyDoor:
         """
         from kohort.definitions.triggers import is_hidden
         from kohort.model.clock import iso
-        from kohort.trust import access
+        from kohort.trust import access, limits
         from kohort.trust.consent import ledger
 
         ws = self._ws
@@ -118,6 +117,7 @@ class PrivacyDoor:
             "features": profile["features"],
             "next_change": profile["next_change"],
             "consent": ledger(store, ids, time.time_ns() // 1_000, config.consent),
+            "limits": limits.ledger(store, ids),
             "recipients": access.recipients(store, ids),
             "events": told,
             "rejected": access.rejected(store, known, self._id_columns()),
@@ -131,19 +131,21 @@ class PrivacyDoor:
             number: The company's customer number, or the short code shown in its place.
 
         Returns:
-            `{"as_of", "consent": [{"purpose", "agreed", "statements": [{"at", "agreed", "source", "proof"}]}]}`.
+            `{"as_of", "consent": [{"purpose", "agreed", "statements": [{"at", "agreed", "source", "proof"}]}], "limits":
+            [{"limit", "holds", "statements": [{"at", "holds", "source", "proof"}]}]}`.
 
         Raises:
             UnknownCustomer: The number is nobody's.
         """
         from kohort.model.clock import iso
-        from kohort.trust import access
+        from kohort.trust import access, limits
         from kohort.trust.consent import ledger
 
         store = self._ws.store
         (key,) = customer_keys(store.vault, [number])
         now, ids = time.time_ns() // 1_000, access.ids_of(store, key)
-        return {"as_of": iso(now), "consent": ledger(store, ids, now, self._ws.config.consent)}
+        consent = ledger(store, ids, now, self._ws.config.consent)
+        return {"as_of": iso(now), "consent": consent, "limits": limits.ledger(store, ids)}
 
     def record_consent(
         self, number: str, purpose: str, agreed: bool, *, source: str, proof: str = "", at: int | None = None
@@ -166,14 +168,74 @@ class PrivacyDoor:
             WrongUsage: No source, or a moment to come.
         """
         from kohort.trust.consent import record, trait_of
+        from kohort.trust.statements import stated
 
         ws = self._ws
         trait = trait_of(ws.config.consent, purpose)
         (key,) = customer_keys(ws.store.vault, [number])
         now = time.time_ns() // 1_000
-        moment = now if at is None else at
-        new = record(ws.store, key, trait, agreed, source=source, proof=proof, at=moment, now=now, zone=ws.zone)
+        said = stated(agreed, source=source, proof=proof, at=at, now=now)
+        new = record(ws.store, key, trait, said, zone=ws.zone)
         return {"new": new, **self.consent(number)}
+
+    def forbid(
+        self, limit: Limit, numbers: Sequence[str], *, source: str = "", proof: str = "", at: int | None = None
+    ) -> dict[str, Any]:
+        """Writes down that customers object to profiling, or that their data may be kept but not used. It holds at once, for
+        every id of theirs, until `allow`.
+
+        Args:
+            limit: "objection" or "restriction".
+            numbers: The company's customer numbers, or the short codes shown in their place.
+            source, proof: Where it was said, and where that can be seen.
+            at: When it was said, microseconds UTC; None = now.
+
+        Returns:
+            `{"request", "limit", "holds", "people", "left", "examples", "model_rows", "recipients", "asked_at"}`: memberships that
+            ended, mentions as an example customer and rows in saved models that went, who had been told about them.
+
+        Raises:
+            UnknownCustomer: A number is nobody's; nothing was written down.
+            WrongUsage: Nobody is given, a text is too long, or a moment to come.
+            Busy: A run has been going on for ten minutes.
+        """
+        from kohort.trust import limits
+        from kohort.trust.statements import stated
+
+        said = stated(True, source=source, proof=proof, at=at, now=time.time_ns() // 1_000)
+        return limits.forbid(self._ws.store, self._people(numbers), limit, self._ws.config.evaluated, said)
+
+    def allow(
+        self, limit: Limit, numbers: Sequence[str], *, source: str = "", proof: str = "", at: int | None = None
+    ) -> dict[str, Any]:
+        """Takes an objection or a restriction back; the next run or tick places them again. Arguments and answer as `forbid`."""
+        from kohort.trust import limits
+        from kohort.trust.statements import stated
+
+        said = stated(False, source=source, proof=proof, at=at, now=time.time_ns() // 1_000)
+        return limits.allow(self._ws.store, self._people(numbers), limit, said)
+
+    def expiring(self) -> dict[str, Any]:
+        """What is older than `retention:` in kohort.yaml says; nothing is changed. See `kohort.trust.retention.Clocks.due`."""
+        return self._clocks().due()
+
+    def expire(self) -> dict[str, Any]:
+        """Deletes it, and answers the receipt. See `kohort.trust.retention.Clocks.apply`.
+
+        Raises:
+            WrongUsage: Nothing may be deleted for now, or no period is set.
+            Busy: A run has been going on for ten minutes.
+        """
+        return self._clocks().apply()
+
+    def _clocks(self) -> Clocks:
+        from kohort.trust.retention import Clocks
+
+        ws = self._ws
+        return Clocks(ws.store, ws.config.retention, time.time_ns() // 1_000, ws.zone, ws.config.consent)
+
+    def _people(self, numbers: Sequence[str]) -> list[int]:
+        return customer_keys(self._ws.store.vault, _listed(numbers))
 
     def write_export(self, number: str, path: str | Path) -> dict[str, Any]:
         """The same as a file for this user alone: by its ending a page to read (.html), or for programs (.json, or .csv
@@ -207,6 +269,14 @@ class PrivacyDoor:
         from kohort.trust.erasure import Eraser
 
         return Eraser(self._ws.store, self._id_columns(), progress=progress, threads=self._ws.threads)
+
+
+def _listed(numbers: Sequence[str]) -> list[str]:
+    check_numbers(numbers)
+    wanted = list(dict.fromkeys(number.strip() for number in numbers if number.strip()))
+    if not wanted:
+        raise WrongUsage("Say whom it is about.", hint="Give customer numbers, or a file with one a line.")
+    return wanted
 
 
 def numbers_in(path: str | Path) -> list[str]:

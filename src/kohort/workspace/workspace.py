@@ -312,9 +312,14 @@ class Workspace:
         definitions: Sequence[FeatureDefinition] | None = None,
         progress: Progress = silent,
     ) -> FeatureTable:
-        """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's."""
+        """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's.
+
+        Who objects to profiling, or may not be used, is not in it.
+        """
         from kohort.definitions.defaults import value_definition
         from kohort.definitions.observed import notes
+        from kohort.model.limits import LIMITS
+        from kohort.trust.limits import forbidding
 
         contents = self.contents()
         wanted = definitions if definitions is not None else self.definitions()
@@ -326,6 +331,7 @@ class Workspace:
             currency=self.currency,
             value=value_definition(contents),
         )
+        table = table.without(forbidding(self.store, *LIMITS))
         return replace(table, notes=notes(wanted, contents))
 
     def _features(self, progress: Progress) -> Callable[..., FeatureTable]:

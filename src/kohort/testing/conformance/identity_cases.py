@@ -187,6 +187,22 @@ bounds: {rule: random_bucket('spring') < 0 or random_bucket('spring') >= 100, in
         Turn("2024-03-11", taken_back="l3", members={"news": "top sum"}, changes="sum entered news"),
     ),
     story(
+        "M5 M10: what one id forbids",
+        "What any id of a customer forbids holds for her after a merge, and no longer for the others after a split.",
+        Turn(
+            "2024-03-10",
+            """
+            ana  2024-03-01  page
+            old  2024-03-01  page
+            """,
+            "it: did('page')",
+            links="old  2024-03-05  is  ana  #l1",
+            by_hand="take old out of !objection",
+            members={"it": ""},
+        ),
+        Turn("2024-03-11", taken_back="l1", members={"it": "ana"}),
+    ),
+    story(
         "M5 40: a split",
         "Taking a link back undoes the merge: everybody has their own events again.",
         Turn(
