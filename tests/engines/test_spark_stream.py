@@ -23,6 +23,7 @@ from kohort.compile.pairs import compile_pairs
 from kohort.compile.segments import NOBODY, REASONS
 from kohort.definitions.rules import parse_rule
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
+from kohort.engines.consent import of_log, traits_asked
 from kohort.engines.led import carried
 from kohort.engines.segments import Evaluated
 from kohort.ingest.tracking.normalise import Normalised
@@ -278,9 +279,13 @@ class StreamBench(_Bench):
         persons = np.array([led.get(i, i) for i in ids.tolist()], np.int64)
         people = np.unique(persons)
         asked = pa.table({"person": people, "as_of": np.full(len(people), question.as_of)})
-        events = LogOnSpark(self.spark, snapshot).of(ids, persons, sorted({"customer", "ts", *compiled.reads}))
+        log = LogOnSpark(self.spark, snapshot)
+        events = log.of(ids, persons, sorted({"customer", "ts", *compiled.reads}))
+        consent = traits_asked(definitions, question.settings, snapshot.columns)
+        withheld = of_log(snapshot, question.as_of, consent, log.statements)
+        beside = pa.concat_tables([carried(by_hand, snapshot.led), withheld])
         with closing(SparkPairs(compiled)) as pairs:
-            rows = pairs.evaluate_there(asked, events, carried(by_hand, snapshot.led), standing)
+            rows = pairs.evaluate_there(asked, events, beside, standing)
         return {
             d.name: members(people, d, rows[f"s{i}"].to_numpy(), rows[f"r{i}"].to_numpy())
             for i, d in enumerate(compiled.definitions)

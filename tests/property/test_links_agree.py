@@ -9,16 +9,19 @@ from random import Random
 import pyarrow as pa
 import pytest
 
-from kohort.definitions.segments import SegmentDefinition
+from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.engines.segments import BY_HAND_SCHEMA, evaluate
 from kohort.model.arrival import Link
+from kohort.model.limits import MARKS
 from kohort.store import create_store
 from kohort.testing.naive import DAY
-from kohort.testing.naive_links import carried, relabelled
+from kohort.testing.naive_links import carried, relabelled, withheld
 from kohort.testing.naive_segments import Situation, members
 from kohort.testing.random_rules import FEATURES, random_rule_world
-from kohort.testing.random_segments import random_segments
+from kohort.testing.random_segments import CONSENT, random_segments
 from kohort.testing.worlds import World, event_table
+
+SETTINGS = SegmentSettings(CONSENT)
 
 
 def linked(rng: Random, world: World) -> tuple[World, list[Link]]:
@@ -37,7 +40,7 @@ def linked(rng: Random, world: World) -> tuple[World, list[Link]]:
 
 def definitions(rng: Random) -> list[SegmentDefinition]:
     return [
-        replace(d, include_anonymous=d.kind != "accounts" and rng.random() < 0.5, purpose="")
+        replace(d, include_anonymous=d.kind != "accounts" and rng.random() < 0.5)
         for d in random_segments(rng, 6)
         if d.kind != "accounts"
     ]
@@ -53,6 +56,7 @@ def test_the_engine_is_the_judge_over_relabelled_histories(seed: int, tmp_path: 
         (rng.choice(asked).name, customer): {rng.choice(rng.choice(asked).parts).key: rng.random() < 0.5}
         for customer in rng.sample(sorted(world.customers()), 4)
     }
+    by_hand |= {(rng.choice(list(MARKS.values())), c): {"": False} for c in rng.sample(sorted(world.customers()), 2)}
     with create_store(tmp_path, buckets=3) as store:
         store.log.declare(world.columns)
         events, stated = rng.sample(list(world.events), len(world.events)), rng.sample(links, len(links))
@@ -71,7 +75,15 @@ def test_the_engine_is_the_judge_over_relabelled_histories(seed: int, tmp_path: 
             if event.customer is not None:
                 people.setdefault(event.customer, []).append(event)
         situation = Situation(
-            as_of, world.zone, world.currency, world.columns, FEATURES, key=b"k", by_hand=carried(by_hand, links, as_of)
+            as_of,
+            world.zone,
+            world.currency,
+            world.columns,
+            FEATURES,
+            SETTINGS,
+            key=b"k",
+            by_hand=carried(by_hand, links, as_of),
+            withheld=withheld(world.events, links, as_of, CONSENT),
         )
         found = evaluate(
             snapshot,
@@ -80,6 +92,7 @@ def test_the_engine_is_the_judge_over_relabelled_histories(seed: int, tmp_path: 
             as_of=as_of,
             zone=world.zone,
             currency=world.currency,
+            settings=SETTINGS,
             key=b"k",
             by_hand=pa.Table.from_pylist(rows, schema=BY_HAND_SCHEMA),
         )
@@ -89,5 +102,6 @@ def test_the_engine_is_the_judge_over_relabelled_histories(seed: int, tmp_path: 
                 continue
             placed = {row["customer"]: (row["segment"], row["reason"]) for row in found.placed[name].to_pylist()}
             assert placed == {c: (v.part, v.reason) for c, v in expected[name].items() if v.part is not None}, name
+            assert found.excluded_by_consent.get(name, 0) == sum(v.left_out for v in expected[name].values()), name
         seen = [c for c, own in people.items() if any(e.ts <= as_of for e in own)]
         assert found.universe == sum(c > 0 for c in seen)

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.definitions.rules import parse_rule
+from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
 from kohort.ingest.tracking.normalise import Normalised
 from kohort.live.audit import audit
 from kohort.live.loop import Loop, Pace
@@ -27,10 +28,11 @@ from kohort.live.program import Given
 from kohort.live.script import Script
 from kohort.model.arrival import Arrival, Link
 from kohort.model.event import ColumnType, Event
+from kohort.model.limits import MARKS
 from kohort.segments.dependencies import refers_to
 from kohort.segments.evaluate import bucket_key
 from kohort.store import create_store, open_store
-from kohort.testing.naive_links import carried, relabelled
+from kohort.testing.naive_links import carried, relabelled, withheld
 from kohort.testing.naive_segments import Situation, members
 from kohort.testing.random_rules import FEATURES, random_rule_world
 from kohort.testing.random_segments import CONSENT, random_segments
@@ -96,9 +98,16 @@ class Trial:
         self.judge()
 
     def decide(self, rng: Random) -> None:
-        """Somebody puts a few customers into a part of a definition, takes them out, or takes that back."""
+        """Somebody puts a few customers into a part of a definition, takes them out, or takes that back; or they forbid something."""
         people = sorted({e.customer for e in came_in(self.script.arrivals)[0] if e.customer is not None})
         some, definition = rng.sample(people, min(2, len(people))), rng.choice(self.given.definitions)
+        if rng.random() < 0.25:
+            mark = rng.choice(list(MARKS.values()))
+            if rng.random() < 0.4:
+                self.store.by_hand.reset(mark, some, now=self.now)
+            else:
+                self.store.by_hand.put(mark, "", some, False, by="person", now=self.now)
+            return
         if rng.random() < 0.3:
             self.store.by_hand.reset(definition.name, some, now=self.now)
             return
@@ -133,6 +142,7 @@ class Trial:
             bucket_key(self.store),
             carried(by_hand, links, position.as_of),
             standing={(row["name"], row["customer"]): (row["segment"], row["since"]) for row in stood},
+            withheld=withheld(events, links, position.as_of, CONSENT),
         )
         verdicts = members(self.given.definitions, people, situation)
         stored = self.store.members.current_together(names)
@@ -216,6 +226,44 @@ def test_live_is_batch_at_every_tick(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(100, 100 + WORLDS))
 def test_live_is_batch_where_visitors_turn_out_to_be_customers(seed: int, tmp_path: Path) -> None:
     live(seed, tmp_path / "w", links=True)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_live_is_batch_where_ids_that_said_different_things_are_joined(seed: int, tmp_path: Path) -> None:
+    rng, marketing = Random(seed), {"purpose": "marketing"}
+    rules = {"news": "did(*)", "consent marketing": "t_newsletter", "outside": "not in_segment('news')"}
+    definitions = [segment(name, rule, {} if name == "outside" else marketing) for name, rule in rules.items()]
+    world = replace(random_rule_world(rng, customers=1), events=())
+    trial, now, differed = Trial(tmp_path / "w", world, definitions), world.as_of, 0
+    told_of: list[tuple[int, bool | None, int, int]] = []  # an id, what it says, when, and whom it leads to
+    for n in range(1, 9):
+        start = now + n * DAY
+        told_of += [(-n, False, start, 0), (n, True, start + rng.randint(-1, 2) * DAY, 0)]
+        told_of.append((-n, None, start + rng.randint(0, 3) * DAY, n))
+        told_of.append((rng.choice((n, -n)), rng.choice((True, False, None)), start + rng.randint(2, 6) * DAY, 0))
+        told_of.append((n, None, start + rng.randint(1, 6) * DAY, rng.choice((0, n % 8 + 1))))
+    told_of.sort(key=lambda one: one[2] + rng.randint(-2, 3) * DAY)
+    for n, (one, said, ts, other) in enumerate(told_of):
+        row = Event(f"e{n}", one, "identify", ts, {"local_day": 0, "local_hour": 0, "t_newsletter": said})
+        link = Link(row.event_id, one, other, ts) if other else None
+        trial.script.add(Arrival({"row": row, "link": link}, 0, "s", str(n)))
+        if rng.random() < 0.6:
+            now = max(now, ts + rng.choice((-DAY, 0, 1, DAY)))
+            trial.tick(now)
+            events, links = came_in(trial.script.arrivals)
+            latest: dict[int, bool] = {}
+            for e in sorted(relabelled(events, links, now), key=lambda e: (e.ts, e.event_id)):
+                if e.ts <= now and isinstance(told := e.values["t_newsletter"], bool):
+                    latest[e.customer or 0] = told
+            differed += any(latest[c] for _, c in withheld(events, links, now, CONSENT))
+    trial.tick(now + 2 * DAY)
+    trial.audit()
+    assert differed > 2, "nobody's latest statement was a yes while an earlier no of another id still bound"
+    trial.store.close()
+
+
+def segment(name: str, rule: str, more: dict[str, str]) -> SegmentDefinition:
+    return SegmentDefinition(name, "rule", (Part(name, rule=RuleText(rule, parse_rule(rule))),), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.nightly

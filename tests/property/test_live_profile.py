@@ -5,16 +5,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.definitions.rules import parse_rule
+from kohort.definitions.segments import Part, RuleText, SegmentDefinition, SegmentSettings
 from kohort.engines import evaluate
 from kohort.live.loop import Loop, Pace
 from kohort.live.profile import Profile, Profiles
 from kohort.live.program import Given
+from kohort.live.stored import StoredProfiles
+from kohort.model.arrival import Link
+from kohort.model.event import Event
 from kohort.segments.why import why
 from kohort.store import create_store
 from kohort.testing.random_rules import FEATURES, random_rule_world
@@ -31,15 +36,18 @@ YEAR = 366 * 86_400_000_000
 class Trial:
     """A workspace with a world in it, kept current by a clock that the test sets."""
 
-    def __init__(self, root: Path, world: World, definitions: Sequence[SegmentDefinition]) -> None:
+    def __init__(
+        self, root: Path, world: World, definitions: Sequence[SegmentDefinition], links: Sequence[Link] = ()
+    ) -> None:
         self.world, self.definitions, self.now = world, tuple(definitions), world.as_of
         self.store = create_store(root, buckets=2)
         self.store.log.declare(world.columns)
         rows = event_table(world.events, world.columns, 2).drop_columns(["bucket", "batch"])
         self.store.log.append(rows, batch=1)
-        given = Given("1", self.definitions, {}, FEATURES, SETTINGS, world.zone, world.currency)
+        self.store.link(links, now=1)
+        self.given = Given("1", self.definitions, {}, FEATURES, SETTINGS, world.zone, world.currency)
         pace = Pace(watch=1e9, note=0, sweep=1e9, run=1e9)
-        self.loop = Loop(self.store, lambda: given, clock=lambda: self.now, pace=pace)
+        self.loop = Loop(self.store, lambda: self.given, clock=lambda: self.now, pace=pace)
         self.loop.tick()
         self.profiles = Profiles(lambda: self.loop.glance)
 
@@ -132,4 +140,31 @@ def test_the_loop_makes_the_change_true_at_its_instant(seed: int, tmp_path: Path
         for change in told[customer].changes:
             assert after.get(change.name) == change.after, (customer, change)
         moved.add(customer)
+    trial.store.close()
+
+
+def test_a_profile_knows_when_a_stored_statement_will_end_what_a_merge_withholds(tmp_path: Path) -> None:
+    world, rule = random_rule_world(Random(1), customers=1, zone="UTC"), RuleText("did(*)", parse_rule("did(*)"))
+    news = SegmentDefinition("news", "rule", (Part("news", rule=rule),), purpose="marketing")
+
+    def said(n: int, customer: int, ts: int, agreed: bool) -> Event:
+        return Event(f"e{n}", customer, "identify", ts, {"local_day": 0, "local_hour": 0, "t_newsletter": agreed})
+
+    now = world.as_of
+    told = [
+        said(1, -1, now - 9, False),
+        said(2, 1, now - 8, True),
+        said(3, 1, now + 5, True),
+        said(4, 2, now - 9, True),
+    ]
+    told += [said(5, -2, now - 9, True), said(6, -2, now + 7, False)]
+    links = [Link("l1", -1, 1, now - 1), Link("l2", -2, 2, now - 1)]
+    trial = Trial(tmp_path / "w", replace(world, events=tuple(told)), [news], links)
+    assert {c for c in (1, 2) if trial.stored(c)} == {2}
+    stored = StoredProfiles(trial.store, lambda: trial.given, lambda: now)
+    for customer, at, after in ((1, now + 5, "news"), (2, now + 7, None)):
+        found = trial.profile(customer).outlook
+        assert (found.at, [c.after for c in found.changes]) == (at, [after])
+        assert trial.by_why(customer, now)["news"] == (at, after)
+        assert stored.of(customer).outlook == found
     trial.store.close()

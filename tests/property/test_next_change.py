@@ -20,6 +20,7 @@ from kohort.definitions.segments import Part, RuleText, SegmentDefinition
 from kohort.definitions.windows import Span, parse_span
 from kohort.model.clock import DAY_US, micros, moment
 from kohort.model.event import Event, Scalar
+from kohort.model.limits import MARKS
 from kohort.model.random_bucket import random_bucket
 from kohort.segments.crossings import changes_of_clock, crossings
 from kohort.segments.dependencies import with_needed
@@ -139,7 +140,7 @@ def the_judge_agrees(seed: int) -> None:
 def case_of(story: Story, definitions: tuple[SegmentDefinition, ...], situation: Situation, asked: int) -> Case:
     """One customer in a random situation, asked about one of the definitions."""
     needed = with_needed(definitions[: asked + 1], [definitions[asked].name])
-    mine = {d.name: (d.name, story.customer) for d in needed}
+    mine = {name: (name, story.customer) for name in (*(d.name for d in needed), *MARKS.values())}
     buckets = {d.name: random_bucket(story.customer, d.salt or d.name, KEY) for d in needed if d.kind == "buckets"}
     return story.case(
         *needed,

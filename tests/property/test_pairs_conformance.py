@@ -13,6 +13,7 @@ import pytest
 from kohort.compile.pairs import compile_pairs
 from kohort.compile.segments import NOBODY, REASONS
 from kohort.definitions.segments import SegmentDefinition
+from kohort.engines.consent import duckdb_reader, of_log, traits_asked
 from kohort.engines.duck import connect, register_events
 from kohort.engines.led import carried
 from kohort.engines.pairs import Engine, Pairs
@@ -68,10 +69,13 @@ class PairBench(_Bench):
         with connect() as con:
             register_events(con, snapshot)
             events = con.execute("SELECT * FROM events").to_arrow_table()
+            consent = traits_asked(definitions, question.settings, snapshot.columns)
+            withheld = of_log(snapshot, question.as_of, consent, duckdb_reader(con, snapshot))
         people = np.unique(events["customer"].drop_null().to_numpy())
         asked = pa.table({"person": people, "as_of": np.full(len(people), question.as_of)})
         with Pairs(compiled, engine=self.pairs) as pairs:
-            rows = pairs.evaluate(asked, events, carried(by_hand, snapshot.led), standing)
+            beside = pa.concat_tables([carried(by_hand, snapshot.led), withheld])
+            rows = pairs.evaluate(asked, events, beside, standing)
             assert pairs.answered[self.pairs] == 1
         return {
             d.name: members(people, d, rows[f"s{i}"].to_numpy(), rows[f"r{i}"].to_numpy())

@@ -24,10 +24,12 @@ from kohort.actions.channel import Webhook
 from kohort.actions.outbound import Outbound, networks
 from kohort.actions.plan import Planner, Rules
 from kohort.actions.worker import Actions
+from kohort.definitions.segments import Part, SegmentDefinition
 from kohort.definitions.triggers import Cap, Destination, Moved, QuietHours, Renewal, Trigger, consent_name
 from kohort.definitions.windows import Span
 from kohort.errors import Busy, NotFound
 from kohort.model.delivery import Delivery
+from kohort.model.limits import MARKS
 from kohort.model.membership import Placed
 from kohort.store import create_store, open_store
 from kohort.store.sealed import Ledger
@@ -533,6 +535,31 @@ def test_where_nobody_was_asked_nobody_agreed(shop: Shop, receiver: Receiver) ->
     shop.work()
     assert receiver.got == []
     assert shop.states() == {"suppressed": 79}
+
+
+def test_nobody_is_told_about_who_objects_or_may_not_be_used_not_even_that_she_left(
+    shop: Shop, receiver: Receiver
+) -> None:
+    plain = SegmentDefinition("plain", "rule", (Part("plain"),), profiling=False)
+    bye, hello = Trigger("bye", Moved("left", "vip"), ("crm",)), Trigger("hello", Moved("entered", "plain"), ("crm",))
+    shop.rules = replace(shop.rules, segments=(plain,), triggers=(*shop.rules.triggers, bye, hello))
+    shop.place("vip", {1, 2, 3})
+    shop.work()
+    receiver.got.clear()
+    shop.store.by_hand.put(MARKS["objection"], "", [1], False, by="person")
+    shop.store.by_hand.put(MARKS["restriction"], "", [2], False, by="person")
+    shop.place("vip", set())
+    shop.place("plain", {1, 2, 3})
+    shop.work()
+    assert sorted(receiver.told()) == [("1", "entered"), ("3", "entered"), ("3", "left")]
+    refused = shop.store.deliveries.some(state="suppressed")
+    assert {(d.name, d.customer, d.reason) for d in refused} == {
+        ("vip", 1, "objection"), ("vip", 2, "restriction"), ("plain", 2, "restriction"),
+    }  # fmt: skip
+    shop.store.by_hand.reset(MARKS["restriction"], [2])
+    shop.place("vip", {2})
+    shop.work()
+    assert receiver.told()[-1] == ("2", "entered")
 
 
 def test_who_was_forgotten_is_not_told_of(shop: Shop, receiver: Receiver) -> None:

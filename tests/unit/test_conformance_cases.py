@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kohort.errors import RefusedDefinition
+from kohort.model.limits import MARKS
 from kohort.testing.conformance import PENDING, Answer, CaseTurn, NaiveSubject, all_cases, run_cases
 from kohort.testing.conformance.case import case, covered, refusal, stored
 from kohort.testing.conformance.cases import all_refusals
@@ -100,6 +101,12 @@ WRONG: dict[str, tuple[str, Broken]] = {
     "money always has cents": ("N7", Broken(lambda t: replace(t, currency="EUR"))),
     "people decide nothing": ("M4", Broken(lambda t: replace(t, by_hand=()))),
     "nobody asks for consent": ("M9", Broken(lambda t: definitions(t, purpose=""))),
+    "nobody forbids anything": (
+        "M10",
+        Broken(lambda t: replace(t, by_hand=tuple(move for move in t.by_hand if move.name not in MARKS.values()))),
+    ),
+    "everything is profiling": ("M10", Broken(lambda t: definitions(t, profiling=True))),
+    "nothing is profiling": ("M10", Broken(lambda t: definitions(t, profiling=False))),
     "nobody is kept": ("keep", Broken(lambda t: parts(t, keep=None))),
     "nobody has to stay": ("minimum", Broken(lambda t: parts(t, minimum_stay=None))),
     "every move is allowed": ("stages", Broken(lambda t: parts(t, then=()))),

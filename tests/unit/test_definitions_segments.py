@@ -59,6 +59,9 @@ EVERY_KIND = """segments:
     salt: spring
   friends:
     by_hand: true
+  mailing:
+    rule: t_newsletter
+    profiling: false
   busy accounts:
     accounts:
       any: did('page')
@@ -88,6 +91,7 @@ def test_every_kind_is_read() -> None:
         "life": "stages",
         "split": "buckets",
         "friends": "by_hand",
+        "mailing": "rule",
         "busy accounts": "accounts",
         "2024": "rule",
     }
@@ -101,6 +105,7 @@ def test_every_kind_is_read() -> None:
     assert by_name["life"].parts[0].then == ("starter", "lost")
     assert [float(p.share or 0) for p in by_name["split"].parts] == [50, 12.5]
     assert by_name["busy accounts"].quantifier == "any"
+    assert [name for name, d in by_name.items() if not d.profiles] == ["split", "friends", "mailing"]
     assert config.segment_settings.accounts == "t_company"
 
 

@@ -17,6 +17,7 @@ from kohort.engines.small import Small, Unsupported
 from kohort.engines.small.values import lower
 from kohort.errors import BadInput
 from kohort.model.event import ColumnType, Event
+from kohort.model.limits import MARKS, refusal_mark
 from kohort.testing.worlds import event_table
 
 DAY = 86_400_000_000
@@ -223,3 +224,22 @@ def test_letters_are_lowered_as_duckdb_lowers_them() -> None:
         con.register("words", words)
         lowered = con.execute("SELECT lower(w) AS w FROM words ORDER BY n").to_arrow_table()["w"].to_pylist()
     assert [lower(w) for w in words["w"].to_pylist()] == lowered
+
+
+def test_what_merges_withhold_and_people_forbid_takes_no_step_where_nobody_asks_for_it() -> None:
+    bought, read = rule("bought", "did('buy')"), rule("read", "did('page')")
+    news = replace(read, purpose="ads")
+    settings = SegmentSettings((("ads", "t_news"),))
+
+    def steps(*definitions: SegmentDefinition, marks: tuple[str, ...] = ()) -> int:
+        return len(Small(compiled(*definitions, settings=settings, by_hand=marks, standing=()).expr)._every)
+
+    withheld, objection = (refusal_mark("ads"),), (MARKS["objection"],)
+    assert steps(bought, read, marks=withheld) == steps(bought, read)
+    many = [rule(f"s{n}", f"did('buy', at_least => {n + 1})") for n in range(20)]
+    found = [
+        steps(bought, news, marks=withheld) - steps(bought, news),
+        steps(bought, read, marks=objection) - steps(bought, read),
+        steps(*many, marks=objection) - steps(*many),
+    ]
+    assert found == [21, 21, 21], "a look beside the events, whatever the number of definitions"

@@ -27,6 +27,9 @@ from kohort.model.clock import iso, parse_instant
 from kohort.segments.accounts import account_names
 from kohort.store import create_store, open_store
 from kohort.store.store import Store
+from kohort.trust.consent import record
+from kohort.trust.limits import allow, forbid
+from kohort.trust.statements import stated
 
 START = parse_instant("2026-03-01T12:00:00Z")
 MINUTE = 60_000_000
@@ -363,6 +366,65 @@ def test_events_that_came_another_way_are_noticed(world) -> None:
     assert w.members("bought") == {"ana", "bob"}
 
 
+NEWS = SegmentSettings((("marketing", "t_newsletter"),))
+
+
+def mailing(world: World) -> None:
+    """The world has a segment of those who looked around and agreed to marketing."""
+    definitions = (rule("news", "did('page')", purpose="marketing"),)
+    world.given = replace(world.given, stamp="2", definitions=definitions, settings=NEWS)
+
+
+def test_the_refusal_of_a_visitor_binds_until_she_agrees_as_who_she_is(world) -> None:
+    one = world()
+    mailing(one)
+    one.send(type="identify", anonymousId="tab", traits={"newsletter": False})
+    one.at(START)
+    one.send(type="identify", userId="ana", traits={"newsletter": True})
+    one.event("ana", "page")
+    assert one.at(START + MINUTE).members("news") == {"ana"}
+    one.send(type="identify", userId="ana", anonymousId="tab")
+    assert one.at(START + 2 * MINUTE).members("news") == set()
+    one.restart()
+    assert one.at(START + 3 * MINUTE).members("news") == set()
+    one.send(type="identify", userId="ana", traits={"newsletter": True})
+    assert one.at(START + 4 * MINUTE).members("news") == {"ana"}
+    assert audit(one.store, one.given).sound
+
+
+def test_a_consent_that_is_written_down_counts_at_the_next_tick(world) -> None:
+    one = world()
+    mailing(one)
+    one.event("ana", "page")
+    assert one.at(START).members("news") == set()
+    (ana,) = (int(key) for key in one.store.vault.known(["ana"]))
+    for n, agreed in enumerate((True, False, True), 1):
+        at = START + n * MINUTE
+        record(one.store, ana, "t_newsletter", stated(agreed, source="a call", at=at, now=at), zone="UTC")
+        assert one.at(at + SOON).members("news") == ({"ana"} if agreed else set())
+    assert audit(one.store, one.given).sound
+
+
+def test_who_objects_is_out_at_the_next_tick_with_every_id_and_back_when_it_is_lifted(world) -> None:
+    plain = rule("plain", "did('page')", profiling=False)
+    one = world(rule("active", "did('page')"), plain)
+    one.send(type="page", anonymousId="tab")
+    one.event("ana", "page")
+    one.event("bob", "page")
+    assert one.at(START).members("active") == {"ana", "bob"}
+    (tab,) = (int(key) for key in one.store.vault.known_visitors(["tab"]))
+    forbid(one.store, [tab], "objection", one.given.definitions, stated(True, source="", at=None, now=START))
+    one.send(type="identify", userId="ana", anonymousId="tab")
+    assert one.at(START + MINUTE).members("active") == {"bob"}
+    one.event("ana", "page")
+    one.restart()
+    assert one.at(START + 2 * MINUTE).members("active") == {"bob"}
+    assert one.members("plain") == {"ana", "bob"}
+    assert audit(one.store, one.given).sound
+    allow(one.store, [tab], "objection", stated(False, source="", at=None, now=START))
+    assert one.at(START + 3 * MINUTE).members("active") == {"ana", "bob"}
+
+
 def test_what_the_loop_leaves_checks_out_and_a_full_run_changes_nothing(world) -> None:
     definitions = (
         rule("active", "did('buy', within => '10 minutes')"),
@@ -474,7 +536,9 @@ def test_a_snapshot_is_made_anew_for_the_definitions_that_moved_and_for_no_other
     assert kinds["soon"].count("stays") == 1
     assert "stays" not in kinds["ever"]
     assert {name: w.store.members.current(name) for name in ("ever", "soon")} == before
-    assert w.store.members.stays_of(["ever", "soon"]) == {name: w.store.members.stays(name) for name in ("ever", "soon")}
+    assert w.store.members.stays_of(["ever", "soon"]) == {
+        name: w.store.members.stays(name) for name in ("ever", "soon")
+    }
     assert w.store.verify() == []
 
 

@@ -8,9 +8,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from kohort.actions.against import About, Consent, Kinds, standing_against
 from kohort.actions.body import Person, body
 from kohort.actions.channel import Channel
-from kohort.actions.match import Consent
 from kohort.actions.outbound import NotSent
 from kohort.actions.policy import Sent, outcome
 from kohort.actions.quiet import quiet_until
@@ -52,12 +52,12 @@ class Now:
 
     Attributes:
         triggers: By name, as they are now.
-        accounts: Whether the members of a definition are accounts.
+        kinds: What definitions are.
     """
 
     triggers: Mapping[str, Trigger]
     zone: str
-    accounts: Callable[[str], bool]
+    kinds: Kinds
 
 
 class Sender:
@@ -125,7 +125,7 @@ class Sender:
         if not due:
             return []
         people = self._named(due)
-        refused = self._refusing(due, now)
+        refused = self._refused(due, now)
         against: list[Outcome] = []
         ready = []
         for delivery in due:
@@ -136,8 +136,8 @@ class Sender:
                 against.append(_not(delivery, "trigger removed"))
             elif person is None:
                 against.append(_not(delivery, "forgotten"))
-            elif delivery.number in refused:
-                against.append(_not(delivery, "consent"))
+            elif refused[delivery.number]:
+                against.append(_not(delivery, refused[delivery.number]))
             elif quiet is not None:
                 against.append(Outcome(delivery.number, "held", "quiet hours", delivery.status, quiet, sent=False))
             else:
@@ -163,18 +163,11 @@ class Sender:
             ).items()
         }
 
-    def _refusing(self, due: Sequence[Delivery], now: Now) -> set[int]:
-        """Numbers of deliveries whose customers do not agree to their purpose any more."""
-        asked: dict[str, list[Delivery]] = {}
-        for delivery in due:
-            trigger = now.triggers.get(delivery.trigger)
-            if trigger is not None and trigger.purpose and not now.accounts(delivery.name):
-                asked.setdefault(trigger.purpose, []).append(delivery)
-        refused: set[int] = set()
-        for purpose, mine in asked.items():
-            agreed = self._consent.agreed(purpose, sorted({d.customer for d in mine}))
-            refused |= {d.number for d in mine if d.customer not in agreed}
-        return refused
+    def _refused(self, due: Sequence[Delivery], now: Now) -> dict[int, str]:
+        """Why each may not be sent any more; empty = it may."""
+        purposes = [trigger.purpose if (trigger := now.triggers.get(d.trigger)) else "" for d in due]
+        told = [About(p, d.name, d.customer, d.change) for p, d in zip(purposes, due, strict=True)]
+        return {d.number: why for d, why in zip(due, standing_against(told, self._consent, now.kinds), strict=True)}
 
     # -- under way -----------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from kohort.actions.against import About, Consent, Kinds, standing_against
 from kohort.actions.quiet import quiet_until
 from kohort.definitions.triggers import Moved, TraitsChanged, Trigger, hidden_name
 from kohort.model.delivery import CHANGED, Ended, Wanted
@@ -16,14 +16,6 @@ from kohort.store.trait_changes import values_text
 
 LookUp = Callable[[Transition], str]
 """The part that a customer left at the instant of this entry, or entered at the instant of this exit; empty = none."""
-
-
-class Consent(Protocol):
-    """Who agreed to what, as far as is known now."""
-
-    def agreed(self, purpose: str, customers: Sequence[int]) -> set[int]:
-        """Those of the customers who did."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +112,21 @@ def _fires(on: Moved, transition: Transition, beside: str) -> bool:
             return transition.change == on.change and not beside
 
 
-def wanted(
-    found: Sequence[Fired], *, key: bytes, zone: str, now: int, consent: Consent, no_consent: Callable[[str], bool]
-) -> list[Wanted]:
+def wanted(found: Sequence[Fired], *, key: bytes, zone: str, now: int, consent: Consent, kinds: Kinds) -> list[Wanted]:
     """The deliveries that fired triggers ask for, with what stands against them.
 
     Args:
         key: See `delivery_id`.
-        no_consent: Whether members of a definition are accounts: they have no consent, people have.
     """
-    agreed = _agreed(found, consent)
+    told = [(one.trigger.purpose, one.transition) for one in found]
+    reasons = standing_against([About(p, t.name, t.customer, t.change) for p, t in told], consent, kinds)
     asked: list[Wanted] = []
-    for one in found:
+    for one, reason in zip(found, reasons, strict=True):
         trigger, t = one.trigger, one.transition
-        refused = bool(trigger.purpose) and not no_consent(t.name) and t.customer not in agreed[trigger.purpose]
         hold = quiet_until(trigger.quiet_hours, zone, now) if trigger.quiet_hours else None
         for destination in trigger.send_to:
             id_ = delivery_id(key, trigger.name, destination, t.seq)
-            asked.append(_wanted(one, id_, destination, hold, "consent" if refused else ""))
+            asked.append(_wanted(one, id_, destination, hold, reason))
     return asked
 
 
@@ -176,11 +165,3 @@ def ended(triggers: Iterable[Trigger], transitions: Iterable[Transition]) -> lis
         for trigger in watching.get(t.name, ())
         if t.segment == (trigger.watches.part or trigger.watches.target or t.segment)
     ]
-
-
-def _agreed(found: Sequence[Fired], consent: Consent) -> Mapping[str, set[int]]:
-    asked: dict[str, set[int]] = {}
-    for one in found:
-        if one.trigger.purpose:
-            asked.setdefault(one.trigger.purpose, set()).add(one.transition.customer)
-    return {purpose: consent.agreed(purpose, sorted(customers)) for purpose, customers in asked.items()}

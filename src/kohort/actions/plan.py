@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kohort.actions.match import Consent, ended, fired, told_of_traits, wanted
+from kohort.actions.against import Consent, StoredConsent
+from kohort.actions.match import ended, fired, told_of_traits, wanted
 from kohort.definitions.segments import SegmentDefinition
-from kohort.definitions.triggers import Trigger, consent_name
+from kohort.definitions.triggers import Trigger
 from kohort.model.delivery import Ended, Wanted
 from kohort.model.membership import Transition
 
@@ -25,16 +26,13 @@ AROUND = 500
 _NOTE_US = 5_000_000
 """How often it is stored which transitions were passed."""
 
-_ONE_BY_ONE = 50
-"""For more customers than this at once, all who agreed are read together."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What was defined, as it is now.
 
     Attributes:
-        segments: Definitions that people made, to tell accounts from customers.
+        segments: Definitions that people made, to tell what they are.
     """
 
     triggers: tuple[Trigger, ...]
@@ -45,6 +43,10 @@ class Rules:
         """Whether the members of a definition are accounts."""
         return any(d.name == name and d.kind == "accounts" for d in self.segments)
 
+    def profiles(self, name: str) -> bool:
+        """Whether being in a definition takes profiling; what was found, and what a trigger watches for, does."""
+        return all(d.profiles for d in self.segments if d.name == name)
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -52,23 +54,6 @@ class Planned:
 
     looked_at: int
     made: int
-
-
-class StoredConsent:
-    """Consent as the segments of those who agreed have it: they are evaluated like every other segment."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def agreed(self, purpose: str, customers: Sequence[int]) -> set[int]:
-        """See `Consent.agreed`. Where nobody was asked about a purpose yet, nobody agreed."""
-        name = consent_name(purpose)
-        members = self._store.members
-        if name not in members.names():
-            return set()
-        if len(customers) <= _ONE_BY_ONE:
-            return {c for c in customers if any(stay["until"] is None for stay in members.history(name, c)[-1:])}
-        return set(customers) & set(members.current(name).column("customer").to_pylist())
 
 
 class Planner:
@@ -102,9 +87,7 @@ class Planner:
         news = [t for t in window if before < t.seq <= before + LOOKED_AT]
         beside = _Beside(self._store, window)
         found = [*told_of_traits(rules.triggers, changes), *fired(rules.triggers, news, beside.other)]
-        asked = wanted(
-            found, key=self._key, zone=rules.zone, now=now, consent=self._consent, no_consent=rules.are_accounts
-        )
+        asked = wanted(found, key=self._key, zone=rules.zone, now=now, consent=self._consent, kinds=rules)
         over = ended(rules.triggers, news)
         if not asked and not over and not changes:
             return self._pass(rules, news[-1].seq, now, looked_at=len(news))

@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kohort.actions.against import StoredConsent
 from kohort.actions.channel import Channel
 from kohort.actions.deliver import Now, People, Sender
-from kohort.actions.plan import Planned, Planner, Rules, StoredConsent
+from kohort.actions.plan import Planned, Planner, Rules
 from kohort.definitions.triggers import Destination
 from kohort.errors import Busy, KohortError
 from kohort.model.clock import DAY_US, SECOND_US
@@ -21,7 +22,7 @@ from kohort.model.log import say
 from kohort.store.lock import WriteLock
 
 if TYPE_CHECKING:
-    from kohort.actions.match import Consent
+    from kohort.actions.against import Consent
     from kohort.store.store import Store
 
 LOOK_SECONDS = 0.1
@@ -82,7 +83,7 @@ class Actions:
         rules = self._rules()
         planned = self.plan(rules)
         self._keep_senders()
-        now = Now({t.name: t for t in rules.triggers}, rules.zone, rules.are_accounts)
+        now = Now({t.name: t for t in rules.triggers}, rules.zone, rules)
         nexts = [sender.step(now) for sender in self._senders.values()]
         self._tidy()
         soonest = min((t for t in nexts if t is not None), default=None)

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kohort.cli.door import Door, Result, command
+from kohort.cli.options import moment
 from kohort.cli.root import app
 from kohort.errors import WrongUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kohort.cli.screen import Screen
 
-_LIST = click.Path(exists=True, dir_okay=False)
+PEOPLE_FILE = click.Path(exists=True, dir_okay=False)
+FORBIDDEN = {"objection": "being profiled", "restriction": "being used at all"}
 _STORES = {
     "vault": "ids with their keys",
     "events": "events",
@@ -40,13 +44,16 @@ def privacy() -> None:
     kohort privacy erase --file leavers.txt
     kohort privacy export 14127 --out her.html
     kohort privacy scan --file identifiers.txt
+    kohort privacy consent 14127
+    kohort privacy object 14127
+    kohort privacy retention
     kohort privacy requests
     """
 
 
 @command(privacy, "erase", short_help="Erase people from everywhere.", epilog="Example: kohort privacy erase 14127")
 @click.argument("numbers", metavar="NUMBER…", nargs=-1)
-@click.option("--file", "path", type=_LIST, help="A text file with one customer number a line.")
+@click.option("--file", "path", type=PEOPLE_FILE, help="A text file with one customer number a line.")
 @click.option("--unfinished", is_flag=True, help="Only go on with what was interrupted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(door: Door, *, numbers: tuple[str, ...], path: str | None, unfinished: bool, yes: bool) -> Result:
@@ -55,9 +62,7 @@ def erase(door: Door, *, numbers: tuple[str, ...], path: str | None, unfinished:
     Keys, identifiers, events, memberships, lists, deliveries and rejected rows go; what comes in about them later is refused.
     The receipt says what went and what remains to be done. A server may go on meanwhile; interrupted, it is run again.
     """
-    from kohort.workspace.privacy import numbers_in
-
-    wanted = [*numbers, *(numbers_in(path) if path else ())]
+    wanted = numbers_given(numbers, path)
     if unfinished and wanted:
         raise WrongUsage("--unfinished only goes on; it takes no numbers.")
     if not unfinished and not _sure(door, len(wanted), yes):
@@ -99,6 +104,41 @@ def export(door: Door, *, number: str, out: str | None) -> Result:
     return Result(data, shown, zone=zone)
 
 
+@command(
+    privacy,
+    "consent",
+    short_help="What somebody agreed to, and writing it down.",
+    epilog="Example: kohort privacy consent 14127 --grant marketing --source 'paper form' --proof 'folder 12, page 3'",
+)
+@click.argument("number", metavar="NUMBER")
+@click.option("--grant", metavar="PURPOSE", help="She agreed to this purpose.")
+@click.option("--withdraw", metavar="PURPOSE", help="She refused it, or took her consent back.")
+@click.option("--source", default="", help="Where she said it.")
+@click.option("--proof", default="", help="Where that can be seen.")
+@click.option("--at", "said", metavar="DATE", help="When she said it; now where it is left out.")
+def consent(
+    door: Door, *, number: str, grant: str | None, withdraw: str | None, source: str, proof: str, said: str | None
+) -> Result:
+    """Show what a customer said about each purpose, with source and proof, and what holds now; or write a statement down.
+
+    Purposes are those below `consent:` in kohort.yaml. Segments and triggers with a purpose follow the statement at the next
+    run or tick. Source and proof are sealed with the key of the person.
+    """
+    if grant and withdraw:
+        raise WrongUsage("One statement at a time: --grant or --withdraw.")
+    purpose = grant or withdraw
+    if not purpose and (source or proof or said):
+        raise WrongUsage("Say what about: --grant PURPOSE or --withdraw PURPOSE.")
+    with door.open() as ws:
+        zone = ws.zone
+        if purpose:
+            about: dict[str, Any] = {"source": source, "proof": proof, "at": moment(ws, said) if said else None}
+            data = ws.privacy.record_consent(number, purpose, bool(grant), **about)
+        else:
+            data = ws.privacy.consent(number)
+    return Result(data, lambda screen: _consent(screen, data), zone=zone)
+
+
 @command(privacy, "requests", short_help="Every request, and its receipt.", epilog="Example: kohort privacy requests")
 def requests(door: Door) -> Result:
     """List all requests with what became of them. Receipts name nobody."""
@@ -119,16 +159,16 @@ def requests(door: Door) -> Result:
     privacy, "scan", short_help="Look for people in every file.", epilog="Example: kohort privacy scan --file ids.txt"
 )
 @click.argument("texts", metavar="IDENTIFIER…", nargs=-1)
-@click.option("--file", "path", type=_LIST, help="A text file with one identifier a line: better than typing them.")
+@click.option(
+    "--file", "path", type=PEOPLE_FILE, help="A text file with one identifier a line: better than typing them."
+)
 def scan(door: Door, *, texts: tuple[str, ...], path: str | None) -> Result:
     """Look for identifiers in every file of the workspace, unpacking and opening whatever is packed or sealed.
 
     Some people who are there are looked for as well: if they are not found, finding nothing proves nothing. Exit code 1 where
     something was found, or where the search proves nothing.
     """
-    from kohort.workspace.privacy import numbers_in
-
-    wanted = [*texts, *(numbers_in(path) if path else ())]
+    wanted = numbers_given(texts, path)
     if not wanted:
         raise WrongUsage("Say what to look for.", hint="Give identifiers, or a file with one a line.")
     with door.open() as ws, door.progress():
@@ -149,6 +189,29 @@ def scan(door: Door, *, texts: tuple[str, ...], path: str | None) -> Result:
             screen.line("The search did not find people who are there: it proves nothing.")
 
     return Result(found.as_dict(), shown, 0 if not found.hits and found.proves else 1, zone=zone)
+
+
+def numbers_given(given: Sequence[str], path: str | None) -> list[str]:
+    """What was typed, and what a file lists below it."""
+    from kohort.workspace.privacy import numbers_in
+
+    return [*given, *(numbers_in(path) if path else ())]
+
+
+def _consent(screen: Screen, data: dict[str, Any]) -> None:
+    if data.get("new") is False:
+        screen.line("That was written down before.")
+    for one in (limit for limit in data["limits"] if limit["holds"]):
+        screen.line(f"She forbids: {FORBIDDEN[one['limit']]}.")
+    if not data["consent"]:
+        screen.line("No purpose asks for consent: see `consent:` in kohort.yaml.")
+    for one in data["consent"]:
+        screen.line(f"{one['purpose']}: {'agreed' if one['agreed'] else 'not agreed'}.")
+        rows = [
+            (screen.day(s["at"]), "yes" if s["agreed"] else "no", s["source"], s["proof"]) for s in one["statements"]
+        ]
+        if rows:
+            screen.table([("said on", "left"), ("", "left"), ("source", "left"), ("proof", "left")], rows)
 
 
 def _sure(door: Door, people: int, yes: bool) -> bool:

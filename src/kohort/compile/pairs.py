@@ -126,7 +126,7 @@ def compile_pairs(
     plain = program.plain()
     placed = [c for c in program.columns(table, words=False) if c.get_name() not in {f"r{i}" for i in plain}]
     expr = table.select(CUSTOMER, *placed, **shown)
-    beside = {name for name, side in (("by_hand", moved.needed), ("standing", stood.needed)) if side}
+    beside = {name for name, read in (("by_hand", moved.read), ("standing", bool(stood.needed))) if read}
     relations = frozenset({"events", "pairs", *beside})
     return CompiledPairs(evaluated, tuple(wanted), expr, clock, declared, reads, relations, plain)
 

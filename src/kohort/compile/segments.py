@@ -130,6 +130,8 @@ class Program:
         self.rules = Rules(plan, asked.features, asked.key, self._in_segment)
         self.parts = {i: self._read(d) for i, d in enumerate(self.definitions)}
         self.consent = {d.purpose: self._agreed(d.purpose) for d in self.definitions if d.purpose}
+        for purpose in self.consent:
+            by_hand.need_consent(purpose)
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -171,7 +173,7 @@ class Program:
             return lambda _: ibis.literal(False)
         check_type(self.plan.scope, trait, "flag", "a consent is yes or no")
         agreed = self.plan.picked("last", trait, Selection())
-        return lambda t: ibis.coalesce(agreed(t), ibis.literal(False))
+        return lambda t: ibis.coalesce(agreed(t), ibis.literal(False)) & ~self.by_hand.withheld(t, purpose)
 
     # Placing ---------------------------------------------------------------------------------------------------------
 
@@ -269,10 +271,15 @@ class Program:
         return self._among(table, i, ibis.cases(*chosen, else_=_code(NOBODY)), _code(NOBODY))
 
     def _among(self, table: Any, i: int, found: Any, nobody: Any) -> Any:
-        """L7: what is found of customers, and of visitors only where the definition includes them."""
-        if not self._guarded or self.definitions[i].include_anonymous:
-            return found
-        return (table[PERSON] > 0).ifelse(found, nobody)
+        """L7, M10: what is found of customers, of visitors only where the definition includes them, of nobody who forbids it."""
+        definition = self.definitions[i]
+        customers = self._guarded and not definition.include_anonymous
+        forbidden = self.by_hand.forbidden(table, definition)
+        if customers and forbidden is not None:
+            return ((table[PERSON] > 0) & ~forbidden).ifelse(found, nobody)
+        if customers:
+            return (table[PERSON] > 0).ifelse(found, nobody)
+        return found if forbidden is None else forbidden.ifelse(nobody, found)
 
     def _in_share(self, table: Any, definition: SegmentDefinition, j: int) -> Any:
         """Whether the random number is below the shares of this part and those before it."""

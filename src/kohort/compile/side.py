@@ -1,4 +1,4 @@
-"""The relations beside the events: what people decided by hand, and where customers stood before.
+"""The relations beside the events: what people decided by hand, what a merge withholds, where customers stood before.
 
 Only definitions that need a relation, and have rows in it, take part in the pivot that is joined to the customers.
 """
@@ -6,23 +6,40 @@ Only definitions that need a relation, and have rows in it, take part in the piv
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import ibis
 
 from kohort.compile.values import Value
 from kohort.definitions.segments import SegmentDefinition
+from kohort.model.limits import LIMITS, MARKS, Limit, refusal_mark
 
 BY_HAND = {"customer": "int64", "name": "string", "segment": "string", "added": "boolean"}
 STANDING = {"customer": "int64", "name": "string", "segment": "string", "since": "int64"}
 
 
 class ByHand:
-    """Who was put into or taken out of which part; the part '' stands for all of them."""
+    """Who was put into or taken out of which part; the part '' stands for all of them.
+
+    Further rows say whose consent a merge withholds (`refusal_mark`), and who forbids being profiled or used (`MARKS`).
+    """
 
     def __init__(self, names: Collection[str] | None) -> None:
         self.names = names
         self.needed: dict[str, SegmentDefinition] = {}
+        self.purposes: dict[str, None] = {}
+        self.limits: tuple[Limit, ...] = tuple(x for x in LIMITS if names is None or MARKS[x] in names)
+
+    @property
+    def read(self) -> bool:
+        """Whether the relation is read at all."""
+        return bool(self.needed or self.purposes or self.limits)
+
+    def need_consent(self, purpose: str) -> None:
+        if self.names is None or refusal_mark(purpose) in self.names:
+            self.purposes[purpose] = None
 
     def need(self, definition: SegmentDefinition) -> None:
         if self.names is None or definition.name in self.names:
@@ -32,7 +49,7 @@ class ByHand:
         return name in self.needed
 
     def join(self, table: Any) -> Any:
-        if not self.needed:
+        if not self.read:
             return table
         rows = ibis.table(BY_HAND, name="by_hand")
         found: dict[str, Any] = {}
@@ -42,7 +59,22 @@ class ByHand:
             for j, part in enumerate(definition.parts):
                 here = own & (rows.segment == part.key)
                 found |= {f"h{n}_in{j}": (here & rows.added).any(), f"h{n}_out{j}": (here & ~rows.added).any()}
-        return _joined(table, rows.filter(rows.name.isin(sorted(self.needed))), found)
+        marks = {f"h_w{n}": refusal_mark(purpose) for n, purpose in enumerate(self.purposes)}
+        marks |= {f"h_{limit}": MARKS[limit] for limit in self.limits}
+        found |= {column: (rows.name == mark).any() for column, mark in marks.items()}
+        return _joined(table, rows.filter(rows.name.isin(sorted({*self.needed, *marks.values()}))), found)
+
+    def withheld(self, table: Any, purpose: str) -> Any:
+        """Whether an id of the customer refused, and nothing said since then counts for it."""
+        if purpose not in self.purposes:
+            return ibis.literal(False)
+        return ibis.coalesce(table[f"h_w{list(self.purposes).index(purpose)}"], ibis.literal(False))
+
+    def forbidden(self, table: Any, definition: SegmentDefinition) -> Any | None:
+        """Whether the customer forbids to be placed in a definition; None where nobody does."""
+        asked = [limit for limit in self.limits if limit == "restriction" or definition.profiles]
+        told = [ibis.coalesce(table[f"h_{limit}"], ibis.literal(False)) for limit in asked]
+        return reduce(or_, told) if told else None
 
     def removed(self, table: Any, definition: SegmentDefinition, j: int) -> Any:
         """Whether people took the customer out of a part."""

@@ -68,6 +68,7 @@ class SegmentDefinition:
         quantifier: Of accounts: how many users must meet the rule.
         paused: Keeps its members as they are and emits nothing.
         include_anonymous: Visitors, of whom nothing but an anonymous id is known, may be members too. Not of accounts.
+        profiling: Whether being in it takes an evaluation of what somebody does or is; see `profiles`.
     """
 
     name: str
@@ -81,6 +82,12 @@ class SegmentDefinition:
     quantifier: Quantifier = "any"
     paused: bool = False
     include_anonymous: bool = False
+    profiling: bool = True
+
+    @property
+    def profiles(self) -> bool:
+        """Whether somebody who objects to profiling stays out of it. Lists by hand and random buckets evaluate nobody."""
+        return self.profiling and self.kind not in ("by_hand", "buckets")
 
 
 @dataclass(frozen=True, slots=True)

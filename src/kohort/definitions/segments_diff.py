@@ -78,6 +78,8 @@ def _all(a: SegmentDefinition, b: SegmentDefinition) -> Iterator[str]:
         yield "It is paused now: members stay as they are" if b.paused else "It is no longer paused"
     if a.include_anonymous != b.include_anonymous:
         yield "Visitors without an id may be in it now" if b.include_anonymous else "Visitors without an id are out now"
+    if a.profiling != b.profiling:
+        yield "It counts as profiling now" if b.profiling else "It counts as no profiling now"
     yield from _parts(a, b)
 
 

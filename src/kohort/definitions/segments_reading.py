@@ -29,7 +29,7 @@ MOST_DEFINITIONS, MOST_PARTS = 1_000, 100
 LONGEST_NAME, LONGEST_LABEL, LONGEST_DESCRIPTION = 60, 60, 1_000
 KINDS: tuple[SegmentKind, ...] = get_args(SegmentKind)
 _QUANTIFIERS: tuple[Quantifier, ...] = get_args(Quantifier)
-_COMMON = ("label", "description", "purpose", "timezone", "paused", "include_anonymous")
+_COMMON = ("label", "description", "purpose", "timezone", "paused", "include_anonymous", "profiling")
 _BELONGS: dict[str, tuple[SegmentKind, ...]] = {
     "keep": ("rule",),
     "minimum_stay": ("rule",),
@@ -132,6 +132,7 @@ class Reader:
             quantifier=next(iter(data["accounts"])) if kind == "accounts" else "any",
             paused=self.flag(data, "paused", path),
             include_anonymous=self.anonymous(kind, data, path),
+            profiling=self.flag(data, "profiling", path, implied=True),
         )
 
     def parts(
@@ -322,8 +323,8 @@ class Reader:
         self.mistake((*path, key), f"{key} is a text of {longest:,} characters at most, on one line.")
         return ""
 
-    def flag(self, data: dict[str, Any], key: str, path: Path) -> bool:
-        value = data.get(key, False)
+    def flag(self, data: dict[str, Any], key: str, path: Path, *, implied: bool = False) -> bool:
+        value = data.get(key, implied)
         if not isinstance(value, bool):
             self.mistake((*path, key), f"{key} is true or false.")
         return value is True

@@ -118,7 +118,8 @@ def _write(d: SegmentDefinition) -> dict[str, Any]:
         "paused": d.paused,
         "include_anonymous": d.include_anonymous,
     }
-    return body | _label(d.label) | {k: v for k, v in words.items() if v}
+    unprofiled = {} if d.profiling else {"profiling": False}
+    return body | _label(d.label) | {k: v for k, v in words.items() if v} | unprofiled
 
 
 def _write_part(part: Part) -> dict[str, Any]:

@@ -269,12 +269,16 @@ def hidden_segments(triggers: Iterable[Trigger], consent: Mapping[str, str]) -> 
 
     listed = list(triggers)
     rules = {hidden_name(t.name): rule for t in listed if (rule := rule_of(t))}
-    rules |= {consent_name(p): consent[p] for p in dict.fromkeys(t.purpose for t in listed) if p in consent}
+    purposes = {consent_name(p): p for p in dict.fromkeys(t.purpose for t in listed) if p in consent}
+    rules |= {name: consent[p] for name, p in purposes.items()}
     found = []
     for name, text in rules.items():
         read = parse_rule(text)
         part = Part(name, rule=RuleText(format_rule(read), read))
-        found.append(SegmentDefinition(name, "rule", (part,), description="Made by a trigger."))
+        purpose = purposes.get(name, "")
+        # Who agreed is no profile: what is sent of segments without profiling goes on.
+        made = SegmentDefinition(name, "rule", (part,), "", "Made by a trigger.", purpose, profiling=not purpose)
+        found.append(made)
     return tuple(found)
 
 

@@ -17,6 +17,7 @@ from kohort.definitions.destinations_text import read_destinations, write_destin
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.features_text import read_features, write_features
 from kohort.definitions.predictions import Target, read_predictions, write_predictions
+from kohort.definitions.retention import Retention, read_retention, write_retention
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.definitions.segments_reading import Source, usable_name
 from kohort.definitions.segments_text import read_sources, write_segments
@@ -70,6 +71,7 @@ class WorkspaceConfig:
         destinations: Where changes are told.
         triggers: Which changes are told, to whom, when.
         predictions: What is to be predicted.
+        retention: How long each kind of data is kept.
         engine: What evaluates segments: duckdb, or spark.
         spark: Master URL of Spark; empty = this machine.
         files: Names of the segments that stand in a file of the folder → the file's name.
@@ -93,6 +95,7 @@ class WorkspaceConfig:
     destinations: tuple[Destination, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     predictions: tuple[Target, ...] = ()
+    retention: Retention = field(default_factory=Retention)
     engine: Engine = "duckdb"
     spark: str = ""
     files: dict[str, str] = field(default_factory=dict, compare=False)
@@ -297,6 +300,8 @@ def write(config: WorkspaceConfig) -> str:
     if config.features:
         data["features"] = write_features(config.features)
     data |= {k: v for k in ("consent", "accounts", "engine", "spark") if (v := getattr(config, k)) != _DEFAULTS[k]}
+    if retention := write_retention(config.retention):
+        data["retention"] = retention
     if segments := [s for s in config.segments if s.name not in config.files]:
         data["segments"] = write_segments(segments)
     if config.destinations:
@@ -373,6 +378,7 @@ def _understood(
         accounts=settings.accounts,
         destinations=read_destinations(document, data.get("destinations")),
         predictions=read_predictions(document, data.get("predictions"), declared),
+        retention=read_retention(document, data.get("retention")),
         engine=choice(document, data, ("engine",), ENGINES, "duckdb"),
         spark=_spark(document, data),
     )

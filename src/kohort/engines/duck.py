@@ -110,12 +110,12 @@ def register_events(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, buckets:
     con.execute("DROP VIEW IF EXISTS events")
     snapshot = snapshot.resolved(None)
     if snapshot.led is None or not len(snapshot.led):
-        con.execute(f"CREATE VIEW events AS {_stored(con, snapshot, wanted)}")
+        con.execute(f"CREATE VIEW events AS {stored(con, snapshot, wanted)}")
         return
     if _gathered(con) != (key := _token(snapshot)):
-        led.gather(con, snapshot.led, snapshot.buckets, columns, _stored(con, snapshot, led.led_buckets(snapshot)))
+        led.gather(con, snapshot.led, snapshot.buckets, columns, stored(con, snapshot, led.led_buckets(snapshot)))
         con.execute(f"CREATE OR REPLACE TABLE _led_token AS SELECT {_text(key)} AS token")
-    con.execute(f"CREATE VIEW events AS {led.shown(columns, _stored(con, snapshot, wanted), wanted)}")
+    con.execute(f"CREATE VIEW events AS {led.shown(columns, stored(con, snapshot, wanted), wanted)}")
 
 
 def _token(snapshot: Snapshot) -> str:
@@ -131,7 +131,7 @@ def _gathered(con: duckdb.DuckDBPyConnection) -> str:
     return str(con.execute("SELECT token FROM _led_token").fetchall()[0][0])
 
 
-def _stored(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, wanted: set[int] | None) -> str:
+def stored(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, wanted: set[int] | None) -> str:
     """SQL of the events in some buckets (None = all), under the ids they came with."""
     files = sorted(f for bucket, names in snapshot.files.items() if wanted is None or bucket in wanted for f in names)
     schema = event_schema(snapshot.columns)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from kohort.model.limits import MARKS
 from kohort.model.links import Roots
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAP = "_led"
 _ROWS = "_led_events"
+_FORBIDDING = frozenset(MARKS.values())
 
 
 def led_map(roots: Roots, buckets: int) -> pa.Table:
@@ -66,7 +68,8 @@ def shown(columns: str, stored: str, wanted: Collection[int] | None) -> str:
 def carried(by_hand: pa.Table, roots: Roots | None) -> pa.Table:
     """What people decided about ids that are led, as decisions about their roots.
 
-    What they decided about the root herself goes first; of several led ids the one that has been hers for longest.
+    What they decided about the root herself goes first; of several led ids the one that has been hers for longest. What any of
+    her ids forbids (`kohort.model.limits`) she forbids.
 
     Args:
         by_hand: `customer`, `name` and others; see `kohort.engines.segments.BY_HAND_SCHEMA`.
@@ -83,6 +86,6 @@ def carried(by_hand: pa.Table, roots: Roots | None) -> pa.Table:
     for own, root, name in rows:
         place = (own != root, since.get(own, 0), own)
         first[root, name] = min(first.get((root, name), place), place)
-    kept = [first[root, name][2] == own for own, root, name in rows]
+    kept = [name in _FORBIDDING or first[root, name][2] == own for own, root, name in rows]
     moved = by_hand.set_column(by_hand.column_names.index("customer"), "customer", pa.array(meant))
     return moved.filter(pa.array(kept))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from kohort.compile.features import CUSTOMER, to_sql
 from kohort.compile.preview import CompiledPreview, first_event
 from kohort.definitions.conditions import Condition
+from kohort.engines.consent import duckdb_reader, of_log
 from kohort.engines.duck import connect, folders_of, register_events
 from kohort.engines.evaluate import MEMORY_LIMIT, bucket_groups, run, too_large
 from kohort.model.snapshot import Snapshot
@@ -45,6 +46,7 @@ class Measures:
         self._columns: OrderedDict[Hashable, pa.Array] = OrderedDict()
         self._pairs: dict[str, pa.Table] = {}
         self._seen: dict[Condition, bool] = {}
+        self._withheld: dict[frozenset[tuple[str, str]], pa.Table] = {}
         self._lock = RLock()  # pages ask from several threads; what one computes, the others need as well
 
     def fits(self, snapshot: Snapshot, as_of: int, *, visitors: bool = False) -> bool:
@@ -85,6 +87,17 @@ class Measures:
                 empty = pa.table({CUSTOMER: pa.array([], pa.int64()), "account": pa.array([], pa.string())})
                 self._pairs[accounts] = pa.concat_tables([empty, *found], promote_options="permissive")
             return self._pairs[accounts]
+
+    def withheld(self, consent: Mapping[str, str]) -> pa.Table:
+        """Whose consent a merge withholds, of these purposes; see `kohort.engines.consent`."""
+        key = frozenset(consent.items())
+        with self._lock:
+            if key not in self._withheld:
+                folders = folders_of(self.snapshot)
+                with connect(folders=folders, memory_limit=MEMORY_LIMIT, threads=self._threads) as con:
+                    read = duckdb_reader(con, self.snapshot)
+                    self._withheld[key] = of_log(self.snapshot, self.as_of, consent, read)
+            return self._withheld[key]
 
     def seen(self, conditions: Iterable[Condition]) -> set[Condition]:
         """The conditions that some event of a customer has ever met; each is looked up once for a version of the log."""

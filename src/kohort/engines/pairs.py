@@ -9,7 +9,7 @@ call puts its tables there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
@@ -262,6 +262,13 @@ def said_of_pairs(table: pa.Table | None, schema: pa.Schema, persons: np.ndarray
     pair = order[np.repeat(first, counts) + within]
     said = table.select(schema.names).take(pa.array(row))
     return said.set_column(0, "customer", pa.array(pair, pa.int64())).cast(schema)
+
+
+def of_pairs(said: Sequence[pa.Table | None]) -> pa.Table:
+    """What is said of the only customer of each pair, in order, in the form that `Pairs.evaluate` takes for pairs."""
+    whole = pa.concat_tables([BY_HAND_SCHEMA.empty_table(), *(t for t in said if t is not None)])
+    pair = np.repeat(np.arange(len(said)), [0 if t is None else t.num_rows for t in said])
+    return whole.set_column(0, "pair", pa.array(pair, pa.int64()))
 
 
 class _Shelf:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,12 +16,14 @@ from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.rules.tree import AllOf, AnyOf, Not, Rule
 from kohort.definitions.rules.walk import walk
 from kohort.definitions.segments import Part, SegmentDefinition, SegmentSettings
+from kohort.engines.consent import traits_asked
 from kohort.engines.duck import connect
 from kohort.engines.evaluate import MEMORY_LIMIT, run
 from kohort.engines.led import carried
 from kohort.engines.measures import Measures
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA, quantified
 from kohort.engines.unseen import Unseen, never_seen
+from kohort.model.limits import refusal_mark
 from kohort.model.snapshot import Snapshot
 
 SAMPLE = 10
@@ -128,6 +130,7 @@ def preview(
     settings = settings or SegmentSettings()
     by_hand = BY_HAND_SCHEMA.empty_table() if by_hand is None else by_hand.select(BY_HAND_SCHEMA.names)
     standing = STANDING_SCHEMA.empty_table() if standing is None else standing.select(STANDING_SCHEMA.names)
+    asked = traits_asked([*others, replace(definition, paused=False)], settings, snapshot.columns)
     compiled = compile_preview(
         definition,
         others=others,
@@ -139,12 +142,16 @@ def preview(
         columns=snapshot.columns,
         settings=settings,
         key=key,
-        by_hand=pc.unique(by_hand["name"]).to_pylist(),
+        by_hand=[
+            *pc.unique(by_hand["name"]).to_pylist(),
+            *(map(refusal_mark, asked) if snapshot.links is not None else ()),
+        ],
         standing=pc.unique(standing["name"]).to_pylist(),
     )
     if measures is None or not measures.fits(snapshot, as_of, visitors=compiled.visitors):
         measures = Measures(snapshot, as_of, threads=threads, visitors=compiled.visitors)
-    rows = _rows(compiled, measures.table(compiled), carried(by_hand, measures.snapshot.led), standing, threads)
+    beside = pa.concat_tables([carried(by_hand, measures.snapshot.led), measures.withheld(asked)])
+    rows = _rows(compiled, measures.table(compiled), beside, standing, threads)
     if compiled.visitors and not definition.include_anonymous:
         rows = rows.filter(pc.greater(rows["_customer"], 0))  # only what it refers to includes visitors
     unseen = never_seen(definition, features, measures)

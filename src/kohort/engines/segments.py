@@ -14,6 +14,7 @@ from kohort.compile.features import CUSTOMER, to_sql
 from kohort.compile.segments import NOBODY, REASONS, CompiledSegments, compile_segments
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.engines.consent import duckdb_reader, of_log, traits_asked
 from kohort.engines.duck import connect, folders_of, register_events
 from kohort.engines.evaluate import MEMORY_LIMIT, bucket_groups, run
 from kohort.engines.led import carried
@@ -85,28 +86,31 @@ def evaluate(
     """
     by_hand = BY_HAND_SCHEMA.empty_table() if by_hand is None else by_hand
     standing = STANDING_SCHEMA.empty_table() if standing is None else standing
-    compiled = compile_segments(
-        definitions,
-        features=features,
-        as_of=as_of,
-        zone=zone,
-        currency=currency,
-        columns=snapshot.columns,
-        settings=settings,
-        key=key,
-        customers=customers,
-        by_hand=_names(by_hand),
-        standing=_names(standing),
-    )
-    sql = to_sql(compiled.codes.drop(*(f"r{i}" for i in sorted(compiled.plain))))
-    pairs_sql = None if compiled.pairs is None else to_sql(compiled.pairs)
     snapshot = snapshot.resolved(as_of, customers)
     groups = list(bucket_groups(snapshot, customers))
     total, done = sum(n for _, n in groups), 0
     codes: list[pa.Table] = []
-    accounts = _Accounts([f"u{i}" for i, d in enumerate(compiled.definitions) if d.kind == "accounts"])
     with connect(folders=folders_of(snapshot), memory_limit=MEMORY_LIMIT, threads=threads) as con:
-        con.register("by_hand", carried(by_hand, snapshot.led).select(BY_HAND_SCHEMA.names))
+        asked = traits_asked(definitions, settings, snapshot.columns)
+        withheld = of_log(snapshot, as_of, asked, duckdb_reader(con, snapshot))
+        beside = pa.concat_tables([carried(by_hand, snapshot.led).select(BY_HAND_SCHEMA.names), withheld])
+        compiled = compile_segments(
+            definitions,
+            features=features,
+            as_of=as_of,
+            zone=zone,
+            currency=currency,
+            columns=snapshot.columns,
+            settings=settings,
+            key=key,
+            customers=customers,
+            by_hand=_names(beside),
+            standing=_names(standing),
+        )
+        sql = to_sql(compiled.codes.drop(*(f"r{i}" for i in sorted(compiled.plain))))
+        pairs_sql = None if compiled.pairs is None else to_sql(compiled.pairs)
+        accounts = _Accounts([f"u{i}" for i, d in enumerate(compiled.definitions) if d.kind == "accounts"])
+        con.register("by_hand", beside)
         con.register("standing", standing.select(STANDING_SCHEMA.names))
         for buckets, events in groups:
             progress("Evaluating segments", done, total)

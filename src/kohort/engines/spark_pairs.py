@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kohort.compile.features import to_sql
+from kohort.engines.consent import STATEMENT
 from kohort.engines.pairs import PAIRS_SCHEMA, Pairs, in_schema, said_of_pairs
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA
 from kohort.engines.spark import exact, frame, query, spark_schema
@@ -80,6 +81,17 @@ class LogOnSpark:
         ]
         rows = self._rows(files, recent, columns).join(who, f.col("customer") == f.col("_id"))
         return rows.withColumn("customer", f.col("_person")).select(*columns)
+
+    def statements(self, ids: np.ndarray, columns: Sequence[str], fresh: pa.Table | None = None) -> pa.Table:
+        """The statements that some ids made: rows, under these ids, in which any of the traits is there.
+
+        See `kohort.engines.consent.Read`.
+        """
+        from pyspark.sql import functions as f
+
+        said = reduce(lambda a, b: a | b, (f.col(name).isNotNull() for name in columns if name not in STATEMENT))
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        return in_schema(self.of(ids, ids, columns, fresh).where(said).toArrow(), schema)
 
     def crossing(self, asked: Sequence[Between], columns: Sequence[str]) -> pa.Table:
         """Rows of anybody that lie in one of these, found in one pass: customer, event and `columns`."""

@@ -15,10 +15,12 @@ from kohort.compile.features import CUSTOMER, to_sql
 from kohort.compile.segments import NOBODY, REASONS, CompiledSegments, compile_segments
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
+from kohort.engines.consent import of_log, traits_asked
 from kohort.engines.led import carried
 from kohort.engines.segments import BY_HAND_SCHEMA, STANDING_SCHEMA, Evaluated, quantified
 from kohort.engines.spark import events, exact, frame, query, write
 from kohort.engines.spark_members import stays
+from kohort.engines.spark_pairs import LogOnSpark
 from kohort.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -138,7 +140,13 @@ def evaluate(
     """
     by_hand = BY_HAND_SCHEMA.empty_table() if by_hand is None else by_hand
     snapshot = snapshot.resolved(as_of)
-    by_hand = carried(by_hand, snapshot.led)
+    withheld = of_log(
+        snapshot,
+        as_of,
+        traits_asked(definitions, settings, snapshot.columns),
+        LogOnSpark(spark, snapshot).statements,
+    )
+    by_hand = pa.concat_tables([carried(by_hand, snapshot.led).select(BY_HAND_SCHEMA.names), withheld])
     stood, told = _standing(spark, standing or Standing({}), as_of)
     compiled = compile_segments(
         definitions,
@@ -154,7 +162,7 @@ def evaluate(
     )
     relations = {
         "events": events(spark, snapshot),
-        "by_hand": frame(spark, by_hand.select(BY_HAND_SCHEMA.names)),
+        "by_hand": frame(spark, by_hand),
         "standing": stood,
     }
     folder, accounts = scratch / "codes", None

@@ -7,7 +7,7 @@ somebody stands does not change before the first change, so all moments up to it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,20 +55,25 @@ class Outlook:
     looked_until: int
 
 
+Beside = Callable[[np.ndarray], "pa.Table | None"]
+"""What decides beside events at some moments, see `BY_HAND_SCHEMA`; with `pair` in place of `customer`, the place of a moment,
+where it is not the same at all of them. None = nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One customer as she is now.
 
     Attributes:
         events: All of hers, those of the future too.
-        by_hand: What people decided about her (BY_HAND_SCHEMA), or None.
+        beside: What decides beside her events.
         places: Where she is, by definition.
     """
 
     customer: int
     as_of: int
     events: pa.Table
-    by_hand: pa.Table | None
+    beside: Beside
     places: Mapping[str, Place]
     zone: str
 
@@ -92,7 +97,8 @@ def outlook(
 
     def ask(which: Pairs, moments: np.ndarray) -> pa.Table:
         people = np.full(len(moments), asked.customer)
-        return which.evaluate(pa.table({"person": people, "as_of": moments}), asked.events, asked.by_hand, standing)
+        beside = asked.beside(moments)
+        return which.evaluate(pa.table({"person": people, "as_of": moments}), asked.events, beside, standing)
 
     now: pa.Table | None = None
     rows, looked = 0, asked.as_of

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kohort.engines.pairs import Pairs
-from kohort.live.outlook import Outlook, Question, outlook
+from kohort.engines.pairs import Pairs, of_pairs
+from kohort.live.outlook import Beside, Outlook, Question, outlook
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kohort.definitions.segments import SegmentDefinition
     from kohort.live.program import Program
     from kohort.live.shown import Place
@@ -71,6 +73,24 @@ class Asked:
             self._places.close()
 
 
+def beside(view: View, root: int, rows: pa.Table) -> Beside:
+    """What decides about one customer beside her events, at any moments.
+
+    Args:
+        rows: Hers, under the ids they came with.
+    """
+    person, ids, known = np.array([root], np.int64), rows.column("customer").to_numpy(), rows.column("ts").to_numpy()
+    stands = not view.program.consent or bool((ids == root).all())
+
+    def at(moments: np.ndarray) -> pa.Table | None:
+        if stands or moments.min() >= known.max(initial=0):
+            return view.decided_beside(person, moments[:1], rows)
+        each = [view.decided_beside(person, moments[n : n + 1], rows) for n in range(len(moments))]
+        return of_pairs(each)
+
+    return at
+
+
 class Profiles:
     """Answers about single customers while the loop goes on; any thread may ask.
 
@@ -95,8 +115,9 @@ class Profiles:
         asked = self._ready(view)
         root = view.who.root(customer)
         as_of, places = view.shown.of(root)
-        events = view.events(np.array([root], np.int64))
-        question = Question(root, as_of, events, view.said_by_hand(np.array([root], np.int64)), places, asked.zone)
+        rows = view.rows_of(view.who.ids([root]))
+        events = view.who.as_customers(rows)
+        question = Question(root, as_of, events, beside(view, root, rows), places, asked.zone)
         heads = view.heads
         kept = [d for d in view.program.definitions if d.name in heads]
         features, ahead = asked.ask(question, kept)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from kohort.compile.pairs import CompiledPairs, compile_pairs
 from kohort.definitions.features import describe
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings, remembers
+from kohort.engines.consent import STATEMENT, traits_asked
 from kohort.engines.pairs import Pairs
 from kohort.engines.segments import STANDING_SCHEMA
 from kohort.live.concern import Concern
@@ -21,6 +22,7 @@ from kohort.live.featured import compiled_features
 from kohort.live.moments import TimePlan
 from kohort.live.standing import OUT, Standing
 from kohort.model.event import ColumnType
+from kohort.model.limits import refusal_mark
 from kohort.segments.dependencies import refers_to, with_needed
 from kohort.segments.evaluate import Question, bucket_key, unfit
 from kohort.segments.run_rules import outdated
@@ -75,6 +77,7 @@ class Program:
         columns: Of events, beside those that every event has.
         traits: Those of them whose changes triggers wait for.
         by_hand: Definitions about which people may have decided by hand; None = any.
+        consent: Purpose → trait, of the purposes of these definitions.
 
     Args:
         without: Definitions that cannot be evaluated at the moment.
@@ -115,6 +118,7 @@ class Program:
             key=bucket_key(store),
             standing=[*self._remembering, *self._asked],
         )
+        self.consent = traits_asked(self.definitions, given.settings, columns)
         self.by_hand = None if decided is None else self._decided(decided)
         compiled = self._compile(by_hand=self.by_hand)
         self.time = TimePlan.of(
@@ -139,7 +143,13 @@ class Program:
             outgrown.close()
 
     def _decided(self, names: Collection[str]) -> frozenset[str]:
-        return frozenset(names).union(d.name for d in self.definitions if d.kind == "by_hand")
+        consents = map(refusal_mark, self.consent)
+        return frozenset(names).union((d.name for d in self.definitions if d.kind == "by_hand"), consents)
+
+    @property
+    def statements(self) -> frozenset[str]:
+        """Columns of events that say who agreed to what."""
+        return frozenset((*STATEMENT, *self.consent.values())) if self.consent else frozenset()
 
     @property
     def needed(self) -> list[str]:

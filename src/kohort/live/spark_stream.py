@@ -191,9 +191,16 @@ class ViewOnSpark(View):
         return self._pairs.evaluate_there(
             pa.table({"person": persons, "as_of": at}),
             self._there.log.of(ids, behind, columns, fresh),
-            self.said_by_hand(persons),
+            self.decided_beside(persons, at, self._statements(ids, persons, fresh)),
             self.program.standing(self.standing, persons),
         )
+
+    def _statements(self, ids: np.ndarray, persons: np.ndarray, fresh: pa.Table | None) -> pa.Table:
+        """Who agreed to what, where anybody has several ids; else no row."""
+        columns = sorted(self.program.statements)
+        if not columns or not self.who.led_to(persons.tolist()):
+            return self._there.log.schema.empty_table()
+        return self._there.log.statements(ids, columns, fresh)
 
     def rows_of(self, ids: np.ndarray) -> pa.Table:
         schema = pa.schema(

@@ -6,19 +6,23 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kohort.compile.segments import REASONS
+from kohort.engines.consent import withheld_from
 from kohort.engines.led import carried
-from kohort.engines.pairs import in_schema
-from kohort.live.outlook import Question
+from kohort.engines.pairs import in_schema, of_pairs
+from kohort.engines.segments import BY_HAND_SCHEMA
+from kohort.live.outlook import Beside, Question
 from kohort.live.profile import Asked, Profile
 from kohort.live.program import Given, Program
 from kohort.live.shown import Place
 from kohort.live.standing import UNSAID
 from kohort.model.event import event_schema
 from kohort.model.links import around, belonging, roots
+from kohort.segments.consent import Consents
 from kohort.segments.why import rows_of
 
 if TYPE_CHECKING:
@@ -60,7 +64,8 @@ class StoredProfiles:
         hers = hands.filter(pc.equal(hands.column("customer"), root)) if hands.num_rows else None
         known = store.members.names()
         kept = [d for d in program.definitions if d.name in known]
-        question = Question(root, as_of, events, hers, places, asked.zone)
+        consents = Consents(snapshot, root, as_of, program.consent)
+        question = Question(root, as_of, events, _beside(hers, consents), places, asked.zone)
         features, ahead = asked.ask(question, kept)
         return Profile(
             root,
@@ -81,6 +86,23 @@ class StoredProfiles:
                 asked = Asked(program)
                 self._made = key, program, asked
             return self._made[1:]
+
+
+def _beside(by_hand: pa.Table | None, consents: Consents) -> Beside:
+    """What decides about her beside events: what people decided, and at each moment the consent that a merge withholds."""
+
+    def at(moments: np.ndarray) -> pa.Table | None:
+        if consents.of_one_id:
+            return by_hand
+        return of_pairs([_together(by_hand, consents, moment) for moment in moments.tolist()])
+
+    return at
+
+
+def _together(by_hand: pa.Table | None, consents: Consents, at: int) -> pa.Table:
+    withheld = [withheld_from([consents.customer], p) for p in consents.purposes if consents.withheld(p, at)]
+    hands = [] if by_hand is None else [by_hand.select(BY_HAND_SCHEMA.names).cast(BY_HAND_SCHEMA)]
+    return pa.concat_tables([BY_HAND_SCHEMA.empty_table(), *hands, *withheld])
 
 
 def _events(snapshot: Snapshot, customer: int, as_of: int) -> pa.Table:

@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kohort.engines.consent import speaks, withheld
 from kohort.engines.led import carried
+from kohort.engines.segments import BY_HAND_SCHEMA
 from kohort.live.agenda import Agenda
 from kohort.live.concern import Places
 from kohort.live.lane import SlowLane
@@ -147,34 +149,31 @@ class View:
         self, persons: np.ndarray, at: np.ndarray, *, only: Places | None, fresh: pa.Table | None, known: int
     ) -> pa.Table:
         """Where customers belong; see `place`."""
-        pairs = self.program.pairs
-        known_of = self.events(persons, pairs.reads(only) | _ALWAYS)
-        if only is not None and fresh is not None and not _all_there(known_of, persons, self.as_of):
-            only, known_of = None, self.events(persons, pairs.reads(None) | _ALWAYS)
+        pairs, who, ids = self.program.pairs, self.who, self.who.ids(persons.tolist())
+        always = _ALWAYS | (self.program.statements if who.led_to(persons.tolist()) else frozenset())
+        rows = self._major.fetch(ids, pairs.reads(only) | always)
+        if only is not None and fresh is not None and not _all_there(who.as_customers(rows), persons, self.as_of):
+            only, rows = None, self._major.fetch(ids, pairs.reads(None) | always)
         now = persons[at >= known]
-        events = self._and_fresh(known_of, now, fresh)
+        rows = self._and_fresh(rows, now, fresh)
+        events = who.as_customers(rows)
         self.lane.saw(events)
         return pairs.evaluate(
             pa.table({"person": persons, "as_of": at}),
             events,
-            self.said_by_hand(persons),
+            self.decided_beside(persons, at, rows),
             self.program.standing(self.standing, persons),
             only=only,
-            whole=lambda: self._and_fresh(self.events(persons), now, fresh),
+            whole=lambda: who.as_customers(self._and_fresh(self._major.fetch(ids), now, fresh)),
         )
 
-    def events(self, persons: np.ndarray, columns: Collection[str] | None = None) -> pa.Table:
-        """All events of some customers, under the customers they belong to; all columns where not said which."""
-        return self.who.as_customers(self._major.fetch(self.who.ids(persons.tolist()), columns))
-
-    def _and_fresh(self, events: pa.Table, persons: np.ndarray, fresh: pa.Table | None) -> pa.Table:
-        """The events and those of some customers that the index does not hold yet."""
+    def _and_fresh(self, rows: pa.Table, persons: np.ndarray, fresh: pa.Table | None) -> pa.Table:
+        """The rows and those of some customers that the index does not hold yet, under the ids they came with."""
         if fresh is None or not len(persons):
-            return events
+            return rows
         ids = pa.array(self.who.ids(persons.tolist()))
         own = fresh.filter(pc.is_in(fresh.column("customer"), value_set=ids))
-        own = self.who.as_customers(own.select(events.column_names).cast(events.schema))
-        return pa.concat_tables([events, own])
+        return pa.concat_tables([rows, own.select(rows.column_names).cast(rows.schema)])
 
     def rows_of(self, ids: np.ndarray) -> pa.Table:
         """All stored events of some ids, under these ids."""
@@ -210,6 +209,31 @@ class View:
         self.by_hand = by_hand.table()
         self.program.follow(_names(self.by_hand))
         return by_hand.since(after)
+
+    def decided_beside(self, persons: np.ndarray, at: np.ndarray, rows: pa.Table) -> pa.Table | None:
+        """What decides beside events: what people decided by hand, and consent that a merge withholds (BY_HAND_SCHEMA).
+
+        Args:
+            persons: Each once.
+            at: The moment of each.
+            rows: All of theirs, under the ids they came with; more than one id only with `Program.statements`.
+        """
+        parts = [t for t in (self.said_by_hand(persons), self._withheld(persons, at, rows)) if t is not None]
+        return pa.concat_tables([t.select(BY_HAND_SCHEMA.names).cast(BY_HAND_SCHEMA) for t in parts]) if parts else None
+
+    def _withheld(self, persons: np.ndarray, at: np.ndarray, rows: pa.Table) -> pa.Table | None:
+        """Whose consent a merge withholds; None where no id that is led to one of them ever said anything."""
+        consent, others = self.program.consent, self.who.led_to(persons.tolist())
+        if not consent or not others:
+            return None
+        said = rows.filter(speaks(rows, consent))
+        ids = said.column("customer").to_numpy()
+        if not np.isin(ids, others).any():
+            return None
+        moments = dict(zip(persons.tolist(), at.tolist(), strict=True))
+        until = np.array([moments[self.who.root(i)] for i in ids.tolist()], np.int64)
+        said = said.filter(pa.array(said.column("ts").to_numpy() <= until))
+        return withheld(said, self.who.links_of(self.who.ids(persons.tolist())), consent)
 
     def said_by_hand(self, persons: np.ndarray) -> pa.Table | None:
         """What people decided about some customers; what they decided about ids that are led, as said of their roots."""

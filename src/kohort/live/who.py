@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kohort.model.arrival import Link
 from kohort.model.links import Roots, roots
@@ -69,6 +70,16 @@ class Who:
             if customer not in self._root:
                 ids += [customer, *self._led.get(customer, ())]
         return np.array(ids, np.int64)
+
+    def led_to(self, customers: Iterable[int]) -> list[int]:
+        """The other ids of some customers."""
+        return [led for customer in customers for led in self._led.get(customer, ())]
+
+    def links_of(self, ids: np.ndarray) -> pa.Table:
+        """The links that lead some ids anywhere at the loop's moment; any thread may ask."""
+        links = _with(self._links, list(self._new))
+        theirs = pc.is_in(links.column("customer"), value_set=pa.array(ids))
+        return links.filter(pc.and_(theirs, pc.less_equal(links.column("ts"), self._as_of)))
 
     def as_customers(self, events: pa.Table) -> pa.Table:
         """Events under the customers they belong to."""

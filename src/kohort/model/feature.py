@@ -93,6 +93,18 @@ class FeatureTable:
         """The ids as `customer_id`, then one column per feature."""
         return self.data.add_column(0, "customer_id", self.ids)
 
+    def without(self, ids: np.ndarray) -> FeatureTable:
+        """The table without some customers (int64 pseudonyms)."""
+        import numpy as np
+        import pyarrow as pa
+
+        kept = ~np.isin(self.ids.to_numpy(zero_copy_only=False), ids)
+        if kept.all():
+            return self
+        value = None if self.value is None else self.value[kept]
+        mask = pa.array(kept)
+        return replace(self, ids=self.ids.filter(mask), data=self.data.filter(mask), value=value)
+
     def select(self, names: Sequence[str]) -> FeatureTable:
         """The same customers with only the named features, in the order given."""
         by_name = {f.name: f for f in self.features}

@@ -18,6 +18,7 @@ from kohort.definitions.rules import format_rule
 from kohort.definitions.rules.tree import AllOf, AnyOf, InSegment, Not
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition
 from kohort.errors import KohortError
+from kohort.model.limits import MARKS
 from kohort.model.links import roots
 from kohort.model.progress import silent
 from kohort.segments.accounts import account_names
@@ -149,7 +150,7 @@ class _Bench:
         case.customers |= {e.customer for e in one.arrived if e.customer is not None}
         case.customers |= {who for link in one.links for who in (link.customer, link.root)}
         for move in one.by_hand:
-            name = case.own(move.name)
+            name = move.name if move.name in MARKS.values() else case.own(move.name)
             if move.added is None:
                 self.store.by_hand.reset(name, [move.customer])
             else:

@@ -13,6 +13,7 @@ from kohort.compile.windows import bounds
 from kohort.definitions.rules.tree import AllOf, AnyOf, Leaf, Not, Rule
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition
 from kohort.definitions.windows import Window
+from kohort.model.limits import Limit
 
 Truth = bool | None
 """None = unknown."""
@@ -27,12 +28,14 @@ class Circumstances:
         by_hand: Part → put in (True) or taken out (False); the part "" means every one.
         agreed: She agreed to the purpose of the definition; True where it has none.
         bucket: Her random number, 0 to 100; of buckets only.
+        forbidden: What she forbids that keeps her out of the definition; None = nothing.
     """
 
     standing: tuple[str, int] | None = None
     by_hand: Mapping[str, bool] | None = None
     agreed: bool = True
     bucket: float = 0.0
+    forbidden: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,14 @@ class Decision:
         reason: rule, keep, minimum stay, not allowed yet, by hand or random; empty in no part.
         candidate: The part that rules or chance alone would give.
         left_out: Part she would be in if she had agreed to the purpose.
+        forbidden: What she forbids, where that keeps her out of the definition.
     """
 
     segment: str | None = None
     reason: str = ""
     candidate: str | None = None
     left_out: str | None = None
+    forbidden: Limit | None = None
 
 
 def decide(
@@ -66,6 +71,8 @@ def decide(
         at: The moment, microseconds UTC.
         zone: Of the minimum stay.
     """
+    if given.forbidden is not None:
+        return Decision(forbidden=given.forbidden)
     hands = given.by_hand or {}
     opened = [p for p in definition.parts if hands.get(p.key) is not False and hands.get("") is not False]
     candidate = _candidate(definition, opened, holds, given.bucket)

@@ -110,7 +110,7 @@ def _used(definition: SegmentDefinition, meaning: Meaning, versions: Mapping[str
     if definition.kind not in ("by_hand", "buckets") and not definition.zone:
         yield f"time zone: {meaning.zone}"
     if definition.purpose:
-        yield f"consent: {dict(meaning.settings.consent).get(definition.purpose, '')}"
+        yield f"consent: {dict(meaning.settings.consent).get(definition.purpose, '')}, of all her ids the strictest"
     if definition.kind == "accounts":
         yield f"account: {meaning.settings.accounts}"
 

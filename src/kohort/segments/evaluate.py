@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from kohort.definitions.features import check
 from kohort.definitions.segments import remembers
 from kohort.errors import Busy, Damaged, KohortError, MissingExtra, RefusedDefinition
+from kohort.model.limits import MARKS
 from kohort.segments.definitions import adopted_parts, taken
 from kohort.segments.dependencies import refers_to, with_needed
 
@@ -185,12 +186,14 @@ def standing(store: Store, definitions: Sequence[SegmentDefinition], as_of: int)
 
 
 def by_hand(store: Store, definitions: Sequence[SegmentDefinition], until: int | None = None) -> pa.Table:
-    """What people decided about members of these definitions, up to an action: customer, name, segment, added."""
+    """What people decided about members of these definitions, up to an action, and who forbids what: customer, name, segment,
+    added."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     table = store.by_hand.table(until).select(["customer", "name", "segment", "added"])
-    return table.filter(pc.is_in(table.column("name"), pa.array([d.name for d in definitions], pa.string())))
+    names = [*(d.name for d in definitions), *MARKS.values()]
+    return table.filter(pc.is_in(table.column("name"), pa.array(names, pa.string())))
 
 
 def unfit(

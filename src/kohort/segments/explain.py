@@ -277,6 +277,10 @@ class _Teller:
     def notes(self, now: Decision, labels: Mapping[str, str], asked: PartWhy) -> Iterator[str]:
         """What decides beside the conditions."""
         hands = self.case.by_hand.get(self.case.asked.name, {})
+        if now.forbidden == "objection":
+            yield "She objected to profiling, and this segment needs it."
+        if now.forbidden == "restriction":
+            yield "Her data may be kept but not used, so she is in no segment."
         if now.left_out is not None:
             purpose = self.case.asked.purpose
             yield f"She would be in {labels[now.left_out]}, but has not agreed to {purpose!r}."

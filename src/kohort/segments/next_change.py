@@ -8,7 +8,7 @@ the customer's part differs. Events that are stored already but dated later take
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kohort.definitions.features import FeatureDefinition
@@ -25,6 +25,7 @@ from kohort.definitions.rules.tree import (
     Rule,
 )
 from kohort.definitions.segments import RuleText, SegmentDefinition, SegmentSettings
+from kohort.model.limits import LIMITS, MARKS, Limit
 from kohort.segments.crossings import crossings
 from kohort.segments.decide import Circumstances, Decision, Truth, decide, rules_of, truth_of
 from kohort.segments.drift import POINTS, Ask, Clause, passings
@@ -44,8 +45,9 @@ class Case:
     Attributes:
         definitions: In order of evaluation; the last one is asked about. Paused ones keep their stored members.
         standing: Definition → part and since when, as stored before the moment asked about.
-        by_hand: Definition → part → put in or taken out.
+        by_hand: Definition → part → put in or taken out; marks of what she forbids (`kohort.model.limits`) among them.
         buckets: Definition of buckets → the customer's random number.
+        withheld: Whether a "no" of one of her ids binds for a purpose at a moment, see `kohort.model.consent`.
         zone: The workspace's.
         features: Features that rules may name.
     """
@@ -57,6 +59,7 @@ class Case:
     standing: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     by_hand: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     buckets: Mapping[str, float] = field(default_factory=dict)
+    withheld: Callable[[str, int], bool] = field(default=lambda purpose, at: False, compare=False)
     _keys: dict[tuple[str, int], str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -113,8 +116,9 @@ class Case:
             given = Circumstances(
                 stood,
                 self.by_hand.get(definition.name),
-                agreed is None or truths[agreed.key] is True,
+                agreed is None or (truths[agreed.key] is True and not self.withheld(definition.purpose, at)),
                 self.buckets.get(definition.name, 0.0),
+                forbidding(self.by_hand, definition),
             )
             holds = self._holds(zone, truths, found, standing)
             found[definition.name] = decide(definition, holds, at, zone, given)
@@ -133,6 +137,12 @@ class Case:
             return truths[self.clause(zone, leaf).key]
 
         return lambda rule: truth_of(rule.rule, answer) is True
+
+
+def forbidding(by_hand: Collection[str], definition: SegmentDefinition) -> Limit | None:
+    """What of hers keeps her out of a definition, whatever it says."""
+    asked = (limit for limit in LIMITS if limit == "restriction" or definition.profiles)
+    return next((limit for limit in asked if MARKS[limit] in by_hand), None)
 
 
 def inside(leaf: InSegment, found: Mapping[str, Decision], standing: Mapping[str, tuple[str, int]]) -> bool:

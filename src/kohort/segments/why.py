@@ -12,6 +12,7 @@ from kohort.compile.windows import ahead
 from kohort.definitions.windows import Span
 from kohort.errors import NotEnough, NotFound
 from kohort.model.links import Roots, around, belonging, roots
+from kohort.segments.consent import Consents
 from kohort.segments.dependencies import refers_to, with_needed
 from kohort.segments.drift import Answers, Ask, Clause
 from kohort.segments.evaluate import bucket_key
@@ -63,6 +64,7 @@ def why(
         NotFound: No such customer, or no such part.
         NotEnough: She has no event at that moment: she is in no segment yet.
     """
+    from kohort.engines.consent import traits_asked
     from kohort.engines.moments import OneCustomer
     from kohort.model.random_bucket import random_bucket
 
@@ -87,6 +89,7 @@ def why(
         settings=settings,
         standing=_standing(needed, stays, as_of),
         by_hand=_by_hand(store, customer, roots(around(snapshot.links, customer), as_of)),
+        withheld=Consents(snapshot, customer, as_of, traits_asked(needed, settings, snapshot.columns)).withheld,
         buckets={d.name: random_bucket(customer, d.salt or d.name, key) for d in needed if d.kind == "buckets"},
     )
     recorded = _stood(stays(asked.name), as_of)

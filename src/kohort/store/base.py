@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kohort.store.files import flush_file, flush_folder
+
+if TYPE_CHECKING:
+    from kohort.store.going import Going
 
 SORTED_BY = (("customer", "ascending"), ("ts", "ascending"), ("event_id", "ascending"))
 _ROW_GROUP = 131_072
@@ -131,17 +134,22 @@ def merge_files(events: Path, files: Sequence[BaseFile], schema: pa.Schema, *, r
     return found
 
 
-def without(events: Path, file: BaseFile, customers: pa.Array, schema: pa.Schema) -> list[BaseFile] | None:
-    """Rewrites a file without the rows of some customers (none, where nothing is left); None = it holds none of them."""
-    path = events / file.path
-    held = pq.read_table(path, columns=["customer"], partitioning=None).column("customer")
-    inside = pc.is_in(held, value_set=customers)
-    if not pc.any(inside).as_py():
+def without(events: Path, file: BaseFile, going: Going, schema: pa.Schema) -> list[BaseFile] | None:
+    """Rewrites a file without the rows that go (no file, where nothing is left); None = it holds none of them."""
+    gone = going.mask(columns_of(events / file.path, going.columns, schema))
+    if not pc.any(gone).as_py():
         return None
-    kept = as_schema(pq.ParquetFile(path).read().filter(pc.invert(inside)), schema)
+    kept = as_schema(pq.ParquetFile(events / file.path).read().filter(pc.invert(gone)), schema)
     found = [write_sorted(events, file.bucket, kept)] if kept.num_rows else []
     flush(events, found)
     return found
+
+
+def columns_of(path: Path, columns: Sequence[str], schema: pa.Schema) -> pa.Table:
+    """Some columns of a file; one that did not exist when it was written is null."""
+    there = set(pq.read_schema(path).names)
+    held = pq.read_table(path, columns=[name for name in columns if name in there], partitioning=None)
+    return as_schema(held, pa.schema([schema.field(name) for name in columns]))
 
 
 def as_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:

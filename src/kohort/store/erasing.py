@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -23,6 +22,7 @@ from kohort.model.event import event_schema
 from kohort.store import base, by_hand, deliveries, schema, state, trait_changes
 from kohort.store.base import BaseFile
 from kohort.store.database import shrink
+from kohort.store.going import Going, Persons
 from kohort.store.keeping import ERASED, Overtaken, base_files
 from kohort.store.members.forget import Forgetting
 from kohort.store.sealed import Ledger
@@ -86,7 +86,7 @@ def purge(store: Store, customers: Sequence[int], done: Done, *, threads: int = 
     rewritten: Rewritten = {}
     members = Forgetting(store.members.parts, ids)
     for _ in range(_TRIES):
-        _rewrite(store.log, ids, rewritten, threads)
+        _rewrite(store.log, Persons(ids, store.log.buckets), rewritten, threads)
         store.members.parts.read(members.look)
         try:
             found = _make_true(store, ids, rewritten, members, done)
@@ -97,30 +97,23 @@ def purge(store: Store, customers: Sequence[int], done: Done, *, threads: int = 
     raise Busy("The files of the event log were merged meanwhile, again and again.", hint="Run it again.")
 
 
-def _rewrite(log: EventLog, ids: np.ndarray, rewritten: Rewritten, threads: int) -> None:
+def _rewrite(log: EventLog, going: Going, rewritten: Rewritten, threads: int) -> None:
     """Writes every file of the log that holds some of these persons anew, without them."""
     with log._database.read() as con:
         files, columns = log._live(con), log._declared(con)
-    buckets = {int(bucket) for bucket in np.unique(ids % log.buckets)}
-    live = {file.path: file for file in files if file.bucket in buckets}
+    live = {file.path: file for file in files if going.may_hold(file)}
     for path in rewritten.keys() - live.keys():
         _discard(log, rewritten.pop(path)[1])
     full = event_schema(columns).remove(0)
-    wanted = [live[path] for path in sorted(live.keys() - rewritten.keys()) if _may_hold(live[path], ids)]
+    wanted = [live[path] for path in sorted(live.keys() - rewritten.keys())]
 
     def anew(file: BaseFile) -> list[BaseFile] | None:
-        return base.without(log.events, file, pa.array(ids), full)
+        return base.without(log.events, file, going, full)
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
         for file, new in zip(wanted, pool.map(anew, wanted), strict=True):
             if new is not None:
                 rewritten[file.path] = file, new
-
-
-def _may_hold(file: BaseFile, ids: np.ndarray) -> bool:
-    stats = json.loads(file.stats)
-    low, high = stats["minValues"].get("customer"), stats["maxValues"].get("customer")
-    return low is None or bool(((ids >= low) & (ids <= high)).any())
 
 
 def _make_true(store: Store, ids: np.ndarray, rewritten: Rewritten, members: Forgetting, done: Done) -> Purged:
@@ -144,7 +137,7 @@ def _make_true(store: Store, ids: np.ndarray, rewritten: Rewritten, members: For
                 "merges": store.merges.forget(con, customers, learned_us=int(time.time() * 1e6)),
                 "by_hand": _by_hand(con, ids),
                 "deliveries": rows + trait_changes.erase_in(con, customers),
-                "examples": _examples(con, frozenset(customers)),
+                "examples": leave_out_examples(con, customers),
                 "kept_answers": _kept(con),
             },
             recipients,
@@ -200,12 +193,12 @@ def _deliveries(con: Connection, customers: Sequence[int]) -> tuple[int, tuple[R
     return rows, tuple(Recipient(name, len(when), max(when)) for name, when in sorted(told.items()))
 
 
-def _examples(con: Connection, customers: frozenset[int]) -> int:
-    """Leaves persons out of the example customers of kept segmentations."""
-    gone = 0
+def leave_out_examples(con: Connection, customers: Iterable[int]) -> int:
+    """Leaves persons out of the example customers of kept segmentations; says how many mentions there were."""
+    gone, whom = 0, frozenset(customers)
     for row in state.segmentations.all(con, schema.segmentation.c.key):
         document = json.loads(row["document"])
-        found = _without(document, customers)
+        found = _without(document, whom)
         if found:
             text = json.dumps(document, sort_keys=True, allow_nan=False)
             state.segmentations.update(con, schema.segmentation.c.key == row["key"], document=text)
@@ -270,4 +263,4 @@ def _shrink(store: Store) -> None:
         shrink(store.vault._con, store.vault.path.name)
 
 
-__all__ = ["Purged", "Recipient", "clear", "edges_told", "purge"]
+__all__ = ["Purged", "Recipient", "clear", "edges_told", "leave_out_examples", "purge"]

@@ -25,6 +25,7 @@ from kohort.store import base, hot, schema
 from kohort.store.base import BaseFile, DeltaMirror
 from kohort.store.database import Database
 from kohort.store.files import Verified, flush_folder, sha256_of, write_whole
+from kohort.store.going import Going
 from kohort.store.ids import Run, crowded, merged, new_name
 from kohort.store.lock import WriteLock
 from kohort.store.sealed import Ledger, SealedTable
@@ -226,10 +227,10 @@ class Keeper:
             return 0
         return len(group)
 
-    def _rewrite(self, file: BaseFile, customers: pa.Array, columns: dict[str, ColumnType]) -> int | None:
-        """Puts a file without the rows of some ids in its place; says how many those were, None = it is gone already."""
+    def _rewrite(self, file: BaseFile, going: Going, columns: dict[str, ColumnType]) -> int | None:
+        """Puts a file without the rows that go in its place; says how many those were, None = it is gone already."""
         try:
-            new = base.without(self.events, file, customers, event_schema(columns).remove(0))
+            new = base.without(self.events, file, going, event_schema(columns).remove(0))
             if new is None:
                 return 0
             erased = file.rows - sum(rest.rows for rest in new)

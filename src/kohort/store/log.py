@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from kohort.model.snapshot import Snapshot
 from kohort.store import base, hot
 from kohort.store.appender import Appender, Prepared
 from kohort.store.database import Database
+from kohort.store.going import Going, Persons
 from kohort.store.ids import Entries, Run
 from kohort.store.judging import judge
 from kohort.store.keeping import ERASED, READER_SECONDS, Keeper, Overtaken, declared
@@ -209,7 +211,11 @@ class EventLog(Keeper):
         raise AssertionError("unreachable")
 
     def erase(self, customers: Sequence[int]) -> int:
-        """Rewrites the log without the rows of some ids, and says how many rows those were.
+        """`drop` of all rows of some ids."""
+        return self.drop(Persons(list(customers), self.buckets))
+
+    def drop(self, going: Going) -> int:
+        """Rewrites the log without the rows that go, and says how many those were.
 
         Hot rows move into the base first, so that only files are rewritten. Ids of the events stay known: whoever sends
         one of them again sends a duplicate. The old files stay for readers of older snapshots, as after every rewriting,
@@ -218,19 +224,30 @@ class EventLog(Keeper):
         Raises:
             Busy: Others merged the same files, again and again.
         """
-        asked = pa.array(sorted({int(customer) for customer in customers}), pa.int64())
-        buckets = {customer % self.buckets for customer in asked.to_pylist()}
         gone = 0
         self.compact()
         for _ in range(_TRIES):
             with self._database.read() as con:
                 files, columns = self._live(con), self._declared(con)
-            found = [self._rewrite(file, asked, columns) for file in files if file.bucket in buckets]
+            found = [self._rewrite(file, going, columns) for file in files if going.may_hold(file)]
             gone += sum(rows or 0 for rows in found)
             if None not in found:
                 self._catch_up()
                 return gone
         raise Overtaken("The files were merged meanwhile.", hint="Try again.")
+
+    def count_going(self, going: Going) -> Counter[str]:
+        """Kind of event → how many rows would go; nothing is changed."""
+        shot = self.snapshot()
+        full, wanted = event_schema(shot.columns), tuple(dict.fromkeys(("event", *going.columns)))
+        with self._database.read() as con:
+            files = [file for file in self._live(con) if going.may_hold(file)]
+        tables = [base.columns_of(self.events / file.path, wanted, full) for file in files]
+        tables += [] if shot.hot is None else [shot.hot.select(wanted)]
+        found: Counter[str] = Counter()
+        for table in tables:
+            found.update(table.filter(going.mask(table)).column("event").to_pylist())
+        return found
 
     def check(self) -> list[str]:
         """What does not check out, in plain sentences: every file, every row group, the id index, the Delta log."""

@@ -156,6 +156,12 @@ class State:
         with self._database.write() as con:
             return sum(rejected_rows.delete(con, schema.rejected_row.c.id.in_(part)) for part in _parts(ids))
 
+    def rejected_in_batches(self, began_until: int) -> list[int]:
+        """Ids of the rows, retried ones too, that came in batches which began at this moment (µs UTC) or before."""
+        with self._database.read() as con:
+            old = [row["id"] for row in batches.all(con) if row["started_us"] <= began_until]
+            return [row["id"] for row in rejected_rows.all(con) if row["batch"] in set(old)]
+
     def reject_no_more(self, con: Connection, belongs: Callable[[RejectedRow], bool]) -> int:
         """Deletes kept rows, retried ones too, that belong to somebody; inside the caller's transaction. Says how many."""
         rows = rejected_rows.all(con, schema.rejected_row.c.id)

@@ -26,6 +26,8 @@ from kohort.store.vault_schema import BY_CUSTOMER, BY_LOOKUP, IDENTITY, leaves_o
 
 ANONYMOUS_ID = "anonymous_id"
 """The kind of the id by which a visitor is known."""
+STATEMENT = "statement"
+"""The kind of what somebody said about the use of her data (`kohort.trust.statements`): no identifier, but sealed like one."""
 _ROWS = 50_000
 
 
@@ -143,7 +145,7 @@ class Vault(VaultPeople):
 
         Args:
             keys: Pseudonyms, parallel to `values`; a person may have several values of a kind.
-            kind: One of `kohort.model.source.IDENTITY_KINDS`.
+            kind: One of `kohort.model.source.IDENTITY_KINDS`, or `STATEMENT`.
 
         Raises:
             NotFound: A pseudonym is unknown.
@@ -383,5 +385,5 @@ def _could_be(kind: str, text: str) -> bool:
 
 
 def _checked_kind(kind: str) -> None:
-    if kind not in IDENTITY_KINDS:
+    if kind not in (*IDENTITY_KINDS, STATEMENT):
         raise WrongUsage(f"{kind!r} is not a kind of identifier.", hint=f"Known: {', '.join(IDENTITY_KINDS)}.")

@@ -49,6 +49,33 @@ def carried(
     return {(name, root): by_hand[name, place[2]] for (name, root), place in best.items()}
 
 
+def withheld(
+    events: Iterable[Event], links: Iterable[Link], as_of: int, consent: Iterable[tuple[str, str]]
+) -> set[tuple[str, int]]:
+    """(purpose, customer) of whom an id said no, and no later yes came from that id, or from one she was one with by then.
+
+    Args:
+        events: Under the ids they came with.
+        consent: (purpose, trait).
+    """
+    links, found = list(links), set()
+    now = naive_roots(links, as_of)
+    visible = sorted((e for e in events if e.ts <= as_of), key=lambda e: (e.ts, e.event_id))
+    for purpose, trait in consent:
+        said = [(e.customer, e.values.get(trait), e.ts) for e in visible if e.customer is not None]
+        for n, (customer, no, _) in enumerate(said):
+            later = said[n + 1 :]
+            if no is False and not any(yes is True and are_one(customer, other, links, ts) for other, yes, ts in later):
+                found.add((purpose, now.get(customer, customer)))
+    return found
+
+
+def are_one(customer: int, other: int, links: Iterable[Link], as_of: int) -> bool:
+    """Whether two ids are one customer at a moment."""
+    found = naive_roots(links, as_of)
+    return found.get(customer, customer) == found.get(other, other)
+
+
 def hers_since(customer: int, root: int, links: Iterable[Link], as_of: int) -> int:
     """The first moment at which an id leads to a root; 0 where she is the root."""
     moments = sorted(link.ts for link in links if link.ts <= as_of)

@@ -6,13 +6,14 @@ was, what was put in by hand, consent. See docs/semantics.md, "Segments".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.segments import Part, Quantifier, SegmentDefinition, SegmentSettings
 from kohort.model.event import ColumnType, Event
+from kohort.model.limits import MARKS
 from kohort.testing.naive_rules import Judge, Segments
 
 ByHand = Mapping[str, bool]
@@ -44,8 +45,9 @@ class Situation:
         as_of: Microseconds UTC.
         zone: The workspace's.
         key: Of random buckets.
-        by_hand: (definition, customer) → what people decided.
+        by_hand: (definition, customer) → what people decided. Under a mark of `kohort.model.limits`: she forbids that.
         standing: (definition, customer or account) → where she was strictly before `as_of`.
+        withheld: (purpose, customer) of whom an id said no, and nothing said since then counts for it.
     """
 
     as_of: int
@@ -57,6 +59,12 @@ class Situation:
     key: bytes = b""
     by_hand: Mapping[tuple[str, int], ByHand] = field(default_factory=dict)
     standing: Mapping[tuple[str, int | str], Standing] = field(default_factory=dict)
+    withheld: Collection[tuple[str, int]] = frozenset()
+
+    def forbids(self, definition: SegmentDefinition, customer: int) -> bool:
+        """M10: her data may not be used at all, or not for profiling and the definition needs that."""
+        restricted, objected = (self.by_hand.get((MARKS[x], customer)) for x in ("restriction", "objection"))
+        return bool(restricted) or (bool(objected) and definition.profiles)
 
     def judge(self, events: Iterable[Event], zone: str, segments: Segments) -> Judge:
         return Judge(
@@ -88,6 +96,8 @@ def place(
     customer = events[0].customer
     assert customer is not None, "events without a customer belong to nobody"
     judge = situation.judge(events, definition.zone, segments)
+    if situation.forbids(definition, customer):
+        return Verdict()  # M10
     by_hand = situation.by_hand.get((definition.name, customer), {})
     open_parts = [p for p in definition.parts if by_hand.get(p.key) is not False and by_hand.get("") is not False]
     if definition.kind == "buckets":
@@ -107,7 +117,8 @@ def place(
         part, reason = put_in, "by hand"  # M4
     if part is None:
         return Verdict()
-    if definition.purpose and not agreed(definition.purpose, situation, judge):
+    withheld = (definition.purpose, customer) in situation.withheld
+    if definition.purpose and (withheld or not agreed(definition.purpose, situation, judge)):
         return Verdict(left_out=True)  # M9
     return Verdict(part.key, reason)
 
@@ -201,7 +212,7 @@ class _Everybody:
             if customer < 0:
                 continue  # visitors use no account
             judge = self.situation.judge(events, definition.zone, self.asked_by(customer))
-            meets = judge.rule(rule.rule) is True
+            meets = judge.rule(rule.rule) is True and not self.situation.forbids(definition, customer)
             for account in accounts_of(self.situation.settings.accounts, judge):
                 users.setdefault(account, []).append(meets)
         meeting: dict[Quantifier, Callable[[list[bool]], bool]] = {"any": any, "all": all, "none": lambda u: not any(u)}

@@ -9,6 +9,7 @@ from random import Random
 from kohort.definitions.rules import format_rule
 from kohort.definitions.segments import Part, Quantifier, RuleText, SegmentDefinition, SegmentKind, SegmentSettings
 from kohort.definitions.windows import parse_span
+from kohort.model.limits import MARKS
 from kohort.testing.naive_segments import ByHand, Situation, Standing
 from kohort.testing.random_rules import FEATURES, random_rule
 from kohort.testing.worlds import World
@@ -57,6 +58,7 @@ def _random_segment(rng: Random, name: str, earlier: dict[str, list[str]]) -> Se
         (),
         purpose="marketing" if rng.random() < 0.3 and kind != "accounts" else "",
         zone=rng.choice(("Asia/Kolkata", "America/New_York")) if rng.random() < 0.2 else "",
+        profiling=not name.endswith(("2", "7")),
     )
     match kind:
         case "tiers":
@@ -82,7 +84,8 @@ def _moving(rng: Random, part: Part, others: list[str]) -> Part:
 
 
 def random_situation(rng: Random, world: World, definitions: tuple[SegmentDefinition, ...], key: bytes) -> Situation:
-    """What the store could hold: some customers stand in a part (or in one that is gone), some were put in or out."""
+    """What the store could hold: some customers stand in a part (or in one that is gone), some were put in or out, some forbid
+    being profiled or used."""
     people = list(world.customers())
     by_hand: dict[tuple[str, int], ByHand] = {}
     standing: dict[tuple[str, int | str], Standing] = {}
@@ -98,13 +101,16 @@ def random_situation(rng: Random, world: World, definitions: tuple[SegmentDefini
                 days = rng.choice((0, 1, 7, 7, 29, 30, 30, 31, 90))
                 since = world.as_of - days * _DAY + rng.choice((-1, 0, 1))
                 standing[definition.name, customer] = (rng.choice((*keys, *keys, "gone")), since)
+    settings = SegmentSettings(CONSENT, rng.choice(("t_company", "p_company")))
+    for mark in MARKS.values():
+        by_hand |= {(mark, customer): {"": False} for customer in people if rng.random() < 0.08}
     return Situation(
         world.as_of,
         world.zone,
         world.currency,
         world.columns,
         FEATURES,
-        SegmentSettings(CONSENT, rng.choice(("t_company", "p_company"))),
+        settings,
         key,
         by_hand,
         standing,

@@ -16,6 +16,7 @@ from kohort.model.clock import iso
 from kohort.model.event import NUMBER_SCALE, QUANTITY_SCALE, ColumnType, list_items
 from kohort.model.links import roots
 from kohort.model.money import minor_digits
+from kohort.store.vault import STATEMENT
 from kohort.trust.mentions import Mentions
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def identities(store: Store, ids: Sequence[int]) -> dict[str, list[str]]:
             told = store.vault.open_person(id_)
         except NotFound:
             continue
+        told.pop(STATEMENT, None)  # it is no identity; see `kohort.trust.statements`
         for kind, values in told.items():
             found.setdefault("customer_id" if kind == "ref" else kind, set()).update(values)
     return {kind: sorted(values) for kind, values in sorted(found.items())}

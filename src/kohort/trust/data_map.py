@@ -24,7 +24,7 @@ STATE: dict[str, str] = {
     "member_consumer": NOBODY,
     "segment_status": NOBODY,
     "segment_version": NOBODY,
-    "by_hand": "the person is left out of every action",
+    "by_hand": "the person is left out of every action, also of what she forbids",
     "live_state": "sizes shrink; who waits to be evaluated is left out",
     "api_key": NOBODY,
     "link": "links from and to every id are deleted",
@@ -38,7 +38,7 @@ STATE: dict[str, str] = {
 VAULT: dict[str, str] = {
     "meta": NOBODY,
     "person": "the row with the wrapped key is deleted",
-    "identity": "rows are deleted",
+    "identity": "rows are deleted, also what she said about the use of her data",
     "erased": "gets a keyed token per id",
     "tally": "sums follow the rows",
     "ledger": NOBODY,

@@ -22,11 +22,15 @@ def write_features(ws: Workspace, path: Path, as_of: int) -> tuple[int, tuple[Fe
     vault only, so the file is made from those here, batch by batch.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     from kohort.compile.features import CUSTOMER
     from kohort.engines import spark
+    from kohort.model.limits import LIMITS
+    from kohort.trust.limits import forbidding
 
+    left_out = pa.array(forbidding(ws.store, *LIMITS), pa.int64())
     part, customers = path.with_name(f".{path.name}.part"), 0
     with TemporaryDirectory(dir=ws.root, prefix=".features-") as folder:
         empty, files = spark.write_features(
@@ -42,7 +46,8 @@ def write_features(ws: Workspace, path: Path, as_of: int) -> tuple[int, tuple[Fe
         try:
             with pq.ParquetWriter(part, schema, compression="zstd") as writer:
                 for file in files:
-                    for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS):
+                    for whole in pq.ParquetFile(file).iter_batches(BATCH_ROWS):
+                        batch = whole.filter(pc.invert(pc.is_in(whole.column(CUSTOMER), value_set=left_out)))
                         numbers = company_numbers(ws.store.vault, batch.column(CUSTOMER).to_numpy())
                         columns = [pa.array(numbers, pa.string()), *(batch.column(n) for n in schema.names[1:])]
                         writer.write_table(pa.table(columns, names=schema.names).cast(schema))

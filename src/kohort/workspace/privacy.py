@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,9 @@ from kohort.model.progress import Progress, silent
 from kohort.workspace.people import check_numbers, customer_keys, short_code
 
 if TYPE_CHECKING:
+    from kohort.model.limits import Limit
     from kohort.trust.erasure import Eraser
+    from kohort.trust.retention import Clocks
     from kohort.trust.scan import Scan
     from kohort.workspace.profile import ProfileDoor
     from kohort.workspace.workspace import Workspace
@@ -44,10 +47,7 @@ class PrivacyDoor:
             UnknownCustomer: A number is nobody's; nobody was erased.
             Busy: A run has been going on for ten minutes, or others write without a pause. Run it again: it goes on.
         """
-        check_numbers(numbers)
-        wanted = list(dict.fromkeys(number.strip() for number in numbers if number.strip()))
-        if not wanted:
-            raise WrongUsage("Say who is to be erased.", hint="Give customer numbers, or a file with one a line.")
+        wanted = _listed(numbers)
         vault, eraser = self._ws.store.vault, self._eraser(progress)
         eraser.finish()
         already = vault.erased_refs(wanted).tolist()
@@ -88,16 +88,17 @@ class PrivacyDoor:
 
         Returns:
             `{"company", "as_of", "identities", "segments", "history", "by_hand", "merges", "features", "next_change",
-            "consent", "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`, `history` all
-            stays there ever were, `merges` what was decided about which records are
-            hers, `recipients` what was told about her to whom, `events` with everything they say, in order.
+            "consent", "limits", "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`,
+            `history` all stays there ever were, `merges` what was decided about which records are hers, `recipients` what
+            was told about her to whom, `events` with everything they say, in order.
 
         Raises:
             UnknownCustomer: The number is nobody's.
         """
         from kohort.definitions.triggers import is_hidden
         from kohort.model.clock import iso
-        from kohort.trust import access
+        from kohort.trust import access, limits
+        from kohort.trust.consent import ledger
 
         ws = self._ws
         store, config = ws.store, ws.config
@@ -117,7 +118,8 @@ class PrivacyDoor:
             "merges": access.merges(store, ids),
             "features": profile["features"],
             "next_change": profile["next_change"],
-            "consent": self._consent(told),
+            "consent": ledger(store, ids, time.time_ns() // 1_000, config.consent),
+            "limits": limits.ledger(store, ids),
             "recipients": access.recipients(store, ids),
             "events": told,
             "rejected": access.rejected(store, known, self._id_columns()),
@@ -125,23 +127,117 @@ class PrivacyDoor:
         }
 
     def consent(self, number: str) -> dict[str, Any]:
-        """What a customer agreed to, with every id of hers: `{"consent": [{"purpose", "agreed"}]}`.
+        """What a customer said about each purpose, with every id of hers, and what holds now.
+
+        Args:
+            number: The company's customer number, or the short code shown in its place.
+
+        Returns:
+            `{"as_of", "consent": [{"purpose", "agreed", "statements": [{"at", "agreed", "source", "proof"}]}], "limits":
+            [{"limit", "holds", "statements": [{"at", "holds", "source", "proof"}]}]}`.
 
         Raises:
             UnknownCustomer: The number is nobody's.
         """
-        from kohort.trust import access
+        from kohort.model.clock import iso
+        from kohort.trust import access, limits
+        from kohort.trust.consent import ledger
 
         store = self._ws.store
         (key,) = customer_keys(store.vault, [number])
-        return {"consent": self._consent(access.events(store, access.ids_of(store, key), self._ws.currency))}
+        now, ids = time.time_ns() // 1_000, access.ids_of(store, key)
+        consent = ledger(store, ids, now, self._ws.config.consent)
+        return {"as_of": iso(now), "consent": consent, "limits": limits.ledger(store, ids)}
 
-    def _consent(self, events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        traits = _latest_traits(events)
-        return [
-            {"purpose": purpose, "agreed": traits.get(trait.removeprefix("t_")) is True}
-            for purpose, trait in self._ws.config.consent.items()
-        ]
+    def record_consent(
+        self, number: str, purpose: str, agreed: bool, *, source: str, proof: str = "", at: int | None = None
+    ) -> dict[str, Any]:
+        """Writes down that a customer agreed to a purpose, or refused it; the next run or tick follows it.
+
+        Args:
+            number: As for `consent`.
+            purpose: One of those below `consent:` in kohort.yaml. A channel with a consent of its own is a purpose of its own.
+            source: Where she said it.
+            proof: Where that can be seen.
+            at: When she said it, microseconds UTC; None = now.
+
+        Returns:
+            As `consent`, and `new`: False where the same was written down before.
+
+        Raises:
+            NotFound: There is no such purpose.
+            UnknownCustomer: The number is nobody's.
+            WrongUsage: No source, or a moment to come.
+        """
+        from kohort.trust.consent import record, trait_of
+        from kohort.trust.statements import stated
+
+        ws = self._ws
+        trait = trait_of(ws.config.consent, purpose)
+        (key,) = customer_keys(ws.store.vault, [number])
+        now = time.time_ns() // 1_000
+        said = stated(agreed, source=source, proof=proof, at=at, now=now)
+        new = record(ws.store, key, trait, said, zone=ws.zone)
+        return {"new": new, **self.consent(number)}
+
+    def forbid(
+        self, limit: Limit, numbers: Sequence[str], *, source: str = "", proof: str = "", at: int | None = None
+    ) -> dict[str, Any]:
+        """Writes down that customers object to profiling, or that their data may be kept but not used. It holds at once, for
+        every id of theirs, until `allow`.
+
+        Args:
+            limit: "objection" or "restriction".
+            numbers: The company's customer numbers, or the short codes shown in their place.
+            source, proof: Where it was said, and where that can be seen.
+            at: When it was said, microseconds UTC; None = now.
+
+        Returns:
+            `{"request", "limit", "holds", "people", "left", "examples", "model_rows", "recipients", "asked_at"}`: memberships that
+            ended, mentions as an example customer and rows in saved models that went, who had been told about them.
+
+        Raises:
+            UnknownCustomer: A number is nobody's; nothing was written down.
+            WrongUsage: Nobody is given, a text is too long, or a moment to come.
+            Busy: A run has been going on for ten minutes.
+        """
+        from kohort.trust import limits
+        from kohort.trust.statements import stated
+
+        said = stated(True, source=source, proof=proof, at=at, now=time.time_ns() // 1_000)
+        return limits.forbid(self._ws.store, self._people(numbers), limit, self._ws.config.evaluated, said)
+
+    def allow(
+        self, limit: Limit, numbers: Sequence[str], *, source: str = "", proof: str = "", at: int | None = None
+    ) -> dict[str, Any]:
+        """Takes an objection or a restriction back; the next run or tick places them again. Arguments and answer as `forbid`."""
+        from kohort.trust import limits
+        from kohort.trust.statements import stated
+
+        said = stated(False, source=source, proof=proof, at=at, now=time.time_ns() // 1_000)
+        return limits.allow(self._ws.store, self._people(numbers), limit, said)
+
+    def expiring(self) -> dict[str, Any]:
+        """What is older than `retention:` in kohort.yaml says; nothing is changed. See `kohort.trust.retention.Clocks.due`."""
+        return self._clocks().due()
+
+    def expire(self) -> dict[str, Any]:
+        """Deletes it, and answers the receipt. See `kohort.trust.retention.Clocks.apply`.
+
+        Raises:
+            WrongUsage: Nothing may be deleted for now, or no period is set.
+            Busy: A run has been going on for ten minutes.
+        """
+        return self._clocks().apply()
+
+    def _clocks(self) -> Clocks:
+        from kohort.trust.retention import Clocks
+
+        ws = self._ws
+        return Clocks(ws.store, ws.config.retention, time.time_ns() // 1_000, ws.zone, ws.config.consent)
+
+    def _people(self, numbers: Sequence[str]) -> list[int]:
+        return customer_keys(self._ws.store.vault, _listed(numbers))
 
     def write_export(self, number: str, path: str | Path) -> dict[str, Any]:
         """The same as a file for this user alone: by its ending a page to read (.html), or for programs (.json, or .csv
@@ -177,6 +273,14 @@ class PrivacyDoor:
         return Eraser(self._ws.store, self._id_columns(), progress=progress, threads=self._ws.threads)
 
 
+def _listed(numbers: Sequence[str]) -> list[str]:
+    check_numbers(numbers)
+    wanted = list(dict.fromkeys(number.strip() for number in numbers if number.strip()))
+    if not wanted:
+        raise WrongUsage("Say whom it is about.", hint="Give customer numbers, or a file with one a line.")
+    return wanted
+
+
 def numbers_in(path: str | Path) -> list[str]:
     """Customer numbers of a text file, one a line; blank lines are passed over.
 
@@ -188,13 +292,6 @@ def numbers_in(path: str | Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise BadInput("The list is not UTF-8 text.", place=Path(path).name, hint="Save it as UTF-8.") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _latest_traits(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for event in events:
-        found |= event.get("traits", {})
-    return found
 
 
 def _page(document: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from kohort.definitions.triggers import is_hidden, pause_feature
 from kohort.errors import NotFound, UnknownCustomer, WrongUsage
 from kohort.model.clock import iso
+from kohort.model.limits import LIMITS
+from kohort.trust.limits import Forbidding
 from kohort.workspace.people import company_numbers, customer_keys, short_code
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class ProfileDoor:
         self._listed: tuple[float, dict[str, Any]] | None = None
         self._others: tuple[frozenset[str], float, bool] | None = None
         self._counted: dict[str, tuple[float, Counter[str]]] = {}
+        self._forbidding = Forbidding(workspace.store)
         self._lock = threading.Lock()
 
     def of(self, number: str) -> dict[str, Any]:
@@ -129,7 +132,7 @@ class ProfileDoor:
         config = self._ws.config
         hidden = {pause_feature(t.name) for t in config.triggers} | {f.name for f in config.features if f.about_mood}
         changes = [c for c in found.outlook.changes if not is_hidden(c.name)]
-        outlook = found.outlook
+        outlook, forbids = found.outlook, [limit for limit in LIMITS if found.customer in self._forbidding.who(limit)]
         return {
             "customer_id": company_numbers(self._ws.store.vault, [found.customer])[0],
             "visitor": found.customer < 0,
@@ -137,7 +140,8 @@ class ProfileDoor:
             "live": live,
             "late": found.late,
             "segments": self._segments_of(found),
-            "features": {name: value for name, value in found.features.items() if name not in hidden},
+            "features": {} if forbids else {n: value for n, value in found.features.items() if n not in hidden},
+            "forbids": forbids,
             "next_change": {
                 "at": iso(outlook.at),
                 "changes": [{"segment": c.name, "from": c.before, "to": c.after} for c in changes],

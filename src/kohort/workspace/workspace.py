@@ -344,9 +344,12 @@ class Workspace:
         """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's.
 
         `context`: with the features of the series under `context:`, as they were known at that moment.
+        Who objects to profiling, or may not be used, is not in it.
         """
         from kohort.definitions.defaults import value_definition
         from kohort.definitions.observed import notes
+        from kohort.model.limits import LIMITS
+        from kohort.trust.limits import forbidding
 
         contents = self.contents()
         wanted = definitions if definitions is not None else self.definitions()
@@ -358,6 +361,7 @@ class Workspace:
             currency=self.currency,
             value=value_definition(contents),
         )
+        table = table.without(forbidding(self.store, *LIMITS))
         if context and self.config.context:
             table = self.context.beside(table)
         return replace(table, notes=notes(wanted, contents))

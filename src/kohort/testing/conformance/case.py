@@ -82,7 +82,8 @@ class Turn:
         links: Lines `~tab 2024-03-02 is ana #l1`: who is led, since when, to whom, with the id of the event that says so.
         taken_back: Ids of links that were a mistake.
         erase: Who is erased before the evaluation; with all ids that lead to her.
-        by_hand: Lines `put ana in vip`, `take ana out of vip`, `forget ana in vip`; a part as `value gold`.
+        by_hand: Lines `put ana in vip`, `take ana out of vip`, `forget ana in vip`; a part as `value gold`. Who forbids what
+            (`kohort.model.limits`): `take ana out of !objection`, until `forget ana in !objection`.
         remove: Definitions deleted before the evaluation.
         members: Definition → members. Definitions that are not named are not looked at.
         changes: Lines `ana entered vip`, `ana left value gold`; those of definitions that are new or edited end in

@@ -118,6 +118,91 @@ bounds: {rule: random_bucket('spring') < 0 or random_bucket('spring') >= 100, in
         ),
     ),
     story(
+        "M5 M9 40: consent of two profiles",
+        "After a merge the stricter consent of the two holds, until she agrees again; an id that said nothing takes nothing away.",
+        Turn(
+            "2024-03-10",
+            """
+            ana  2024-03-01  identify  t_newsletter=true
+            old  2024-02-01  identify  t_newsletter=false
+            ben  2024-02-01  identify  t_newsletter=false
+            eld  2024-03-01  identify  t_newsletter=true
+            eve  2024-03-01  identify  t_newsletter=true
+            new  2024-02-01  page
+            """,
+            "news: {rule: did(*), purpose: marketing}\ntrait: t_newsletter\noutside: not in_segment('news')",
+            members={"news": "ana eld eve", "trait": "ana eld eve", "outside": "old ben new"},
+            left_out={"news": 3},
+        ),
+        Turn(
+            "2024-03-12",
+            links="""
+            old  2024-03-11  is  ana  #l1
+            eld  2024-03-11  is  ben  #l2
+            new  2024-03-11  is  eve  #l3
+            """,
+            members={"news": "eve", "trait": "ana ben eve", "outside": "ana ben"},
+            left_out={"news": 2},
+        ),
+        Turn(
+            "2024-03-14",
+            """
+            old  2024-03-13  identify  t_newsletter=true
+            ben  2024-03-10T23:59:59  identify  t_newsletter=true
+            eve  2024-03-13  page
+            """,
+            members={"news": "ana ben eve", "outside": ""},
+            changes="ana entered news\nben entered news\nana left outside\nben left outside",
+            past={"2024-03-12": {"news": "eve"}},
+        ),
+        Turn(
+            "2024-03-16",
+            "new  2024-03-15  identify  t_newsletter=false",
+            members={"news": "ana ben", "outside": "eve"},
+        ),
+    ),
+    story(
+        "M5 M9 40: when the ids became one",
+        "A yes counts for a no of another id if the two were one customer by then, whatever they are joined with later.",
+        Turn(
+            "2024-03-10",
+            """
+            x    2024-03-01  identify  t_newsletter=false
+            y    2024-03-03  identify  t_newsletter=true
+            p    2024-03-01  identify  t_newsletter=false
+            q    2024-03-03  identify  t_newsletter=true
+            top  2024-03-01  page
+            sum  2024-03-01  page
+            """,
+            "news: {rule: did(*), purpose: marketing}",
+            links="""
+            x    2024-03-02  is  y    #l1
+            y    2024-03-05  is  top  #l2
+            p    2024-03-03T00:00:00.000001  is  q  #l3
+            q    2024-03-05  is  sum  #l4
+            """,
+            members={"news": "top"},
+            left_out={"news": 1},
+        ),
+        Turn("2024-03-11", taken_back="l3", members={"news": "top sum"}, changes="sum entered news"),
+    ),
+    story(
+        "M5 M10: what one id forbids",
+        "What any id of a customer forbids holds for her after a merge, and no longer for the others after a split.",
+        Turn(
+            "2024-03-10",
+            """
+            ana  2024-03-01  page
+            old  2024-03-01  page
+            """,
+            "it: did('page')",
+            links="old  2024-03-05  is  ana  #l1",
+            by_hand="take old out of !objection",
+            members={"it": ""},
+        ),
+        Turn("2024-03-11", taken_back="l1", members={"it": "ana"}),
+    ),
+    story(
         "M5 40: a split",
         "Taking a link back undoes the merge: everybody has their own events again.",
         Turn(

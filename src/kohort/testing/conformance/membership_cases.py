@@ -241,6 +241,57 @@ CASES = (
         ),
     ),
     story(
+        "M10: objection to profiling",
+        "Who objects is in no segment that needs profiling, until she takes it back; lists by hand and chance need none.",
+        Turn(
+            "2024-03-31T12:00",
+            """
+            ana  2024-03-10  page
+            ben  2024-03-10  page
+            """,
+            """
+            active: did('page')
+            tiers: {tiers: {often: {rule: "did('page', at_least => 2)"}, once: {rule: "did('page')", keep: "did('page')"}}}
+            plain: {rule: did('page'), profiling: false}
+            friends: {by_hand: true}
+            draw: {buckets: {all: 100}}
+            others: not in_segment('active')
+            quiet: {rule: not in_segment('active'), profiling: false}
+            """,
+            by_hand="put ana in friends",
+            members={"active": "ana ben", "others": "", "quiet": ""},
+        ),
+        Turn(
+            "2024-03-31T13:00",
+            by_hand="take ana out of !objection\nput ana in active",
+            members={
+                "active": "ben",
+                "tiers": {"once": "ben"},
+                "plain": "ana ben",
+                "friends": "ana",
+                "draw": {"all": "ana ben"},
+                "others": "",
+                "quiet": "ana",
+            },
+            changes="ana left active\nana left tiers once\nana entered quiet",
+        ),
+        Turn("2024-03-31T14:00", by_hand="forget ana in !objection", members={"active": "ana ben", "quiet": ""}),
+    ),
+    story(
+        "M10: restriction of use",
+        "Who may be kept but not used is in no segment whatever, not even by hand.",
+        Turn(
+            "2024-03-31T12:00",
+            "ana  2024-03-10  page\nben  2024-03-10  page",
+            "plain: {rule: did('page'), profiling: false}\nfriends: {by_hand: true}\ndraw: {buckets: {all: 100}}",
+            by_hand="put ana in friends\nput ben in friends\ntake ana out of !restriction",
+            members={"plain": "ben", "friends": "ben", "draw": {"all": "ben"}},
+        ),
+        Turn(
+            "2024-03-31T13:00", by_hand="forget ana in !restriction", members={"plain": "ana ben", "friends": "ana ben"}
+        ),
+    ),
+    story(
         "M9 L8: consent inside another segment",
         "A segment that refers to one with a purpose sees only the members who agreed.",
         Turn(

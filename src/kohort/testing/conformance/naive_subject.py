@@ -11,7 +11,7 @@ from kohort.model.arrival import Link
 from kohort.model.event import Event
 from kohort.testing.conformance.subject import Answer, CaseTurn, Change
 from kohort.testing.naive_door import at_the_door
-from kohort.testing.naive_links import LATEST, carried, naive_roots, relabelled
+from kohort.testing.naive_links import LATEST, carried, naive_roots, relabelled, withheld
 from kohort.testing.naive_segments import Situation, Standing, members
 
 Places = dict[int | str, str]
@@ -137,6 +137,7 @@ class NaiveSubject:
             self.key,
             carried(kept.by_hand, kept.links.values(), turn.as_of),
             standing,
+            withheld(kept.events.values(), kept.links.values(), turn.as_of, turn.settings.consent),
         )
 
     def people(self, kept: _Kept, as_of: int) -> dict[int, list[Event]]:

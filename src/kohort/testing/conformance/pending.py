@@ -4,11 +4,6 @@ from kohort.testing.conformance.case import Pending
 
 PENDING = (
     Pending(
-        "M5 40: consent of two profiles",
-        "After a merge the stricter consent of the two holds.",
-        "The latest statement of the two holds, as for every trait.",
-    ),
-    Pending(
         "P1 53: scores",
         "Predictions carry probability, rank, model, moment and reasons; below eligibility there is a stated reason.",
         "There are no predictions yet; a rule that names one is refused.",
