@@ -169,3 +169,15 @@ def test_a_label_of_the_business_is_learned_and_never_read(tmp_path: Path) -> No
         assert report["eligible"]
         assert report["unknown"] == 100
         assert isinstance(data.table.ids, pa.Array)
+
+
+def test_nobody_is_scored_or_learned_from_who_objects(ws: kohort.Workspace, found: Trained) -> None:
+    def learned() -> int:
+        return len(ws.predict.dataset({"churn": "order_line"}, as_of=["2024-03-01"], horizon="60 days"))
+
+    before, scored = learned(), ws.predict.score(as_of="2024-03-01")["customer_id"].to_pylist()
+    ws.privacy.forbid("objection", scored[:3], source="letter")
+    assert learned() == before - 3
+    assert ws.predict.score(as_of="2024-03-01")["customer_id"].to_pylist() == scored[3:]
+    ws.privacy.allow("objection", scored[:3], source="letter")
+    assert learned() == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -274,7 +274,7 @@ class PredictDoor:
             target,
             as_of=moments,
             until=until,
-            features=ws.engine_features(),
+            features=self._features(),
             zone=ws.zone,
             currency=ws.currency,
             progress=progress,
@@ -288,7 +288,7 @@ class PredictDoor:
 
         ws = self._ws
         when = as_of if isinstance(as_of, int) else ws.as_of(as_of)
-        engine = ws.engine_features()
+        engine = self._features()
         table = asked_about(
             ws.store.log.snapshot(),
             [d for d in self._definitions(model) if not tells(d, target)],
@@ -299,6 +299,14 @@ class PredictDoor:
             currency=ws.currency,
         )
         return table, when
+
+    def _features(self) -> Callable[..., FeatureTable]:
+        """Features of everybody who may be profiled."""
+        from kohort.model.limits import LIMITS
+        from kohort.trust.limits import forbidding
+
+        engine, unasked = self._ws.engine_features(), forbidding(self._ws.store, *LIMITS)
+        return lambda *args, **kwargs: engine(*args, **kwargs).without(unasked)
 
     def _definitions(self, model: Model) -> tuple[FeatureDefinition, ...]:
         from kohort.definitions.features import parse_features
