@@ -99,8 +99,12 @@ class Tally:
             table = np.array(found, dtype=np.int64).reshape(-1, 3)
         except (TypeError, ValueError, OverflowError) as error:  # a value of the wrong kind can only be damage
             raise damaged() from error
-        read[table[:, 0] - first] = table[:, 1:]
-        if not _equal(read.sum(axis=0), line):
+        places = table[:, 0] - first
+        # A damaged page of the index leads to rows that nobody asked for.
+        inside = bool(((places >= 0) & (places < len(read))).all())
+        if inside:
+            read[places] = table[:, 1:]
+        if not inside or not _equal(read.sum(axis=0), line):
             self._line = None
             raise damaged()
         self._sums[first:end] = read

@@ -258,7 +258,7 @@ class Vault(VaultPeople):
                         self._enter(table, lookups, customers, np.array(digests, dtype=np.int64), sign=-1)
                 if erased_us is not None:
                     self._ledger("erased", *self._tombstones.add([lookup for lookup, _, _ in gone], erased_us))
-                self._people, self._leaves = None, {}
+                self._people, self._leaves, self._seen = None, {}, ((0, 0), {})
             # secure_delete overwrites the page; the write-ahead log still holds its old image until it is emptied.
             self._con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(gone)

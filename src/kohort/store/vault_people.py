@@ -30,6 +30,8 @@ _MANY = 5_000
 """So is any other, once, for a question about more look-ups than that (and than a fiftieth of the table)."""
 _ROWS = 50_000
 _SCAN = 20_000
+_SEEN = 200_000
+"""Look-ups that are remembered: 20 MB."""
 _CHUNK = 500
 """Values per statement: far below the limit of bound variables of every SQLite."""
 
@@ -44,6 +46,8 @@ class VaultPeople(VaultFile):
         self._by_customer = self._trees[BY_CUSTOMER.format("person")]
         self._leaves: dict[int, tuple[tuple[int, int], bytes]] = {}
         """Leaf → its line, and all its look-ups one after the other: checked once, good while the line is this."""
+        self._seen: tuple[tuple[int, int], dict[bytes, int]] = ((0, 0), {})
+        """The table's line, and look-ups that were found, each checked once: who sends one event sends others."""
 
     def _pseudonyms(self, texts: Sequence[str], key: bytes, *, sign: int) -> np.ndarray:
         """Pseudonyms in the order of the texts; unknown texts get one of the given sign."""
@@ -68,8 +72,12 @@ class VaultPeople(VaultFile):
             people = self._current()
             keys = self._free_keys(len(new), sign) if people is None else people.free_keys(len(new), sign=sign)
             added = [lookups[i] for i in new]
+            seen = self._seen_now()
             digests = self._insert(added, [texts[i] for i in new], keys)
+            line = self._line("person")
         found[new] = keys
+        seen.update(zip(added, keys.tolist(), strict=True))
+        self._seen = line, seen
         # Nobody but us wrote since they were read: what is kept is the table still.
         if people is not None:
             self._people = people.add(added, keys, (len(added), int(digests.sum(dtype=np.int64))))
@@ -90,13 +98,21 @@ class VaultPeople(VaultFile):
         people = self._load() if self._by_table(len(lookups)) else self._current()
         if people is not None:
             return people.find(lookups)
+        seen = self._seen_now()
         rows: list[tuple[Any, ...]] = []
-        for some in chunks(lookups):
+        for some in chunks([lookup for lookup in lookups if lookup not in seen]):
             marks = ",".join("?" * len(some))
             rows += self._con.execute(f"SELECT {PERSON} FROM person WHERE lookup IN ({marks})", some)
         check_people(rows)
-        found = {row[0]: row[1] for row in rows}
-        return np.fromiter((found.get(lookup, 0) for lookup in lookups), dtype=np.int64, count=len(lookups))
+        seen.update((row[0], row[1]) for row in rows)
+        return np.fromiter((seen.get(lookup, 0) for lookup in lookups), dtype=np.int64, count=len(lookups))
+
+    def _seen_now(self) -> dict[bytes, int]:
+        """What was found before, unless somebody else changed the table since."""
+        line = self._line("person")
+        if self._seen[0] != line or len(self._seen[1]) > _SEEN:
+            self._seen = line, {}
+        return self._seen[1]
 
     def _surely_missing(self, lookups: Sequence[bytes]) -> None:
         """That these are not there is believed where the leaves that would have them are complete."""
@@ -175,7 +191,7 @@ class VaultPeople(VaultFile):
     def _check_people(self) -> None:
         """Reads all persons, and compares the lines of all leaves with them."""
         with self._reading():
-            self._people, self._leaves = None, {}
+            self._people, self._leaves, self._seen = None, {}, ((0, 0), {})
             self._load()
             line = self._line("person")
             rows = self._con.execute("SELECT lookup, customer, digest FROM person").fetchall()
