@@ -98,7 +98,10 @@ def overlap(
     for name in wanted:
         if name not in known:
             raise NotFound("segment with members", name, known)
-    groups, members = _members([(n, _at(store, n, as_of)) for n in wanted])
+    if as_of is None:
+        groups, members = _members(list(store.members.current_together(wanted).items()))
+    else:
+        groups, members = _members([(name, store.members.at(name, as_of)) for name in wanted])
     counts = together(members)
     pairs = [
         shared(i, j, counts, customers)
@@ -171,10 +174,6 @@ def lift(both: int, first: int, second: int, customers: int) -> Estimate | None:
     spread = _Z * max(variance, 0.0) ** 0.5
     value = both / expected
     return Estimate(value, float(value * np.exp(-spread)), float(value * np.exp(spread)))
-
-
-def _at(store: Store, name: str, as_of: int | None) -> pa.Table:
-    return store.members.current(name) if as_of is None else store.members.at(name, as_of)
 
 
 def _members(tables: Sequence[tuple[str, pa.Table]]) -> tuple[tuple[Group, ...], list[np.ndarray]]:

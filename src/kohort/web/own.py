@@ -17,6 +17,7 @@ from kohort.views.own_members import Member, MembersPage
 from kohort.workspace.kept import GOOD_SECONDS
 
 if TYPE_CHECKING:
+    from kohort.segments.overlap import Overlap
     from kohort.definitions.segments import SegmentDefinition
     from kohort.workspace.workspace import Workspace
 
@@ -191,12 +192,15 @@ def stamp(ws: Workspace) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()[:24]
 
 
-def look_at(ws: Workspace, name: str) -> Look:
+def look_at(ws: Workspace, name: str, shared: Overlap | None = None) -> Look:
     """What one definition holds, how it overlaps, how it moved, and its versions: all that takes long to find out.
 
     What cannot be said has its reason under `problems` instead.
+
+    Args:
+        shared: How all definitions overlap, where that is known already.
     """
-    looking = _Looking(ws, name)
+    looking = _Looking(ws, name, shared)
     look: Look = {"problems": {}}
     parts: dict[str, Callable[[], Any]] = {
         "preview": looking.preview,
@@ -218,9 +222,10 @@ def look_at(ws: Workspace, name: str) -> Look:
 class _Looking:
     """The single questions of `look_at`."""
 
-    def __init__(self, ws: Workspace, name: str) -> None:
+    def __init__(self, ws: Workspace, name: str, shared: Overlap | None) -> None:
         self.ws = ws
         self.name = name
+        self.shared = shared
         self.about = ws.segments.describe(name)
 
     def preview(self) -> dict[str, Any]:
@@ -234,10 +239,12 @@ class _Looking:
     def overlap(self) -> list[dict[str, Any]]:
         if not self.about.size or self.about.kind == "accounts":
             return []
-        found = self.ws.segments.overlap(self.name)
+        found = self.shared or self.ws.segments.overlap(self.name)
         rows = []
         for pair in found.pairs:
             first, second = found.groups[pair.first], found.groups[pair.second]
+            if self.name not in (first.name, second.name):
+                continue
             mine, other = (first, second) if first.name == self.name else (second, first)
             shares = (pair.share_of_first, pair.share_of_second)
             if pair.both:

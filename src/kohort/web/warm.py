@@ -83,8 +83,10 @@ def look(folder: str, out: IO[str]) -> None:
                 document()
         print(READY, file=out, flush=True)
         with suppress(KohortError, BrokenPipeError):  # the server may have ended meanwhile
+            # Once for all of them: each would read everybody's members.
+            shared = workspace.segments.overlap() if workspace.config.segments else None
             for definition in workspace.config.segments:
-                found = stamp(workspace), look_at(workspace, definition.name)
+                found = stamp(workspace), look_at(workspace, definition.name, shared)
                 print(json.dumps([definition.name, *found]), file=out, flush=True)
 
 

@@ -74,11 +74,9 @@ class Reading:
         def ask(con: Connection) -> dict[str, pa.Table]:
             known = heads_now(con)
             chosen = sorted(n for n, head in known.items() if not head["dropped"]) if names is None else names
-            found = {}
             for name in chosen:
                 known_head(known, name)
-                found[name] = _now(stays(self.parts, con, name))
-            return found
+            return {name: _now(table) for name, table in stays_of(self.parts, con, chosen).items()}
 
         return self.parts.read(ask)
 
