@@ -339,7 +339,7 @@ def test_every_story(session: Any, tmp_path: Path) -> None:
     assert disagreements(cases, tmp_path, session) == []
 
 
-@pytest.mark.parametrize("seed", [5, pytest.param(6, marks=pytest.mark.ci)])
+@pytest.mark.parametrize("seed", [5, pytest.param(6, marks=pytest.mark.nightly)])
 def test_a_random_world_in_batches_is_at_every_tick_what_a_full_run_finds(
     session: Any, tmp_path: Path, seed: int
 ) -> None:

@@ -125,7 +125,15 @@ def test_a_known_history_ends_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["small", "duckdb"])
+def test_pairs_of_duckdb_agree_on_every_third_case(tmp_path: Path) -> None:
+    with PairSubject(tmp_path, "duckdb") as subject:
+        result = run_cases(subject, all_cases()[::3]).as_dict()
+    assert result["differ"] == []
+    assert result["agree"] == result["cases"] > len(all_refusals()) + 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["small", pytest.param("duckdb", marks=pytest.mark.nightly)])
 def test_pairs_agree_on_every_case(engine: Engine, tmp_path: Path) -> None:
     with PairSubject(tmp_path, engine) as subject:
         result = run_cases(subject).as_dict()

@@ -54,7 +54,7 @@ def test_every_planted_world(recipe: Recipe) -> None:
     check_planted(recipe)
 
 
-@pytest.mark.ci
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_structureless_worlds_are_called_separate_in_at_most_one_of_twenty() -> None:
     verdicts = [group(r.make().table).structure.verdict for r in structureless()]
