@@ -144,7 +144,7 @@ def dataset(
     past = tuple(d.name for d in used if not any(t in describe(d.measure) for t in traits))
     at = np.repeat(np.array(moments, np.int64), rows)
     return Dataset(
-        _joined(tables), np.concatenate(outcomes), at, at + ahead, target, dict(zip(moments, rows, strict=True)), past
+        joined(tables), np.concatenate(outcomes), at, at + ahead, target, dict(zip(moments, rows, strict=True)), past
     )
 
 
@@ -196,11 +196,15 @@ def default_moments(target: Target, *, first: int, until: int, most: int = MOMEN
     return moments[::-1]
 
 
+def known_as(snapshot: Snapshot, ids: np.ndarray, end: int) -> np.ndarray:
+    """Under which ids customers are known at a later instant: those they were joined to since, else their own."""
+    led = snapshot.resolved(end).led
+    return ids if led is None else np.asarray(led.of(ids))
+
+
 def _outcome(snapshot: Snapshot, table: FeatureTable, after: FeatureTable, target: Target, end: int) -> np.ndarray:
     """What happened to each customer of a table. Whoever was joined to another one since is asked about under that id."""
-    ids = table.ids.to_numpy(zero_copy_only=False)
-    led = snapshot.resolved(end).led
-    now = ids if led is None else led.of(ids)
+    now = known_as(snapshot, table.ids.to_numpy(zero_copy_only=False), end)
     there = after.ids.to_numpy(zero_copy_only=False)
     place = np.minimum(np.searchsorted(there, now), max(len(there) - 1, 0))
     found = there[place] == now if len(there) else np.zeros(len(now), bool)
@@ -225,7 +229,8 @@ def _as_text(value: Any) -> str | None:
     return ("yes" if value else "no") if isinstance(value, bool) else f"{value:g}"
 
 
-def _joined(tables: Sequence[FeatureTable]) -> FeatureTable:
+def joined(tables: Sequence[FeatureTable]) -> FeatureTable:
+    """The rows of several tables of the same features, one after the other."""
     import pyarrow as pa
 
     data = pa.concat_tables([t.data for t in tables])
