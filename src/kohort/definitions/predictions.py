@@ -13,8 +13,10 @@ from typing import Any, Literal
 from kohort.definitions.conditions import check_condition
 from kohort.definitions.destinations_text import Values
 from kohort.definitions.features import Aggregate, FeatureDefinition, Selection, Where
-from kohort.definitions.windows import Span, Window
+from kohort.definitions.triggers import FIXED_UNITS
+from kohort.definitions.windows import Span, Window, parse_span
 from kohort.definitions.yaml_text import Document, Path
+from kohort.errors import RefusedDefinition
 from kohort.model.event import IDENTIFY, ColumnType, trait_column
 
 TargetKind = Literal["churn", "event", "trait"]
@@ -195,6 +197,29 @@ def _where(text: str, columns: Mapping[str, ColumnType] | None) -> Where:
     if columns is not None:
         check_condition(where.condition, vocabulary(columns), text)
     return where
+
+
+def parse_horizon(text: str) -> Span:
+    """How far ahead, from what a person types.
+
+    Raises:
+        RefusedDefinition: No length, or one that is not always the same.
+
+    Example:
+        >>> str(parse_horizon("90 d"))
+        '90 days'
+    """
+    span = parse_span(text)
+    if span.unit not in FIXED_UNITS or span.calendar or not span.amount:
+        raise RefusedDefinition(
+            f"{span} is not always the same length.",
+            text=text,
+            start=0,
+            end=len(text),
+            hint="Use minutes, hours, days or weeks.",
+            code="bad_window",
+        )
+    return span
 
 
 def span_us(span: Span) -> int:

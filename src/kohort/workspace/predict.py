@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from kohort import __version__
@@ -13,6 +13,7 @@ from kohort.errors import NotEnough, NotFound
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import company_numbers, customer_keys
+from kohort.workspace.profiled import Profiled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kohort.predict.dataset import Dataset
     from kohort.predict.model import Model
     from kohort.predict.train import Costs, Trained
+    from kohort.workspace.value import ValueDoor
     from kohort.workspace.workspace import Workspace
 
 KIND = "prediction"
@@ -37,6 +39,13 @@ class PredictDoor:
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
+
+    @cached_property
+    def value(self) -> ValueDoor:
+        """What customers will buy and spend: `ws.predict.value.fit()`, then `ws.predict.value()`."""
+        from kohort.workspace.value import ValueDoor
+
+        return ValueDoor(self._ws)
 
     def targets(self) -> tuple[Target, ...]:
         """What `kohort.yaml` defines, or one sensible target for what the data contains."""
@@ -302,11 +311,7 @@ class PredictDoor:
 
     def _features(self) -> Callable[..., FeatureTable]:
         """Features of everybody who may be profiled."""
-        from kohort.model.limits import LIMITS
-        from kohort.trust.limits import forbidding
-
-        engine, unasked = self._ws.engine_features(), forbidding(self._ws.store, *LIMITS)
-        return lambda *args, **kwargs: engine(*args, **kwargs).without(unasked)
+        return Profiled(self._ws).features
 
     def _definitions(self, model: Model) -> tuple[FeatureDefinition, ...]:
         from kohort.definitions.features import parse_features

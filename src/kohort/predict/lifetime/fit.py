@@ -92,7 +92,6 @@ def fit(
     progress("Fitting value models", 3, 3)
     told = model.purchases.as_dict()
     report = {
-        **(about or {}),
         "model": holdout.best,
         "parameters": _estimates(told["parameters"]),
         "log_likelihood": told["log_likelihood"],

@@ -82,7 +82,8 @@ class Past:
         )
         ids, wanted = table.ids.to_numpy(zero_copy_only=False), _ids(summary)
         assert np.isin(wanted, ids).all(), "who bought has an event"
-        rows = pa.array(np.searchsorted(ids, wanted))
+        order = np.argsort(ids, kind="stable")
+        rows = pa.array(order[np.searchsorted(ids, wanted, sorter=order)])
         return replace(table, ids=table.ids.take(rows), data=table.data.take(rows), value=None)
 
     def after(self, summary: Summary, moment: int, end: int) -> Bought:
