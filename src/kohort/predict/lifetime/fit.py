@@ -11,8 +11,8 @@ import numpy as np
 
 from kohort.definitions.predictions import span_us
 from kohort.definitions.windows import Span
-from kohort.errors import NotEnough
-from kohort.model.clock import iso
+from kohort.errors import NotEnough, WrongUsage
+from kohort.model.clock import DAY_US, iso
 from kohort.model.progress import Progress, silent
 from kohort.predict.buying.gamma_gamma import GammaGamma
 from kohort.predict.buying.model import BuyingModel, Caution
@@ -73,12 +73,16 @@ def fit(
 
     Raises:
         NotEnough: Fewer than 100 customers had bought by `as_of`, or fewer than 40 of them again.
+        WrongUsage: The horizon is shorter than a week.
     """
     began, ahead = time.perf_counter(), span_us(horizon)
+    if ahead < WEEK_US:
+        raise WrongUsage("A value model looks at least a week ahead: purchases are counted in days.")
     progress("Fitting value models", 0, 3)
     summary, models, spend = now = _fits(past, as_of)
     progress("Fitting value models", 1, 3)
-    cut = as_of if as_of + ahead <= until else as_of - ahead
+    # The last day of a log of dates begins with its only instant: it is known to its end.
+    cut = as_of if as_of + ahead < until + DAY_US else as_of - ahead
     holdout = _judged(
         past, cut, ahead, now if cut == as_of else None, amounts=spend is not None, seed=seed, threads=threads
     )
