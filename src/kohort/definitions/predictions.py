@@ -76,6 +76,13 @@ class Target:
         """One part of a target that has several."""
         return replace(self, name=f"{self.name}/{value}", value=value)
 
+    @property
+    def whole(self) -> Target:
+        """The target that this is a part of; itself where it has no parts."""
+        if self.kind not in ("cross_sell", "migration") or not self.value:
+            return self
+        return replace(self, name=self.name.removesuffix(f"/{self.value}"), value="")
+
     def happened(self) -> FeatureDefinition:
         """What is asked at the end of the horizon: how many such events lie in it, or the value of the trait."""
         if self.kind == "trait":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from kohort.engines.duck import connect, folders_of, register_events
 from kohort.engines.evaluate import MEMORY_LIMIT, bucket_groups, run
-from kohort.model.event import ORDER_LINE
+from kohort.errors import NotFound
+from kohort.model.event import ORDER_LINE, event_schema
 from kohort.model.money import minor_digits
 from kohort.model.snapshot import Snapshot
 
@@ -54,3 +57,29 @@ def purchases(snapshot: Snapshot, *, as_of: int, after: int | None = None, curre
             register_events(con, snapshot, buckets)
             found.append(run(con, sql).cast(PURCHASES))
     return pa.concat_tables(found).sort_by([("customer", "ascending"), ("local_day", "ascending")]).combine_chunks()
+
+
+def common_values(snapshot: Snapshot, column: str, events: Sequence[str], most: int) -> list[str]:
+    """The texts of a column that most customers have in some events, the most frequent first.
+
+    Args:
+        snapshot: The event log.
+        column: A text column of the event table; its name was checked.
+        events: Names of events.
+        most: So many at most.
+
+    Raises:
+        NotFound: The log has no such column.
+    """
+    known = event_schema(snapshot.columns).names
+    if column not in known:
+        raise NotFound("column", column, known)
+    wanted = ", ".join(f"${i + 1}" for i in range(len(events)))
+    sql = (
+        f'SELECT "{column}" AS value, count(DISTINCT customer) AS n FROM events '
+        f"WHERE customer > 0 AND \"{column}\" <> '' AND event IN ({wanted}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {most:d}"
+    )
+    snapshot = snapshot.resolved(None)
+    with connect(folders=folders_of(snapshot), memory_limit=MEMORY_LIMIT) as con:
+        register_events(con, snapshot)
+        return [str(row[0]) for row in con.execute(sql, list(events)).fetchall()]
