@@ -190,7 +190,7 @@ def test_the_parameters_are_those_of_the_models_alone(shop: Transactions, found:
 def test_another_future_changes_nothing_that_was_fitted(tmp_path: Path, shop: Transactions) -> None:
     lines = steady(1_500, 1)
     past = [line for line in lines[1:] if line.split(",")[1] <= "2024-06-30"]
-    other = table(tmp_path / "other.csv", [lines[0], *past, "C0,2024-11-01,9999.00", "C1,2024-12-01,1.00"])
+    other = table(tmp_path / "other.csv", [lines[0], *past, "C0,2024-08-01,9999.00", "C1,2024-12-01,1.00"])
     one, two = (fit_table(t, horizon=HORIZON, as_of=AT) for t in (shop, other))
     for key in ("customers", "repeat_customers"):
         assert one.report[key] == two.report[key]

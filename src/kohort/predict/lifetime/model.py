@@ -186,4 +186,5 @@ def _fits(m: LifetimeModel) -> bool:
     amounts = m.learned
     plain = 0 < amounts.scale <= MOST_AMOUNT and 1 <= amounts.most <= MOST_AMOUNT
     known = amounts.learned.family in ("poisson", "boosting")
-    return plain and known and np.isinf(ends[-1]) and learned_fits(amounts.encoder, amounts.learned)
+    whole = plain and known and bool(ends) and bool(np.isinf(ends[-1]))
+    return whole and learned_fits(amounts.encoder, amounts.learned)

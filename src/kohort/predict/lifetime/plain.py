@@ -11,6 +11,8 @@ from kohort.definitions.features_text import write_features
 from kohort.definitions.windows import Span
 from kohort.engines import evaluate
 from kohort.engines.purchases import purchases
+from kohort.errors import NotEnough
+from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 from kohort.predict.lifetime.fit import Found, fit
 from kohort.predict.lifetime.model import LifetimeModel, Scores
@@ -59,10 +61,15 @@ def score_table(table: Transactions, model: LifetimeModel, *, as_of: int | None 
 
     Args:
         as_of: A moment; None = the last purchase.
+
+    Raises:
+        NotEnough: Nobody had bought by then.
     """
     when = table.last if as_of is None else as_of
     past = _past(table, parse_features(model.about["definitions"]), str(model.about["report"]["currency"]))
     summary = past.summary(when)
+    if not len(summary):
+        raise NotEnough(f"Nobody had bought anything by {iso(when)}.", hint="Choose a later moment.")
     assert summary.customer is not None
     scores = model.score(summary, past.table(when, summary) if model.learned is not None else None)
     return [table.ids[n - 1] for n in summary.customer.to_pylist()], scores
