@@ -210,7 +210,7 @@ class _Predictions(Values):
         if kind == "cross_sell":
             return self.cross_sell(Target(name, kind, (), None, horizon, active, label=label), data, path)
         events = self.events(data, kind, path)
-        once = self.flag(data, "once", path)
+        once = kind == "event" and self.flag(data, "once", path)
         if once and active is not None:
             self.mistake(
                 (*path, "once"), "Who had it before is not asked about, so nobody was active.", "Take active out."

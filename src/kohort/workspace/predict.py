@@ -111,12 +111,12 @@ class PredictDoor:
     ) -> Trained:
         """Train, check and keep a model of a target; the newest one of a name is the one that scores.
 
+        Of a target with several parts (cross-sell, migration) each part gets a model of its own, and the report lists them under
+        `parts`.
+
         Returns:
             The report, and the model where there is one: too little data and no signal are answers, and then the one
             before stays.
-
-        Of a target with several parts (cross-sell, migration) each part gets a model of its own, and the report lists them under
-        `parts`.
         """
         from kohort.workspace.predict_parts import train_parts
 
