@@ -187,6 +187,7 @@ def test_the_parameters_are_those_of_the_models_alone(shop: Transactions, found:
     assert found.report["customers"] == len(summary)
 
 
+@pytest.mark.slow
 def test_another_future_changes_nothing_that_was_fitted(tmp_path: Path, shop: Transactions) -> None:
     lines = steady(1_500, 1)
     past = [line for line in lines[1:] if line.split(",")[1] <= "2024-06-30"]
@@ -272,5 +273,6 @@ def test_a_kept_model_scores_alike_and_a_broken_one_is_refused(shop: Transaction
         lifetime_from_bytes(replace(found.model, weeks=-1.0).to_bytes())
 
 
+@pytest.mark.slow
 def test_the_same_table_and_seed_give_the_same_bytes(shop: Transactions, found: Found) -> None:
     assert fit_table(shop, horizon=HORIZON).model.to_bytes() == found.model.to_bytes()
