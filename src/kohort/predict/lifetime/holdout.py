@@ -242,4 +242,4 @@ def _in_words(
     ends = f"(deviance {loss['learned']:.3f} against {loss['model']:.3f})"
     if chosen == "learned":
         return f"{held}{title} is nearer than {model} {ends}: it is taken."
-    return f"{held}{title} is not surely nearer than {model} {ends}: the simpler one is taken."
+    return f"{held}{title} is not nearer than {model} by more than one standard error {ends}: the simpler one is taken."
