@@ -5,8 +5,8 @@
     python bench/lifetime.py --workspace shop --horizon "13 weeks"    a workspace of your own, for example the demo shop
 
 Every line is from the report of `kohort clv fit`: the last horizon before the end of the data (for CDNOW also the 39 weeks of
-the papers), models fitted on what was known when it began, the learned one on other customers at earlier moments. Nothing is
-tuned on the judged time.
+the papers), models fitted on what was known when it began, the learned one on other customers at earlier moments. Which of its
+three or four settings is taken is chosen on the judged time, and nothing else is.
 """
 
 from __future__ import annotations

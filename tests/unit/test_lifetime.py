@@ -17,7 +17,7 @@ from kohort.model.clock import DAY_US, parse_instant
 from kohort.predict.buying.bgnbd import BGNBD
 from kohort.predict.buying.pareto_nbd import ParetoNBD
 from kohort.predict.lifetime.fit import Found
-from kohort.predict.lifetime.held import choose, deviance, figures, surely_better
+from kohort.predict.lifetime.held import FLOOR, choose, deviance, figures, surely_better
 from kohort.predict.lifetime.learned import bands
 from kohort.predict.lifetime.model import between, lifetime_from_bytes
 from kohort.predict.lifetime.plain import fit_table, score_table
@@ -25,6 +25,10 @@ from kohort.predict.lifetime.plain import fit_table, score_table
 START = date(2023, 1, 1)
 HORIZON = parse_horizon("90 days")
 AT = parse_instant("2024-06-30")
+
+
+CUSTOMERS = 450
+"""So few that with four moments only the small settings of a learned model are tried."""
 
 
 def steady(customers: int, seed: int, *, until: int = 720) -> list[str]:
@@ -59,7 +63,7 @@ def table(path: Path, lines: list[str], *, amount: str | None = "paid") -> Trans
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Transactions:
-    return table(tmp_path_factory.mktemp("lifetime") / "steady.csv", steady(1_500, 1))
+    return table(tmp_path_factory.mktemp("lifetime") / "steady.csv", steady(CUSTOMERS, 1))
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +109,9 @@ def test_the_best_answer_to_deviance_is_the_mean() -> None:
     came = np.random.default_rng(0).gamma(0.5, 10, 2_000)
     losses = {m: deviance(np.full(2_000, m * came.mean()), came).mean() for m in (0.5, 0.9, 1.0, 1.1, 2.0)}
     assert min(losses, key=losses.__getitem__) == 1.0
-    assert deviance(came, came).max() == pytest.approx(0.0, abs=1e-12)
+    right = deviance(came, came)
+    assert right[came >= FLOOR * came.mean()].max() == pytest.approx(0.0, abs=1e-12)
+    assert right.max() <= 2 * FLOOR
 
 
 def test_the_simplest_that_is_not_surely_worse_is_taken() -> None:
@@ -189,7 +195,7 @@ def test_the_parameters_are_those_of_the_models_alone(shop: Transactions, found:
 
 @pytest.mark.slow
 def test_another_future_changes_nothing_that_was_fitted(tmp_path: Path, shop: Transactions) -> None:
-    lines = steady(1_500, 1)
+    lines = steady(CUSTOMERS, 1)
     past = [line for line in lines[1:] if line.split(",")[1] <= "2024-06-30"]
     other = table(tmp_path / "other.csv", [lines[0], *past, "C0,2024-08-01,9999.00", "C1,2024-12-01,1.00"])
     one, two = (fit_table(t, horizon=HORIZON, as_of=AT) for t in (shop, other))
@@ -204,7 +210,7 @@ def test_another_future_changes_nothing_that_was_fitted(tmp_path: Path, shop: Tr
 
 def test_what_is_expected_of_all_holds_what_comes(tmp_path: Path, shop: Transactions) -> None:
     until = table(
-        tmp_path / "until.csv", [r for r in steady(1_500, 1) if r.split(",")[1] <= "2024-06-30" or r[0] == "w"]
+        tmp_path / "until.csv", [r for r in steady(CUSTOMERS, 1) if r.split(",")[1] <= "2024-06-30" or r[0] == "w"]
     )
     ids, scores = score_table(until, fit_table(until, horizon=HORIZON).model)
     assert len(ids) == len(scores.columns["purchases"]) == len(set(ids))
@@ -221,7 +227,7 @@ def test_what_is_expected_of_all_holds_what_comes(tmp_path: Path, shop: Transact
 
 
 def test_where_rates_are_not_steady_the_learned_model_is_taken(tmp_path: Path) -> None:
-    told = fit_table(table(tmp_path / "counted.csv", counted(900, 4)), horizon=HORIZON)
+    told = fit_table(table(tmp_path / "counted.csv", counted(450, 4)), horizon=HORIZON)
     assert told.report["chosen"] == "learned"
     choice = told.report["holdout"]["choice"]
     assert choice["learned"]["deviance"] < choice["model"]["deviance"]
@@ -230,7 +236,7 @@ def test_where_rates_are_not_steady_the_learned_model_is_taken(tmp_path: Path) -
 
 
 def test_without_amounts_only_purchases_are_told(tmp_path: Path) -> None:
-    plain = table(tmp_path / "plain.csv", steady(600, 5), amount=None)
+    plain = table(tmp_path / "plain.csv", steady(250, 5), amount=None)
     told = fit_table(plain, horizon=HORIZON)
     assert (told.report["goal"], told.report["spend"]) == ("purchases", None)
     _, scores = score_table(plain, told.model)

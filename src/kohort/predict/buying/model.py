@@ -14,12 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 from kohort.errors import BadInput, NotEnough, WrongUsage
 from kohort.model.segmentation import Estimate
 from kohort.predict.buying.grouped import Grouped, Histories, each, grouped
-from kohort.predict.buying.likelihood import Fit, Likelihood, maximise
+from kohort.predict.buying.likelihood import WIDEST, Fit, Likelihood, maximise
 from kohort.predict.buying.summary import Summary, read_summary
 
 FEWEST_CUSTOMERS = 100
 FEWEST_REPEATERS = 40
 """Ten customers who came back for each of four parameters: with fewer, the intervals span factors of ten."""
+
+LARGEST = 1e12
+"""No fitted parameter comes near, nor near its inverse; a forged one could make numbers that nothing can draw."""
 
 LEVEL = 0.95
 PARAMETER_DRAWS = 25
@@ -109,12 +112,12 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         model = cls.with_parameters(**state["parameters"])
         covariance = None if state["covariance"] is None else np.array(state["covariance"], float)
         size, left_open = len(cls.NAMES), tuple(int(i) for i in state["left_open"])
-        sound = covariance is None or (
-            covariance.shape == (size, size)
-            and np.isfinite(covariance).all()
-            and np.allclose(covariance, covariance.T)
-            and bool((np.linalg.eigvalsh(covariance) >= -1e-9 * max(float(np.abs(covariance).max()), 1.0)).all())
-        )
+        sound = bool(((model._values > 1 / LARGEST) & (model._values < LARGEST)).all())
+        if covariance is not None and sound:
+            sound = covariance.shape == (size, size) and bool(np.isfinite(covariance).all())
+            sound = sound and np.allclose(covariance, covariance.T)
+            spread = np.linalg.eigvalsh(covariance) if sound else np.zeros(0)
+            sound = sound and bool(((spread > -1e-6) & (spread < WIDEST**2 + 1e-6)).all())
         if not sound or not all(0 <= i < size for i in left_open):
             raise WrongUsage("What was kept of the model cannot be.")
         likelihood = float("nan") if state["log_likelihood"] is None else float(state["log_likelihood"])

@@ -22,7 +22,7 @@ _SHOWN = ("total_error", "correlation", "mae", "rmse", "auc", "best_tenth")
 
 
 def deviance(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """Poisson deviance per customer, in units of the mean actual: 0 where the expectation was right.
+    """Poisson deviance per customer, in units of the mean actual: 0 where the expectation was right (and not below `FLOOR`).
 
     The best answer to it is the mean, as with squared errors, but a few very large customers do not decide alone.
 
