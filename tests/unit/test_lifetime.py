@@ -193,7 +193,7 @@ def test_the_parameters_are_those_of_the_models_alone(shop: Transactions, found:
     assert found.report["customers"] == len(summary)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_another_future_changes_nothing_that_was_fitted(tmp_path: Path, shop: Transactions) -> None:
     lines = steady(CUSTOMERS, 1)
     past = [line for line in lines[1:] if line.split(",")[1] <= "2024-06-30"]
@@ -208,6 +208,7 @@ def test_another_future_changes_nothing_that_was_fitted(tmp_path: Path, shop: Tr
     assert one.report["holdout"]["purchases"]["BGNBD"]["actual"] > two.report["holdout"]["purchases"]["BGNBD"]["actual"]
 
 
+@pytest.mark.nightly
 def test_what_is_expected_of_all_holds_what_comes(tmp_path: Path, shop: Transactions) -> None:
     until = table(
         tmp_path / "until.csv", [r for r in steady(CUSTOMERS, 1) if r.split(",")[1] <= "2024-06-30" or r[0] == "w"]
@@ -279,6 +280,6 @@ def test_a_kept_model_scores_alike_and_a_broken_one_is_refused(shop: Transaction
         lifetime_from_bytes(replace(found.model, weeks=-1.0).to_bytes())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_same_table_and_seed_give_the_same_bytes(shop: Transactions, found: Found) -> None:
     assert fit_table(shop, horizon=HORIZON).model.to_bytes() == found.model.to_bytes()

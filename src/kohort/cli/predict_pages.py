@@ -40,11 +40,11 @@ def trained(screen: Screen, report: Mapping[str, Any]) -> None:
         f"Who reaches {threshold['value']:.1%} is told: {threshold['told']:.1%} of the customers. That follows from the costs: "
         f"a missed one {threshold['costs']['missed']:.3g}, a false alarm {threshold['costs']['alarm']:.3g}."
     )
-    if (when := report.get("when")) is not None and when.get("mae_days") is not None:
+    if (when := report.get("when")) is not None and "told" in when:
+        half = "" if when["by_then"] is None else f"; {when['by_then']:.0%} of those had it by then (right: 50%)"
         screen.line(
-            f"{when['told']:.0%} get a median day within the horizon; {when['by_then']:.0%} of those had it by then (right: 50%). "
-            f"Of those who had it, the day was off by {when['mae_days']:.1f} days; with the same day for everybody by "
-            f"{when['naive_mae_days']:.1f}."
+            f"{when['told']:.0%} get a median day within the horizon{half}. The day was off by {when['mae_days']:.1f} days on "
+            f"average; with the same day for everybody by {when['naive_mae_days']:.1f}. What lies beyond the horizon counts as its end."
         )
     top = report["gains"][1]
     screen.line(

@@ -288,7 +288,7 @@ def _check_text(column: str, columns: Mapping[str, ColumnType] | None) -> None:
     from kohort.definitions.columns import vocabulary
 
     if columns is not None:
-        check_condition(Compare(Ref(column), "=", ""), vocabulary(columns), column)
+        check_condition(Compare(Ref(column), "=", "a text"), vocabulary(columns), column)
 
 
 def parse_horizon(text: str) -> Span:

@@ -93,7 +93,10 @@ class Dataset:
         if self.days is None or found.model is None or found.judged is None:
             return found
         rows, p = found.judged
-        report = {**found.report, "when": timing(p, self.days[rows], own[rows])}
+        report = {
+            **found.report,
+            "when": timing(p, self.days[rows], own[rows], horizon=span_us(self.target.horizon) / DAY_US),
+        }
         return replace(found, report=report, model=replace(found.model, about={**found.model.about, "report": report}))
 
 

@@ -45,30 +45,33 @@ def told(bands: Sequence[Mapping[str, float | None]], p: np.ndarray) -> dict[str
     return columns
 
 
-def timing(p: np.ndarray, days: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
-    """The ladder of all rows, and how one made of half of the customers does on the other half.
+def timing(p: np.ndarray, days: np.ndarray, groups: np.ndarray, *, horizon: float) -> dict[str, Any]:
+    """The ladder of all rows, and how one made of half of the customers does on the other half, each way.
 
     Args:
         groups: Whole number per row: customers.
+        horizon: In days; what lies beyond it counts as that day where distances are told.
 
     Returns:
         `bands`; `told`: share of rows that get a median within the horizon; `by_then`: share of those that had it by then, which
-        should be half; `mae_days` and `naive_mae_days`: mean distance in days, of those who had it within the horizon, from
-        their median and from everybody's.
+        should be half; `mae_days` and `naive_mae_days`: mean distance in days from each row's median and from everybody's. The
+        median is the best answer to that, so a ladder that tells something is nearer.
     """
     half = np.random.default_rng(0).permutation(int(groups.max()) + 1)[groups] % 2 == 0
     report: dict[str, Any] = {"bands": ladder(p, days)}
     if half.all() or not half.any():
         return report
-    median = told(ladder(p[half], days[half]), p[~half])["median"]
-    came, has = days[~half], ~np.isnan(median)
-    both = has & ~np.isnan(came)
+    median, usual = np.empty(len(p)), np.empty(len(p))
+    for other in (half, ~half):
+        median[other] = told(ladder(p[~other], days[~other]), p[other])["median"]
+        of_all = _median(days[~other])["median"]
+        usual[other] = np.nan if of_all is None else of_all
+    has = ~np.isnan(median)
+    at, said, naive = (np.nan_to_num(x, nan=horizon) for x in (days, median, usual))
     report["told"] = float(has.mean())
-    report["by_then"] = float((came[has] <= median[has]).mean()) if has.any() else None
-    if both.any():
-        usual = float(np.median(days[half][~np.isnan(days[half])]))
-        report["mae_days"] = float(np.abs(came[both] - median[both]).mean())
-        report["naive_mae_days"] = float(np.abs(came[both] - usual).mean())
+    report["by_then"] = float((days[has] <= median[has]).mean()) if has.any() else None
+    report["mae_days"] = float(np.abs(at - said).mean())
+    report["naive_mae_days"] = float(np.abs(at - naive).mean())
     return report
 
 

@@ -108,7 +108,8 @@ def training_parts(
     from kohort.predict.parts import Once
 
     values = target.values or common_values(ws.store.log.snapshot(), target.column, target.events, MOST_PARTS)
-    once, found = Once(features, definitions), dict[str, Dataset]()
+    once = Once(features, definitions)
+    found: dict[str, Dataset] = {}
     for value in values:
         try:
             part = target.part(value)
