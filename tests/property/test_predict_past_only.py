@@ -12,6 +12,7 @@ from kohort.definitions.defaults import default_features
 from kohort.definitions.features import parse_features
 from kohort.definitions.predictions import Target, parse_target, span_us
 from kohort.engines.evaluate import features, profile
+from kohort.errors import NotEnough
 from kohort.model.event import Event
 from kohort.predict.dataset import Dataset, dataset
 from kohort.testing.worlds import World, random_event, random_world
@@ -22,6 +23,7 @@ TARGETS = (
     {"churn": ["order_line", "page"], "horizon": "7 days", "where": "p_rating > 1"},
     {"event": "page", "horizon": "12 hours"},
     {"event": "order_line", "where": "amount > 1", "horizon": "2 weeks", "once": True},
+    {"next": "order_line", "horizon": "3 weeks", "active": "365 days"},
 )
 DEFINITIONS = """
 orders: {count_distinct: order_id, event: order_line, within: 90 days}
@@ -100,6 +102,11 @@ def test_outcomes_are_those_of_a_plain_loop(seed: int, which: dict[str, object])
             assert not [e for e in mine if e.ts <= moment]
 
 
+def once(events: list[Event]) -> list[Event]:
+    """Each event as it was first delivered."""
+    return list({e.event_id: e for e in reversed(events)}.values())
+
+
 def limit(currency: str) -> int:
     from kohort.model.money import minor_digits
 
@@ -121,3 +128,42 @@ def test_the_table_of_a_training_set() -> None:
     assert table.column_names[:3] == ["customer_id", "as_of", "outcome"]
     assert table.num_rows == len(found) == sum(found.asked.values())
     assert np.array_equal(found.known_at - found.moments, np.full(len(found), DAY // 2))
+
+
+@settings(max_examples=5)
+@given(seed=st.integers(0, 10**6))
+def test_the_days_to_the_next_event_are_those_of_a_plain_loop(seed: int) -> None:
+    world, target = random_world(Random(seed), 15), parse_target("t", {"next": "order_line", "horizon": "45 days"})
+    moment = world.as_of - 50 * DAY
+    found = asked(world, target, [moment])
+    assert found.days is not None
+    people = world.customers()
+    for key, y, days in zip(found.table.ids.to_pylist(), found.y.tolist(), found.days.tolist(), strict=True):
+        ahead = [e.ts for e in once(people[key]) if e.event == "order_line" and moment < e.ts <= moment + 45 * DAY]
+        assert y == float(bool(ahead))
+        if ahead:
+            assert days == pytest.approx((min(ahead) - moment) / DAY, abs=1e-6)
+        else:
+            assert np.isnan(days)
+
+
+@settings(max_examples=5)
+@given(seed=st.integers(0, 10**6))
+def test_cross_selling_asks_active_customers_who_never_had_it(seed: int) -> None:
+    world = random_world(Random(seed), 25)
+    target = parse_target("t", {"cross_sell": "category", "horizon": "60 days", "active": "365 days"}).part("a")
+    moment = world.as_of - 60 * DAY
+    try:
+        found = asked(world, target, [moment])
+    except NotEnough:
+        return
+
+    def has(e: Event) -> bool:
+        return e.event == "order_line" and str(e.get("category") or "").lower() == "a"
+
+    people = world.customers()
+    for key, y in zip(found.table.ids.to_pylist(), found.y.tolist(), strict=True):
+        mine = once(people[key])
+        assert any(e.event == "order_line" and moment - 365 * DAY < e.ts <= moment for e in mine)
+        assert not any(has(e) and e.ts <= moment for e in mine)
+        assert y == float(any(has(e) and moment < e.ts <= moment + 60 * DAY for e in mine))

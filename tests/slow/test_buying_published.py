@@ -163,3 +163,29 @@ def test_simulated_shoppers_of_clvtools_are_expected_right(shared_data: Path) ->
         held = hold(model.expected_purchases(seen, ahead), actual)
         assert held.rmse < hold(past_rate(seen, ahead), actual).rmse
         assert abs(held.total_error) < 0.25
+
+
+@pytest.mark.shared
+def test_the_command_finds_the_published_figures_in_the_file_as_it_is(shared_data: Path) -> None:
+    from kohort.definitions.predictions import parse_horizon
+    from kohort.ingest.transactions import read_transactions
+    from kohort.predict.lifetime.plain import fit_table
+
+    file = shared_data / "cdnow" / "CDNOW_sample.txt"
+    read = read_transactions(file, id="column_2", date="column_3", amount="column_5", currency="USD")
+    assert (len(read.ids), read.left_out) == (2_357, {})
+    report = fit_table(read, horizon=parse_horizon("39 weeks"), as_of=END, currency="USD").report
+    published = {build.__name__: (parameters, likelihood) for build, parameters, likelihood in PUBLISHED}
+    parameters, likelihood = published[report["model"]]
+    for name, value in parameters.items():
+        assert report["parameters"][name]["value"] == pytest.approx(value, abs=0.0006 if value < 5 else 0.004)
+        assert report["parameters"][name]["low"] < value < report["parameters"][name]["high"]
+    assert report["log_likelihood"] == pytest.approx(likelihood, abs=0.06)
+    spend = {n: p["value"] for n, p in report["spend"]["parameters"].items()}
+    assert spend == pytest.approx({"p": 6.25, "q": 3.74, "v": 15.44}, rel=0.01)
+    held = report["holdout"]["purchases"]
+    assert held["BGNBD"]["actual"] == 1_882
+    for name, correlation, mae, auc in (("BGNBD", 0.626, 0.785, 0.773), ("ParetoNBD", 0.630, 0.755, 0.779)):
+        found = {key: held[name][key]["value"] for key in ("correlation", "mae", "auc")}
+        assert found == pytest.approx({"correlation": correlation, "mae": mae, "auc": auc}, abs=0.001)
+    assert held["past_rate"]["total_error"]["value"] == pytest.approx(0.56, abs=0.006)

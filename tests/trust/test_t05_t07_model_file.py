@@ -5,6 +5,7 @@ import io
 import json
 import random
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,12 @@ import pytest
 
 from kohort.errors import Damaged, WrongUsage
 from kohort.model.feature import FeatureInfo, FeatureTable
+from kohort.predict.buying.bgnbd import BGNBD
+from kohort.predict.buying.gamma_gamma import GammaGamma
+from kohort.predict.buying.summary import Summary
+from kohort.predict.lifetime.learned import candidates, learn
+from kohort.predict.lifetime.model import MAGIC as LIFETIME
+from kohort.predict.lifetime.model import LifetimeModel, lifetime_from_bytes
 from kohort.predict.model import MAGIC, Model, model_from_bytes
 from kohort.predict.train import train
 
@@ -66,38 +73,44 @@ def test_foreign_files_are_refused() -> None:
             model_from_bytes(foreign)
 
 
-def signed(body: bytes) -> bytes:
-    return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+def signed(body: bytes, magic: bytes = MAGIC) -> bytes:
+    return magic + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
-def repacked(arrays: dict[str, bytes]) -> bytes:
+def repacked(arrays: dict[str, bytes], magic: bytes = MAGIC) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, data in arrays.items():
             archive.writestr(name, data)
-    return signed(out.getvalue())
+    return signed(out.getvalue(), magic)
+
+
+def unpacked(whole: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(whole.partition(b"\n")[2])) as archive:
+        return {entry.filename: archive.read(entry) for entry in archive.infolist()}
+
+
+def mutated(parts: dict[str, bytes], rng: random.Random) -> dict[str, bytes]:
+    """One of the parts with some bytes that are others, or cut."""
+    name = rng.choice(sorted(parts))
+    data = bytearray(parts[name])
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        at = rng.randrange(len(data))
+        data[at] = rng.choice((0, 1, 127, 128, 255, rng.randrange(256), data[at] ^ (1 << rng.randrange(8))))
+    if rng.random() < 0.1:
+        del data[rng.randrange(len(data)) :]
+    return {**parts, name: bytes(data)}
 
 
 def test_a_thousand_forgeries_of_each_kind_with_a_right_checksum_do_no_harm(whole: bytes) -> None:
     """A mutated file is refused, or it is a model that answers with probabilities: nothing else ever happens."""
     rng = random.Random(7)
-    body = whole.partition(b"\n")[2]
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        parts = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    parts = unpacked(whole)
     rows = pa.table({"a": [0.0, None, 1e300], "b": [1.0, -1.0, None], "c": ["x", None, "?"]})
     refused = 0
     for _ in range(1_000):
-        mutated = dict(parts)
-        name = rng.choice(sorted(parts))
-        data = bytearray(parts[name])
-        for _ in range(rng.choice((1, 1, 2, 8))):
-            at = rng.randrange(len(data))
-            data[at] = rng.choice((0, 1, 127, 128, 255, rng.randrange(256), data[at] ^ (1 << rng.randrange(8))))
-        if rng.random() < 0.1:
-            del data[rng.randrange(len(data)) :]
-        mutated[name] = bytes(data)
         try:
-            model = model_from_bytes(repacked(mutated))
+            model = model_from_bytes(repacked(mutated(parts, rng)))
             p = model.probability(rows)
             assert ((p >= 0) & (p <= 1)).all()
         except Damaged:
@@ -124,3 +137,57 @@ def test_arrays_of_objects_are_never_loaded() -> None:
     np.save(text, np.frombuffer(json.dumps({"columns": []}).encode(), np.uint8))
     with pytest.raises(Damaged):
         model_from_bytes(repacked({"meta.npy": text.getvalue()}))
+
+
+# Value models ---------------------------------------------------------------------------------------------------------
+
+
+def table(rows: int) -> FeatureTable:
+    rng = np.random.default_rng(1)
+    data = pa.table({"a": rng.normal(size=rows), "c": rng.choice(["x", "y", "z"], rows)})
+    return FeatureTable(pa.array(range(rows)), data, (FeatureInfo("a", "A"), FeatureInfo("c", "C", "text")))
+
+
+def lifetime(which: str) -> LifetimeModel:
+    """Of the probability models alone, and with a regression or trees beside them."""
+    purchases = BGNBD.with_parameters(r=0.243, alpha=4.414, a=0.793, b=2.426)
+    spend = GammaGamma.with_parameters(p=6.25, q=3.74, v=15.44)
+    report = {"model": "BGNBD", "chosen": "model", "horizon": "12 weeks", "currency": "EUR"}
+    model = LifetimeModel(purchases, spend, None, (), 12.0, (0.0, 0.0), {"report": report})
+    if which == "model":
+        return model
+    came = np.random.default_rng(2).gamma(1.0, 20.0, 400)
+    candidate = next(c for c in candidates(400) if c.family == which)
+    learned = learn(table(400), came, candidate)
+    return replace(model, learned=learned, bands=((15.0, 0.0, 40.0), (float("inf"), 2.0, 90.0)), off=(-0.1, 0.2))
+
+
+@pytest.mark.parametrize("which", ["model", "poisson", "boosting"])
+def test_value_models_keep_to_the_same(which: str) -> None:
+    """Flips and cuts are refused; a mutated file with a right checksum is refused, or it answers with amounts."""
+    whole = lifetime(which).to_bytes()
+    assert lifetime_from_bytes(whole).to_bytes() == whole
+    with pytest.raises(Damaged):
+        model_from_bytes(whole)
+    rng, parts, asked = random.Random(9), unpacked(whole), table(3)
+    seen = Summary(np.array([0, 1, 8]), np.array([0.0, 9.0, 9.0]), np.array([9.0, 9.0, 9.0]), np.array([np.nan, 8, 90]))
+    for _ in range(100):
+        at = rng.randrange(len(whole))
+        with pytest.raises(Damaged):
+            lifetime_from_bytes(whole[:at] + bytes([whole[at] ^ (1 << rng.randrange(8))]) + whole[at + 1 :])
+        with pytest.raises(Damaged):
+            lifetime_from_bytes(whole[:at])
+    refused = 0
+    for _ in range(80):
+        try:
+            model = lifetime_from_bytes(repacked(mutated(parts, rng), LIFETIME))
+            scores = model.score(seen, asked)
+            for name in ("purchases", "value"):
+                if name in scores.columns:
+                    low, expected, high = (scores.columns[f"{name}{end}"] for end in ("_low", "", "_high"))
+                    assert ((expected >= 0) & np.isfinite(expected) & (low <= high)).all()
+        except Damaged:
+            refused += 1
+        except WrongUsage:
+            continue
+    assert refused > 15

@@ -6,6 +6,7 @@ from __future__ import annotations
 from kohort.cli import (
     bots,
     cleaning,
+    clv,
     connect,
     customer,
     data,
@@ -31,6 +32,7 @@ __all__ = [
     "app",
     "bots",
     "cleaning",
+    "clv",
     "connect",
     "customer",
     "data",

@@ -16,6 +16,7 @@ from kohort.errors import NotFound, TooLarge, UnreadableFile, WrongUsage
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
     from kohort.model.feature import FeatureTable
     from kohort.predict.model import Model
@@ -142,13 +143,11 @@ def score(
     else:
         with door.open() as ws, door.progress() as progress:
             scores = ws.predict.score(what, as_of=as_of, progress=progress)
-            current, asked = ws.predict.current(what)
-            about = {"model": current.id, "name": asked.name}
+            asked = ws.predict.target(what)
+            about = {"model": None if asked.several else ws.predict.current(what)[0].id, "name": asked.name}
     if out:
         say_formulas(door.note, write_table(scores, out))
-    told = scores.column("told").to_pylist()
-    p_all = scores.column("probability").to_numpy()
-    data = {**about, "customers": scores.num_rows, "told": sum(told), "expected": float(p_all.sum())}
+    data = {**about, **_counted(scores)}
     return Result(data, lambda screen: scored(screen, data))
 
 
@@ -241,6 +240,26 @@ def models(door: Door, *, model_file: str | None, name: str | None) -> Result:
             return Result(report, lambda screen: trained(screen, report))
         found = ws.predict.models()
     return Result({"models": found}, lambda screen: listed(screen, found))
+
+
+def _counted(scores: pa.Table) -> dict[str, Any]:
+    """How many were scored, are told, and are expected; the same of each part where there are several."""
+    import pyarrow.compute as pc
+
+    told = {
+        "told": pc.sum(scores.column("told")).as_py() or 0,
+        "expected": pc.sum(scores.column("probability")).as_py() or 0.0,
+    }
+    if "part" not in scores.column_names:
+        return {"customers": scores.num_rows, **told}
+    names = scores.column("part").unique().to_pylist()
+    some = {name: scores.filter(pc.equal(scores.column("part"), name)).drop_columns(["part"]) for name in names}
+    customers = pc.count_distinct(scores.column("customer_id")).as_py()
+    return {
+        "customers": customers,
+        **told,
+        "parts": [{"part": name, **_counted(table)} for name, table in some.items()],
+    }
 
 
 def _train_table(

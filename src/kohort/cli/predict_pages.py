@@ -25,6 +25,9 @@ def trained(screen: Screen, report: Mapping[str, Any]) -> None:
     screen.line(str(report["reason"]))
     for warning in report["warnings"]:
         screen.line(f"{'Left out' if warning['left_out'] else 'Look at this'}: {warning['text']}")
+    if "parts" in report and not report.get("metrics"):
+        _parts(screen, report["parts"])
+        return
     if not report.get("metrics"):
         return
     screen.title("How good it is, on customers it had not seen")
@@ -37,6 +40,12 @@ def trained(screen: Screen, report: Mapping[str, Any]) -> None:
         f"Who reaches {threshold['value']:.1%} is told: {threshold['told']:.1%} of the customers. That follows from the costs: "
         f"a missed one {threshold['costs']['missed']:.3g}, a false alarm {threshold['costs']['alarm']:.3g}."
     )
+    if (when := report.get("when")) is not None and "told" in when:
+        half = "" if when["by_then"] is None else f"; {when['by_then']:.0%} of those had it by then (right: 50%)"
+        screen.line(
+            f"{when['told']:.0%} get a median day within the horizon{half}. The day was off by {when['mae_days']:.1f} days on "
+            f"average; with the same day for everybody by {when['naive_mae_days']:.1f}. What lies beyond the horizon counts as its end."
+        )
     top = report["gains"][1]
     screen.line(
         f"The tenth with the highest probabilities holds {top['found']['value']:.0%} of those it happens to "
@@ -58,7 +67,30 @@ def trained(screen: Screen, report: Mapping[str, Any]) -> None:
     )
 
 
+def _parts(screen: Screen, parts: Sequence[Mapping[str, Any]]) -> None:
+    """What was found of each part of a target that has several."""
+    screen.table(
+        [("part", "left"), ("share", "right"), ("AUC", "right"), ("95 % interval", "left"), ("", "left")],
+        [
+            (
+                str(p["part"]),
+                f"{p['positives'] / max(p['rows'], 1):.1%}",
+                *(_figure(p["metrics"]["roc_auc"]) if p.get("metrics") else ("–", "")),
+                str(p["model"] or p["code"]),
+            )
+            for p in parts
+        ],
+    )
+
+
 def scored(screen: Screen, data: Mapping[str, Any]) -> None:
+    if "parts" in data:
+        screen.line(f"{data['customers']:,} customers scored with the models of {data['name']}.")
+        screen.table(
+            [("part", "left"), ("scored", "right"), ("reach the threshold", "right"), ("expected", "right")],
+            [(str(p["part"]), f"{p['customers']:,}", f"{p['told']:,}", f"{p['expected']:,.0f}") for p in data["parts"]],
+        )
+        return
     screen.line(
         f"{data['customers']:,} customers scored with {data['model']}; {data['told']:,} reach the threshold, and about "
         f"{data['expected']:,.0f} of all are expected."

@@ -1,29 +1,37 @@
 """What is to be predicted, as a frozen value with a text form under `predictions:` of `kohort.yaml`.
 
-Three kinds: `churn` (no such event for as long as the horizon, among customers who were active), `event` (such an event
-happens within the horizon), and `trait` (a label of the business's own: who is like the customers that carry it).
+Six kinds: `churn` (no such event for as long as the horizon, among customers who were active), `event` (such an event
+happens within the horizon), `next` (the same among active customers, and when), `cross_sell` (for each value of a column: the
+first such event with it), `migration` (in which part of a segment a member will be), and `trait` (a label of the business's
+own: who is like the customers that carry it).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from kohort.definitions.conditions import check_condition
+from kohort.definitions.conditions import AllOf, Compare, Ref, check_condition, format_condition
 from kohort.definitions.destinations_text import Values
 from kohort.definitions.features import Aggregate, FeatureDefinition, Selection, Where
-from kohort.definitions.windows import Span, Window
+from kohort.definitions.triggers import FIXED_UNITS
+from kohort.definitions.windows import Span, Window, parse_span
 from kohort.definitions.yaml_text import Document, Path
-from kohort.model.event import IDENTIFY, ColumnType, trait_column
+from kohort.errors import RefusedDefinition
+from kohort.model.event import IDENTIFY, ORDER_LINE, ColumnType, trait_column
 
-TargetKind = Literal["churn", "event", "trait"]
+TargetKind = Literal["churn", "event", "next", "cross_sell", "migration", "trait"]
 MOST_PREDICTIONS = 100
+MOST_VALUES = 50
 HORIZON = Span(90, "day")
 ACTIVE = Span(365, "day")
 _KEYS: dict[str, tuple[str, ...]] = {
     "churn": ("where", "horizon", "active", "label"),
     "event": ("where", "horizon", "active", "once", "label"),
+    "next": ("where", "horizon", "active", "label"),
+    "cross_sell": ("on", "values", "where", "horizon", "active", "label"),
+    "migration": ("horizon", "label"),
     "trait": ("is", "label"),
 }
 
@@ -33,15 +41,18 @@ class Target:
     """One thing to predict.
 
     Attributes:
-        name: What it is called.
-        kind: churn, event or trait.
-        events: Names of the events that count; of a trait its column.
+        name: What it is called; of one part of a target with several, `name/part`.
+        kind: See `TargetKind`.
+        events: Names of the events that count; of a trait its column; of a migration the segment.
         where: A condition on them.
         horizon: How far it is looked ahead; a fixed length. Of a trait nothing: it is known now.
         active: Only customers with such an event in this time before the moment; None = everybody with any event.
         once: Of an event: customers who had it before are not asked about.
-        value: Of a trait: the value that is predicted.
+        value: Of a trait: the value that is predicted. Of a cross-sell or a migration: the part that is asked about; empty =
+            all of them.
         label: Plain words.
+        column: Of a cross-sell: whose values are sold.
+        values: Of a cross-sell: those values; empty = the ones that most customers have.
     """
 
     name: str
@@ -53,33 +64,75 @@ class Target:
     once: bool = False
     value: str = ""
     label: str = ""
+    column: str = ""
+    values: tuple[str, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether it has parts that are asked about one by one."""
+        return self.kind in ("cross_sell", "migration") and not self.value
+
+    def part(self, value: str) -> Target:
+        """One part of a target that has several."""
+        return replace(self, name=f"{self.name}/{value}", value=value)
+
+    @property
+    def whole(self) -> Target:
+        """The target that this is a part of; itself where it has no parts."""
+        if self.kind not in ("cross_sell", "migration") or not self.value:
+            return self
+        return replace(self, name=self.name.removesuffix(f"/{self.value}"), value="")
 
     def happened(self) -> FeatureDefinition:
         """What is asked at the end of the horizon: how many such events lie in it, or the value of the trait."""
         if self.kind == "trait":
             return FeatureDefinition("happened", Aggregate("last", self.events[0], Selection((IDENTIFY,))))
-        return FeatureDefinition(
-            "happened", Aggregate("count", "", Selection(self.events, self.where, Window(self.horizon)))
-        )
+        return FeatureDefinition("happened", Aggregate("count", "", self._selection(Window(self.horizon))))
 
-    def gate(self) -> FeatureDefinition | None:
-        """What is asked at the moment itself, to know whom the question is about."""
-        if self.once:
-            return FeatureDefinition("_gate", Aggregate("count", "", Selection(self.events, self.where)))
+    def timed(self) -> tuple[FeatureDefinition, ...]:
+        """Of `next`, asked at the end of the horizon: how many days before it the first such event was."""
+        if self.kind != "next":
+            return ()
+        return (FeatureDefinition("timed", Aggregate("tenure", "", self._selection(Window(self.horizon)))),)
+
+    def gates(self) -> tuple[tuple[FeatureDefinition, bool], ...]:
+        """What is asked at the moment itself, to know whom the question is about: counts, and whether there must be any."""
+        found = []
         if self.active is not None:
             window = Window(self.active)
-            return FeatureDefinition("_gate", Aggregate("count", "", Selection(self.events, self.where, window)))
-        return None
+            active = FeatureDefinition("_active", Aggregate("count", "", Selection(self.events, self.where, window)))
+            found.append((active, True))
+        if self.once or self.kind == "cross_sell":
+            found.append((FeatureDefinition("_before", Aggregate("count", "", self._selection(Window()))), False))
+        return tuple(found)
 
     @property
-    def text(self) -> str:
+    def text(self) -> str:  # noqa: PLR0911 - one per kind
         """One line of plain words: what a probability is the probability of."""
         if self.label:
-            return self.label
+            return (
+                f"{self.label}: {self.value}" if self.kind in ("cross_sell", "migration") and self.value else self.label
+            )
         what = " or ".join(self.events) + (f" where {self.where.text}" if self.where else "")
-        if self.kind == "trait":
-            return f"{what} is {self.value}"
-        return f"{'no ' if self.kind == 'churn' else ''}{what} within {self.horizon}"
+        match self.kind:
+            case "trait":
+                return f"{what} is {self.value}"
+            case "migration":
+                return f"in {self.value or 'which part'} of {what} {self.horizon} later"
+            case "cross_sell":
+                return f"first {what} with {self.column} {self.value or 'of each kind'} within {self.horizon}"
+            case "churn":
+                return f"no {what} within {self.horizon}"
+            case "next":
+                return f"next {what} within {self.horizon}"
+        return f"{what} within {self.horizon}"
+
+    def _selection(self, window: Window) -> Selection:
+        if self.kind != "cross_sell":
+            return Selection(self.events, self.where, window)
+        this = Compare(Ref(self.column), "=", self.value)
+        condition = this if self.where is None else AllOf((self.where.condition, this))
+        return Selection(self.events, Where(format_condition(condition), condition), window)
 
 
 def parse_target(name: str, body: Mapping[str, Any], columns: Mapping[str, ColumnType] | None = None) -> Target:
@@ -112,16 +165,20 @@ def write_predictions(targets: Iterable[Target]) -> dict[str, Any]:
 
 def write_target(t: Target) -> dict[str, Any]:
     """One target as YAML writes it, only what is not implied."""
+    events: Any = t.events[0] if len(t.events) == 1 else list(t.events)
     if t.kind == "trait":
         body: dict[str, Any] = {"trait": t.events[0], "is": t.value}
+    elif t.kind == "cross_sell":
+        body = {"cross_sell": t.column, "on": events, "horizon": str(t.horizon)}
+        body |= {"values": list(t.values)} if t.values else {}
     else:
-        body = {t.kind: t.events[0] if len(t.events) == 1 else list(t.events), "horizon": str(t.horizon)}
-        if t.where:
-            body["where"] = t.where.text
-        if t.active is not None:
-            body["active"] = str(t.active)
-        if t.once:
-            body["once"] = True
+        body = {t.kind: events, "horizon": str(t.horizon)}
+    if t.where:
+        body["where"] = t.where.text
+    if t.active is not None:
+        body["active"] = str(t.active)
+    if t.once:
+        body["once"] = True
     return body | ({"label": t.label} if t.label else {})
 
 
@@ -134,7 +191,7 @@ class _Predictions(Values):
         kinds = [k for k in _KEYS if k in data]
         if len(kinds) != 1:
             self.mistake(
-                path, "A prediction is about exactly one of: churn, event, trait.", "For example churn: order_line."
+                path, f"A prediction is about exactly one of: {', '.join(_KEYS)}.", "For example churn: order_line."
             )
             return Target(name, "churn", ())
         kind: Any = kinds[0]
@@ -145,17 +202,47 @@ class _Predictions(Values):
             label = ""
         if kind == "trait":
             return Target(name, kind, self.trait(data, path), value=self.value(data, path), label=label)
-        events = self.texts(data, kind, path)
-        if not events:
-            self.mistake((*path, kind), f"{kind} names an event, or a list of them.", "For example order_line.")
-        active = self.span(data, "active", path, ACTIVE) if "active" in data or kind == "churn" else None
         horizon = self.span(data, "horizon", path, HORIZON)
-        once = self.flag(data, "once", path)
+        if kind == "migration":
+            return Target(name, kind, self.segment(data, path), horizon=horizon, label=label)
+        asked = kind in ("churn", "next", "cross_sell")
+        active = self.span(data, "active", path, ACTIVE) if "active" in data or asked else None
+        if kind == "cross_sell":
+            return self.cross_sell(Target(name, kind, (), None, horizon, active, label=label), data, path)
+        events = self.events(data, kind, path)
+        once = kind == "event" and self.flag(data, "once", path)
         if once and active is not None:
             self.mistake(
                 (*path, "once"), "Who had it before is not asked about, so nobody was active.", "Take active out."
             )
         return Target(name, kind, events, self.condition(data, path), horizon, active, once, "", label)
+
+    def events(self, data: dict[str, Any], key: str, path: Path) -> tuple[str, ...]:
+        events = self.texts(data, key, path)
+        if not events:
+            self.mistake((*path, key), f"{key} names an event, or a list of them.", "For example order_line.")
+        return events
+
+    def segment(self, data: dict[str, Any], path: Path) -> tuple[str, ...]:
+        name = data["migration"]
+        if not isinstance(name, str) or not name:
+            self.mistake((*path, "migration"), "migration is the name of a segment with parts.", "For example value.")
+            return ("",)
+        return (name,)
+
+    def cross_sell(self, target: Target, data: dict[str, Any], path: Path) -> Target:
+        events = self.events(data, "on", path) if "on" in data else (ORDER_LINE,)
+        column, values = data["cross_sell"], self.texts(data, "values", path)
+        if not isinstance(column, str) or not column:
+            self.mistake(
+                (*path, "cross_sell"), "cross_sell is the column whose values are sold.", "For example category."
+            )
+            column = "category"
+        if len(values) > MOST_VALUES or len(set(values)) < len(values) or not all(values):
+            self.mistake((*path, "values"), f"values are up to {MOST_VALUES} different texts.")
+        found = replace(target, events=events, where=self.condition(data, path), column=column, values=values)
+        self.attempt((*path, "cross_sell"), lambda: _check_text(column, self.columns))
+        return found
 
     def trait(self, data: dict[str, Any], path: Path) -> tuple[str, ...]:
         value = data["trait"]
@@ -195,6 +282,36 @@ def _where(text: str, columns: Mapping[str, ColumnType] | None) -> Where:
     if columns is not None:
         check_condition(where.condition, vocabulary(columns), text)
     return where
+
+
+def _check_text(column: str, columns: Mapping[str, ColumnType] | None) -> None:
+    from kohort.definitions.columns import vocabulary
+
+    if columns is not None:
+        check_condition(Compare(Ref(column), "=", "a text"), vocabulary(columns), column)
+
+
+def parse_horizon(text: str) -> Span:
+    """How far ahead, from what a person types.
+
+    Raises:
+        RefusedDefinition: No length, or one that is not always the same.
+
+    Example:
+        >>> str(parse_horizon("90 d"))
+        '90 days'
+    """
+    span = parse_span(text)
+    if span.unit not in FIXED_UNITS or span.calendar or not span.amount:
+        raise RefusedDefinition(
+            f"{span} is not always the same length.",
+            text=text,
+            start=0,
+            end=len(text),
+            hint="Use minutes, hours, days or weeks.",
+            code="bad_window",
+        )
+    return span
 
 
 def span_us(span: Span) -> int:

@@ -20,6 +20,7 @@ from kohort.model.columns import values
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
 from kohort.predict.train import Costs, Trained, train
+from kohort.predict.when import timing
 
 if TYPE_CHECKING:
     from kohort.model.snapshot import Snapshot
@@ -43,6 +44,7 @@ class Dataset:
         known_at: Instant at which its outcome was known.
         target: What was asked.
         asked: Moment → customers it was asked about.
+        days: Of `next`: how many days after its moment the event came; NaN = not within the horizon. None = not asked.
         past: Features made from events, which cannot know what came after their moment. Traits are not among them: a
             table of customers without a date says what is known when it is exported.
     """
@@ -54,6 +56,7 @@ class Dataset:
     target: Target
     asked: dict[int, int]
     past: tuple[str, ...] = ()
+    days: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -75,10 +78,11 @@ class Dataset:
         With one moment there is no later one: then customers are apart, and that is all. See `kohort.predict.train.train`.
         """
         several = len(np.unique(self.moments)) > 1
-        return train(
+        own = np.unique(self.table.ids.to_numpy(zero_copy_only=False), return_inverse=True)[1]
+        found = train(
             self.table,
             self.y,
-            groups=np.unique(self.table.ids.to_numpy(zero_copy_only=False), return_inverse=True)[1],
+            groups=own,
             time=self.moments.astype(float) if several else None,
             known_at=self.known_at.astype(float) if several else None,
             costs=costs,
@@ -86,6 +90,14 @@ class Dataset:
             progress=progress,
             **how,
         )
+        if self.days is None or found.model is None or found.judged is None:
+            return found
+        rows, p = found.judged
+        report = {
+            **found.report,
+            "when": timing(p, self.days[rows], own[rows], horizon=span_us(self.target.horizon) / DAY_US),
+        }
+        return replace(found, report=report, model=replace(found.model, about={**found.model.about, "report": report}))
 
 
 def dataset(
@@ -127,13 +139,16 @@ def dataset(
         )
     shared = {"zone": zone, "currency": currency}
     used = [d for d in definitions if not tells(d, target)]
-    tables, outcomes = [], []
+    tables, outcomes, days = [], [], []
     for number, moment in enumerate(moments):
         progress("Looking at past moments", number, len(moments))
         table = asked_about(snapshot, used, target, as_of=moment, features=features, **shared)
-        after = features(snapshot, [target.happened()], as_of=moment + ahead, **shared)
+        after = features(snapshot, [target.happened(), *target.timed()], as_of=moment + ahead, **shared)
+        found = _After.of(snapshot, table, after, moment + ahead)
         tables.append(table)
-        outcomes.append(_outcome(snapshot, table, after, target, moment + ahead))
+        outcomes.append(found.outcome(target))
+        if target.timed():
+            days.append(found.days(ahead))
     progress("Looking at past moments", len(moments), len(moments))
     rows = [len(t) for t in tables]
     if not sum(rows):
@@ -144,7 +159,14 @@ def dataset(
     past = tuple(d.name for d in used if not any(t in describe(d.measure) for t in traits))
     at = np.repeat(np.array(moments, np.int64), rows)
     return Dataset(
-        _joined(tables), np.concatenate(outcomes), at, at + ahead, target, dict(zip(moments, rows, strict=True)), past
+        joined(tables),
+        np.concatenate(outcomes),
+        at,
+        at + ahead,
+        target,
+        dict(zip(moments, rows, strict=True)),
+        past,
+        np.concatenate(days) if days else None,
     )
 
 
@@ -161,14 +183,15 @@ def asked_about(
     """Features at one moment of the customers that a target is about: those who were active, or have not had the event."""
     import pyarrow as pa
 
-    gate = target.gate()
-    wanted = [*definitions, *([gate] if gate else [])]
-    table = features(snapshot, wanted, as_of=as_of, zone=zone, currency=currency)
-    if gate is None:
+    gates = target.gates()
+    table = features(snapshot, [*definitions, *(g for g, _ in gates)], as_of=as_of, zone=zone, currency=currency)
+    if not gates:
         return table
-    counts = values(table.data[gate.name])
-    mask = pa.array((counts == 0) if target.once else (counts > 0))
-    kept = table.select([f.name for f in table.features if f.name != gate.name])
+    asked = np.ones(len(table), bool)
+    for gate, some in gates:
+        asked &= (values(table.data[gate.name]) > 0) == some
+    mask = pa.array(asked)
+    kept = table.select([f.name for f in table.features if f.name not in {g.name for g, _ in gates}])
     return replace(kept, ids=kept.ids.filter(mask), data=kept.data.filter(mask), value=None)
 
 
@@ -196,20 +219,45 @@ def default_moments(target: Target, *, first: int, until: int, most: int = MOMEN
     return moments[::-1]
 
 
-def _outcome(snapshot: Snapshot, table: FeatureTable, after: FeatureTable, target: Target, end: int) -> np.ndarray:
-    """What happened to each customer of a table. Whoever was joined to another one since is asked about under that id."""
-    ids = table.ids.to_numpy(zero_copy_only=False)
+def known_as(snapshot: Snapshot, ids: np.ndarray, end: int) -> np.ndarray:
+    """Under which ids customers are known at a later instant: those they were joined to since, else their own."""
     led = snapshot.resolved(end).led
-    now = ids if led is None else led.of(ids)
-    there = after.ids.to_numpy(zero_copy_only=False)
-    place = np.minimum(np.searchsorted(there, now), max(len(there) - 1, 0))
-    found = there[place] == now if len(there) else np.zeros(len(now), bool)
-    column = after.data["happened"]
-    if target.kind == "trait":
-        return _labels(column, place, found, target.value)
-    counts = values(column)
-    happened = np.where(found, counts[place] if len(there) else 0.0, 0.0) > 0
-    return (~happened if target.kind == "churn" else happened).astype(float)
+    return ids if led is None else np.asarray(led.of(ids))
+
+
+@dataclass(frozen=True, slots=True)
+class _After:
+    """What the log knows at the end of a horizon of the customers of a table.
+
+    Whoever was joined to another one since is asked about under that id.
+    """
+
+    data: Any
+    place: np.ndarray
+    found: np.ndarray
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, table: FeatureTable, after: FeatureTable, end: int) -> _After:
+        now = known_as(snapshot, table.ids.to_numpy(zero_copy_only=False), end)
+        there = after.ids.to_numpy(zero_copy_only=False)
+        place = np.minimum(np.searchsorted(there, now), max(len(there) - 1, 0))
+        found = there[place] == now if len(there) else np.zeros(len(now), bool)
+        return cls(after.data, place, found)
+
+    def outcome(self, target: Target) -> np.ndarray:
+        """What happened: 1, 0, or NaN = unknown."""
+        if target.kind == "trait":
+            return _labels(self.data["happened"], self.place, self.found, target.value)
+        happened = self._at("happened", 0.0) > 0
+        return (~happened if target.kind == "churn" else happened).astype(float)
+
+    def days(self, ahead: int) -> np.ndarray:
+        """Days from the moment to the first such event; NaN = none."""
+        return np.asarray(ahead / DAY_US - self._at("timed", np.nan))
+
+    def _at(self, name: str, nothing: float) -> np.ndarray:
+        counts = values(self.data[name])
+        return np.where(self.found, counts[self.place] if len(counts) else nothing, nothing)
 
 
 def _labels(column: Any, place: np.ndarray, found: np.ndarray, value: str) -> np.ndarray:
@@ -225,7 +273,8 @@ def _as_text(value: Any) -> str | None:
     return ("yes" if value else "no") if isinstance(value, bool) else f"{value:g}"
 
 
-def _joined(tables: Sequence[FeatureTable]) -> FeatureTable:
+def joined(tables: Sequence[FeatureTable]) -> FeatureTable:
+    """The rows of several tables of the same features, one after the other."""
     import pyarrow as pa
 
     data = pa.concat_tables([t.data for t in tables])

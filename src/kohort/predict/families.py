@@ -12,7 +12,9 @@ from kohort.predict.calibrate import log_odds
 from kohort.predict.encode import Encoder
 from kohort.predict.trees import MOST_LEAVES, Forest, of_boosting, of_forest
 
-Family = Literal["logistic", "tree", "forest", "boosting"]
+Family = Literal["logistic", "tree", "forest", "boosting", "poisson"]
+"""The first four tell an outcome; `poisson` and `boosting` tell an amount, too (`kohort.predict.lifetime.learned`)."""
+
 SMALL_ROWS = 2_000
 """Below, only the small settings are tried: the others would learn the rows by heart."""
 
@@ -21,6 +23,7 @@ TITLES: dict[str, str] = {
     "tree": "a decision tree",
     "forest": "a random forest",
     "boosting": "gradient boosting",
+    "poisson": "a regression of the logarithm",
 }
 
 
@@ -30,7 +33,7 @@ class Learned:
 
     Attributes:
         family: What kind it is.
-        weights: Of a logistic regression: one per column of the linear matrix, then the constant.
+        weights: Of a logistic or Poisson regression: one per column of the linear matrix, then the constant.
         forest: Of the others.
     """
 
@@ -38,13 +41,17 @@ class Learned:
     weights: np.ndarray | None = None
     forest: Forest | None = None
 
-    def log_odds(self, encoder: Encoder, X: np.ndarray) -> np.ndarray:
-        """Log-odds for rows of the encoder's matrix."""
+    def total(self, encoder: Encoder, X: np.ndarray) -> np.ndarray:
+        """What it adds up for rows of the encoder's matrix: log-odds, the logarithm of an amount, or a mean of leaves."""
         if self.weights is not None:
             return np.asarray(encoder.linear(X) @ self.weights[:-1] + self.weights[-1])
         assert self.forest is not None
-        total = self.forest.total(X)
-        return total if self.family == "boosting" else log_odds(total)
+        return self.forest.total(X)
+
+    def log_odds(self, encoder: Encoder, X: np.ndarray) -> np.ndarray:
+        """Log-odds for rows of the encoder's matrix."""
+        total = self.total(encoder, X)
+        return log_odds(total) if self.family in ("tree", "forest") else total
 
 
 @dataclass(frozen=True, slots=True)

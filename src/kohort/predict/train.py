@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,10 +63,12 @@ class Trained:
     Attributes:
         report: The JSON object of `predict train`; docs/predict.md says what is in it.
         model: None where there is not enough data or no signal: `report["reason"]` says why.
+        judged: Places of the rows of the table that it was judged on, and the probabilities they got unseen; with a model.
     """
 
     report: dict[str, Any]
     model: Model | None = None
+    judged: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def train(
@@ -139,7 +141,7 @@ def train(
 
     # Checking the parameters of each of some hundred small trees takes longer than growing them.
     with threadpool_limits(limits=threads), config_context(skip_parameter_validation=True, assume_finite=True):
-        return _train(
+        found = _train(
             used,
             y,
             own,
@@ -152,6 +154,10 @@ def train(
             warnings=warnings,
             progress=progress,
         )
+    if found.judged is None:
+        return found
+    rows, p = found.judged
+    return replace(found, judged=(np.flatnonzero(known)[rows], p))
 
 
 def _train(
@@ -212,7 +218,8 @@ def _train(
     told = report(evidence, found, warnings)
     titles = {f.name: f.as_dict() for f in table.features if f.name in encoder.features}
     ladder = tuple(float(v) for v in np.quantile(p, np.linspace(0, 1, 101)))
-    return Trained(told, Model(encoder, learned, calibration, {"report": told, "titles": titles}, ladder))
+    model = Model(encoder, learned, calibration, {"report": told, "titles": titles}, ladder)
+    return Trained(told, model, (np.flatnonzero(some)[rows], p))
 
 
 def _no_signal(p: np.ndarray, y: np.ndarray, groups: np.ndarray, base: np.ndarray) -> str | None:

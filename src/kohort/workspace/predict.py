@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_args
 
 from kohort import __version__
-from kohort.errors import NotEnough, NotFound
+from kohort.errors import NotEnough, NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import company_numbers, customer_keys
+from kohort.workspace.predict_past import people_now, training_set
+from kohort.workspace.profiled import Profiled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from kohort.predict.dataset import Dataset
     from kohort.predict.model import Model
     from kohort.predict.train import Costs, Trained
+    from kohort.workspace.value import ValueDoor
     from kohort.workspace.workspace import Workspace
 
 KIND = "prediction"
@@ -32,11 +35,19 @@ _FILE = "model.kohort"
 class PredictDoor:
     """Predictions of one workspace. What is predicted stands under `predictions:` in `kohort.yaml`.
 
-    A target is given by its name, or as `{"churn": "order_line", "horizon": "90 days"}`.
+    A target is given by its name, or as `{"churn": "order_line", "horizon": "90 days"}`; one part of a target that has
+    several as `name/part`.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
+
+    @cached_property
+    def value(self) -> ValueDoor:
+        """What customers will buy and spend: `ws.predict.value.fit()`, then `ws.predict.value()`."""
+        from kohort.workspace.value import ValueDoor
+
+        return ValueDoor(self._ws)
 
     def targets(self) -> tuple[Target, ...]:
         """What `kohort.yaml` defines, or one sensible target for what the data contains."""
@@ -49,7 +60,7 @@ class PredictDoor:
             NotFound: No prediction is called so.
             RefusedDefinition: The definition cannot be read.
         """
-        from kohort.definitions.predictions import Target, parse_target
+        from kohort.definitions.predictions import Target, TargetKind, parse_target
 
         if isinstance(target, Target):
             return target
@@ -57,10 +68,11 @@ class PredictDoor:
             return self.targets()[0]
         if isinstance(target, str):
             known = {t.name: t for t in self.targets()}
-            if target not in known:
+            whole, _, part = target.partition("/")
+            if whole not in known or (part and not known[whole].several):
                 raise NotFound("prediction", target, known, hint="Define it under predictions: in kohort.yaml.")
-            return known[target]
-        kind = next((k for k in ("churn", "event", "trait") if k in target), "prediction")
+            return known[whole].part(part) if part else known[whole]
+        kind = next((k for k in get_args(TargetKind) if k in target), "prediction")
         return parse_target(kind, target, self._ws.store.log.columns())
 
     def dataset(
@@ -99,20 +111,41 @@ class PredictDoor:
     ) -> Trained:
         """Train, check and keep a model of a target; the newest one of a name is the one that scores.
 
+        Of a target with several parts (cross-sell, migration) each part gets a model of its own, and the report lists them under
+        `parts`.
+
         Returns:
             The report, and the model where there is one: too little data and no signal are answers, and then the one
             before stays.
         """
+        from kohort.workspace.predict_parts import train_parts
+
+        asked = self._with_horizon(self.target(target), horizon)
+        if asked.several:
+            return train_parts(self, asked, as_of, costs=costs, progress=progress, **how)
+        data_version, used = self._ws.store.log.version(), self._ws.definitions()
+        data = self._dataset(asked, as_of, used, progress)
+        return self._learned(data, used, data_version, costs=costs, progress=progress, **how)
+
+    def _learned(
+        self,
+        data: Dataset,
+        used: tuple[FeatureDefinition, ...],
+        data_version: str,
+        *,
+        costs: Costs | None,
+        progress: Progress,
+        **how: Any,
+    ) -> Trained:
+        """A model of a training set, kept as the one that scores."""
         from kohort.definitions.features_text import write_features
         from kohort.definitions.predictions import write_target
 
-        ws = self._ws
-        asked = self._with_horizon(self.target(target), horizon)
-        data_version, used = ws.store.log.version(), ws.definitions()
-        data = self._dataset(asked, as_of, used, progress)
+        ws, asked = self._ws, data.target
+        part = {"part": asked.value} if asked.kind in ("cross_sell", "migration") else {}
         about = {
             "name": asked.name,
-            "target": {**write_target(asked), "text": asked.text},
+            "target": {**write_target(asked), **part, "text": asked.text},
             "as_of": [iso(m) for m in data.asked],
             "data_version": data_version,
             "kohort": __version__,
@@ -161,8 +194,14 @@ class PredictDoor:
 
         Raises:
             NotEnough: None was trained yet.
+            WrongUsage: The target has several parts.
         """
         asked = self.target(name)
+        if asked.several:
+            raise WrongUsage(
+                f"{asked.name!r} has several parts, each with a model of its own.",
+                hint=f"Name one, as {asked.name}/PART: kohort predict models lists them.",
+            )
         kept = self._ws.store.state.get(f"predict.{asked.name}")
         if kept is None:
             raise NotEnough(
@@ -176,23 +215,33 @@ class PredictDoor:
         """Everybody that the target is about: customer_id, probability, percentile, told, model, as_of.
 
         `told` says whether the probability reaches the threshold that follows from the costs. Customers that the target is
-        not about (not active any more, had the event already) have no score.
+        not about (not active any more, had the event already) have no score. Of a `next` also `days`, `days_low`, `days_high`:
+        the median day of such customers with its interval, null = beyond the horizon. Of a target with several parts one row
+        per customer and part, with a column `part`; of a migration also `part_now`, and the parts of a customer make 1.
         """
         import numpy as np
         import pyarrow as pa
 
+        from kohort.predict.when import told
+        from kohort.workspace.predict_parts import score_parts
+
+        if self.target(name).several:
+            return score_parts(self, self.target(name), as_of, progress=progress)
         model, asked = self.current(name)
         progress("Scoring", 0, 1)
         table, when = self._now(model, asked, as_of)
         p = model.probability(table.data)
         progress("Scoring", 1, 1)
         numbers = company_numbers(self._ws.store.vault, table.ids.to_numpy())
+        when_ = told(model.about["report"]["when"]["bands"], p) if "when" in model.about["report"] else {}
+        days = {f"days_{k}".removesuffix("_median"): pa.array(v, from_pandas=True) for k, v in when_.items()}
         return pa.table(
             {
                 "customer_id": pa.array(numbers, pa.string()),
                 "probability": p,
                 "percentile": model.percentile(p).round(1),
                 "told": p >= model.about["report"]["threshold"]["value"],
+                **days,
                 "model": pa.array(np.full(len(p), model.id), pa.string()),
                 "as_of": pa.array(np.full(len(p), iso(when)), pa.string()),
             }
@@ -257,56 +306,25 @@ class PredictDoor:
         progress: Progress,
         most: int | None = None,
     ) -> Dataset:
-        from kohort.predict.dataset import MOMENTS, dataset, default_moments
-
-        ws = self._ws
-        until = ws.as_of()
-        if as_of is None:
-            first = ws.contents().first_ts
-            moments = default_moments(
-                target, first=until if first is None else first, until=until, most=most or MOMENTS
-            )
-        else:
-            moments = [m if isinstance(m, int) else ws.as_of(m) for m in as_of]
-        return dataset(
-            ws.store.log.snapshot(),
-            definitions,
-            target,
-            as_of=moments,
-            until=until,
-            features=self._features(),
-            zone=ws.zone,
-            currency=ws.currency,
-            progress=progress,
+        return training_set(
+            self._ws, target, as_of, definitions, features=self._features(), progress=progress, most=most
         )
 
     def _now(
         self, model: Model, target: Target, as_of: int | str | None, customers: Sequence[int] | None = None
     ) -> tuple[FeatureTable, int]:
         """Features of those the target is about, as the model knows them."""
-        from kohort.predict.dataset import asked_about, tells
-
         ws = self._ws
         when = as_of if isinstance(as_of, int) else ws.as_of(as_of)
-        engine = self._features()
-        table = asked_about(
-            ws.store.log.snapshot(),
-            [d for d in self._definitions(model) if not tells(d, target)],
-            target,
-            as_of=when,
-            features=engine if customers is None else partial(engine, customers=customers),
-            zone=ws.zone,
-            currency=ws.currency,
-        )
-        return table, when
+        used, engine = self._definitions(model), self._features()
+        return people_now(ws, target, when, used, features=engine, customers=customers), when
+
+    def _has_model(self, target: Target, part: str) -> bool:
+        return self._ws.store.state.get(f"predict.{target.name}/{part}") is not None
 
     def _features(self) -> Callable[..., FeatureTable]:
         """Features of everybody who may be profiled."""
-        from kohort.model.limits import LIMITS
-        from kohort.trust.limits import forbidding
-
-        engine, unasked = self._ws.engine_features(), forbidding(self._ws.store, *LIMITS)
-        return lambda *args, **kwargs: engine(*args, **kwargs).without(unasked)
+        return Profiled(self._ws).features
 
     def _definitions(self, model: Model) -> tuple[FeatureDefinition, ...]:
         from kohort.definitions.features import parse_features
@@ -320,11 +338,13 @@ class PredictDoor:
         return model_from_bytes(files[_FILE]), manifest
 
     def _with_horizon(self, target: Target, horizon: str | None) -> Target:
-        from kohort.definitions.predictions import parse_target, write_target
+        from kohort.definitions.predictions import parse_horizon
 
         if horizon is None:
             return target
-        return parse_target(target.name, {**write_target(target), "horizon": horizon}, self._ws.store.log.columns())
+        if target.kind == "trait":
+            raise WrongUsage("Of a trait nothing lies ahead, so it has no horizon.")
+        return replace(target, horizon=parse_horizon(horizon))
 
     def _default(self) -> Target:
         """No order in 90 days among those who ordered within a year; without orders the same of any activity."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -14,12 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 from kohort.errors import BadInput, NotEnough, WrongUsage
 from kohort.model.segmentation import Estimate
 from kohort.predict.buying.grouped import Grouped, Histories, each, grouped
-from kohort.predict.buying.likelihood import Fit, Likelihood, maximise
+from kohort.predict.buying.likelihood import WIDEST, Fit, Likelihood, maximise
 from kohort.predict.buying.summary import Summary, read_summary
 
 FEWEST_CUSTOMERS = 100
 FEWEST_REPEATERS = 40
 """Ten customers who came back for each of four parameters: with fewer, the intervals span factors of ten."""
+
+LARGEST = 1e12
+"""No fitted parameter comes near, nor near its inverse; a forged one could make numbers that nothing can draw."""
 
 LEVEL = 0.95
 PARAMETER_DRAWS = 25
@@ -52,6 +55,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
             leave open, where `cautions_` has "left_open".
         log_likelihood_: Of all customers, NaN where parameters were given.
         customers_: Customers fitted on.
+        left_open_: Places in `NAMES` of parameters that the data leave open.
         cautions_: What to know before the figures are used.
     """
 
@@ -87,6 +91,39 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
             "cautions": [asdict(c) for c in self.cautions_],
         }
 
+    def state(self) -> dict[str, object]:
+        """Everything that was fitted, as JSON; `of_state` reads it back."""
+        check_is_fitted(self, "parameters_")
+        return {
+            "parameters": self.parameters_,
+            "log_likelihood": self.log_likelihood_ if np.isfinite(self.log_likelihood_) else None,
+            "covariance": None if self.covariance_ is None else self.covariance_.tolist(),
+            "left_open": list(self.left_open_),
+            "customers": self.customers_,
+        }
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Self:
+        """The inverse of `state`.
+
+        Raises:
+            WrongUsage: It is of another model, or its numbers cannot be.
+        """
+        model = cls.with_parameters(**state["parameters"])
+        covariance = None if state["covariance"] is None else np.array(state["covariance"], float)
+        size, left_open = len(cls.NAMES), tuple(int(i) for i in state["left_open"])
+        sound = bool(((model._values > 1 / LARGEST) & (model._values < LARGEST)).all())
+        if covariance is not None and sound:
+            sound = covariance.shape == (size, size) and bool(np.isfinite(covariance).all())
+            sound = sound and np.allclose(covariance, covariance.T)
+            spread = np.linalg.eigvalsh(covariance) if sound else np.zeros(0)
+            sound = sound and bool(((spread > -1e-6) & (spread < WIDEST**2 + 1e-6)).all())
+        if not sound or not all(0 <= i < size for i in left_open):
+            raise WrongUsage("What was kept of the model cannot be.")
+        likelihood = float("nan") if state["log_likelihood"] is None else float(state["log_likelihood"])
+        model._set(Fit(model._values, likelihood, covariance, left_open, 0), int(state["customers"]))
+        return model
+
     def _set(self, fit: Fit, customers: int) -> None:
         from scipy.special import ndtri
 
@@ -95,6 +132,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         self.customers_ = customers
         self.covariance_ = fit.covariance
         self.evaluations_ = fit.evaluations
+        self.left_open_ = fit.left_open
         self.standard_errors_: dict[str, float | None] = dict.fromkeys(self.NAMES)
         self.intervals_: dict[str, Estimate | None] = dict.fromkeys(self.NAMES)
         if fit.covariance is not None:

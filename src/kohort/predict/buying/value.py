@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -9,10 +10,11 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from kohort.errors import WrongUsage
+from kohort.model.segmentation import Estimate
 from kohort.predict.buying.bgnbd import BGNBD
 from kohort.predict.buying.gamma_gamma import GammaGamma
 from kohort.predict.buying.grouped import Histories
-from kohort.predict.buying.model import LEVEL, BuyingModel, Caution
+from kohort.predict.buying.model import LEVEL, TOTAL_DRAWS, BuyingModel, Caution
 from kohort.predict.buying.summary import Summary, read_summary
 
 _STEPS = 52
@@ -90,17 +92,37 @@ class CustomerValue(BaseEstimator):  # type: ignore[misc]
         if not 0 < level < 1 or draws < 100:
             raise WrongUsage("An interval needs a level between 0 and 1 and at least 100 draws.")
         summary = read_summary(table)
+        ends = [(1 - level) / 2, (1 + level) / 2]
+        low, high = np.empty(len(summary)), np.empty(len(summary))
+        for rows, amount in self._futures(summary, horizon, draws):
+            low[rows], high[rows] = np.quantile(amount, ends, axis=1)
+        return low, high
+
+    def expected_total(self, table: Any, horizon: float, *, draws: int = TOTAL_DRAWS) -> Estimate:
+        """Revenue from all these customers together in the next `horizon`, with a 95 % predictive interval by simulation.
+
+        Each simulated future has one set of parameters of the model of purchases for everybody, as likely as the data leave it;
+        those of the amounts are taken as known. Not discounted. Takes time in proportion to rows × draws.
+        """
+        check_is_fitted(self, "purchases_")
+        summary = read_summary(table)
+        total = np.zeros(draws)
+        for _, amount in self._futures(summary, horizon, draws):
+            total += amount.sum(axis=0)
+        value = float(self.expected_value(summary, horizon).sum())
+        low, high = np.quantile(total, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return Estimate(value, min(float(low), value), max(float(high), value))
+
+    def _futures(self, summary: Summary, horizon: float, draws: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Simulated revenue, (rows, draws), some rows at a time."""
         draw = np.random.default_rng(self.purchases_.random_state)
         shape, rate = self.spend_.posterior(summary)
         p = self.spend_.parameters_["p"]
         ahead = self.purchases_.ahead(horizon)
-        ends = [(1 - level) / 2, (1 + level) / 2]
-        low, high = np.empty(len(summary)), np.empty(len(summary))
         for rows, bought in self.purchases_.futures(Histories.of(summary), ahead, draws):
             amount = draw.standard_gamma(p * bought)
             amount *= rate[rows][:, None] / draw.standard_gamma(shape[rows][:, None], bought.shape)
-            low[rows], high[rows] = np.quantile(amount, ends, axis=1)
-        return low, high
+            yield rows, amount
 
     def _take(self, purchases: BuyingModel, spend: GammaGamma) -> None:
         self.purchases_, self.spend_ = purchases, spend

@@ -1,0 +1,169 @@
+"""`ws.predict.value`: what customers will buy and spend within a horizon, by a model that was judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kohort import __version__
+from kohort.errors import NotEnough
+from kohort.model.clock import iso
+from kohort.model.progress import Progress, silent
+from kohort.workspace.people import company_numbers
+from kohort.workspace.profiled import Profiled
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kohort.definitions.features import FeatureDefinition
+    from kohort.model.segmentation import Estimate
+    from kohort.predict.lifetime.model import LifetimeModel
+    from kohort.predict.lifetime.past import Past
+    from kohort.workspace.workspace import Workspace
+
+KIND = "lifetime"
+HORIZON = "90 days"
+_FILE = "model.kohort"
+
+
+@dataclass(frozen=True, slots=True)
+class Valued:
+    """What is expected of everybody who bought.
+
+    Attributes:
+        table: customer_id, purchases, purchases_low, purchases_high, and where amounts are known value, value_low,
+            value_high (major units); model, as_of. Ordered as the model reads them.
+        purchases: Of all together.
+        value: Of all together; None where no amounts are known.
+    """
+
+    table: pa.Table
+    purchases: Estimate
+    value: Estimate | None
+
+
+class ValueDoor:
+    """What customers will be worth. Calling it is scoring: `ws.predict.value()` after `ws.predict.value.fit()`."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def fit(
+        self,
+        *,
+        horizon: str = HORIZON,
+        as_of: int | str | None = None,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> dict[str, Any]:
+        """Fit models of repeat buying and a learned one, judge them on a later time, and keep the better.
+
+        Args:
+            horizon: How far ahead they look, a fixed length.
+            as_of: The moment they are fitted at; None = the newest. Where the log knows the whole horizon after it, they are
+                judged on that; else on the last horizon before it.
+            seed: Of folds, fits and resamples.
+
+        Returns:
+            The report; docs/buying.md says what is in it.
+
+        Raises:
+            NotEnough: Fewer than 100 customers had bought, or fewer than 40 of them again.
+
+        Example:
+            `ws.predict.value.fit(horizon="26 weeks")["chosen"]`
+        """
+        from kohort.definitions.features_text import write_features
+        from kohort.definitions.predictions import parse_horizon
+        from kohort.predict.lifetime.fit import fit
+
+        ws, used = self._ws, self._ws.definitions()
+        about = {"data_version": ws.store.log.version(), "kohort": __version__, "definitions": write_features(used)}
+        found = fit(
+            self._past(used),
+            as_of=as_of if isinstance(as_of, int) else ws.as_of(as_of),
+            until=ws.as_of(),
+            horizon=parse_horizon(horizon),
+            about=about,
+            seed=seed,
+            threads=ws.threads,
+            progress=progress,
+        )
+        report = found.report
+        manifest = {
+            "trained_at": iso(time.time_ns() // 1_000),
+            "data_version": about["data_version"],
+            **{k: report[k] for k in ("as_of", "horizon", "model", "chosen")},
+        }
+        id_ = found.model.id
+        with ws.store.write_lock():
+            if id_ not in ws.store.artefacts.ids(KIND):
+                ws.store.artefacts.save(KIND, id_, {_FILE: found.model.to_bytes()}, manifest)
+            ws.store.state.set(KIND, {"version": id_})
+        return {**report, "version": id_}
+
+    def __call__(self, *, as_of: int | str | None = None, progress: Progress = silent) -> pa.Table:
+        """The table of `score`."""
+        return self.score(as_of=as_of, progress=progress).table
+
+    def score(self, *, as_of: int | str | None = None, progress: Progress = silent) -> Valued:
+        """What everybody who had bought by a moment will buy and spend within the horizon of the model.
+
+        Who objects to profiling has no score.
+
+        Raises:
+            NotEnough: No model was fitted yet, or nobody had bought by then.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        from kohort.definitions.features import parse_features
+
+        model, ws = self.current(), self._ws
+        when = as_of if isinstance(as_of, int) else ws.as_of(as_of)
+        past = self._past(parse_features(model.about["definitions"]))
+        progress("Scoring", 0, 1)
+        summary = past.summary(when)
+        if not len(summary):
+            raise NotEnough(f"Nobody had bought anything by {iso(when)}.", hint="Choose a later moment.")
+        assert summary.customer is not None
+        found = model.score(summary, past.table(when, summary) if model.learned is not None else None)
+        progress("Scoring", 1, 1)
+        numbers = company_numbers(ws.store.vault, summary.customer.to_numpy(zero_copy_only=False))
+        columns = {name: np.asarray(values) for name, values in found.columns.items()}
+        table = pa.table(
+            {
+                "customer_id": pa.array(numbers, pa.string()),
+                **columns,
+                "model": pa.array(np.full(len(numbers), model.id), pa.string()),
+                "as_of": pa.array(np.full(len(numbers), iso(when)), pa.string()),
+            }
+        )
+        return Valued(table, found.purchases, found.value)
+
+    def report(self) -> dict[str, Any]:
+        """What `fit` said of the current model."""
+        model = self.current()
+        return {**model.about["report"], "version": model.id}
+
+    def current(self) -> LifetimeModel:
+        """The model that scores.
+
+        Raises:
+            NotEnough: None was fitted yet.
+        """
+        from kohort.predict.lifetime.model import lifetime_from_bytes
+
+        kept = self._ws.store.state.get(KIND)
+        if kept is None:
+            raise NotEnough("No value model was fitted yet.", hint="Run: kohort clv fit")
+        files, _ = self._ws.store.artefacts.load(KIND, kept["version"])
+        return lifetime_from_bytes(files[_FILE])
+
+    def _past(self, definitions: Sequence[FeatureDefinition]) -> Past:
+        from kohort.predict.lifetime.past import Past
+
+        ws, engine = self._ws, Profiled(self._ws)
+        return Past(ws.store.log.snapshot(), definitions, engine.purchases, engine.features, ws.zone, ws.currency)
