@@ -124,26 +124,42 @@ def train(
 @click.option("--id", "id_column", metavar="COLUMN", help="Column that says which row it is (default: the first).")
 @click.option("--as-of", **MOMENT)
 @click.option("--out", metavar="FILE", help="Write the scores as .csv or .parquet.")
+@click.option("--keep", is_flag=True, help="Store the scores in the workspace: rules can ask for them.")
 def score(
-    door: Door, *, what: str | None, model_file: str | None, id_column: str | None, as_of: str | None, out: str | None
+    door: Door,
+    *,
+    what: str | None,
+    model_file: str | None,
+    id_column: str | None,
+    as_of: str | None,
+    out: str | None,
+    keep: bool,
 ) -> Result:
-    """Score a plain TABLE with the model of a file, or everybody that the prediction NAME of the workspace is about."""
+    """Score a plain TABLE with the model of a file, or everybody that the prediction NAME of the workspace is about.
+
+    With --keep, rules can ask: `churn_90d.probability > 0.6`. `segments run` does this by itself for what its rules ask.
+    """
     from kohort.cli.files import check_ending, say_formulas, write_table
 
     check_ending(out)
     if model_file is not None:
+        if keep:
+            raise WrongUsage("--keep goes with a prediction of the workspace.", hint="Leave --model out.")
         import pyarrow as pa
 
         model, table = _model(model_file), _table(what, id_column)
         p = model.probability(table.data)
         columns = {table.key: table.ids, "probability": p, "percentile": model.percentile(p).round(1)}
         columns["told"] = p >= model.about["report"]["threshold"]["value"]
-        scores, about = pa.table(columns), {"model": model.id, "name": model.about["report"].get("label")}
+        scores = pa.table(columns)
+        about: dict[str, Any] = {"model": model.id, "name": model.about["report"].get("label")}
     else:
         with door.open() as ws, door.progress() as progress:
             scores = ws.predict.score(what, as_of=as_of, progress=progress)
             current, asked = ws.predict.current(what)
             about = {"model": current.id, "name": asked.name}
+            if keep:
+                about["kept"] = ws.predict.keep(what, as_of=as_of, progress=progress)["customers"]
     if out:
         say_formulas(door.note, write_table(scores, out))
     told = scores.column("told").to_pylist()

@@ -21,10 +21,15 @@ TargetKind = Literal["churn", "event", "trait"]
 MOST_PREDICTIONS = 100
 HORIZON = Span(90, "day")
 ACTIVE = Span(365, "day")
+USUAL = "churn_90d"
+"""What is predicted where nothing is defined."""
+
+FRESH = Span(30, "day")
+"""How long a stored score counts, where nothing else is said."""
 _KEYS: dict[str, tuple[str, ...]] = {
-    "churn": ("where", "horizon", "active", "label"),
-    "event": ("where", "horizon", "active", "once", "label"),
-    "trait": ("is", "label"),
+    "churn": ("where", "horizon", "active", "fresh", "label"),
+    "event": ("where", "horizon", "active", "once", "fresh", "label"),
+    "trait": ("is", "fresh", "label"),
 }
 
 
@@ -41,6 +46,7 @@ class Target:
         active: Only customers with such an event in this time before the moment; None = everybody with any event.
         once: Of an event: customers who had it before are not asked about.
         value: Of a trait: the value that is predicted.
+        fresh: How long a stored score counts in rules; an older one is missing there.
         label: Plain words.
     """
 
@@ -53,6 +59,7 @@ class Target:
     once: bool = False
     value: str = ""
     label: str = ""
+    fresh: Span = FRESH
 
     def happened(self) -> FeatureDefinition:
         """What is asked at the end of the horizon: how many such events lie in it, or the value of the trait."""
@@ -122,6 +129,8 @@ def write_target(t: Target) -> dict[str, Any]:
             body["active"] = str(t.active)
         if t.once:
             body["once"] = True
+    if t.fresh != FRESH:
+        body["fresh"] = str(t.fresh)
     return body | ({"label": t.label} if t.label else {})
 
 
@@ -143,8 +152,9 @@ class _Predictions(Values):
         if not isinstance(label, str):
             self.mistake((*path, "label"), "label is a text.")
             label = ""
+        fresh = self.span(data, "fresh", path, FRESH)
         if kind == "trait":
-            return Target(name, kind, self.trait(data, path), value=self.value(data, path), label=label)
+            return Target(name, kind, self.trait(data, path), value=self.value(data, path), label=label, fresh=fresh)
         events = self.texts(data, kind, path)
         if not events:
             self.mistake((*path, kind), f"{kind} names an event, or a list of them.", "For example order_line.")
@@ -155,7 +165,7 @@ class _Predictions(Values):
             self.mistake(
                 (*path, "once"), "Who had it before is not asked about, so nobody was active.", "Take active out."
             )
-        return Target(name, kind, events, self.condition(data, path), horizon, active, once, "", label)
+        return Target(name, kind, events, self.condition(data, path), horizon, active, once, "", label, fresh)
 
     def trait(self, data: dict[str, Any], path: Path) -> tuple[str, ...]:
         value = data["trait"]

@@ -85,7 +85,7 @@ class PredictDoor:
             `ws.predict.dataset({"churn": "order_line"}, as_of=["2011-03-01", "2011-06-01"], horizon="90 days")`
         """
         asked = self._with_horizon(self.target(target), horizon)
-        return self._dataset(asked, as_of, self._ws.definitions(), progress)
+        return self.rows_at(asked, as_of, self._ws.definitions(), progress)
 
     def train(
         self,
@@ -109,7 +109,7 @@ class PredictDoor:
         ws = self._ws
         asked = self._with_horizon(self.target(target), horizon)
         data_version, used = ws.store.log.version(), ws.definitions()
-        data = self._dataset(asked, as_of, used, progress)
+        data = self.rows_at(asked, as_of, used, progress)
         about = {
             "name": asked.name,
             "target": {**write_target(asked), "text": asked.text},
@@ -130,12 +130,19 @@ class PredictDoor:
         return replace(found, model=model, report=report)
 
     def models(self) -> list[dict[str, Any]]:
-        """Every kept version: name, version, current, trained_at, family, figures, target; the oldest first."""
+        """Every kept version: name, version, current, trained_at, family, figures, target; the oldest first.
+
+        `scores`: of the current ones what was kept last, and whether it is stale (see `kohort.workspace.scores.freshness`).
+        """
+        from kohort.workspace.scores import freshness
+
         ws, found = self._ws, []
+        targets = {t.name: t for t in self.targets()} if ws.store.artefacts.ids(KIND) else {}
         for id_ in ws.store.artefacts.ids(KIND):
-            model, manifest = self._load(id_)
+            model, manifest = self.load(id_)
             report = model.about["report"]
             current = (ws.store.state.get(f"predict.{manifest['name']}") or {}).get("version") == id_
+            target = targets.get(manifest["name"]) if current else None
             found.append(
                 {
                     "name": manifest["name"],
@@ -146,6 +153,7 @@ class PredictDoor:
                     "model": report["model"],
                     "metrics": report["metrics"],
                     "as_of": manifest["as_of"],
+                    "scores": freshness(ws, target, ws.as_of()) if target else None,
                 }
             )
         return sorted(found, key=lambda m: str(m["trained_at"]))
@@ -168,7 +176,7 @@ class PredictDoor:
             raise NotEnough(
                 f"No model of {asked.name!r} was trained yet.", hint=f"Run: kohort predict train {asked.name}"
             )
-        return self._load(kept["version"])[0], asked
+        return self.load(kept["version"])[0], asked
 
     def score(
         self, name: str | None = None, *, as_of: int | str | None = None, progress: Progress = silent
@@ -183,7 +191,7 @@ class PredictDoor:
 
         model, asked = self.current(name)
         progress("Scoring", 0, 1)
-        table, when = self._now(model, asked, as_of)
+        table, when = self.table_now(model, asked, as_of)
         p = model.probability(table.data)
         progress("Scoring", 1, 1)
         numbers = company_numbers(self._ws.store.vault, table.ids.to_numpy())
@@ -198,6 +206,14 @@ class PredictDoor:
             }
         )
 
+    def keep(
+        self, name: str | None = None, *, as_of: int | str | None = None, progress: Progress = silent
+    ) -> dict[str, Any]:
+        """Score everybody and store that, so that rules can ask: see `kohort.workspace.scores.keep`."""
+        from kohort.workspace.scores import keep
+
+        return keep(self._ws, name, as_of=as_of, progress=progress)
+
     def why(self, name: str | None, customer: str, *, as_of: int | str | None = None) -> dict[str, Any]:
         """A customer's probability with the three strongest reasons up and down.
 
@@ -211,7 +227,7 @@ class PredictDoor:
 
         (key,) = customer_keys(self._ws.store.vault, [customer])
         model, asked = self.current(name)
-        table, when = self._now(model, asked, as_of, [key])
+        table, when = self.table_now(model, asked, as_of, [key])
         mine = table.data.filter(pc.equal(table.ids, key))
         if not mine.num_rows:
             raise NotEnough(
@@ -241,7 +257,7 @@ class PredictDoor:
 
         model, asked = self.current(name)
         moments = None if as_of is None else [as_of]
-        data = self._dataset(asked, moments, self._definitions(model), progress, most=1)
+        data = self.rows_at(asked, moments, self._definitions(model), progress, most=1)
         moment = int(data.moments[0])
         seen = any(self._ws.as_of(text) >= moment for text in model.about["report"]["as_of"])
         found = judge(model, data.table.data, data.y)
@@ -249,7 +265,7 @@ class PredictDoor:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _dataset(
+    def rows_at(
         self,
         target: Target,
         as_of: Sequence[int | str] | None,
@@ -280,7 +296,7 @@ class PredictDoor:
             progress=progress,
         )
 
-    def _now(
+    def table_now(
         self, model: Model, target: Target, as_of: int | str | None, customers: Sequence[int] | None = None
     ) -> tuple[FeatureTable, int]:
         """Features of those the target is about, as the model knows them."""
@@ -313,7 +329,12 @@ class PredictDoor:
 
         return parse_features(model.about["definitions"])
 
-    def _load(self, id_: str) -> tuple[Model, dict[str, Any]]:
+    def learned_until(self, version: str) -> int:
+        """Up to when (microseconds UTC) a kept version knows what happened."""
+        return int(self.load(version)[1]["until"])
+
+    def load(self, id_: str) -> tuple[Model, dict[str, Any]]:
+        """A kept version and its manifest."""
         from kohort.predict.model import model_from_bytes
 
         files, manifest = self._ws.store.artefacts.load(KIND, id_)
@@ -328,15 +349,15 @@ class PredictDoor:
 
     def _default(self) -> Target:
         """No order in 90 days among those who ordered within a year; without orders the same of any activity."""
-        from kohort.definitions.predictions import parse_target
+        from kohort.definitions.predictions import USUAL, parse_target
         from kohort.model.event import IDENTIFY
 
         contents = self._ws.contents()
         if contents.goods:
-            return parse_target("churn_90d", {"churn": "order_line", "where": "line_kind = 'goods' and amount > 0"})
+            return parse_target(USUAL, {"churn": "order_line", "where": "line_kind = 'goods' and amount > 0"})
         events = sorted(name for name in contents.events if name != IDENTIFY)
         if not events:
             raise NotEnough(
                 "There are no events yet that could stop.", hint="Bring some in with: kohort ingest YOUR-FILES"
             )
-        return parse_target("churn_90d", {"churn": events})
+        return parse_target(USUAL, {"churn": events})
