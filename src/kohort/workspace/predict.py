@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kohort import __version__
-from kohort.errors import NotEnough, NotFound
+from kohort.errors import NotEnough
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import company_numbers, customer_keys
+from kohort.workspace.predict_parts import KIND, PredictParts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kohort.definitions.features import FeatureDefinition
     from kohort.definitions.predictions import Target
-    from kohort.model.feature import FeatureTable
     from kohort.predict.dataset import Dataset
-    from kohort.predict.model import Model
     from kohort.predict.train import Costs, Trained
-    from kohort.workspace.workspace import Workspace
-
-KIND = "prediction"
-_FILE = "model.kohort"
 
 
-class PredictDoor:
+class PredictDoor(PredictParts):
     """Predictions of one workspace. What is predicted stands under `predictions:` in `kohort.yaml`.
 
     A target is given by its name, or as `{"churn": "order_line", "horizon": "90 days"}`.
     """
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
-
-    def targets(self) -> tuple[Target, ...]:
-        """What `kohort.yaml` defines, or one sensible target for what the data contains."""
-        return self._ws.config.predictions or (self._default(),)
-
-    def target(self, target: str | Mapping[str, Any] | Target | None = None) -> Target:
-        """A target by name or by definition; the first one where nothing is given.
-
-        Raises:
-            NotFound: No prediction is called so.
-            RefusedDefinition: The definition cannot be read.
-        """
-        from kohort.definitions.predictions import Target, parse_target
-
-        if isinstance(target, Target):
-            return target
-        if target is None:
-            return self.targets()[0]
-        if isinstance(target, str):
-            known = {t.name: t for t in self.targets()}
-            if target not in known:
-                raise NotFound("prediction", target, known, hint="Define it under predictions: in kohort.yaml.")
-            return known[target]
-        kind = next((k for k in ("churn", "event", "trait") if k in target), "prediction")
-        return parse_target(kind, target, self._ws.store.log.columns())
 
     def dataset(
         self,
@@ -84,7 +46,7 @@ class PredictDoor:
         Example:
             `ws.predict.dataset({"churn": "order_line"}, as_of=["2011-03-01", "2011-06-01"], horizon="90 days")`
         """
-        asked = self._with_horizon(self.target(target), horizon)
+        asked = self.with_horizon(self.target(target), horizon)
         return self.rows_at(asked, as_of, self._ws.definitions(), progress)
 
     def train(
@@ -103,31 +65,14 @@ class PredictDoor:
             The report, and the model where there is one: too little data and no signal are answers, and then the one
             before stays.
         """
-        from kohort.definitions.features_text import write_features
-        from kohort.definitions.predictions import write_target
-
         ws = self._ws
-        asked = self._with_horizon(self.target(target), horizon)
+        asked = self.with_horizon(self.target(target), horizon)
         data_version, used = ws.store.log.version(), ws.definitions()
         data = self.rows_at(asked, as_of, used, progress)
-        about = {
-            "name": asked.name,
-            "target": {**write_target(asked), "text": asked.text},
-            "as_of": [iso(m) for m in data.asked],
-            "data_version": data_version,
-            "kohort": __version__,
-        }
-        found = data.train(costs=costs, threads=ws.threads, progress=progress, about=about, **how)
-        if found.model is None:
-            return found
-        model = replace(found.model, about={**found.model.about, "definitions": write_features(used)})
-        report = {**found.report, "version": model.id}
-        manifest = {**about, "trained_at": iso(time.time_ns() // 1_000), "until": int(data.known_at.max())}
-        with ws.store.write_lock():
-            if model.id not in ws.store.artefacts.ids(KIND):
-                ws.store.artefacts.save(KIND, model.id, {_FILE: model.to_bytes()}, manifest)
-            ws.store.state.set(f"predict.{asked.name}", {"version": model.id})
-        return replace(found, model=model, report=report)
+        found = self.fitted(asked, data, used, data_version, costs=costs, progress=progress, **how)
+        if found.model is not None:
+            self.make_current(asked.name, found.model.id)
+        return found
 
     def models(self) -> list[dict[str, Any]]:
         """Every kept version: name, version, current, trained_at, family, figures, target; the oldest first.
@@ -141,7 +86,7 @@ class PredictDoor:
         for id_ in ws.store.artefacts.ids(KIND):
             model, manifest = self.load(id_)
             report = model.about["report"]
-            current = (ws.store.state.get(f"predict.{manifest['name']}") or {}).get("version") == id_
+            current = self.standing_of(manifest["name"])["version"] == id_
             target = targets.get(manifest["name"]) if current else None
             found.append(
                 {
@@ -163,20 +108,6 @@ class PredictDoor:
         model, _ = self.current(name)
         report: dict[str, Any] = model.about["report"]
         return {**report, "version": model.id}
-
-    def current(self, name: str | None = None) -> tuple[Model, Target]:
-        """The model that scores, and what it predicts.
-
-        Raises:
-            NotEnough: None was trained yet.
-        """
-        asked = self.target(name)
-        kept = self._ws.store.state.get(f"predict.{asked.name}")
-        if kept is None:
-            raise NotEnough(
-                f"No model of {asked.name!r} was trained yet.", hint=f"Run: kohort predict train {asked.name}"
-            )
-        return self.load(kept["version"])[0], asked
 
     def score(
         self, name: str | None = None, *, as_of: int | str | None = None, progress: Progress = silent
@@ -257,107 +188,44 @@ class PredictDoor:
 
         model, asked = self.current(name)
         moments = None if as_of is None else [as_of]
-        data = self.rows_at(asked, moments, self._definitions(model), progress, most=1)
+        data = self.rows_at(asked, moments, self.definitions_of(model), progress, most=1)
         moment = int(data.moments[0])
         seen = any(self._ws.as_of(text) >= moment for text in model.about["report"]["as_of"])
         found = judge(model, data.table.data, data.y)
         return {"name": asked.name, "model": model.id, "as_of": iso(moment), "seen": seen, **found}
 
-    # -- parts -----------------------------------------------------------------------------------------------------
+    # -- the life of a model ---------------------------------------------------------------------------------------
 
-    def rows_at(
-        self,
-        target: Target,
-        as_of: Sequence[int | str] | None,
-        definitions: Sequence[FeatureDefinition],
-        progress: Progress,
-        most: int | None = None,
-    ) -> Dataset:
-        from kohort.predict.dataset import MOMENTS, dataset, default_moments
+    def check(self, name: str | None = None, *, progress: Progress = silent) -> dict[str, Any]:
+        """Whether the current model still fits: drift, decay, whether it is to be trained again. See `model_life.check`."""
+        from kohort.workspace.model_life import check
 
-        ws = self._ws
-        until = ws.as_of()
-        if as_of is None:
-            first = ws.contents().first_ts
-            moments = default_moments(
-                target, first=until if first is None else first, until=until, most=most or MOMENTS
-            )
-        else:
-            moments = [m if isinstance(m, int) else ws.as_of(m) for m in as_of]
-        return dataset(
-            ws.store.log.snapshot(),
-            definitions,
-            target,
-            as_of=moments,
-            until=until,
-            features=self._features(),
-            zone=ws.zone,
-            currency=ws.currency,
-            progress=progress,
-        )
+        return check(self._ws, name, progress=progress)
 
-    def table_now(
-        self, model: Model, target: Target, as_of: int | str | None, customers: Sequence[int] | None = None
-    ) -> tuple[FeatureTable, int]:
-        """Features of those the target is about, as the model knows them."""
-        from kohort.predict.dataset import asked_about, tells
+    def retrain(
+        self, name: str | None = None, *, anyway: bool = False, progress: Progress = silent, **how: Any
+    ) -> dict[str, Any]:
+        """A challenger against the current model on outcomes that neither has seen; the surely better one scores."""
+        from kohort.workspace.model_life import retrain
 
-        ws = self._ws
-        when = as_of if isinstance(as_of, int) else ws.as_of(as_of)
-        engine = self._features()
-        table = asked_about(
-            ws.store.log.snapshot(),
-            [d for d in self._definitions(model) if not tells(d, target)],
-            target,
-            as_of=when,
-            features=engine if customers is None else partial(engine, customers=customers),
-            zone=ws.zone,
-            currency=ws.currency,
-        )
-        return table, when
+        return retrain(self._ws, name, anyway=anyway, progress=progress, **how)
 
-    def _features(self) -> Callable[..., FeatureTable]:
-        """Features of everybody who may be profiled."""
-        from kohort.model.limits import LIMITS
-        from kohort.trust.limits import forbidding
+    def rollback(self, name: str | None = None, *, to: str | None = None) -> dict[str, Any]:
+        """The version before the current one (or a given one) scores again. See `model_life.rollback`."""
+        from kohort.workspace.model_life import rollback
 
-        engine, unasked = self._ws.engine_features(), forbidding(self._ws.store, *LIMITS)
-        return lambda *args, **kwargs: engine(*args, **kwargs).without(unasked)
+        return rollback(self._ws, name, to=to)
 
-    def _definitions(self, model: Model) -> tuple[FeatureDefinition, ...]:
-        from kohort.definitions.features import parse_features
+    def card(self, name: str | None = None) -> dict[str, Any]:
+        """The card of the current model: what it is for, what it learned from, how good it is, where it must not be used."""
+        from kohort.predict.card import card
 
-        return parse_features(model.about["definitions"])
+        model, asked = self.current(name)
+        standing = self.standing_of(asked.name)
+        return card(model, self.load(model.id)[1], before=standing["before"])
 
-    def learned_until(self, version: str) -> int:
-        """Up to when (microseconds UTC) a kept version knows what happened."""
-        return int(self.load(version)[1]["until"])
+    def signals(self, name: str | None = None, *, seed: int = 0, progress: Progress = silent) -> dict[str, Any]:
+        """Which behaviours come how long before the outcome, told from chance. See `kohort.workspace.signals.signals`."""
+        from kohort.workspace.signals import signals
 
-    def load(self, id_: str) -> tuple[Model, dict[str, Any]]:
-        """A kept version and its manifest."""
-        from kohort.predict.model import model_from_bytes
-
-        files, manifest = self._ws.store.artefacts.load(KIND, id_)
-        return model_from_bytes(files[_FILE]), manifest
-
-    def _with_horizon(self, target: Target, horizon: str | None) -> Target:
-        from kohort.definitions.predictions import parse_target, write_target
-
-        if horizon is None:
-            return target
-        return parse_target(target.name, {**write_target(target), "horizon": horizon}, self._ws.store.log.columns())
-
-    def _default(self) -> Target:
-        """No order in 90 days among those who ordered within a year; without orders the same of any activity."""
-        from kohort.definitions.predictions import USUAL, parse_target
-        from kohort.model.event import IDENTIFY
-
-        contents = self._ws.contents()
-        if contents.goods:
-            return parse_target(USUAL, {"churn": "order_line", "where": "line_kind = 'goods' and amount > 0"})
-        events = sorted(name for name in contents.events if name != IDENTIFY)
-        if not events:
-            raise NotEnough(
-                "There are no events yet that could stop.", hint="Bring some in with: kohort ingest YOUR-FILES"
-            )
-        return parse_target(USUAL, {"churn": events})
+        return signals(self._ws, name, seed=seed, progress=progress)
