@@ -98,7 +98,7 @@ def train(
             raise WrongUsage("--label goes with a TABLE, and without --as-of and --horizon.")
         found = _train_table(door, what, label, options, names, **how)
         if out and found.model is not None:
-            _write(out, found.model.to_bytes())
+            write_file(out, found.model.to_bytes())
     else:
         wrong = [f"--{k.removesuffix('_column')}" for k in ("positive", "group", "time", "id_column") if how[k]]
         if out or wrong or (what or "").lower().endswith((".csv", ".parquet")):
@@ -147,7 +147,7 @@ def score(
             raise WrongUsage("--keep goes with a prediction of the workspace.", hint="Leave --model out.")
         import pyarrow as pa
 
-        model, table = _model(model_file), _table(what, id_column)
+        model, table = load_model(model_file), load_table(what, id_column)
         p = model.probability(table.data)
         columns = {table.key: table.ids, "probability": p, "percentile": model.percentile(p).round(1)}
         columns["told"] = p >= model.about["report"]["threshold"]["value"]
@@ -194,9 +194,9 @@ def evaluate(
         from kohort.predict.evaluate import judge
         from kohort.predict.labels import take_labels
 
-        model = _model(model_file)
+        model = load_model(model_file)
         about = model.about["report"]
-        table = _table(what, id_column)
+        table = load_table(what, id_column)
         table, labels = take_labels(table, label or str(about.get("label")), positive or str(about.get("positive")))
         data = {"name": labels.name, "model": model.id, "seen": False, **judge(model, table.data, labels.y)}
     else:
@@ -231,7 +231,7 @@ def why(
 ) -> Result:
     """The three strongest reasons up and down, each compared with a typical customer."""
     if model_file is not None:
-        data = _why_row(_model(model_file), _table(table, id_column), customer)
+        data = _why_row(load_model(model_file), load_table(table, id_column), customer)
     else:
         with door.open() as ws:
             data = ws.predict.why(name, customer, as_of=as_of)
@@ -249,7 +249,7 @@ def why(
 def models(door: Door, *, model_file: str | None, name: str | None) -> Result:
     """Every kept version of every prediction, or the whole validation of one."""
     if model_file is not None:
-        report = _model(model_file).about["report"]
+        report = load_model(model_file).about["report"]
         return Result(report, lambda screen: trained(screen, report))
     with door.open() as ws:
         if name is not None:
@@ -341,7 +341,7 @@ def _costs(missed: float | None, alarm: float | None) -> Costs | None:
     return Costs(missed, 1.0 if alarm is None else alarm)
 
 
-def _model(file: str) -> Model:
+def load_model(file: str) -> Model:
     from kohort.predict.model import model_from_bytes
 
     path = Path(file)
@@ -352,7 +352,7 @@ def _model(file: str) -> Model:
     return model_from_bytes(path.read_bytes())
 
 
-def _table(file: str | None, id_column: str | None) -> FeatureTable:
+def load_table(file: str | None, id_column: str | None) -> FeatureTable:
     from kohort.discovery.discover import read_table
 
     if file is None:
@@ -381,7 +381,7 @@ def _why_row(model: Model, table: FeatureTable, row: str) -> dict[str, Any]:
     }
 
 
-def _write(out: str, data: bytes) -> None:
+def write_file(out: str, data: bytes) -> None:
     from kohort.cli.files import replacing
 
     if not Path(out).parent.is_dir():

@@ -86,7 +86,11 @@ def signals(ws: Workspace, name: str | None = None, *, seed: int = 0, progress: 
     ]
     found = tested(seen, y, data.moments[rows], seed=seed)
     to_outcome = _to_outcome(ws, asked, data, rows)
-    sure = [_told(signal, behaviours, asked, data, rows, to_outcome) for signal in found if signal.p <= SURE]
+    sure = [
+        _told(signal, behaviours, asked, data=data, rows=rows, to_outcome=to_outcome)
+        for signal in found
+        if signal.p <= SURE
+    ]
     text = str(sure[0]["text"]) if sure else "Nothing comes before the outcome more often than chance can."
     return {
         **told,
@@ -130,7 +134,13 @@ def _last(behaviour: int) -> str:
 
 
 def _told(
-    signal: Signal, behaviours: Sequence[str], asked: Target, data: Dataset, rows: np.ndarray, to_outcome: np.ndarray
+    signal: Signal,
+    behaviours: Sequence[str],
+    asked: Target,
+    *,
+    data: Dataset,
+    rows: np.ndarray,
+    to_outcome: np.ndarray,
 ) -> dict[str, Any]:
     """A signal with its words, and how long before the outcome the last such event was."""
     from kohort.predict.signals import in_words, lead
