@@ -1,8 +1,17 @@
 """Early signals: planted ones are found at their time, noise is called noise, and figures are those of a plain loop."""
 
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import kohort
+from kohort.cli.app import app
+from kohort.definitions.predictions import parse_target
+from kohort.errors import WrongUsage
 from kohort.predict.signals import PERMUTATIONS, SURE, Seen, in_words, lead, once_each, signals
 
 
@@ -90,3 +99,71 @@ def test_how_long_before_is_the_middle_half() -> None:
     }
     assert lead(np.array([np.nan])) is None
     assert signals([], np.array([]), np.array([])) == []
+
+
+# From the event log -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kohort.Workspace]:
+    """Four of ten customers upgrade; before that most of them read the manual, 35 to 45 days earlier. Others read it some time."""
+    rng = np.random.default_rng(9)
+    start = np.datetime64("2023-01-01T12:00:00")
+    lines = ["customer,event,time"]
+
+    def add(who: int, event: str, day: float) -> None:
+        lines.append(f"K{who},{event},{start + np.timedelta64(int(day * 86_400), 's')}Z")
+
+    for who in range(1_000):
+        for day in np.cumsum(rng.exponential(20, 60)):
+            if day < 720:
+                add(who, "page", day)
+        add(who, "help", rng.uniform(0, 720))
+        if rng.random() < 0.4:
+            upgraded = rng.uniform(300, 719)
+            add(who, "upgrade", upgraded)
+            if rng.random() < 0.7:
+                add(who, "manual", upgraded - rng.uniform(35, 45))
+        elif rng.random() < 0.5:
+            add(who, "manual", rng.uniform(0, 720))
+    folder = tmp_path_factory.mktemp("signals")
+    (folder / "events.csv").write_text("\n".join(lines) + "\n")
+    with kohort.create(folder / "shop") as made:
+        made.ingest(folder / "events.csv", kind="events")
+        targets = (
+            parse_target("upgrade", {"event": "upgrade", "horizon": "30 days", "once": True}),
+            parse_target("rare", {"event": "help", "horizon": "1 day"}),
+        )
+        made.change(lambda config: replace(config, predictions=targets))
+        yield made
+
+
+def test_the_manual_is_read_before_an_upgrade_and_how_long(ws: kohort.Workspace) -> None:
+    found = ws.predict.signals("upgrade")
+    assert found["code"] == "ok"
+    assert found["behaviours"] == ["page", "help", "manual"]
+    assert {s["behaviour"] for s in found["signals"]} == {"manual"}
+    first = found["signals"][0]
+    assert first["days_before"]["to"] < 45
+    assert first["with_outcome"] > 2 * first["without"]
+    assert first["lead"]["median"] == pytest.approx(40, abs=2)
+    assert 35 <= first["lead"]["from"] <= first["lead"]["to"] <= 45
+    assert len(found["figures"]) == 3 * 6
+    assert found["positives"] >= 50
+
+
+def test_too_few_outcomes_and_no_time_are_said(ws: kohort.Workspace) -> None:
+    assert ws.predict.signals("rare")["code"] == "too_few"
+    with pytest.raises(WrongUsage, match="without a time"):
+        ws.predict.signals(parse_target("label", {"trait": "plan", "is": "gold"}))
+
+
+def test_the_command_says_the_same(ws: kohort.Workspace) -> None:
+    said = CliRunner().invoke(app, ["predict", "signals", "upgrade", "-w", str(ws.root), "--json"])
+    assert said.exit_code == 0, said.output
+    told = json.loads(said.stdout)
+    assert told["signals"][0]["behaviour"] == "manual"
+    shown = CliRunner().invoke(app, ["predict", "signals", "upgrade", "-w", str(ws.root)])
+    assert "manual" in shown.output
+    few = CliRunner().invoke(app, ["predict", "signals", "rare", "-w", str(ws.root)])
+    assert few.exit_code == 3, few.output
