@@ -7,13 +7,16 @@ prediction's freshness makes. Older ones count as missing by the same arithmetic
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from kohort.definitions.conditions import Compare, Ref
 from kohort.definitions.features import Aggregate, FeatureDefinition, Selection, Where
-from kohort.definitions.predictions import Target
 from kohort.definitions.sql_write import text_literal
 from kohort.definitions.windows import Window
 from kohort.model.event import SCORE, SCORE_OF, SCORE_PARTS
+
+if TYPE_CHECKING:
+    from kohort.definitions.predictions import Target
 
 _USUAL = "probability"
 """What `score('churn_90d')` means."""
