@@ -188,6 +188,7 @@ def rollback(ws: Workspace, name: str | None = None, *, to: str | None = None) -
     if wanted not in mine:
         raise NotFound("version", wanted, mine, hint="See: kohort predict models")
     left = before[: before.index(wanted)] if wanted in before else [*before, standing["version"]]
+    left = [version for version in left if version and version != wanted]
     with ws.store.write_lock():
         ws.store.state.set(f"predict.{asked.name}", {"version": wanted, "before": left})
     trained_at = ws.predict.load(wanted)[1]["trained_at"]
