@@ -251,5 +251,5 @@ def test_what_is_kept_of_somebody_is_hers_to_see(ws: kohort.Workspace) -> None:
     scores = [e for e in told(ws.store, [int(key)], "GBP") if e["event"] == SCORE]
     assert scores
     said = scores[0]["properties"]
-    assert said["score_of"] == "churn_60d"
-    assert float(said["score_probability"]) == pytest.approx(someone["probability"], abs=1e-6)
+    assert said["kohort_score"] == "churn_60d"
+    assert float(said["kohort_probability"]) == pytest.approx(someone["probability"], abs=1e-6)

@@ -31,6 +31,7 @@ def check(
 
     Exits with 3 where it is to be trained again. For a plain table only drift can be told.
     """
+    data: dict[str, Any]
     if model_file is not None:
         from kohort.predict.drift import drift
 

@@ -94,8 +94,8 @@ TEXT_COLUMNS: dict[str, ColumnType] = {
 }
 """What is stored of a text that a person wrote; the text itself is not. Sentiment is for means over many, never for one person."""
 
-SCORE_OF, SCORE_MODEL = "p_score_of", "p_score_model"
-SCORE_PARTS = {"probability": "p_score_probability", "percentile": "p_score_percentile"}
+SCORE_OF, SCORE_MODEL = "p_kohort_score", "p_kohort_model"
+SCORE_PARTS = {"probability": "p_kohort_probability", "percentile": "p_kohort_percentile"}
 """What rules may ask of a score → its column."""
 
 SCORE_COLUMNS: dict[str, ColumnType] = {

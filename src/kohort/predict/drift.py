@@ -176,7 +176,7 @@ def overall(found: Sequence[Shift]) -> Verdict:
     """What several figures say together: the worst of them; where nothing is seen, whether it could have been."""
     verdicts = {s.verdict for s in found}
     order: tuple[Verdict, ...] = ("drift", "too_few", "small", "none")
-    return next((v for v in order if v in verdicts), "too_few")
+    return order[min((order.index(v) for v in verdicts), default=1)]
 
 
 def parts(before: pa.ChunkedArray, after: pa.ChunkedArray) -> Parts:

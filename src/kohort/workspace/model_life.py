@@ -276,5 +276,5 @@ def _ids(data: Dataset) -> np.ndarray:
 
 def _shared(first: Dataset, second: Dataset) -> np.ndarray:
     """Customers of both with a known outcome."""
-    known = [_ids(data)[~np.isnan(data.y)] for data in (first, second)]
-    return np.intersect1d(*known)
+    one, other = (_ids(data)[~np.isnan(data.y)] for data in (first, second))
+    return np.asarray(np.intersect1d(one, other))

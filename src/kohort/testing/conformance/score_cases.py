@@ -9,13 +9,13 @@ CASES = (
         Turn(
             "2024-03-31T12:00",
             """
-            high    2024-03-30  kohort_score  p_score_of=churn p_score_probability=0.7 p_score_percentile=91.5
-            edge    2024-03-30  kohort_score  p_score_of=churn p_score_probability=0.6 p_score_percentile=40
-            fell    2024-03-29  kohort_score  p_score_of=churn p_score_probability=0.9
-            fell    2024-03-30  kohort_score  p_score_of=churn p_score_probability=0.1
+            high    2024-03-30  kohort_score  p_kohort_score=churn p_kohort_probability=0.7 p_kohort_percentile=91.5
+            edge    2024-03-30  kohort_score  p_kohort_score=churn p_kohort_probability=0.6 p_kohort_percentile=40
+            fell    2024-03-29  kohort_score  p_kohort_score=churn p_kohort_probability=0.9
+            fell    2024-03-30  kohort_score  p_kohort_score=churn p_kohort_probability=0.1
             future  2024-03-30  page
-            future  2024-04-01  kohort_score  p_score_of=churn p_score_probability=0.9
-            other   2024-03-30  kohort_score  p_score_of=gold p_score_probability=0.9
+            future  2024-04-01  kohort_score  p_kohort_score=churn p_kohort_probability=0.9
+            other   2024-03-30  kohort_score  p_kohort_score=gold p_kohort_probability=0.9
             none    2024-03-30  page
             """,
             """
@@ -42,11 +42,11 @@ CASES = (
         Turn(
             "2024-03-31T12:00",
             """
-            fresh   2024-03-24T12:00:01  kohort_score  p_score_of=churn p_score_probability=0.7
-            stale   2024-03-24T12:00     kohort_score  p_score_of=churn p_score_probability=0.7
-            again   2024-03-20           kohort_score  p_score_of=churn p_score_probability=0.7
-            again   2024-03-29           kohort_score  p_score_of=churn p_score_probability=0.2
-            longer  2024-03-10           kohort_score  p_score_of=gold p_score_probability=0.7
+            fresh   2024-03-24T12:00:01  kohort_score  p_kohort_score=churn p_kohort_probability=0.7
+            stale   2024-03-24T12:00     kohort_score  p_kohort_score=churn p_kohort_probability=0.7
+            again   2024-03-20           kohort_score  p_kohort_score=churn p_kohort_probability=0.7
+            again   2024-03-29           kohort_score  p_kohort_score=churn p_kohort_probability=0.2
+            longer  2024-03-10           kohort_score  p_kohort_score=gold p_kohort_probability=0.7
             """,
             """
             likely: churn.probability > 0.5
@@ -61,7 +61,7 @@ CASES = (
         "At the instant at which a score turns stale its customer leaves, without any event; a new score lets her in again.",
         Turn(
             "2024-03-31T12:00",
-            "ana  2024-03-25T09:00  kohort_score  p_score_of=churn p_score_probability=0.8",
+            "ana  2024-03-25T09:00  kohort_score  p_kohort_score=churn p_kohort_probability=0.8",
             "it: churn.probability > 0.5",
             members={"it": "ana"},
             changes="ana entered it (backfill)",
@@ -70,7 +70,7 @@ CASES = (
         Turn("2024-04-01T09:00", members={"it": ""}, changes="ana left it"),
         Turn(
             "2024-04-01T10:00",
-            "ana  2024-04-01T10:00  kohort_score  p_score_of=churn p_score_probability=0.9",
+            "ana  2024-04-01T10:00  kohort_score  p_kohort_score=churn p_kohort_probability=0.9",
             members={"it": "ana"},
             changes="ana entered it",
         ),
@@ -80,13 +80,13 @@ CASES = (
         "A score of an earlier moment that comes in late changes nothing where there is a later one.",
         Turn(
             "2024-03-31T12:00",
-            "ana  2024-03-30  kohort_score  p_score_of=churn p_score_probability=0.8",
+            "ana  2024-03-30  kohort_score  p_kohort_score=churn p_kohort_probability=0.8",
             "it: churn.probability > 0.5",
             members={"it": "ana"},
         ),
         Turn(
             "2024-03-31T13:00",
-            "ana  2024-03-28  kohort_score  p_score_of=churn p_score_probability=0.1",
+            "ana  2024-03-28  kohort_score  p_kohort_score=churn p_kohort_probability=0.1",
             members={"it": "ana"},
             changes="",
         ),
@@ -98,7 +98,7 @@ CASES = (
             "2024-03-31T12:00",
             """
             quiet   2024-01-05  page
-            quiet   2024-03-30  kohort_score  p_score_of=churn p_score_probability=0.8
+            quiet   2024-03-30  kohort_score  p_kohort_score=churn p_kohort_probability=0.8
             lively  2024-03-30  page
             """,
             """
@@ -122,10 +122,10 @@ CASES = (
         "Of two scores of one moment the one that was stored later counts, by its event id.",
         "churn.probability > 0.5",
         """
-        up    2024-03-30  kohort_score  p_score_of=churn p_score_probability=0.1 #s1
-        up    2024-03-30  kohort_score  p_score_of=churn p_score_probability=0.9 #s2
-        down  2024-03-30  kohort_score  p_score_of=churn p_score_probability=0.9 #s3
-        down  2024-03-30  kohort_score  p_score_of=churn p_score_probability=0.1 #s4
+        up    2024-03-30  kohort_score  p_kohort_score=churn p_kohort_probability=0.1 #s1
+        up    2024-03-30  kohort_score  p_kohort_score=churn p_kohort_probability=0.9 #s2
+        down  2024-03-30  kohort_score  p_kohort_score=churn p_kohort_probability=0.9 #s3
+        down  2024-03-30  kohort_score  p_kohort_score=churn p_kohort_probability=0.1 #s4
         """,
         "up",
     ),
