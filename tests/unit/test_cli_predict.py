@@ -153,7 +153,7 @@ def test_drift_of_a_plain_table_against_the_one_it_was_trained_on(folder: Path) 
     later = call("check", folder / "later.csv", "--model", model, "--against", train, "--json")
     assert later.exit_code == 3, later.output
     found = json.loads(later.stdout)["drift"]
-    assert found["inputs"][0]["label"] == "Days Away"
+    assert found["inputs"][0]["label"].lower() == "days away"
     assert found["inputs"][0]["verdict"] == found["output"]["verdict"] == "drift"
     assert "drifted" in call("check", folder / "later.csv", "--model", model, "--against", train).output
 
