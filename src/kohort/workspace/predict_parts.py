@@ -61,7 +61,7 @@ class PredictParts:
         return parse_target(kind, target, self._ws.store.log.columns())
 
     def current(self, name: str | None = None) -> tuple[Model, Target]:
-        """The model that scores, and what it predicts.
+        """The model that scores, and what it predicts: with the horizon that it was trained for.
 
         Raises:
             NotEnough: None was trained yet.
@@ -72,7 +72,9 @@ class PredictParts:
             raise NotEnough(
                 f"No model of {asked.name!r} was trained yet.", hint=f"Run: kohort predict train {asked.name}"
             )
-        return self.load(version)[0], asked
+        model, manifest = self.load(version)
+        horizon = manifest["target"].get("horizon")  # `train` may have been told another one
+        return model, asked if horizon in (None, str(asked.horizon)) else self.with_horizon(asked, horizon)
 
     # -- versions --------------------------------------------------------------------------------------------------
 
