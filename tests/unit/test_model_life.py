@@ -235,3 +235,13 @@ def test_what_is_wrong_with_the_call_is_said(steady: kohort.Workspace, tmp_path:
     assert call("score", "t.csv", "--model", tmp_path / "m", "--keep").exit_code == 2
     with pytest.raises(WrongUsage):
         steady.predict.keep(as_of="2022-06-01")
+
+
+def test_a_model_is_judged_by_the_horizon_that_it_was_trained_for(steady: kohort.Workspace) -> None:
+    steady.predict.train(horizon="30 days")
+    _, asked = steady.predict.current()
+    assert str(asked.horizon) == "30 days"
+    assert asked.text == "no order_line within 30 days"
+    found = steady.predict.evaluate()
+    assert steady.as_of(found["as_of"]) == steady.as_of() - 30 * DAY
+    steady.predict.rollback()
