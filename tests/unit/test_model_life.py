@@ -71,7 +71,7 @@ def shop(folder: Path, rows: list[tuple[int, str, int, int]]) -> kohort.Workspac
 @pytest.fixture(scope="module")
 def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kohort.Workspace]:
     folder = tmp_path_factory.mktemp("steady")
-    rows = orders(500, 1, days=LATER)
+    rows = orders(300, 1, days=LATER)
     with shop(folder, rows) as made:
         fresh = made.predict.check()
         assert fresh["decay"]["code"] == "not_yet"
@@ -159,7 +159,7 @@ def test_after_the_way_back_the_kept_scores_are_those_of_the_version_that_scores
 
 
 def test_a_shop_whose_customers_turned_around_is_noticed(tmp_path: Path) -> None:
-    rows = orders(500, 2, days=LATER, turned=True)
+    rows = orders(300, 2, days=LATER, turned=True)
     with shop(tmp_path, rows) as ws:
         ws.ingest(write(tmp_path / "later.csv", rows, FIRST, LATER))
         found = ws.predict.check()

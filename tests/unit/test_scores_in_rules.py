@@ -171,7 +171,7 @@ def orders(customers: int, seed: int) -> str:
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kohort.Workspace]:
     folder = tmp_path_factory.mktemp("scores")
-    (folder / "orders.csv").write_text(orders(400, 1))
+    (folder / "orders.csv").write_text(orders(300, 1))
     with kohort.create(folder / "shop", currency="GBP") as made:
         made.ingest(folder / "orders.csv")
         target = parse_target("churn_60d", {"churn": "order_line", "horizon": "60 days", "fresh": "7 days"})
