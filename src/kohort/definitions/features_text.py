@@ -58,7 +58,7 @@ def read_features(
     return tuple(f for f in found if f is not None)
 
 
-def write_features(definitions: tuple[FeatureDefinition, ...]) -> dict[str, dict[str, Any]]:
+def write_features(definitions: Sequence[FeatureDefinition]) -> dict[str, dict[str, Any]]:
     """The inverse of `read_features`: name → mapping, only what is not implied."""
     written = {}
     for d in definitions:

@@ -223,8 +223,8 @@ def _compared(ws: Workspace, asked: Target, champion: Model, challenger: Model, 
         except NotEnough as error:
             return {"decision": "too_few", "reason": str(error)}
         losses.append(row_losses(model.probability(table), y))
-    better, error = mean_and_error(losses[0] - losses[1], np.arange(len(ids)))
-    low, high = better - SURE * error, better + SURE * error
+    better, spread = mean_and_error(losses[0] - losses[1], np.arange(len(ids)))
+    low, high = better - SURE * spread, better + SURE * spread
     replaced = low > 0
     if replaced:
         ws.predict.make_current(asked.name, challenger.id)
