@@ -231,7 +231,10 @@ def _compared(ws: Workspace, asked: Target, champion: Model, challenger: Model, 
     words = "surely better" if replaced else "surely worse" if high < 0 else "not surely better"
     return {
         "decision": "replaced" if replaced else "kept",
-        "reason": f"On {len(ids):,} customers the challenger is {words}: its log loss is lower by {better:.4f} ({low:.4f} to {high:.4f}).",
+        "reason": (
+            f"On {len(ids):,} customers the challenger is {words}: log loss of the current model less that of the challenger "
+            f"{better:.4f} ({low:.4f} to {high:.4f})."
+        ),
         "champion": {"model": champion.id, "metrics": judged[0]["metrics"]},
         "challenger": {"model": challenger.id, "metrics": judged[1]["metrics"]},
         "rows": judged[0]["rows"],
