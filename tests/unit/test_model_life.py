@@ -75,6 +75,8 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kohort.Workspac
     with shop(folder, rows) as made:
         fresh = made.predict.check()
         assert fresh["decay"]["code"] == "not_yet"
+        assert not fresh["retrain"]["due"], "whatever has drifted: nothing new can be learned"
+        assert made.as_of(fresh["retrain"]["possible_from"]) > made.as_of()
         assert made.predict.retrain()["decision"] == "not_yet"
         made.ingest(write(folder / "later.csv", rows, FIRST, LATER))
         yield made

@@ -38,10 +38,15 @@ def checked(screen: Screen, data: Mapping[str, Any]) -> None:
         screen.line(
             f"Scores of {screen.minute(scores['as_of'])} are kept, {until} {screen.minute(scores['stale_at'])}."
         )
-    if data["retrain"]["due"]:
+    again = data["retrain"]
+    if again["due"]:
         screen.line(f"Train it again: kohort predict retrain {data['name']}", "bold")
-        for reason in data["retrain"]["reasons"]:
-            screen.line(f"- {reason['text']}")
+    elif again["reasons"]:
+        screen.line(
+            f"It cannot be trained better yet: new outcomes are known on {screen.minute(again['possible_from'])}."
+        )
+    for reason in again["reasons"]:
+        screen.line(f"- {reason['text']}")
 
 
 def drifted(screen: Screen, found: Mapping[str, Any]) -> None:
@@ -107,10 +112,11 @@ def carded(screen: Screen, data: Mapping[str, Any]) -> None:
 
 def signalled(screen: Screen, data: Mapping[str, Any]) -> None:
     """Early signals, or that there are none."""
-    screen.line(
-        f"{data['target']}: {data['positives']:,} of {data['customers']:,} customers at {len(data['moments'])} moments, "
-        f"{len(data['behaviours'])} kinds of behaviour."
-    )
+    if data["customers"]:
+        screen.line(
+            f"{data['target']}: {data['positives']:,} of {data['customers']:,} customers at {len(data['moments'])} moments, "
+            f"{len(data['behaviours'])} kinds of behaviour."
+        )
     screen.line(str(data["text"]), "bold")
     if not data["signals"]:
         return

@@ -268,5 +268,6 @@ def _in_words(verdict: Verdict, inputs: Sequence[Shift], output: Shift) -> str:
         small = sum(s.verdict == "small" for s in (output, *inputs))
         return f"{small} figures moved a little, none notably." if small else "Nothing has drifted notably."
     part, before, after = moved[0].moved
-    more = f" {len(moved) - 1} more have drifted." if len(moved) > 1 else ""
+    others = len(moved) - 1
+    more = f" {others} more {'has' if others == 1 else 'have'} drifted." if others else ""
     return f"“{moved[0].label}” has drifted: {part} was {before:.0%} and is {after:.0%} of the customers.{more}"

@@ -34,9 +34,10 @@ def check(ws: Workspace, name: str | None = None, *, progress: Progress = silent
     """Whether the current model of a prediction still fits.
 
     Returns:
-        `{"name", "model", "as_of", "learned_until", "scores", "drift", "decay", "retrain": {"due", "reasons": [{"code",
-        "text"}]}}`: `drift` as `kohort.predict.drift.drift`, `decay` `{"code", "text", "periods"}` of later moments whose
-        outcome is known by now.
+        `{"name", "model", "as_of", "learned_until", "scores", "drift", "decay", "retrain": {"due", "possible_from", "reasons":
+        [{"code", "text"}]}}`: `drift` as `kohort.predict.drift.drift`, `decay` `{"code", "text", "periods"}` of later moments
+        whose outcome is known by now. `possible_from`: when the first outcomes are known that it has not learned from; before
+        that nothing is due, whatever the reasons.
 
     Raises:
         NotEnough: No model was trained yet.
@@ -53,7 +54,7 @@ def check(ws: Workspace, name: str | None = None, *, progress: Progress = silent
     progress("Comparing customers then and now", 1, 2)
     later = decay(ws, model, asked, until, now)
     progress("Comparing customers then and now", 2, 2)
-    reasons = _reasons(shift, later, asked, until, now)
+    reasons, possible = _reasons(shift, later, asked, until, now), until + _ahead(asked)
     return {
         "name": asked.name,
         "model": model.id,
@@ -62,7 +63,7 @@ def check(ws: Workspace, name: str | None = None, *, progress: Progress = silent
         "scores": freshness(ws, asked, now),
         "drift": shift,
         "decay": later,
-        "retrain": {"due": bool(reasons), "reasons": reasons},
+        "retrain": {"due": bool(reasons) and now >= possible, "possible_from": iso(possible), "reasons": reasons},
     }
 
 
@@ -255,7 +256,7 @@ def _judged(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reasons(shift: dict[str, Any], later: dict[str, Any], asked: Target, until: int, now: int) -> list[dict[str, str]]:
-    """The rule: trained again where it does worse, where its customers changed, or where much is known that it did not learn."""
+    """Why a model should be trained again: it does worse, its customers changed, or much is known that it did not learn."""
     found = []
     if later["code"] in ("worse", "off"):
         found.append({"code": later["code"], "text": later["text"]})
