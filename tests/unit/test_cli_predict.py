@@ -137,3 +137,32 @@ def test_what_is_wrong_with_the_call_is_said(folder: Path, tmp_path: Path) -> No
     lacks = call("score", other, "--model", folder / "m.kohort")
     assert lacks.exit_code == 2
     assert "lacks the feature" in lacks.output
+
+
+def test_drift_of_a_plain_table_against_the_one_it_was_trained_on(folder: Path) -> None:
+    model, train, today = folder / "m.kohort", folder / "train.csv", folder / "today.csv"
+    same = call("check", today, "--model", model, "--against", train, "--json")
+    said = json.loads(same.stdout)["drift"]
+    assert (same.exit_code, said["verdict"]) == (0, "none"), same.output
+    assert said["rows"] == {"before": 500, "now": 500, "both": 0}
+    table = csv.read_csv(today)
+    place = table.column_names.index("Days Away")
+    csv.write_csv(
+        table.set_column(place, "Days Away", pa.array(table["Days Away"].to_numpy() * 3)), folder / "later.csv"
+    )
+    later = call("check", folder / "later.csv", "--model", model, "--against", train, "--json")
+    assert later.exit_code == 3, later.output
+    found = json.loads(later.stdout)["drift"]
+    assert found["inputs"][0]["label"].lower() == "days away"
+    assert found["inputs"][0]["verdict"] == found["output"]["verdict"] == "drift"
+    assert "drifted" in call("check", folder / "later.csv", "--model", model, "--against", train).output
+
+
+def test_the_card_of_a_file(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "card.md"
+    done = call("card", "--model", folder / "m.kohort", "--out", page, "--json")
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert (said["name"], said["predicts"], said["learned_until"]) == ("Churned", "Churned is yes", None)
+    assert said["metrics"] == json.loads((folder / "train.json").read_text())["metrics"]
+    assert page.read_text().startswith("# Model card: Churned\n")

@@ -115,12 +115,13 @@ def compare(**changed: Any) -> dict[str, Any]:
             },
         ),
         (
-            "days_unchanged(t_x) > 1 and random_bucket('s') < 10 and score('c') > 0",
+            "days_unchanged(t_x) > 1 and random_bucket('s') < 10 and score('c') > 0 and c.percentile > 90",
             {
                 "all": [
                     {"compare": {"left": {"days_unchanged": "t_x"}, "op": ">", "right": 1}},
                     {"compare": {"left": {"random_bucket": "s"}, "op": "<", "right": 10}},
                     {"compare": {"left": {"score": "c"}, "op": ">", "right": 0}},
+                    {"compare": {"left": {"score": "c.percentile"}, "op": ">", "right": 90}},
                 ]
             },
         ),

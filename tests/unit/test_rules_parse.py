@@ -134,6 +134,9 @@ FORMS: list[tuple[str, Rule]] = [
     ("in_segment('value', 'gold')", InSegment("value", "gold")),
     ("random_bucket('spring') < 10", Compare(RandomBucket("spring"), "<", Decimal(10))),
     ("score('churn') > 0.5", Compare(Score("churn"), ">", Decimal("0.5"))),
+    ("churn.probability > 0.6", Compare(Score("churn.probability"), ">", Decimal("0.6"))),
+    ("churn_90d.percentile >= 90", Compare(Score("churn_90d.percentile"), ">=", Decimal(90))),
+    ("score('at risk.probability') > 0.6", Compare(Score("at risk.probability"), ">", Decimal("0.6"))),
     ("days_unchanged(t_plan) >= 30", Compare(DaysUnchanged("t_plan"), ">=", Decimal(30))),
     (
         "distance_km(t_lat, t_lon, 55.67, -12.57) <= 10",

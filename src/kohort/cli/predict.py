@@ -99,7 +99,7 @@ def train(
             raise WrongUsage("--label goes with a TABLE, and without --as-of and --horizon.")
         found = _train_table(door, what, label, options, names, **how)
         if out and found.model is not None:
-            _write(out, found.model.to_bytes())
+            write_file(out, found.model.to_bytes())
     else:
         wrong = [f"--{k.removesuffix('_column')}" for k in ("positive", "group", "time", "id_column") if how[k]]
         if out or wrong or (what or "").lower().endswith((".csv", ".parquet")):
@@ -125,26 +125,45 @@ def train(
 @click.option("--id", "id_column", metavar="COLUMN", help="Column that says which row it is (default: the first).")
 @click.option("--as-of", **MOMENT)
 @click.option("--out", metavar="FILE", help="Write the scores as .csv or .parquet.")
+@click.option("--keep", is_flag=True, help="Store the scores in the workspace: rules can ask for them.")
 def score(
-    door: Door, *, what: str | None, model_file: str | None, id_column: str | None, as_of: str | None, out: str | None
+    door: Door,
+    *,
+    what: str | None,
+    model_file: str | None,
+    id_column: str | None,
+    as_of: str | None,
+    out: str | None,
+    keep: bool,
 ) -> Result:
-    """Score a plain TABLE with the model of a file, or everybody that the prediction NAME of the workspace is about."""
+    """Score a plain TABLE with the model of a file, or everybody that the prediction NAME of the workspace is about.
+
+    With --keep, rules can ask: `churn_90d.probability > 0.6`. `segments run` does this by itself for what its rules ask.
+    """
     from kohort.cli.files import check_ending, say_formulas, write_table
 
     check_ending(out)
     if model_file is not None:
+        if keep:
+            raise WrongUsage("--keep goes with a prediction of the workspace.", hint="Leave --model out.")
         import pyarrow as pa
 
-        model, table = _model(model_file), _table(what, id_column)
+        model, table = load_model(model_file), load_table(what, id_column)
         p = model.probability(table.data)
         columns = {table.key: table.ids, "probability": p, "percentile": model.percentile(p).round(1)}
         columns["told"] = p >= model.about["report"]["threshold"]["value"]
-        scores, about = pa.table(columns), {"model": model.id, "name": model.about["report"].get("label")}
+        scores = pa.table(columns)
+        about: dict[str, Any] = {"model": model.id, "name": model.about["report"].get("label")}
     else:
         with door.open() as ws, door.progress() as progress:
             scores = ws.predict.score(what, as_of=as_of, progress=progress)
             asked = ws.predict.target(what)
-            about = {"model": None if asked.several else ws.predict.current(what)[0].id, "name": asked.name}
+            about = {
+                "model": None if asked.several else ws.predict.current(what)[0].id,
+                "name": asked.name,
+            }
+            if keep:
+                about["kept"] = ws.predict.keep(what, as_of=as_of, progress=progress)["customers"]
     if out:
         say_formulas(door.note, write_table(scores, out))
     data = {**about, **_counted(scores)}
@@ -177,9 +196,9 @@ def evaluate(
         from kohort.predict.evaluate import judge
         from kohort.predict.labels import take_labels
 
-        model = _model(model_file)
+        model = load_model(model_file)
         about = model.about["report"]
-        table = _table(what, id_column)
+        table = load_table(what, id_column)
         table, labels = take_labels(table, label or str(about.get("label")), positive or str(about.get("positive")))
         data = {"name": labels.name, "model": model.id, "seen": False, **judge(model, table.data, labels.y)}
     else:
@@ -214,7 +233,7 @@ def why(
 ) -> Result:
     """The three strongest reasons up and down, each compared with a typical customer."""
     if model_file is not None:
-        data = _why_row(_model(model_file), _table(table, id_column), customer)
+        data = _why_row(load_model(model_file), load_table(table, id_column), customer)
     else:
         with door.open() as ws:
             data = ws.predict.why(name, customer, as_of=as_of)
@@ -232,7 +251,7 @@ def why(
 def models(door: Door, *, model_file: str | None, name: str | None) -> Result:
     """Every kept version of every prediction, or the whole validation of one."""
     if model_file is not None:
-        report = _model(model_file).about["report"]
+        report = load_model(model_file).about["report"]
         return Result(report, lambda screen: trained(screen, report))
     with door.open() as ws:
         if name is not None:
@@ -344,7 +363,7 @@ def _costs(missed: float | None, alarm: float | None) -> Costs | None:
     return Costs(missed, 1.0 if alarm is None else alarm)
 
 
-def _model(file: str) -> Model:
+def load_model(file: str) -> Model:
     from kohort.predict.model import model_from_bytes
 
     path = Path(file)
@@ -355,7 +374,7 @@ def _model(file: str) -> Model:
     return model_from_bytes(path.read_bytes())
 
 
-def _table(file: str | None, id_column: str | None) -> FeatureTable:
+def load_table(file: str | None, id_column: str | None) -> FeatureTable:
     from kohort.discovery.discover import read_table
 
     if file is None:
@@ -384,7 +403,7 @@ def _why_row(model: Model, table: FeatureTable, row: str) -> dict[str, Any]:
     }
 
 
-def _write(out: str, data: bytes) -> None:
+def write_file(out: str, data: bytes) -> None:
     from kohort.cli.files import replacing
 
     if not Path(out).parent.is_dir():

@@ -95,6 +95,8 @@ def scored(screen: Screen, data: Mapping[str, Any]) -> None:
         f"{data['customers']:,} customers scored with {data['model']}; {data['told']:,} reach the threshold, and about "
         f"{data['expected']:,.0f} of all are expected."
     )
+    if "kept" in data:
+        screen.line(f"The scores of {data['kept']:,} customers are kept: rules can ask for {data['name']}.probability.")
 
 
 def judged(screen: Screen, data: Mapping[str, Any]) -> None:
@@ -130,6 +132,7 @@ def listed(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
             ("model", "left"),
             ("AUC", "right"),
             ("", "left"),
+            ("scores", "left"),
         ],
         [
             (
@@ -139,10 +142,17 @@ def listed(screen: Screen, found: Sequence[Mapping[str, Any]]) -> None:
                 m["model"],
                 _figure(m["metrics"]["roc_auc"])[0],
                 "current" if m["current"] else "",
+                _scores(screen, m["scores"]),
             )
             for m in found
         ],
     )
+
+
+def _scores(screen: Screen, kept: Mapping[str, Any] | None) -> str:
+    if kept is None:
+        return ""
+    return f"of {screen.minute(kept['as_of'])}{', stale' if kept['stale'] else ''}"
 
 
 def _figure(estimate: Mapping[str, float | None]) -> tuple[str, str]:

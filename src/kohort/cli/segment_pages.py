@@ -187,6 +187,9 @@ def run_shown(screen: Screen, data: Row) -> None:
             screen.line(f"{o['name']} kept its members: {o['error']}")
         if o["excluded_by_consent"]:
             screen.line(f"{o['name']}: {plural(o['excluded_by_consent'], 'customer')} left out for want of consent.")
+    for s in data["scores"]:
+        if s["problem"]:
+            screen.line(f"{s['name']} was not scored anew: {s['problem']}")
 
 
 def _facts(screen: Screen, data: Row) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ from kohort.definitions.rules.tree import (
     RandomBucket,
     Score,
 )
+from kohort.definitions.scores import of_score
 from kohort.definitions.windows import Span
 from kohort.model.event import LIST_MARK
 from kohort.model.random_bucket import coefficients, share
@@ -89,8 +90,9 @@ class Operands:
                 return Typed("number", plan.days_ago(plan.changed(trait)))
             case RandomBucket(salt):
                 return Typed("number", random_number(salt, self.key))
-            case Score():
-                return replace(_NOTHING, type="number")  # nothing predicts yet
+            case Score(name):
+                found = of_score(name, self.features)  # the workspace's plan: freshness is no matter of the rule's zone
+                return Typed("number", constant(None) if found is None else self.plan.measure(found.measure))
             case Distance():
                 return self._distance(operand, plan)
             case DatePart():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, get_args
 
 from kohort.definitions.columns import Column, vocabulary
@@ -58,7 +58,7 @@ def read_features(
     return tuple(f for f in found if f is not None)
 
 
-def write_features(definitions: tuple[FeatureDefinition, ...]) -> dict[str, dict[str, Any]]:
+def write_features(definitions: Iterable[FeatureDefinition]) -> dict[str, dict[str, Any]]:
     """The inverse of `read_features`: name → mapping, only what is not implied."""
     written = {}
     for d in definitions:

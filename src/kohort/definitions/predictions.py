@@ -26,13 +26,18 @@ MOST_PREDICTIONS = 100
 MOST_VALUES = 50
 HORIZON = Span(90, "day")
 ACTIVE = Span(365, "day")
+USUAL = "churn_90d"
+"""What is predicted where nothing is defined."""
+
+FRESH = Span(30, "day")
+"""How long a stored score counts, where nothing else is said."""
 _KEYS: dict[str, tuple[str, ...]] = {
-    "churn": ("where", "horizon", "active", "label"),
-    "event": ("where", "horizon", "active", "once", "label"),
-    "next": ("where", "horizon", "active", "label"),
+    "churn": ("where", "horizon", "active", "fresh", "label"),
+    "event": ("where", "horizon", "active", "once", "fresh", "label"),
+    "next": ("where", "horizon", "active", "fresh", "label"),
     "cross_sell": ("on", "values", "where", "horizon", "active", "label"),
     "migration": ("horizon", "label"),
-    "trait": ("is", "label"),
+    "trait": ("is", "fresh", "label"),
 }
 
 
@@ -50,6 +55,7 @@ class Target:
         once: Of an event: customers who had it before are not asked about.
         value: Of a trait: the value that is predicted. Of a cross-sell or a migration: the part that is asked about; empty =
             all of them.
+        fresh: How long a stored score counts in rules; an older one is missing there.
         label: Plain words.
         column: Of a cross-sell: whose values are sold.
         values: Of a cross-sell: those values; empty = the ones that most customers have.
@@ -66,6 +72,7 @@ class Target:
     label: str = ""
     column: str = ""
     values: tuple[str, ...] = ()
+    fresh: Span = FRESH
 
     @property
     def several(self) -> bool:
@@ -179,6 +186,8 @@ def write_target(t: Target) -> dict[str, Any]:
         body["active"] = str(t.active)
     if t.once:
         body["once"] = True
+    if t.fresh != FRESH:
+        body["fresh"] = str(t.fresh)
     return body | ({"label": t.label} if t.label else {})
 
 
@@ -200,8 +209,9 @@ class _Predictions(Values):
         if not isinstance(label, str):
             self.mistake((*path, "label"), "label is a text.")
             label = ""
+        fresh = self.span(data, "fresh", path, FRESH)
         if kind == "trait":
-            return Target(name, kind, self.trait(data, path), value=self.value(data, path), label=label)
+            return Target(name, kind, self.trait(data, path), value=self.value(data, path), label=label, fresh=fresh)
         horizon = self.span(data, "horizon", path, HORIZON)
         if kind == "migration":
             return Target(name, kind, self.segment(data, path), horizon=horizon, label=label)
@@ -215,7 +225,7 @@ class _Predictions(Values):
             self.mistake(
                 (*path, "once"), "Who had it before is not asked about, so nobody was active.", "Take active out."
             )
-        return Target(name, kind, events, self.condition(data, path), horizon, active, once, "", label)
+        return Target(name, kind, events, self.condition(data, path), horizon, active, once, "", label, fresh=fresh)
 
     def events(self, data: dict[str, Any], key: str, path: Path) -> tuple[str, ...]:
         events = self.texts(data, key, path)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kohort.definitions.features import Ratio, describe
-from kohort.definitions.rules import names
+from kohort.definitions.rules import names, scores
+from kohort.definitions.scores import of_score
 from kohort.errors import NotFound, WrongUsage
 from kohort.segments.dependencies import in_order, refers_to, unknown_references
 
@@ -102,7 +103,10 @@ def named(definitions: Sequence[SegmentDefinition], name: str) -> SegmentDefinit
 
 
 def _used(definition: SegmentDefinition, meaning: Meaning, versions: Mapping[str, str]) -> Iterator[str]:
-    asked = {n for part in definition.parts for r in (part.rule, part.keep) if r for n in names(r.rule)}
+    rules = [r.rule for part in definition.parts for r in (part.rule, part.keep) if r]
+    asked = {name for rule in rules for name in names(rule)}
+    found = (of_score(name, meaning.features) for rule in rules for name in scores(rule))
+    asked |= {score.name for score in found if score is not None}
     for name in sorted(asked & meaning.features.keys()):
         yield f"{name}: {_said(meaning.features[name].measure)}"
     for name in sorted(refers_to(definition) & versions.keys()):

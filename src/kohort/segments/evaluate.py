@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 from kohort.definitions.features import check
+from kohort.definitions.scores import score_names
 from kohort.definitions.segments import remembers
 from kohort.errors import Busy, Damaged, KohortError, MissingExtra, RefusedDefinition
 from kohort.model.limits import MARKS
@@ -207,7 +208,7 @@ def unfit(
 
     parts = {d.name: tuple(p.key for p in d.parts) for d in definitions}
     adopted = adopted_parts(store)
-    known = Vocabulary(dict(_features(question)), question.columns, adopted | parts)
+    known = Vocabulary(dict(_features(question)), question.columns, adopted | parts, score_names(question.features))
     found: dict[str, Exception] = {d.name: taken(d.name) for d in active if d.name in adopted}
     for definition in active:
         for part in definition.parts:

@@ -55,6 +55,7 @@ from kohort.definitions.rules.tree import (
     Score,
     Stopped,
 )
+from kohort.definitions.scores import of_score
 from kohort.definitions.windows import Span, Window
 from kohort.model.clock import DAY_US
 
@@ -173,7 +174,10 @@ class Passages:
             case Distance(latitude, longitude):
                 yield from self._operand(latitude, [], [])
                 yield from self._operand(longitude, [], [])
-            case Now() | RandomBucket() | Score():
+            case Score(name):
+                if (found := of_score(name, self.features)) is not None:
+                    yield from self._measure(found.measure, limits, nows, self.features_zone)
+            case Now() | RandomBucket():
                 return
 
     def _measure(self, measure: Measure, limits: list[int], nows: list[Move], zone: str) -> Iterator[Passage]:

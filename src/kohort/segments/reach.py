@@ -12,6 +12,7 @@ from typing import Any
 
 from kohort.definitions.features import FeatureDefinition, Selection, Step
 from kohort.definitions.rules.tree import DaysUnchanged, InSegment, Named, Score
+from kohort.definitions.scores import of_score
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings, remembers
 from kohort.segments.decide import rules_of
 
@@ -61,11 +62,14 @@ def reach(
     return _joined([*agreed, *(_of(rule.rule, features) for rule in rules_of(definition))])
 
 
-def _of(node: Any, features: Mapping[str, FeatureDefinition]) -> Reach:
+def _of(node: Any, features: Mapping[str, FeatureDefinition]) -> Reach:  # noqa: PLR0911 - one answer per kind
     """A part of a rule or of a measure. Whatever selects events does it by a Selection or a Step."""
     match node:
-        case Selection(events=()) | Step(events=()) | Score():
+        case Selection(events=()) | Step(events=()):
             return EVERY
+        case Score(name=name):
+            found = of_score(name, features)
+            return Reach() if found is None else _of(found.measure, features)
         case Selection(events=names) | Step(events=names):
             return Reach(events=frozenset(names))
         case Named(name=name) if name in features:

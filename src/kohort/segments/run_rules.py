@@ -87,12 +87,14 @@ class RunReport:
         customers: In all at that moment; None where nothing could be evaluated.
         duration_ms: Of the evaluation; the definitions are evaluated together.
         outcomes: In order of evaluation.
+        scores: What was scored anew before, for the rules that ask for it: see `kohort.workspace.scores.refresh`.
     """
 
     as_of: int
     customers: int | None
     duration_ms: int
     outcomes: tuple[Outcome, ...]
+    scores: tuple[dict[str, Any], ...] = ()
 
     @property
     def failed(self) -> tuple[Outcome, ...]:

@@ -48,6 +48,7 @@ from kohort.definitions.rules.tree import (
     Score,
     Stopped,
 )
+from kohort.definitions.scores import of_score
 from kohort.definitions.windows import EVER, Span, Window
 from kohort.model.event import ColumnType, Event, Scalar, list_items
 from kohort.model.random_bucket import random_bucket
@@ -289,8 +290,11 @@ class Judge:
                 return self.days_unchanged(trait)
             case RandomBucket(salt):
                 return self.random(salt)
-            case Score():
-                return None  # P1: nothing predicts yet
+            case Score(name):
+                score = of_score(name, self.features)
+                return (
+                    None if score is None else self.workspace.answer(score.measure)
+                )  # P2: the window is the freshness
             case Distance():
                 return self.distance(operand)
             case DatePart(part, of):

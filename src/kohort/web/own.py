@@ -17,8 +17,8 @@ from kohort.views.own_members import Member, MembersPage
 from kohort.workspace.kept import GOOD_SECONDS
 
 if TYPE_CHECKING:
-    from kohort.segments.overlap import Overlap
     from kohort.definitions.segments import SegmentDefinition
+    from kohort.segments.overlap import Overlap
     from kohort.workspace.workspace import Workspace
 
 Look = dict[str, Any]

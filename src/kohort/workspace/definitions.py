@@ -31,13 +31,36 @@ def features(ws: Workspace) -> tuple[FeatureDefinition, ...]:
         return ()
 
 
+def scores(ws: Workspace) -> tuple[FeatureDefinition, ...]:
+    """What the scores of predictions are to rules. Those of a prediction that nobody defined count once some were kept."""
+    from kohort.definitions.scores import score_features
+    from kohort.model.event import SCORE_OF
+
+    if not ws.config.predictions and SCORE_OF not in ws.store.log.columns():
+        return ()
+    try:
+        return score_features(ws.predict.targets())
+    except NotEnough:
+        return ()
+
+
+def rule_features(ws: Workspace) -> tuple[FeatureDefinition, ...]:
+    """What rules are evaluated with: features, and the scores of predictions.
+
+    Raises:
+        NotEnough: There is no data to describe customers by.
+    """
+    return (*ws.definitions(), *scores(ws))
+
+
 def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary | None:
-    """What rules may name in a workspace: features, columns, its segments (but one), adopted segmentations.
+    """What rules may name in a workspace: features, columns, its segments (but one), adopted segmentations, scores.
 
     Returns:
         None before there is data: then nobody can know what names will mean, and rules are read without looking.
     """
     from kohort.definitions.rules import vocabulary_of
+    from kohort.definitions.scores import score_names
     from kohort.segments.definitions import adopted_parts
 
     config, known = ws.config, features(ws)
@@ -48,6 +71,7 @@ def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary | None:
         config.columns() | dict(ws.contents().columns),
         [d for d in config.segments if d.name != without],
         adopted=adopted_parts(ws.store),
+        scores=score_names(scores(ws)),
     )
 
 
@@ -219,9 +243,11 @@ def check_files(root: Path) -> WorkspaceConfig:
         RefusedDefinition: With every mistake of every file.
     """
     from kohort.definitions.defaults import default_features
+    from kohort.definitions.predictions import USUAL
     from kohort.definitions.rules import vocabulary_of
     from kohort.definitions.workspace_file import load
     from kohort.engines.evaluate import profile
+    from kohort.model.event import SCORE_OF
     from kohort.segments.definitions import adopted_parts
     from kohort.store import open_store
 
@@ -233,7 +259,12 @@ def check_files(root: Path) -> WorkspaceConfig:
                 known = config.features or default_features(profile(snapshot), config.business)[1]
             except NotEnough:
                 return None
-            return vocabulary_of(known, config.columns() | snapshot.columns, adopted=adopted_parts(store))
+            return vocabulary_of(
+                known,
+                config.columns() | snapshot.columns,
+                adopted=adopted_parts(store),
+                scores=[t.name for t in config.predictions] or [USUAL] * (SCORE_OF in snapshot.columns),
+            )
 
         return load(root, looked_up, columns=snapshot.columns)
 

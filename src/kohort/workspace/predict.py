@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from kohort import __version__
-from kohort.errors import NotEnough, NotFound, WrongUsage
+from kohort.errors import NotEnough
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import company_numbers, customer_keys
-from kohort.workspace.predict_past import people_now, training_set
-from kohort.workspace.profiled import Profiled
+from kohort.workspace.predict_models import KIND, PredictModels
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kohort.definitions.features import FeatureDefinition
     from kohort.definitions.predictions import Target
-    from kohort.model.feature import FeatureTable
     from kohort.predict.dataset import Dataset
-    from kohort.predict.model import Model
     from kohort.predict.train import Costs, Trained
     from kohort.workspace.value import ValueDoor
-    from kohort.workspace.workspace import Workspace
-
-KIND = "prediction"
-_FILE = "model.kohort"
 
 
-class PredictDoor:
+class PredictDoor(PredictModels):
     """Predictions of one workspace. What is predicted stands under `predictions:` in `kohort.yaml`.
 
     A target is given by its name, or as `{"churn": "order_line", "horizon": "90 days"}`; one part of a target that has
     several as `name/part`.
     """
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
 
     @cached_property
     def value(self) -> ValueDoor:
@@ -48,32 +34,6 @@ class PredictDoor:
         from kohort.workspace.value import ValueDoor
 
         return ValueDoor(self._ws)
-
-    def targets(self) -> tuple[Target, ...]:
-        """What `kohort.yaml` defines, or one sensible target for what the data contains."""
-        return self._ws.config.predictions or (self._default(),)
-
-    def target(self, target: str | Mapping[str, Any] | Target | None = None) -> Target:
-        """A target by name or by definition; the first one where nothing is given.
-
-        Raises:
-            NotFound: No prediction is called so.
-            RefusedDefinition: The definition cannot be read.
-        """
-        from kohort.definitions.predictions import Target, TargetKind, parse_target
-
-        if isinstance(target, Target):
-            return target
-        if target is None:
-            return self.targets()[0]
-        if isinstance(target, str):
-            known = {t.name: t for t in self.targets()}
-            whole, _, part = target.partition("/")
-            if whole not in known or (part and not known[whole].several):
-                raise NotFound("prediction", target, known, hint="Define it under predictions: in kohort.yaml.")
-            return known[whole].part(part) if part else known[whole]
-        kind = next((k for k in get_args(TargetKind) if k in target), "prediction")
-        return parse_target(kind, target, self._ws.store.log.columns())
 
     def dataset(
         self,
@@ -96,8 +56,8 @@ class PredictDoor:
         Example:
             `ws.predict.dataset({"churn": "order_line"}, as_of=["2011-03-01", "2011-06-01"], horizon="90 days")`
         """
-        asked = self._with_horizon(self.target(target), horizon)
-        return self._dataset(asked, as_of, self._ws.definitions(), progress)
+        asked = self.with_horizon(self.target(target), horizon)
+        return self.rows_at(asked, as_of, self._ws.definitions(), progress)
 
     def train(
         self,
@@ -120,55 +80,27 @@ class PredictDoor:
         """
         from kohort.workspace.predict_parts import train_parts
 
-        asked = self._with_horizon(self.target(target), horizon)
+        asked = self.with_horizon(self.target(target), horizon)
         if asked.several:
             return train_parts(self, asked, as_of, costs=costs, progress=progress, **how)
         data_version, used = self._ws.store.log.version(), self._ws.definitions()
-        data = self._dataset(asked, as_of, used, progress)
-        return self._learned(data, used, data_version, costs=costs, progress=progress, **how)
-
-    def _learned(
-        self,
-        data: Dataset,
-        used: tuple[FeatureDefinition, ...],
-        data_version: str,
-        *,
-        costs: Costs | None,
-        progress: Progress,
-        **how: Any,
-    ) -> Trained:
-        """A model of a training set, kept as the one that scores."""
-        from kohort.definitions.features_text import write_features
-        from kohort.definitions.predictions import write_target
-
-        ws, asked = self._ws, data.target
-        part = {"part": asked.value} if asked.kind in ("cross_sell", "migration") else {}
-        about = {
-            "name": asked.name,
-            "target": {**write_target(asked), **part, "text": asked.text},
-            "as_of": [iso(m) for m in data.asked],
-            "data_version": data_version,
-            "kohort": __version__,
-        }
-        found = data.train(costs=costs, threads=ws.threads, progress=progress, about=about, **how)
-        if found.model is None:
-            return found
-        model = replace(found.model, about={**found.model.about, "definitions": write_features(used)})
-        report = {**found.report, "version": model.id}
-        manifest = {**about, "trained_at": iso(time.time_ns() // 1_000), "until": int(data.known_at.max())}
-        with ws.store.write_lock():
-            if model.id not in ws.store.artefacts.ids(KIND):
-                ws.store.artefacts.save(KIND, model.id, {_FILE: model.to_bytes()}, manifest)
-            ws.store.state.set(f"predict.{asked.name}", {"version": model.id})
-        return replace(found, model=model, report=report)
+        data = self.rows_at(asked, as_of, used, progress)
+        return self.learned(data, used, data_version, costs=costs, progress=progress, **how)
 
     def models(self) -> list[dict[str, Any]]:
-        """Every kept version: name, version, current, trained_at, family, figures, target; the oldest first."""
+        """Every kept version: name, version, current, trained_at, family, figures, target; the oldest first.
+
+        `scores`: of the current ones what was kept last, and whether it is stale (see `kohort.workspace.scores.freshness`).
+        """
+        from kohort.workspace.scores import freshness
+
         ws, found = self._ws, []
+        targets = {t.name: t for t in self.targets()} if ws.store.artefacts.ids(KIND) else {}
         for id_ in ws.store.artefacts.ids(KIND):
-            model, manifest = self._load(id_)
+            model, manifest = self.load(id_)
             report = model.about["report"]
-            current = (ws.store.state.get(f"predict.{manifest['name']}") or {}).get("version") == id_
+            current = self.standing_of(manifest["name"])["version"] == id_
+            target = targets.get(manifest["name"]) if current else None
             found.append(
                 {
                     "name": manifest["name"],
@@ -179,6 +111,7 @@ class PredictDoor:
                     "model": report["model"],
                     "metrics": report["metrics"],
                     "as_of": manifest["as_of"],
+                    "scores": freshness(ws, target, ws.as_of()) if target else None,
                 }
             )
         return sorted(found, key=lambda m: str(m["trained_at"]))
@@ -188,26 +121,6 @@ class PredictDoor:
         model, _ = self.current(name)
         report: dict[str, Any] = model.about["report"]
         return {**report, "version": model.id}
-
-    def current(self, name: str | None = None) -> tuple[Model, Target]:
-        """The model that scores, and what it predicts.
-
-        Raises:
-            NotEnough: None was trained yet.
-            WrongUsage: The target has several parts.
-        """
-        asked = self.target(name)
-        if asked.several:
-            raise WrongUsage(
-                f"{asked.name!r} has several parts, each with a model of its own.",
-                hint=f"Name one, as {asked.name}/PART: kohort predict models lists them.",
-            )
-        kept = self._ws.store.state.get(f"predict.{asked.name}")
-        if kept is None:
-            raise NotEnough(
-                f"No model of {asked.name!r} was trained yet.", hint=f"Run: kohort predict train {asked.name}"
-            )
-        return self._load(kept["version"])[0], asked
 
     def score(
         self, name: str | None = None, *, as_of: int | str | None = None, progress: Progress = silent
@@ -229,7 +142,7 @@ class PredictDoor:
             return score_parts(self, self.target(name), as_of, progress=progress)
         model, asked = self.current(name)
         progress("Scoring", 0, 1)
-        table, when = self._now(model, asked, as_of)
+        table, when = self.table_now(model, asked, as_of)
         p = model.probability(table.data)
         progress("Scoring", 1, 1)
         numbers = company_numbers(self._ws.store.vault, table.ids.to_numpy())
@@ -247,6 +160,14 @@ class PredictDoor:
             }
         )
 
+    def keep(
+        self, name: str | None = None, *, as_of: int | str | None = None, progress: Progress = silent
+    ) -> dict[str, Any]:
+        """Score everybody and store that, so that rules can ask: see `kohort.workspace.scores.keep`."""
+        from kohort.workspace.scores import keep
+
+        return keep(self._ws, name, as_of=as_of, progress=progress)
+
     def why(self, name: str | None, customer: str, *, as_of: int | str | None = None) -> dict[str, Any]:
         """A customer's probability with the three strongest reasons up and down.
 
@@ -260,7 +181,7 @@ class PredictDoor:
 
         (key,) = customer_keys(self._ws.store.vault, [customer])
         model, asked = self.current(name)
-        table, when = self._now(model, asked, as_of, [key])
+        table, when = self.table_now(model, asked, as_of, [key])
         mine = table.data.filter(pc.equal(table.ids, key))
         if not mine.num_rows:
             raise NotEnough(
@@ -290,73 +211,44 @@ class PredictDoor:
 
         model, asked = self.current(name)
         moments = None if as_of is None else [as_of]
-        data = self._dataset(asked, moments, self._definitions(model), progress, most=1)
+        data = self.rows_at(asked, moments, self.definitions_of(model), progress, most=1)
         moment = int(data.moments[0])
         seen = any(self._ws.as_of(text) >= moment for text in model.about["report"]["as_of"])
         found = judge(model, data.table.data, data.y)
         return {"name": asked.name, "model": model.id, "as_of": iso(moment), "seen": seen, **found}
 
-    # -- parts -----------------------------------------------------------------------------------------------------
+    # -- the life of a model ---------------------------------------------------------------------------------------
 
-    def _dataset(
-        self,
-        target: Target,
-        as_of: Sequence[int | str] | None,
-        definitions: Sequence[FeatureDefinition],
-        progress: Progress,
-        most: int | None = None,
-    ) -> Dataset:
-        return training_set(
-            self._ws, target, as_of, definitions, features=self._features(), progress=progress, most=most
-        )
+    def check(self, name: str | None = None, *, progress: Progress = silent) -> dict[str, Any]:
+        """Whether the current model still fits: drift, decay, whether it is to be trained again. See `model_life.check`."""
+        from kohort.workspace.model_life import check
 
-    def _now(
-        self, model: Model, target: Target, as_of: int | str | None, customers: Sequence[int] | None = None
-    ) -> tuple[FeatureTable, int]:
-        """Features of those the target is about, as the model knows them."""
-        ws = self._ws
-        when = as_of if isinstance(as_of, int) else ws.as_of(as_of)
-        used, engine = self._definitions(model), self._features()
-        return people_now(ws, target, when, used, features=engine, customers=customers), when
+        return check(self._ws, name, progress=progress)
 
-    def _has_model(self, target: Target, part: str) -> bool:
-        return self._ws.store.state.get(f"predict.{target.name}/{part}") is not None
+    def retrain(
+        self, name: str | None = None, *, anyway: bool = False, progress: Progress = silent, **how: Any
+    ) -> dict[str, Any]:
+        """A challenger against the current model on outcomes that neither has seen; the surely better one scores."""
+        from kohort.workspace.model_life import retrain
 
-    def _features(self) -> Callable[..., FeatureTable]:
-        """Features of everybody who may be profiled."""
-        return Profiled(self._ws).features
+        return retrain(self._ws, name, anyway=anyway, progress=progress, **how)
 
-    def _definitions(self, model: Model) -> tuple[FeatureDefinition, ...]:
-        from kohort.definitions.features import parse_features
+    def rollback(self, name: str | None = None, *, to: str | None = None) -> dict[str, Any]:
+        """The version before the current one (or a given one) scores again. See `model_life.rollback`."""
+        from kohort.workspace.model_life import rollback
 
-        return parse_features(model.about["definitions"])
+        return rollback(self._ws, name, to=to)
 
-    def _load(self, id_: str) -> tuple[Model, dict[str, Any]]:
-        from kohort.predict.model import model_from_bytes
+    def card(self, name: str | None = None) -> dict[str, Any]:
+        """The card of the current model: what it is for, what it learned from, how good it is, where it must not be used."""
+        from kohort.predict.card import card
 
-        files, manifest = self._ws.store.artefacts.load(KIND, id_)
-        return model_from_bytes(files[_FILE]), manifest
+        model, asked = self.current(name)
+        standing = self.standing_of(asked.name)
+        return card(model, self.load(model.id)[1], before=standing["before"])
 
-    def _with_horizon(self, target: Target, horizon: str | None) -> Target:
-        from kohort.definitions.predictions import parse_horizon
+    def signals(self, name: str | None = None, *, seed: int = 0, progress: Progress = silent) -> dict[str, Any]:
+        """Which behaviours come how long before the outcome, told from chance. See `kohort.workspace.signals.signals`."""
+        from kohort.workspace.signals import signals
 
-        if horizon is None:
-            return target
-        if target.kind == "trait":
-            raise WrongUsage("Of a trait nothing lies ahead, so it has no horizon.")
-        return replace(target, horizon=parse_horizon(horizon))
-
-    def _default(self) -> Target:
-        """No order in 90 days among those who ordered within a year; without orders the same of any activity."""
-        from kohort.definitions.predictions import parse_target
-        from kohort.model.event import IDENTIFY
-
-        contents = self._ws.contents()
-        if contents.goods:
-            return parse_target("churn_90d", {"churn": "order_line", "where": "line_kind = 'goods' and amount > 0"})
-        events = sorted(name for name in contents.events if name != IDENTIFY)
-        if not events:
-            raise NotEnough(
-                "There are no events yet that could stop.", hint="Bring some in with: kohort ingest YOUR-FILES"
-            )
-        return parse_target("churn_90d", {"churn": events})
+        return signals(self._ws, name, seed=seed, progress=progress)

@@ -40,10 +40,10 @@ def train_parts(
 
     ws = door._ws
     version, used = ws.store.log.version(), ws.definitions()
-    sets = training_parts(ws, target, as_of, used, features=door._features(), progress=progress)
+    sets = training_parts(ws, target, as_of, used, features=door.features_now(), progress=progress)
     parts = []
     for value, data in sets.items():
-        found = door._learned(data, used, version, costs=costs, progress=progress, **how)
+        found = door.learned(data, used, version, costs=costs, progress=progress, **how)
         parts.append({"part": value, **found.report})
     with ws.store.write_lock():
         ws.store.state.set(f"predict.{target.name}", {"parts": list(sets)})
@@ -77,15 +77,16 @@ def score_parts(door: PredictDoor, target: Target, as_of: int | str | None, *, p
 
     ws = door._ws
     kept = (ws.store.state.get(f"predict.{target.name}") or {}).get("parts", [])
-    models = {value: door.current(f"{target.name}/{value}")[0] for value in kept if door._has_model(target, value)}
+    names = {value: f"{target.name}/{value}" for value in kept}
+    models = {value: door.current(name)[0] for value, name in names.items() if door.standing_of(name)["version"]}
     if not models:
         raise NotEnough(f"No part of {target.name!r} has a model.", hint=f"Run: kohort predict train {target.name}")
     when = as_of if isinstance(as_of, int) else ws.as_of(as_of)
-    once = Once(door._features(), door._definitions(next(iter(models.values()))))
+    once = Once(door.features_now(), door.definitions_of(next(iter(models.values()))))
     told: list[dict[str, Any]] = []
     for number, (value, model) in enumerate(models.items()):
         progress("Scoring", number, len(models))
-        table = people_now(ws, target.part(value), when, door._definitions(model), features=once)
+        table = people_now(ws, target.part(value), when, door.definitions_of(model), features=once)
         p = model.probability(table.data)
         now = table.data.column(NOW.name).to_pylist() if target.kind == "migration" else None
         told.append({"part": value, "model": model, "ids": table.ids.to_numpy(), "p": p, "now": now})

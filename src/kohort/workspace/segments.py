@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import KeptCurrent, WrongUsage
@@ -212,28 +213,33 @@ class SegmentDoor(SegmentTexts):
         """Place everybody by the definitions as they are now: one, several, or all of them where none is named.
 
         A definition that cannot be evaluated keeps its members and says why; the others go on.
+        What rules ask of predictions is scored anew before, as of the same moment.
 
         Raises:
             KeptCurrent: A server does this all the time.
         """
         from kohort.segments.hidden import retire_hidden
         from kohort.segments.run_rules import run, turn
+        from kohort.workspace.scores import refresh
 
         if self._ws.store.kept_current() is not None:
             raise KeptCurrent
+        asked = [names] if isinstance(names, str) else None if names is None else list(names)
         with turn(self._ws.store):
             config, how = self._ws.config, self._how(as_of)
             retire_hidden(self._ws.store, config.evaluated, how["as_of"])
-            return run(
+            scored = refresh(self._ws, asked, how["as_of"], progress=progress)
+            report = run(
                 self._ws.store,
                 config.evaluated,
-                names=[names] if isinstance(names, str) else names,
+                names=asked,
                 now=time.time_ns() // 1_000,
                 unread=config.unread,
                 progress=progress,
                 **self._engine(),
                 **how | {"features": config.with_hidden(how["features"])},
             )
+            return replace(report, scores=scored)
 
     # -- by hand ---------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from kohort.definitions.rules.walk import (
     names,
     operands,
     references,
+    scores,
     steps,
     walk,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "references",
     "rule_from_json",
     "rule_to_json",
+    "scores",
     "steps",
     "vocabulary_of",
     "walk",

@@ -14,6 +14,7 @@ from kohort.definitions.rules.types import suggestion, type_of
 from kohort.definitions.rules.vocabulary import Vocabulary
 from kohort.definitions.rules.walk import leaves
 from kohort.errors import RefusedDefinition
+from kohort.model.event import SCORE_PARTS
 
 if TYPE_CHECKING:
     from kohort.definitions.conditions import Operator, Value
@@ -161,10 +162,8 @@ class _Checker:
                 return self.named(operand)
             case tree.Measured(measure):
                 self.measure(operand, measure)
-            case tree.Score(name) if name not in self.known.scores:
-                self.note(
-                    operand.place, f"No score is called {name!r}.", suggestion(name, self.known.scores), "unknown_score"
-                )
+            case tree.Score(name):
+                self.score(operand, name)
             case tree.Distance(latitude, longitude):
                 for side in (latitude, longitude):
                     self.needs(side, ("number",), "is not a number of degrees.")
@@ -176,6 +175,13 @@ class _Checker:
             case tree.Item(of) | tree.ItemCount(of):
                 self.needs(of, ("list",), "is not a list.")
         return type_of(operand, self.known)
+
+    def score(self, operand: tree.Score, name: str) -> None:
+        of, _, part = name.rpartition(".")
+        asked = of if part in SCORE_PARTS else name
+        if asked not in self.known.scores:
+            hint = suggestion(asked, self.known.scores)
+            self.note(operand.place, f"No score is called {asked!r}.", hint, "unknown_score")
 
     def named(self, operand: tree.Named, *, text: bool = False) -> ColumnType | None:
         """As `operand`; `text` says that text could stand here as well, so that quotes may be what is missing."""

@@ -24,6 +24,7 @@ from kohort.definitions.sql_boolean import BooleanReader
 from kohort.definitions.sql_fence import read_sql
 from kohort.definitions.sql_text import MOST_VALUES, Noun, Place, Source, unwrapped
 from kohort.errors import RefusedDefinition
+from kohort.model.event import SCORE_PARTS
 
 LONGEST = 20_000
 _INSTEAD = {
@@ -175,9 +176,22 @@ class _Reader(BooleanReader):
                 if isinstance(base, exp.Anonymous):
                     return self._property(base, parts, self.place(inner))
                 return tree.Named(self.column(inner), place=self.place(inner))
+            case exp.Column() if (score := self._score(inner)) is not None:
+                return score
             case exp.Column():
                 return tree.Named(self.column(inner), place=self.place(inner))
         raise self.not_allowed(inner)
+
+    def _score(self, node: exp.Column) -> tree.Score | None:
+        """`churn_90d.probability`, which is no part of a trait."""
+        of, part = node.args.get("table"), node.args.get("this")
+        if not isinstance(of, exp.Identifier) or not isinstance(part, exp.Identifier) or node.args.get("db"):
+            return None
+        if part.name not in SCORE_PARTS or of.name.startswith(("p_", "t_")):
+            return None
+        for name in (of, part):
+            self.source.take(name)
+        return tree.Score(f"{of.name}.{part.name}", place=self.place(node))
 
     def _inner(self, node: Any, kinds: tuple[type, ...]) -> Any:
         """An operand inside a function, of one of the kinds that have a meaning there."""

@@ -70,7 +70,7 @@ class RandomBucket(Node):
 
 @dataclass(frozen=True, slots=True)
 class Score(Node):
-    """A stored prediction: `score('churn')`."""
+    """A stored prediction: `churn.probability`, `churn.percentile`; `score('churn')` means its probability."""
 
     name: str
 

@@ -51,7 +51,7 @@ class Vocabulary:
         features: By name.
         columns: Declared columns of the log (`p_…`, `t_…`).
         segments: Definition → the keys of its parts.
-        scores: Names of stored predictions.
+        scores: Names of predictions; rules ask for `churn.probability` and `churn.percentile`.
     """
 
     features: Mapping[str, FeatureInfo] = field(default_factory=dict)

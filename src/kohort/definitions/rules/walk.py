@@ -32,6 +32,7 @@ from kohort.definitions.rules.tree import (
     Operand,
     Restarted,
     Rule,
+    Score,
     Stopped,
 )
 
@@ -115,6 +116,11 @@ def names(rule: Rule) -> frozenset[str]:
     """The bare names: features and traits."""
     named = {operand.name for operand in all_operands(rule) if isinstance(operand, Named)}
     return frozenset(named | {o.trait for o in all_operands(rule) if isinstance(o, DaysUnchanged)})
+
+
+def scores(rule: Rule) -> frozenset[str]:
+    """The predictions whose scores it compares, as they are written."""
+    return frozenset(operand.name for operand in all_operands(rule) if isinstance(operand, Score))
 
 
 def events_and_columns(rule: Rule) -> tuple[frozenset[str], frozenset[str]]:

@@ -11,6 +11,7 @@ from kohort.definitions.rules.tree import Operand, Rule
 from kohort.definitions.rules.vocabulary import AGGREGATES, HAS, MEASURES
 from kohort.definitions.sql_write import BooleanWriter, name_text, number_text, text_literal
 from kohort.definitions.windows import EVER, Span, Window
+from kohort.model.event import SCORE_PARTS
 
 _WORD_OF = {kind: word for word, kind in (AGGREGATES | MEASURES).items()}
 _HAS_OF = {how: word for word, how in HAS.items()}
@@ -48,7 +49,7 @@ def operand_text(operand: Operand) -> str:  # noqa: PLR0911 - one answer per kin
         case tree.RandomBucket(salt):
             return f"random_bucket({text_literal(salt)})"
         case tree.Score(name):
-            return f"score({text_literal(name)})"
+            return _score(name)
         case tree.Distance(latitude, longitude, to_latitude, to_longitude):
             sides = [operand_text(latitude), operand_text(longitude)]
             return f"distance_km({', '.join([*sides, number_text(to_latitude), number_text(to_longitude)])})"
@@ -64,6 +65,12 @@ def operand_text(operand: Operand) -> str:  # noqa: PLR0911 - one answer per kin
             return f"{operand_text(of)}[{index}]"
         case tree.ItemCount(of):
             return f"item_count({operand_text(of)})"
+
+
+def _score(name: str) -> str:
+    of, _, part = name.rpartition(".")
+    plain = part in SCORE_PARTS and name_text(of) == of and not of.startswith(("p_", "t_"))
+    return name if plain else f"score({text_literal(name)})"
 
 
 def _leaf(leaf: Any) -> str:  # noqa: PLR0911 - one answer per kind

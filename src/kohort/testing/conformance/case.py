@@ -20,9 +20,11 @@ from zoneinfo import ZoneInfo
 
 from kohort.definitions.columns import scale_of, vocabulary
 from kohort.definitions.features import FeatureDefinition, parse_features
+from kohort.definitions.predictions import parse_target
+from kohort.definitions.scores import score_features
 from kohort.model.arrival import Link
 from kohort.model.clock import micros
-from kohort.model.event import ORDER_LINE, ColumnType, Event, Scalar, list_text
+from kohort.model.event import ORDER_LINE, SCORE_COLUMNS, ColumnType, Event, Scalar, list_text
 from kohort.testing.conformance.subject import Call
 
 NOW = "2024-03-31T12:00"
@@ -50,6 +52,7 @@ COLUMNS: dict[str, ColumnType] = {
     "t_plan": "text",
     "t_renewal": "time",
     "t_tags": "list",
+    **SCORE_COLUMNS,
 }
 FEATURES: tuple[FeatureDefinition, ...] = parse_features(
     """
@@ -63,6 +66,13 @@ FEATURES: tuple[FeatureDefinition, ...] = parse_features(
     """,
     COLUMNS,
 )
+SCORES = score_features(
+    (
+        parse_target("churn", {"churn": "order_line", "fresh": "7 days"}),
+        parse_target("gold", {"trait": "plan", "is": "gold"}),
+    )
+)
+"""What scores are to rules: those of `churn` are stale after 7 days, those of `gold` after the usual 30."""
 HEADER = "consent: {marketing: t_newsletter}\naccounts: t_company\n"
 """What all cases say above their segments."""
 

@@ -16,6 +16,7 @@ def all_cases() -> tuple[Case, ...]:
         logic_cases,
         membership_cases,
         part_cases,
+        score_cases,
         sequence_cases,
         time_cases,
         value_cases,
@@ -31,6 +32,7 @@ def all_cases() -> tuple[Case, ...]:
         membership_cases,
         part_cases,
         identity_cases,
+        score_cases,
     )
     return tuple(case for theme in themes for case in theme.CASES)
 

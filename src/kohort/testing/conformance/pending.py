@@ -4,16 +4,6 @@ from kohort.testing.conformance.case import Pending
 
 PENDING = (
     Pending(
-        "P1 53: scores",
-        "Predictions carry probability, rank, model, moment and reasons; below eligibility there is a stated reason.",
-        "There are no predictions yet; a rule that names one is refused.",
-    ),
-    Pending(
-        "P2 53: stale scores",
-        "A score older than its declared freshness counts as missing.",
-        "There are no predictions yet.",
-    ),
-    Pending(
         "50: another workspace",
         "The same customer number in another workspace is another customer.",
         "A case is about one workspace; two of them share no file and no key.",

@@ -283,9 +283,10 @@ REFUSALS = (
     refusal(
         "P1: an unknown score",
         "A prediction that does not exist is refused.",
-        "it: score('churn') > 0.5",
+        "it: score('chrun') > 0.5",
         "unknown_score",
-        at="score('churn')",
+        at="score('chrun')",
+        hint="churn",
     ),
     refusal(
         "M9: an unknown purpose",

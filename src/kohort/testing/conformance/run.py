@@ -8,6 +8,7 @@ from typing import Any
 
 from kohort.definitions.features import FeatureDefinition
 from kohort.definitions.rules import Vocabulary
+from kohort.definitions.scores import score_names
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.definitions.segments_text import read_segments
 from kohort.definitions.yaml_text import read_yaml
@@ -15,6 +16,7 @@ from kohort.errors import RefusedDefinition
 from kohort.testing.conformance.case import (
     COLUMNS,
     FEATURES,
+    SCORES,
     Case,
     Members,
     Pending,
@@ -119,7 +121,7 @@ def read_case(case: Case) -> list[CaseTurn]:
                 case.zone,
                 case.currency,
                 COLUMNS,
-                FEATURES,
+                (*FEATURES, *SCORES),
                 SETTINGS,
                 alone=any(t.left_out or t.counted or t.erase for t in case.turns)
                 or any(d.kind == "accounts" for d in definitions),
@@ -140,7 +142,7 @@ def read_definitions(text: str, features: Sequence[FeatureDefinition] = FEATURES
     """
     document = read_yaml(text, "the case")
     infos = {f.name: f.info(COLUMNS) for f in features}
-    vocabulary = Vocabulary(features=infos, columns=COLUMNS, segments={}, scores=frozenset())
+    vocabulary = Vocabulary(features=infos, columns=COLUMNS, segments={}, scores=score_names(SCORES))
     found = read_segments(document, document.data, (), vocabulary, settings=SETTINGS)
     document.finish()
     return found
