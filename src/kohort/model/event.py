@@ -82,6 +82,12 @@ BOT_COLUMNS: dict[str, ColumnType] = {BOT_KIND: "text", BOT_ID: "text"}
 """Kind of machine that sent an event, and a code of whom it pretended to be; filled on events of machines only. Such an
 event has no customer: it counts in no feature and no segment, in a batch, live or on Spark, without a condition anywhere."""
 
+GroupLevel = Literal["household", "account"]
+GROUPS: dict[GroupLevel, str] = {"household": "t_in_household", "account": "t_in_account"}
+"""Traits that we fill ourselves: the group a customer belongs to (`kohort.identity.told`)."""
+GROUP_HOW: dict[GroupLevel, str] = {"household": "p_in_household_by", "account": "p_in_account_by"}
+"""What she belongs to it by, beside the trait."""
+
 SENTIMENT = "p_text_sentiment"
 TEXT_COLUMNS: dict[str, ColumnType] = {
     "p_text_language": "text",

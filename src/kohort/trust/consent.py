@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from kohort.errors import NotFound, WrongUsage
-from kohort.model.clock import iso, moment
+from kohort.model.clock import iso
 from kohort.model.consent import flags
 from kohort.model.source import BatchReport
 from kohort.segments.consent import Consents
 from kohort.segments.why import rows_of
+from kohort.store.told import told
 from kohort.trust.statements import Statement, seal, sealed
 
 if TYPE_CHECKING:
@@ -84,7 +83,9 @@ def record(store: Store, customer: int, trait: str, said: Statement, *, zone: st
     seal(store, [customer], trait, said, event_id)
     with store.write_lock():
         batch = store.state.begin_batch(SOURCE, "")
-        done = store.log.append(_row(event_id, customer, trait, said, zone=zone), batch=batch)
+        agreed = {trait: pa.array([said.agreed], pa.bool_())}
+        row = told(EVENT, [event_id], [customer], agreed, at=said.at, now=said.now, zone=zone)
+        done = store.log.append(row, batch=batch)
         store.state.finish_batch(BatchReport(SOURCE, "", batch, 1, done.stored, 1 - done.stored, 0))
     return done.stored == 1
 
@@ -107,21 +108,3 @@ def _digest(store: Store, customer: int, trait: str, said: Statement) -> str:
     key = blake2b(str(store.state.get("hash_seed")).encode(), digest_size=32, person=b"consent").digest()
     text = json.dumps([customer, trait, said.agreed, said.at, said.source, said.proof])
     return blake2b(text.encode(), digest_size=16, key=key).hexdigest()
-
-
-def _row(event_id: str, customer: int, trait: str, said: Statement, *, zone: str) -> pa.Table:
-    """The event of a statement, as `EventLog.append` takes it."""
-    local = moment(said.at).astimezone(ZoneInfo(zone))
-    day = (datetime(local.year, local.month, local.day, tzinfo=UTC) - moment(0)).days
-    return pa.table(
-        {
-            "event_id": pa.array([event_id], pa.string()),
-            "customer": pa.array([customer], pa.int64()),
-            "event": pa.array([EVENT], pa.string()),
-            "ts": pa.array([said.at], pa.int64()),
-            "received_at": pa.array([said.now], pa.int64()),
-            "local_day": pa.array([day], pa.int32()),
-            "local_hour": pa.array([local.hour], pa.int32()),
-            trait: pa.array([said.agreed], pa.bool_()),
-        }
-    )
