@@ -8,11 +8,12 @@ from typing import Any
 from kohort.definitions.windows import Span, parse_span
 from kohort.definitions.yaml_text import Document, Path, nearest
 from kohort.errors import RefusedDefinition
+from kohort.model.event import CONSENT, IDENTIFY
 
 OTHERS = "*"
 """Every kind of event that is not named, but for those in `KNOWN`."""
 
-KNOWN = ("identify", "consent")
+KNOWN = (IDENTIFY, CONSENT)
 """What is known about somebody, and what she agreed to: no news that gets old. Named on their own where they shall go."""
 
 _KEYS = ("events", "rejected_rows", "hold")

@@ -27,6 +27,9 @@ ANONYMOUS_BUCKET = -1
 
 ORDER_LINE = "order_line"
 IDENTIFY = "identify"
+CONSENT = "consent"
+CONSENT_BY = "p_consent_by"
+"""A statement about a purpose that was written down on its own; and of one that a browser made, by which of its signals."""
 
 LINE_KINDS = (
     "goods",

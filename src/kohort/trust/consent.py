@@ -16,6 +16,8 @@ import pyarrow as pa
 from kohort.errors import NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.consent import flags
+from kohort.model.event import CONSENT, CONSENT_BY
+from kohort.model.signals import SOURCE as BY_BROWSER
 from kohort.model.source import BatchReport
 from kohort.segments.consent import Consents
 from kohort.segments.why import rows_of
@@ -25,7 +27,7 @@ from kohort.trust.statements import Statement, seal, sealed
 if TYPE_CHECKING:
     from kohort.store.store import Store
 
-EVENT = SOURCE = "consent"
+EVENT = SOURCE = CONSENT
 """An event of its own: what is only known about somebody (`identify`) does not move the moment that runs ask about, and a
 consent that was taken back must end memberships although nothing else happened since."""
 
@@ -45,13 +47,18 @@ def ledger(store: Store, ids: Sequence[int], as_of: int, consent: Mapping[str, s
     holds = Consents(snapshot, ids[0], as_of, known)
     sources = {report.batch: report.source for report in store.state.batches()}
     written = {note.event: note for id_ in ids for note in sealed(store, id_) if note.event}
-    columns = ["ts", "event_id", "batch", *sorted(set(known.values()))]
+    columns = ["ts", "event_id", "batch", CONSENT_BY, *sorted(set(known.values()))]
     rows = [row for id_ in ids for table in rows_of(snapshot, id_, columns) for row in table.to_pylist()]
     rows.sort(key=lambda row: (row["ts"], row["event_id"]))
 
     def statement(row: Mapping[str, Any], trait: str) -> dict[str, Any]:
         note = written.get(row["event_id"])
-        source, proof = (note.source, note.proof) if note else (sources.get(row["batch"], ""), "")
+        if note:
+            source, proof = note.source, note.proof
+        elif signal := row.get(CONSENT_BY):
+            source, proof = BY_BROWSER, f"{signal}: 1"
+        else:
+            source, proof = sources.get(row["batch"], ""), ""
         return {"at": iso(row["ts"]), "agreed": row[trait], "source": source, "proof": proof}
 
     def said(trait: str | None) -> list[dict[str, Any]]:

@@ -249,6 +249,7 @@ class Workspace:
                 zone=self.zone,
                 currency=self.currency,
                 controls=self.config.controls,
+                signals=self.config.objections,
                 cleaner=cleaner,
                 now=time.time_ns() // 1_000,
                 progress=progress,
