@@ -28,6 +28,8 @@ ANONYMOUS_ID = "anonymous_id"
 """The kind of the id by which a visitor is known."""
 STATEMENT = "statement"
 """The kind of what somebody said about the use of her data (`kohort.trust.statements`): no identifier, but sealed like one."""
+CORRECTED = "corrected"
+"""The kind of a mark that a value is wrong about somebody (`kohort.store.vault_striking`): it holds no value."""
 _ROWS = 50_000
 
 
@@ -161,6 +163,12 @@ class Vault(VaultPeople):
         people = {key for key, _ in entries}
         with self._translated(), self._transaction():
             known = self._sealed_already(kind, people)
+            if wrong := self._sealed_already(CORRECTED, people):
+                entries = {
+                    (customer, lookup): value
+                    for (customer, lookup), value in entries.items()
+                    if (customer, self._wrong(kind, value)) not in wrong
+                }
             new = {customer: [] for customer, _ in entries.keys() - known}  # type: dict[int, list[tuple[bytes, str]]]
             for (customer, lookup), value in entries.items():
                 if (customer, lookup) not in known:
@@ -222,6 +230,8 @@ class Vault(VaultPeople):
             found = {kind_of_id: [unseal(cipher, ref, about(customer, REF)).decode()]}
             leaf = int(leaves_of_customers(np.array([customer]))[0])
             for _, kind, _, sealed, _ in self._identities(BY_CUSTOMER, leaf, "customer", customer):
+                if kind == CORRECTED:
+                    continue
                 found.setdefault(kind, []).append(unseal(cipher, sealed, about(customer, kind)).decode())
         return {kind: sorted(texts) for kind, texts in found.items()}
 
@@ -366,6 +376,10 @@ class Vault(VaultPeople):
 
     def _value_lookup(self, kind: str, value: str) -> bytes:
         return self._hmac(f"{kind}\x1f{normalised(kind, value)}".encode())
+
+    def _wrong(self, kind: str, value: str) -> bytes:
+        """The look-up of the mark that a value is wrong; no identifier has it."""
+        return self._value_lookup(CORRECTED, f"{kind}\x1f{normalised(kind, value)}")
 
 
 def normalised(kind: str, value: str) -> str:
