@@ -373,6 +373,7 @@ def _understood(
     )
     beside = [read_yaml(body, name) for name, body in (files or {}).items()]
     places = [Source(document, data.get("segments"), ("segments",)), *(Source(d, d.data, ()) for d in beside)]
+    connections = read_connections(document, data.get("connections"))
     config = WorkspaceConfig(
         name=text_value(document, data, ("name",), "", needed=True),
         timezone=_zone(document, data),
@@ -380,8 +381,8 @@ def _understood(
         business=choice(document, data, ("business",), BUSINESS, "auto"),
         buckets=_buckets(document, data),
         sources=sources,
-        connections=read_connections(document, data.get("connections")),
-        context=read_context(document, data.get("context")),
+        connections=connections,
+        context=read_context(document, data.get("context"), connections),
         controls=text_map(document, data.get("controls"), ("controls",)),
         cleaning=read_cleaning(document, data.get("cleaning"), declared),
         features=read_features(document, data.get("features"), ("features",), declared),
