@@ -75,6 +75,28 @@ class PrivacyDoor:
             for r in self._ws.store.requests.all()
         ]
 
+    def write_ledger(self, path: str | Path) -> dict[str, Any]:
+        """Writes who is erased, as keyed tokens that tell nobody: what a restored back-up is held against by `replay`. Keep it where
+        back-ups are not. Answers `{"ids", "last_at", "written_at", "digest"}`.
+
+        Raises:
+            BadInput: The file cannot be written.
+        """
+        from kohort.trust.replay import write_ledger
+
+        return write_ledger(self._ws.store, Path(path), now=time.time_ns() // 1_000)
+
+    def replay(self, path: str | Path, *, progress: Progress = silent) -> dict[str, Any]:
+        """After a back-up was restored: erases whoever the ledger says is erased. Answers `{"ids", "people", "request"}`.
+
+        Raises:
+            BadInput: The file is no ledger, or was changed.
+            Busy: A run has been going on for ten minutes.
+        """
+        from kohort.trust.replay import replay
+
+        return replay(self._ws.store, Path(path), self._eraser(progress))
+
     def scan(self, texts: Sequence[str] = (), pseudonyms: Sequence[int] = ()) -> Scan:
         """Looks for identifiers and pseudonyms in every file of the workspace; see `kohort.trust.scan`."""
         from kohort.trust.scan import scan
