@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,17 @@ class Vault(VaultPeople):
     positive ones are customers, negative ones visitors, of whom nothing but an anonymous id is known.
     """
 
-    def __init__(self, path: Path, master: MasterKey, *, create: bool = False) -> None:
-        super().__init__(path, AESGCM(master.secret), create=create)
+    def __init__(
+        self,
+        path: Path,
+        master: MasterKey,
+        *,
+        create: bool = False,
+        keys: Callable[[], Sequence[MasterKey]] = lambda: (),
+    ) -> None:
+        super().__init__(
+            path, AESGCM(master.secret), create=create, keys=lambda: [AESGCM(key.secret) for key in keys()]
+        )
         self.key_origin = master.origin
         with self._translated():
             self._lookup_key = self._meta("lookup")
@@ -49,6 +58,11 @@ class Vault(VaultPeople):
         self._visitor_key = self._domain("visitor")
         self._bot_key = self._domain("bot")
         self._tombstones = Tombstones(self._con, self._domain("erased"))
+
+    def opens_with(self, master: MasterKey) -> bool:
+        """Whether the vault is sealed with this master key now."""
+        with self._translated():
+            return self._opens(AESGCM(master.secret))
 
     # -- pseudonyms ------------------------------------------------------------------------------------------------
 

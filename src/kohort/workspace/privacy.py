@@ -97,6 +97,18 @@ class PrivacyDoor:
 
         return replay(self._ws.store, Path(path), self._eraser(progress))
 
+    def rotate_key(self) -> dict[str, int | str]:
+        """Seals everything that the master key seals with a new one and destroys the old one. Interrupted, it is gone on with by whoever
+        opens the workspace next. Answers `{"people", "files", "key"}`.
+
+        Raises:
+            Busy: A server takes in events.
+            WrongUsage: The environment holds the key, and no new one.
+        """
+        from kohort.store.rotating import rotate
+
+        return rotate(self._ws.store)
+
     def scan(self, texts: Sequence[str] = (), pseudonyms: Sequence[int] = ()) -> Scan:
         """Looks for identifiers and pseudonyms in every file of the workspace; see `kohort.trust.scan`."""
         from kohort.trust.scan import scan
