@@ -105,6 +105,7 @@ def test_ids_are_texts_as_json_writes_them(door: Door, value: Any, text: str) ->
         ({"event": 5}, "bad_event", "/event"),
         ({"event": "x" * 201}, "bad_event", "/event"),
         ({"event": "a\nb"}, "bad_event", "/event"),
+        ({"event": "kohort_score"}, "reserved_event", "/event"),
         ({"type": "charge"}, "unknown_type", "/type"),
         ({"type": None}, "unknown_type", "/type"),
         ({"type": ["track"]}, "unknown_type", "/type"),

@@ -98,22 +98,31 @@ def _reached(connection: dict[str, Any]) -> str:
     "--fetch", is_flag=True, help="Fetch what is new of the series that have a connection, or of those named."
 )
 @click.option("--again", is_flag=True, help="With --fetch: from the beginning, however new they are.")
-def context(door: Door, *, names: tuple[str, ...], fetch: bool, again: bool) -> Result:
+@click.option("--note", is_flag=True, help="Note what is known for every customer, for rules to ask for.")
+@click.option("--as-of", metavar="DATE", help="With --note: as it was known at another moment.")
+def context(door: Door, *, names: tuple[str, ...], fetch: bool, again: bool, note: bool, as_of: str | None) -> Result:
     """List the series under context: in kohort.yaml: what they hold, how late they are known, whom they reach.
 
     With --fetch what is new is fetched first, within requests_per_day; what is newer than refresh is not asked for.
+    With --note the figures of series that say rules: are noted for every customer, so that rules can name them.
     """
     if not fetch and (names or again):
         raise WrongUsage("Names of series, and --again, belong to --fetch.")
+    if as_of and not note:
+        raise WrongUsage("--as-of belongs to --note.")
     with door.open() as ws:
         fetched = ws.context.fetch(names, again=again) if fetch else []
+        noted = ws.context.note(as_of) if note else None
         series = ws.context.listed()
     data: dict[str, Any] = {"series": series, **({"fetched": [one.as_dict() for one in fetched]} if fetch else {})}
+    data |= {"noted": noted} if noted is not None else {}
     code = max((one.error.exit_code for one in fetched if one.error), default=0)
 
     def shown(screen: Screen) -> None:
         for one in fetched:
             _fetched(screen, one)
+        if noted is not None:
+            screen.line(f"{noted['noted']:,} figures are noted, as of {screen.day(noted['as_of'])}.")
         _series(screen, series)
 
     return Result(data, shown, code=code)

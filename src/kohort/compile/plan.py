@@ -18,7 +18,7 @@ from kohort.compile.clock import NOW, Clock, Edge, Instant, on
 from kohort.compile.conditions import Scope
 from kohort.compile.values import Value, column, constant, divided, entropy, number, numeric_needs, scaled, std
 from kohort.compile.windows import fixed_length
-from kohort.definitions.conditions import Condition, refs
+from kohort.definitions.conditions import Condition, Missing, Ref, refs
 from kohort.definitions.features import (
     NUMERIC_KINDS,
     Aggregate,
@@ -33,6 +33,7 @@ from kohort.definitions.features import (
 )
 from kohort.definitions.windows import Span, TimeUnit, Window
 from kohort.model.clock import DAY_US, MINUTE_US, SECOND_US
+from kohort.model.event import SCORE_OF
 
 K = TypeVar("K")
 L = TypeVar("L")
@@ -48,6 +49,9 @@ SessionKey = tuple[str, tuple[int, int, int]]
 
 _STORED = {"day": "local_day", "weekday": "local_day", "hour": "local_hour", "refund": "amount"}
 """Columns that definitions name, and what they are computed from."""
+
+_BEHAVIOUR: Predicate = ((), Missing(Ref(SCORE_OF)), "")
+"""What customers did: a score that was stored for them is nothing of the kind."""
 
 
 class Plan:
@@ -237,10 +241,15 @@ class Plan:
         return "ts" if column == "ts" else self.values.setdefault(column, f"v{len(self.values)}")
 
     def flag(self, selection: Selection, further: tuple[Predicate, ...] = (), *, until: Instant | None = None) -> str:
-        """Name of the boolean column that says which events are selected; empty = all visible ones."""
+        """Name of the boolean column that says which events are selected; empty = all visible ones.
+
+        A selection that names no event passes scores over, where there are any.
+        """
         where, zone = selection.where.condition if selection.where else None, self.scope.zone
         own = (selection.events, where, zone if where else "")
         parts = ((own,) if selection.events or where else ()) + further
+        if not selection.events and SCORE_OF in self.scope.known:
+            parts += (_BEHAVIOUR,)
         after, limits = self._limits(selection.window)
         limits += (until,) if until is not None else ()
         if not parts and after is None and not limits:

@@ -14,7 +14,19 @@ from kohort.model.connection import Connection
 from kohort.model.context import ContextFeature, ContextKind, ContextSeries
 
 MOST_SERIES = 20
-_KEYS = ("file", "time", "area", "published", "delay", "time_format", "zone", "customer_area", "areas", "features")
+_KEYS = (
+    "file",
+    "time",
+    "area",
+    "published",
+    "delay",
+    "time_format",
+    "zone",
+    "customer_area",
+    "areas",
+    "rules",
+    "features",
+)
 _FETCHED = ("connection", "refresh", "requests_per_day")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _TRAIT = re.compile(r"[tp]_[a-z][a-z0-9_]{0,59}")
@@ -48,6 +60,8 @@ def _written(s: ContextSeries) -> dict[str, Any]:
         body["time_format"] = s.time_format
     if s.delay_s:
         body["delay"] = f"{s.delay_s // 60} minutes"
+    if s.rules_s:
+        body["rules"] = f"{s.rules_s // 60} minutes"
     if s.refresh_s:
         body["refresh"] = f"{s.refresh_s // 60} minutes"
     if s.requests_per_day:
@@ -96,6 +110,7 @@ class _Context(Values):
             self._connection(data, path),
             _seconds(self.span(data, "refresh", path, Span(0, "minute"))),
             self.whole(data, "requests_per_day", path, 0, most=1_000_000, least=0),
+            _seconds(self.span(data, "rules", path, Span(0, "minute"))),
         )
 
     def _connection(self, data: dict[str, Any], path: Path) -> str:

@@ -17,7 +17,7 @@ from kohort.definitions.defaults import DataProfile
 from kohort.definitions.features import FeatureDefinition
 from kohort.engines.duck import connect, customer_buckets, folders_of, register_events
 from kohort.errors import BadInput
-from kohort.model.event import IDENTIFY
+from kohort.model.event import IDENTIFY, SCORE
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
 from kohort.model.snapshot import Snapshot
@@ -50,6 +50,7 @@ def profile(snapshot: Snapshot) -> DataProfile:
     declared = sorted(snapshot.columns)
     goods = "line_kind = 'goods' AND coalesce(duplicate_line, false) = false"
     active = f"event <> '{IDENTIFY}'"
+    behaviour = f"customer > 0 AND event <> '{SCORE}'"
     filled = ("order_id", "product", "category", "quantity", "amount")
     counts = {
         "events": "count(*)",
@@ -67,9 +68,9 @@ def profile(snapshot: Snapshot) -> DataProfile:
     snapshot = snapshot.resolved(None)
     with connect(folders=folders_of(snapshot), memory_limit=MEMORY_LIMIT) as con:
         register_events(con, snapshot, customer_buckets(snapshot))
-        names = con.execute(f"SELECT event, {selected} FROM events WHERE customer > 0 GROUP BY event")
+        names = con.execute(f"SELECT event, {selected} FROM events WHERE {behaviour} GROUP BY event")
         rows = [dict(zip([d[0] for d in names.description], row, strict=True)) for row in names.fetchall()]
-        customers = con.execute("SELECT count(DISTINCT customer) FROM events WHERE customer > 0").fetchall()[0][0]
+        customers = con.execute(f"SELECT count(DISTINCT customer) FROM events WHERE {behaviour}").fetchall()[0][0]
     firsts = [r["first"] for r in rows if r["first"] is not None]
     lasts = [r["last"] for r in rows if r["last"] is not None]
 

@@ -12,6 +12,7 @@ from kohort.health.returns import ReturnFacts, return_facts
 from kohort.health.score import judge, score_parts
 from kohort.model.clock import DAY_US, iso
 from kohort.model.clock import moment as to_moment
+from kohort.model.event import IDENTIFY, SCORE
 from kohort.model.health import Finding, HealthReport, SourceHealth
 from kohort.model.money import minor_digits
 from kohort.model.progress import Progress, silent
@@ -49,7 +50,7 @@ def report(
     from kohort.engines.duck import connect, folders_of, register_events
 
     snapshot = store.log.snapshot()
-    batches = store.state.batches()
+    batches = [batch for batch in store.state.batches() if batch.source != SCORE]  # what we said ourselves
     with connect(folders=folders_of(snapshot)) as con:
         register_events(con, snapshot)
         return report_on(
@@ -81,7 +82,7 @@ def report_on(
 ) -> HealthReport:
     """The same for a connection with the relation `events`."""
     progress("Looking at the data", 0, 3)
-    (newest,) = con.execute("SELECT max(ts) FROM events WHERE event <> 'identify'").fetchone()
+    (newest,) = con.execute(f"SELECT max(ts) FROM events WHERE event NOT IN ('{IDENTIFY}', '{SCORE}')").fetchone()
     moment = as_of if as_of is not None else newest if newest is not None else LATEST
     # Traits of a table without dates are known since ever; those learned after the newest event count as well.
     horizon = as_of if as_of is not None else LATEST

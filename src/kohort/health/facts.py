@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from kohort.health import clocks, texts
 from kohort.health.behaviour import ON_A_DAY, suspicious
 from kohort.model.clock import DAY_US
-from kohort.model.event import BOT_COLUMNS, BOT_KIND, TEXT_COLUMNS
+from kohort.model.event import BOT_COLUMNS, BOT_KIND, CONTEXT_VALUE, SCORE, SCORE_COLUMNS, TEXT_COLUMNS
 
 SAMPLE_ROWS = 5
 STALE_DAYS = 365
@@ -202,11 +202,11 @@ _FILLABLE = ("customer", "order_id", "product", "product_name", "category", "qua
 
 
 def look_at(con: Any, *, as_of: int) -> None:
-    """Create `seen`, the events up to `as_of`, and `core`, the columns of it that most questions are about.
+    """Create `seen`, the events up to `as_of` without scores, and `core`, the columns of it that most questions are about.
 
     Up to IN_MEMORY events `core` is a table: a log of many small files is then decoded once and not for every question.
     """
-    con.execute(f"CREATE TEMP VIEW seen AS SELECT * FROM events WHERE ts <= {int(as_of)}")
+    con.execute(f"CREATE TEMP VIEW seen AS SELECT * FROM events WHERE ts <= {int(as_of)} AND event <> '{SCORE}'")
     events = con.execute("SELECT count(*) FROM events").fetchone()[0]
     kind = "TABLE" if events <= IN_MEMORY else "VIEW"
     there = {row[0]: row[1] for row in con.execute("DESCRIBE seen").fetchall()}
@@ -223,7 +223,7 @@ def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
         columns: Declared columns beyond the fixed ones (`p_…`, `t_…`).
     """
     written = texts.counted(con, columns)
-    columns = [c for c in columns if c not in BOT_COLUMNS and c not in TEXT_COLUMNS]
+    columns = [c for c in columns if c not in BOT_COLUMNS | TEXT_COLUMNS | SCORE_COLUMNS and c != CONTEXT_VALUE]
     cells = [{**r, "month": month_text(r["month"])} for r in _rows(con, _CELLS)]
     con.execute(_TYPICAL)
     absurd = _rows(con, _ABSURD) if con.execute("SELECT count(*) FROM typical").fetchone()[0] else []

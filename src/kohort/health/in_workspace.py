@@ -12,6 +12,7 @@ from typing import Any
 from kohort.health.checks import RESTORE, Case, Examination
 from kohort.health.installation import GIGABYTE, guessable
 from kohort.model.clock import DAY_US, HOUR_US, micros
+from kohort.model.event import IDENTIFY, SCORE
 
 HOT_ROWS = 1_000_000
 STALE_RUN_DAYS = 31
@@ -268,7 +269,7 @@ def newest_event(case: Case) -> int | None:
     snapshot = case.store.log.snapshot()
     with connect(folders=folders_of(snapshot)) as con:
         register_events(con, snapshot)
-        row = con.execute("SELECT max(ts) FROM events WHERE event <> 'identify'").fetchone()
+        row = con.execute(f"SELECT max(ts) FROM events WHERE event NOT IN ('{IDENTIFY}', '{SCORE}')").fetchone()
     newest: int | None = row[0] if row else None
     return newest
 

@@ -46,6 +46,7 @@ class ContextSeries:
         connection: Name of the connection that gives its rows (`kohort.ingest.context_fetch`).
         refresh_s: Seconds for which fetched rows are taken for new.
         requests_per_day: Requests to the API on one UTC day at most; 0 = as many as it needs.
+        rules_s: Rules may name its features; a figure that was noted for a customer counts for so many seconds. 0 = they may not.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ContextSeries:
     connection: str = ""
     refresh_s: int = 0
     requests_per_day: int = 0
+    rules_s: int = 0
 
     @property
     def place(self) -> str:

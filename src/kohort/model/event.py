@@ -27,6 +27,8 @@ ANONYMOUS_BUCKET = -1
 
 ORDER_LINE = "order_line"
 IDENTIFY = "identify"
+SCORE = "kohort_score"
+"""An event that says how likely something is for a customer: see SCORE_COLUMNS."""
 CONSENT = "consent"
 CONSENT_BY = "p_consent_by"
 """A statement about a purpose that was written down on its own; and of one that a browser made, by which of its signals."""
@@ -100,6 +102,24 @@ TEXT_COLUMNS: dict[str, ColumnType] = {
     "p_text_spam": "flag",
 }
 """What is stored of a text that a person wrote; the text itself is not. Sentiment is for means over many, never for one person."""
+
+SCORE_OF, SCORE_MODEL = "p_kohort_score", "p_kohort_model"
+SCORE_PARTS = {"probability": "p_kohort_probability", "percentile": "p_kohort_percentile"}
+"""What rules may ask of a score → its column."""
+
+SCORE_COLUMNS: dict[str, ColumnType] = {
+    SCORE_OF: "text",
+    SCORE_MODEL: "text",
+    SCORE_PARTS["probability"]: "number",
+    SCORE_PARTS["percentile"]: "number",
+}
+"""What a stored score says: which prediction, by which version of its model, and the figures. Its `ts` is the moment it is of. A
+score is nothing that a customer did: a selection that names no event passes it over."""
+
+CONTEXT_VALUE = "p_kohort_value"
+"""What was known of a series about the world where a customer is (`kohort.workspace.noting`): the figure of an event SCORE whose
+SCORE_OF names the feature, as `CONTEXT_OF` and its name. Nothing that a customer did either."""
+CONTEXT_OF = "context "
 
 LIST_MARK = "\x1f"
 """Before, between and after the items of a stored list, so that one item can be looked for as text in every engine."""

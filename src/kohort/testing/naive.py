@@ -29,7 +29,7 @@ from kohort.definitions.features import (
     Share,
 )
 from kohort.definitions.windows import Span, Window
-from kohort.model.event import ColumnType, Event, Scalar, list_items
+from kohort.model.event import SCORE_OF, ColumnType, Event, Scalar, list_items
 from kohort.model.money import minor_digits
 
 Answer = float | str | bool | None
@@ -205,12 +205,12 @@ class Customer:
         return self.as_of - span.amount * minutes * 60_000_000
 
     def chosen(self, selection: Selection) -> list[Event]:
-        """The events that count, in order of time."""
+        """The events that count, in order of time. Scores are events only to who asks for them by name."""
         where = selection.where.condition if selection.where else None
         return [
             e
             for e in self.events
-            if (not selection.events or e.event in selection.events)
+            if (e.event in selection.events if selection.events else not e.get(SCORE_OF))
             and self.inside(e.ts, selection.window)
             and (where is None or self.test(e, where) is True)
         ]

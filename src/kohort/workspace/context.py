@@ -85,6 +85,35 @@ class ContextDoor:
             found.append(fetch(series, connection, feed, state=state, root=self._ws.root, now=now, again=again))
         return found
 
+    def note(self, as_of: int | str | None = None) -> dict[str, Any]:
+        """Note for every customer what is known at a moment where she is, of the series that say `rules`: rules then ask for it by the
+        name of the feature. What is new enough is not noted again. Answers `{"as_of", "noted", "features": {name: customers}}`.
+
+        Args:
+            as_of: The moment; None = that of the workspace.
+
+        Raises:
+            WrongUsage: Rules may name no series.
+            NotEnough: There are no events yet.
+        """
+        from kohort.workspace.noting import note
+
+        return note(self._ws, as_of if isinstance(as_of, int) else self._ws.as_of(as_of))
+
+    def values(self, series: Sequence[ContextSeries], as_of: int) -> tuple[list[int], dict[str, list[float | None]]]:
+        """Customers (pseudonyms), and of each feature of some series what is known at a moment where each of them is. Who objects to
+        profiling is not among them."""
+        from kohort.definitions.features import FeatureDefinition, aggregate
+
+        asked = [*self.wanted(), FeatureDefinition(f"{AREA}known", aggregate("count"))]  # somebody may be nowhere
+        table = self._ws.pseudonymous_features(as_of, definitions=asked, context=False)
+        said = {definition.name: table.data[definition.name] for definition in asked}
+        found: dict[str, list[float | None]] = {}
+        for one in series:
+            for feature, column in zip(one.features, self._columns(one, said, as_of, len(table)), strict=True):
+                found[feature.name] = column.to_pylist()
+        return [int(key) for key in table.ids.to_pylist()], found
+
     def wanted(self) -> list[FeatureDefinition]:
         """Definitions that say where customers are, for the engine to answer beside the others."""
         from kohort.definitions.features import Aggregate, FeatureDefinition, Selection

@@ -31,6 +31,24 @@ def features(ws: Workspace) -> tuple[FeatureDefinition, ...]:
         return ()
 
 
+def noted(ws: Workspace) -> tuple[FeatureDefinition, ...]:
+    """What series about the world are to rules, once some figure was noted."""
+    from kohort.definitions.context_rules import noted_features
+    from kohort.model.event import CONTEXT_VALUE
+
+    found = noted_features(ws.config.context)
+    return found if found and CONTEXT_VALUE in ws.store.log.columns() else ()
+
+
+def rule_features(ws: Workspace) -> tuple[FeatureDefinition, ...]:
+    """What rules are evaluated with: features, and what was noted of series about the world.
+
+    Raises:
+        NotEnough: There is no data to describe customers by.
+    """
+    return (*ws.definitions(), *noted(ws))
+
+
 def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary | None:
     """What rules may name in a workspace: features, columns, its segments (but one), adopted segmentations.
 
@@ -44,7 +62,7 @@ def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary | None:
     if not known:
         return None
     return vocabulary_of(
-        known,
+        (*known, *noted(ws)),
         config.columns() | dict(ws.contents().columns),
         [d for d in config.segments if d.name != without],
         adopted=adopted_parts(ws.store),
@@ -218,10 +236,12 @@ def check_files(root: Path) -> WorkspaceConfig:
     Raises:
         RefusedDefinition: With every mistake of every file.
     """
+    from kohort.definitions.context_rules import noted_features
     from kohort.definitions.defaults import default_features
     from kohort.definitions.rules import vocabulary_of
     from kohort.definitions.workspace_file import load
     from kohort.engines.evaluate import profile
+    from kohort.model.event import CONTEXT_VALUE
     from kohort.segments.definitions import adopted_parts
     from kohort.store import open_store
 
@@ -233,6 +253,7 @@ def check_files(root: Path) -> WorkspaceConfig:
                 known = config.features or default_features(profile(snapshot), config.business)[1]
             except NotEnough:
                 return None
+            known = (*known, *(noted_features(config.context) if CONTEXT_VALUE in snapshot.columns else ()))
             return vocabulary_of(known, config.columns() | snapshot.columns, adopted=adopted_parts(store))
 
         return load(root, looked_up, columns=snapshot.columns)

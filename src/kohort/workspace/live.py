@@ -13,6 +13,7 @@ from kohort.definitions.triggers import watched_traits
 from kohort.errors import KohortError, NotEnough
 from kohort.live.figures import AUDIT
 from kohort.model.progress import Progress, silent
+from kohort.workspace.definitions import rule_features
 
 if TYPE_CHECKING:
     from kohort.definitions.features import FeatureDefinition
@@ -135,7 +136,7 @@ def look(ws: Workspace) -> Callable[[], Given]:
 
 def _features(ws: Workspace) -> tuple[FeatureDefinition, ...]:
     try:
-        return ws.definitions()
+        return rule_features(ws)
     except NotEnough:
         return ()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from kohort.errors import NotEnough, NotFound, UnknownCustomer, WrongUsage
 from kohort.model.clock import iso
+from kohort.workspace.definitions import rule_features
 from kohort.workspace.people import check_numbers, company_numbers, customer_keys
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _text_now(ws: Workspace, name: str) -> str | None:
     definition = next((d for d in ws.config.segments if d.name == name), None)
     if definition is None:
         return None
-    meaning = Meaning({f.name: f for f in ws.definitions()}, ws.zone, ws.config.segment_settings)
+    meaning = Meaning({f.name: f for f in rule_features(ws)}, ws.zone, ws.config.segment_settings)
     versions = {n: f"version {status.version}" for n, status in ws.store.status.all().items()}
     return version_text(definition, meaning, versions)
 

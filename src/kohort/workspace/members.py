@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kohort.errors import NotEnough, NotFound, WrongUsage
 from kohort.model.clock import iso
+from kohort.workspace.definitions import rule_features
 from kohort.workspace.people import company_numbers
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _evaluated(ws: Workspace, definition: SegmentDefinition, as_of: int) -> pa.T
     from kohort.segments.dependencies import with_needed
     from kohort.segments.evaluate import Question, by_hand, duckdb_evaluator, standing
 
-    question = Question(as_of, ws.zone, ws.currency, ws.definitions(), ws.config.segment_settings, ws.threads)
+    question = Question(as_of, ws.zone, ws.currency, rule_features(ws), ws.config.segment_settings, ws.threads)
     evaluate = duckdb_evaluator(ws.store, ws.store.log.snapshot(), question, lambda *_: None)
     needed = [d for d in with_needed(ws.config.segments, [definition.name]) if not d.paused]
     if definition.paused:

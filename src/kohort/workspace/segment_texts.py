@@ -159,7 +159,7 @@ class SegmentTexts:
             "as_of": self._moment(as_of),
             "zone": ws.zone,
             "currency": ws.currency,
-            "features": ws.definitions(),
+            "features": texts.rule_features(ws),
             "settings": ws.config.segment_settings,
             "threads": ws.threads,
         }

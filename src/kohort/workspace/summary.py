@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kohort.model.clock import iso
+from kohort.model.event import SCORE
 from kohort.model.money import minor_digits
 from kohort.model.snapshot import Snapshot
 
@@ -58,7 +59,8 @@ def summary(snapshot: Snapshot, *, as_of: int, currency: str) -> dict[str, Any]:
         register_events(con, snapshot)
         con.execute(_DAYS.format(as_of=int(as_of)))
         counted = con.execute(
-            f"SELECT count(DISTINCT customer), count(*), max(local_day) FROM events WHERE ts <= {int(as_of)}"
+            f"SELECT count(DISTINCT customer), count(*), max(local_day) FROM events "
+            f"WHERE ts <= {int(as_of)} AND event <> '{SCORE}'"
         ).fetchone()
         customers, events, last = counted or (0, 0, None)
         figures = con.execute(_FIGURES.format(last=last or 0)).fetchone() or (0,) * 8
@@ -96,6 +98,7 @@ def last_instant(snapshot: Snapshot) -> int | None:
     with connect(folders=folders_of(snapshot)) as con:
         register_events(con, snapshot)
         row = con.execute(
-            "SELECT coalesce(max(ts) FILTER (WHERE event <> 'identify'), nullif(max(ts), 0), max(received_at)) FROM events"
+            "SELECT coalesce(max(ts) FILTER (WHERE event <> 'identify'), nullif(max(ts), 0), max(received_at)) "
+            f"FROM events WHERE event <> '{SCORE}'"
         ).fetchone()
     return row[0] if row else None

@@ -18,6 +18,7 @@ from kohort.ingest.tracking.columns import scalar_text
 from kohort.ingest.tracking.privacy import masked
 from kohort.ingest.tracking.reasons import REASONS, Poison, Wrong
 from kohort.model.arrival import Arrival
+from kohort.model.event import SCORE
 from kohort.model.signals import SIGNALS
 from kohort.model.source import RejectedRow
 
@@ -219,6 +220,8 @@ def _event_name(payload: dict[str, Any]) -> str:
     text = masked(name.strip())
     if not 0 < len(text) <= EVENT_CHARS or (not text.isprintable() and _CONTROL.search(text)):
         raise Wrong("bad_event", "/event")
+    if text == SCORE:  # whoever may send events must not say what a model thinks of somebody
+        raise Wrong("reserved_event", "/event")
     return text
 
 

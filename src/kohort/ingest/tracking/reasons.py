@@ -24,6 +24,7 @@ REASONS: dict[str, str] = {
     "bad_message_id": "The message id is neither a text nor a number, or it is longer than 100 characters.",
     "missing_event": "The name of the event is missing.",
     "bad_event": "The name of the event is not a text of 1 to 200 characters.",
+    "reserved_event": "Events of this name are written by Kohort alone.",
     "bad_properties": "Properties or traits are not an object with named values.",
     "too_many_properties": "The event has more properties or traits than one event may have.",
     # time
