@@ -145,8 +145,10 @@ def test_another_question_begins_at_the_beginning(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.fetch([day(1, 1)])
     world.connection = parse("name: T\n" + (SERIES % "").replace("days", "hours")).connections[0]
-    assert world.fetch([day(1, 1)]).asked is True
+    told = world.fetch([day(2, 1)])
+    assert (told.asked, told.new) == (True, 1)
     assert world.asked[-1] is None
+    assert len(world.known("2024-03-20T00:00:00Z")) == 1, "what the other one brought is no part of it"
 
 
 def test_what_is_read_is_written_back_and_mistakes_are_told() -> None:

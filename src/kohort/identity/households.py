@@ -98,7 +98,8 @@ def _homes(who: Sequence[int], persons: Mapping[int, Known], shared: frozenset[s
         for other in who[n + 1 :]:
             if says := _tie(persons[one], persons[other], shared):
                 ties[one][other] = ties[other][one] = says
-    found, seen = [], set[int]()
+    found: list[Household] = []
+    seen = set[int]()
     for start in who:
         if start in seen or not ties[start]:
             continue

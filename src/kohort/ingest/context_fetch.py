@@ -125,13 +125,17 @@ def fetch(
     if not begin and kept.fetched_us and now < kept.fetched_us + series.refresh_s * 1_000_000:
         return Fetched(series.name, asked=False)
     budget = _Budget(series, replace(kept, digest=connection.digest, mark=None if begin else kept.mark), state, now)
-    shelf = _Shelf(series, _read(place))
-    reached, failed = budget.kept.mark, None
+    # What another question brought is no part of this series.
+    shelf = _Shelf(series, _read(place) if kept.digest == connection.digest else [])
+    reached = budget.kept.mark
+    failed: KohortError | None = None
     try:
         for page in feed(budget.spend)(budget.kept.mark):
             shelf.add(page, now)
             if connection.since is not None:
                 reached = furthest(page, connection.since.column, reached, now=now)
+    except TooLarge:
+        raise
     except KohortError as error:
         failed = error
     if shelf.rows:
