@@ -90,6 +90,7 @@ def test_people_go_as_a_whole_and_what_they_said_of_themselves_is_no_sign_of_lif
     ada, ben, cas = people(store, "ada", "ben", "cas")
     old = us("2023-02-28T12:00")
     happened(store, (ada, "order_line", old), (ada, "identify", NOW), (ben, "order_line", NOW - 1), (cas, "page", old))
+    happened(store, (ada, "kohort_score", NOW))  # nor what was noted of her
     store.link([Link("l1", cas, ben, old)], now=1)
     told = clocks(store, NOW, people=TWO).apply()
     assert (told["people"], told["erasure"]) == (1, "erasure-1")
@@ -117,6 +118,7 @@ def test_a_person_goes_with_the_last_event_that_is_kept_of_her(store: Store) -> 
     seen = us("2025-06-01")
     happened(store, (tab, "page", seen), (ada, "page", seen), (ada, "order_line", seen), (ben, "page", NOW))
     periods: dict[str, Any] = {"events": (("page", Span(90, "day")),), "people": Span(7, "year")}
+    happened(store, (tab, "kohort_score", NOW))
     assert clocks(store, NOW, **periods).due()["clocks"][-1]["due"] == 1
     told = clocks(store, NOW, **periods).apply()
     assert (told["people"], told["events"]) == (1, 1), "her page went with her, ada's alone"

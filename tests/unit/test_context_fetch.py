@@ -145,6 +145,8 @@ def test_another_question_begins_at_the_beginning(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.fetch([day(1, 1)])
     world.connection = parse("name: T\n" + (SERIES % "").replace("days", "hours")).connections[0]
+    world.fetch(SourceFailed("It fails.", retry=True))
+    assert len(world.known("2024-03-20T00:00:00Z")) == 1, "what was there stays until there is an answer"
     told = world.fetch([day(2, 1)])
     assert (told.asked, told.new) == (True, 1)
     assert world.asked[-1] is None

@@ -82,9 +82,9 @@ def households(people: Mapping[int, Known], meant: Roots, without: Collection[in
     taken: set[int] = set()
     # Whoever has two addresses, an old one say, belongs to the larger household: chains of moves join nobody.
     for door in sorted(doors, key=lambda d: (-len(doors[d]), d)):
-        who = [person for person in doors[door] if person not in taken]
-        if len(who) > 1 and len(doors[door]) <= MOST:
-            for home in _homes(who, persons, shared):
+        free = [person for person in doors[door] if person not in taken]
+        if len(free) > 1 and len(doors[door]) <= MOST:
+            for home in _homes(free, persons, shared):
                 found.households.append(home)
                 taken.update(home.members)
     found.households.sort(key=lambda home: (-len(home.members), min(home.members)))

@@ -121,16 +121,15 @@ def fetch(
         TooLarge: It has more rows than are read. Nothing of it is kept.
     """
     place, kept = root / series.place, kept_of(state, series)
-    begin = again or kept.digest != connection.digest or not place.exists()
-    if not begin and kept.fetched_us and now < kept.fetched_us + series.refresh_s * 1_000_000:
+    # What another question brought is no part of this series; it stays until this one brings something.
+    same = kept.digest == connection.digest
+    begin = None if again or not same or not place.exists() else kept.mark
+    if same and not again and place.exists() and now < kept.fetched_us + series.refresh_s * 1_000_000:
         return Fetched(series.name, asked=False)
-    budget = _Budget(series, replace(kept, digest=connection.digest, mark=None if begin else kept.mark), state, now)
-    # What another question brought is no part of this series.
-    shelf = _Shelf(series, _read(place) if kept.digest == connection.digest else [])
-    reached = budget.kept.mark
-    failed: KohortError | None = None
+    budget, shelf = _Budget(series, kept, state, now), _Shelf(series, _read(place) if same else [])
+    reached, failed = begin, None
     try:
-        for page in feed(budget.spend)(budget.kept.mark):
+        for page in feed(budget.spend)(begin):
             shelf.add(page, now)
             if connection.since is not None:
                 reached = furthest(page, connection.since.column, reached, now=now)
@@ -142,12 +141,15 @@ def fetch(
         place.parent.mkdir(parents=True, exist_ok=True)
         write_whole(place, *_lines(shelf.rows))
         flush_folder(place.parent)
-    # An API that gives older rows first goes on from where it was; any other begins where this fetch began.
-    in_order = connection.since is not None and connection.since.ascending
+    elif failed is None:
+        place.unlink(missing_ok=True)
     if failed is None:
-        budget.keep(mark=reached, fetched_us=now)
-    elif in_order:
-        budget.keep(mark=reached)
+        budget.keep(digest=connection.digest, mark=reached, fetched_us=now)
+    elif shelf.rows:
+        # An API that gives older rows first goes on from where it was; any other begins where this fetch began.
+        in_order = connection.since is not None and connection.since.ascending
+        mark, ended = reached if in_order else begin, kept.fetched_us if same else 0
+        budget.keep(digest=connection.digest, mark=mark, fetched_us=ended)
     return Fetched(series.name, True, shelf.new, shelf.corrected, shelf.unusable, budget.sent, failed)
 
 

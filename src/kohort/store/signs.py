@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kohort.model.event import IDENTIFY, event_schema
+from kohort.model.event import IDENTIFY, SCORE, event_schema
 from kohort.model.links import roots
 from kohort.store.base import columns_of
 
@@ -73,14 +73,15 @@ _NEVER = -(2**63) + 1
 def _summed(piece: pa.Table, person: np.ndarray, going: Aged) -> pa.Table:
     """`person`, `acted`, `learned`, `left`: each person of a piece once."""
     ts = piece.column("ts").to_numpy()
-    # What is known since ever has no moment of its own, and a fact is no sign of life.
-    acts = np.asarray(pc.not_equal(piece.column("event"), IDENTIFY)) & (ts != 0)
+    # What is known since ever has no moment of its own, and a fact is no sign of life. What we noted ourselves is nothing at all.
+    noted = np.asarray(pc.equal(piece.column("event"), SCORE))
+    acts = np.asarray(pc.not_equal(piece.column("event"), IDENTIFY)) & ~noted & (ts != 0)
     table = pa.table(
         {
             "person": pa.array(person),
             "acted": pa.array(np.where(acts, ts, _NEVER)),
-            "learned": piece.column("received_at"),
-            "left": pa.array((~np.asarray(going.mask(piece))).astype(np.int8)),
+            "learned": pa.array(np.where(noted, _NEVER, piece.column("received_at").to_numpy())),
+            "left": pa.array((~np.asarray(going.mask(piece)) & ~noted).astype(np.int8)),
         }
     )
     found = table.group_by("person").aggregate([("acted", "max"), ("learned", "max"), ("left", "max")])

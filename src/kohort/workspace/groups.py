@@ -166,7 +166,7 @@ class GroupDoor:
             **{level: self._shown(level, customer) for level in GROUPS},
         }
 
-    def hers(self, ids: Sequence[int]) -> dict[GroupLevel, dict[str, Any] | None]:
+    def hers(self, ids: Sequence[int]) -> dict[str, dict[str, Any] | None]:
         """The same without the others, for programs: `{"household": {"group", "how", "by_hand"} or None, "account": …}`.
 
         Args:
@@ -181,7 +181,7 @@ class GroupDoor:
         shot = self._ws.store.log.snapshot()
         wanted = ["ts", "event_id", *GROUPS.values(), *GROUP_HOW.values()]
         rows = [row for id_ in ids for table in rows_of(shot, id_, wanted) for row in table.to_pylist()]
-        found: dict[GroupLevel, dict[str, Any] | None] = dict.fromkeys(GROUPS)
+        found: dict[str, dict[str, Any] | None] = dict.fromkeys(GROUPS)
         for row in sorted(rows, key=lambda row: (row["ts"], row["event_id"])):
             for level, trait in GROUPS.items():
                 if row.get(trait):
