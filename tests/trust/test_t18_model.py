@@ -113,12 +113,12 @@ def follow(root: Path, seed: int, steps: int) -> None:
                 assert set(ws.features(as_of=at).to_arrow().column("customer_id").to_pylist()) == profiled, said
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_nobody_is_where_she_did_not_agree_to_be(made: Path, tmp_path: Path, seed: int) -> None:
     follow(Path(shutil.copytree(made, tmp_path / "ws")), seed, 14)
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("seed", range(2, 42))
+@pytest.mark.parametrize("seed", range(1, 41))
 def test_the_same_for_longer(made: Path, tmp_path: Path, seed: int) -> None:
     follow(Path(shutil.copytree(made, tmp_path / "ws")), seed, 50)
