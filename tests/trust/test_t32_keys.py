@@ -29,6 +29,7 @@ PLACES = {
     "the vault is sealed": "kohort.store.vault_sealing:seal_anew:after",
     "one file of the journal is sealed": "kohort.store.journal_segment:seal_header:after",
     "the journal is sealed": "kohort.store.rotating:_replace:before",
+    "the new key has its place": "kohort.store.rotating:_destroy:before",
     "done": "kohort.store.rotating:_replace:after",
 }
 CHILD = """
@@ -122,6 +123,7 @@ def test_it_is_gone_on_with_wherever_it_ended(root: Path, place: str) -> None:
     assert opens(root, old) is not sealed
     assert opens(root, secret(root))
     assert (root / "keys" / "master.key.next").exists() is not sealed
+    assert not (root / "keys" / "master.key.old").exists()
     with open_store(root) as store:
         rotate(store)
         sound(store)

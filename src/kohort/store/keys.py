@@ -76,6 +76,17 @@ def next_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.next")
 
 
+def past_path(path: Path) -> Path:
+    """Where a rotation keeps the old key, once the new one has its place, until it is overwritten."""
+    return path.with_name(f"{path.name}.old")
+
+
+def rotation_under_way(root: Path) -> bool:
+    """Whether a rotation has begun and not come to its end, as far as files and the environment say."""
+    path = key_path(root)
+    return coming_key(root) is not None or (path is not None and past_path(path).exists())
+
+
 def coming_key(root: Path) -> MasterKey | None:
     """The key that a rotation brings in: of the file beside the key's, or KOHORT_MASTER_KEY_NEXT. None = none is under way.
 

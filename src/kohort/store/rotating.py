@@ -5,7 +5,8 @@
 | the new key is on disk beside the old one | the old one opens everything; the next rotation makes another |
 | the vault is sealed anew, in one transaction | the new one opens it; whoever opens the workspace goes on from here |
 | each file of the journal is sealed anew | the same |
-| the new key takes the place of the old one, which is overwritten | done |
+| the new key takes the place of the old one | whoever opens the workspace next overwrites the old one |
+| the old one is overwritten | done |
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from kohort.store.keys import (
     key_path,
     master_key,
     next_path,
+    past_path,
 )
 from kohort.store.vault_sealing import seal_anew
 
@@ -72,11 +74,13 @@ def rotate(store: Store) -> dict[str, int | str]:
 
 def finish(store: Store) -> bool:
     """Goes on with a rotation that was interrupted after the vault was sealed anew; says whether there was one."""
-    new = coming_key(store.root)
+    path, new = key_path(store.root), coming_key(store.root)
+    if new is None and path is not None:
+        with store.write_lock():
+            return _destroy(path)
     if new is None or not store.vault.opens_with(new):
         return False
     with store.write_lock():
-        path = key_path(store.root)
         if path is not None and not next_path(path).exists():
             return False  # another process was faster
         _seal_journal(store.root / "journal", master_key(store.root, create=False), new)
@@ -87,20 +91,27 @@ def finish(store: Store) -> bool:
 
 def _replace(path: Path) -> None:
     """The new key takes the place of the old one, whose bytes are overwritten."""
-    old = path.with_name(f"{path.name}.old")
+    old = past_path(path)
     old.unlink(missing_ok=True)
     with suppress(OSError):  # a file system without links
         os.link(path, old)
     next_path(path).replace(path)
     flush_folder(path.parent)
-    if not old.exists():
-        return
+    _destroy(path)
+
+
+def _destroy(path: Path) -> bool:
+    """Overwrites the key that was replaced; says whether there was one. While both have their place nothing was replaced yet."""
+    old = past_path(path)
+    if next_path(path).exists() or not old.exists():
+        return False
     with old.open("r+b") as file:
         file.write(b"0" * old.stat().st_size)
         file.flush()
         os.fsync(file.fileno())
     old.unlink()
     flush_folder(path.parent)
+    return True
 
 
 def _seal_journal(folder: Path, old: MasterKey, new: MasterKey) -> int:

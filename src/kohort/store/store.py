@@ -27,7 +27,7 @@ from kohort.store.deliveries import Deliveries
 from kohort.store.files import private_file, private_folder
 from kohort.store.journal import Journal, being_written
 from kohort.store.journal_shelf import Look
-from kohort.store.keys import MasterKey, coming_key, keys_that_may_open, master_key
+from kohort.store.keys import MasterKey, keys_that_may_open, master_key, rotation_under_way
 from kohort.store.lock import WriteLock
 from kohort.store.log import EventLog
 from kohort.store.major import Major
@@ -244,7 +244,7 @@ def open_(root: Path) -> Store:
         keys = partial(keys_that_may_open, root)
         vault = Vault(root / "vault.db", master_key(root, create=False), keys=keys)
         store = Store(root, database, vault, lock)
-        if coming_key(root) is not None:
+        if rotation_under_way(root):
             from kohort.store.rotating import finish
 
             finish(store)
