@@ -75,7 +75,7 @@ def rotate(store: Store) -> dict[str, int | str]:
 def finish(store: Store) -> bool:
     """Goes on with a rotation that was interrupted after the vault was sealed anew; says whether there was one."""
     path, new = key_path(store.root), coming_key(store.root)
-    if new is None and path is not None:
+    if new is None and path is not None and past_path(path).exists():
         with store.write_lock():
             return _destroy(path)
     if new is None or not store.vault.opens_with(new):
