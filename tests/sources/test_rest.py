@@ -201,3 +201,23 @@ def test_requests_keep_the_pace_that_was_said(api: Any) -> None:
     list(rest.pages(connection, None, sleep=waits.append))
     assert len(waits) == len(api.asked) - 1
     assert all(9 < w <= 10 * (n + 1) for n, w in enumerate(waits))
+
+
+def test_each_request_is_counted_before_it_is_sent_also_when_it_is_repeated(api: Any) -> None:
+    answers = [api.answer({}, status=503), api.answer([ROWS[0]])]
+    api.says = lambda path, params: answers.pop(0)
+    spent: list[int] = []
+    connection = Connection("shop", "orders", rest=f"{api.url}/orders", pages=Pages())
+    found = list(rest.pages(connection, None, sleep=lambda _: None, spend=lambda: spent.append(len(api.asked))))
+    assert found == [[{"id": 1, "price": Decimal("1.1")}]]
+    assert spent == [0, 1]
+
+
+def test_what_refuses_a_request_ends_the_fetch(api: Any) -> None:
+    def spend() -> None:
+        raise SourceFailed("Enough for today.", code="budget_spent")
+
+    connection = Connection("shop", "orders", rest=f"{api.url}/orders", pages=Pages())
+    with pytest.raises(SourceFailed, match="Enough"):
+        list(rest.pages(connection, None, spend=spend))
+    assert api.asked == []

@@ -590,3 +590,12 @@ def test_every_address_code_and_limit_is_in_the_docs():
     for figure in (limits.batch_events, limits.events_per_second, limits.requests_per_second):
         assert f"{figure:,}" in docs
     assert (limits.single_bytes, limits.batch_bytes, limits.held_bytes) == (32 << 10, 4 << 20, 256 << 20)
+
+
+@pytest.mark.parametrize(
+    ("headers", "signals"),
+    [({"Sec-GPC": "1"}, ["gpc"]), ({"DNT": "1", "Sec-GPC": "1"}, ["gpc", "dnt"]), ({"Sec-GPC": "0", "DNT": ""}, None)],
+)
+def test_what_a_browser_objects_to_by_itself_is_handed_on(world, headers, signals):
+    assert world.post("/v1/t", EVENT, headers=headers).status_code == 200
+    assert world.inbox.frames[0][1].get("signals") == signals

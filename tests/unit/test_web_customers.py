@@ -174,3 +174,18 @@ def test_a_form_that_says_nothing_is_refused(ask: Ask) -> None:
     assert ask("/identity", {**word, "question": "one", "say": "same"}).status_code == 400
     assert ask("/identity/undo", word).status_code == 400
     assert ask("/identity/undo", {**word, "decision": "7"}).status_code == 404
+
+
+def test_who_lives_with_whom_is_shown_and_taken_back_on_the_page(ask: Ask, ws) -> None:
+    ws.groups.put("c-1003", "household", beside="c-1004")
+    mine = f"/customers/{code(ws, 'c-1003')}"
+    page = ask(mine)
+    assert "Household and account" in page.text
+    assert f'href="/customers/{code(ws, "c-1004")}"' in page.text
+    fields = form(page, f"{mine}/group")
+    assert (fields["level"], fields["say"]) == ("household", "reset")
+    assert ask(f"{mine}/group", fields).status_code == 303
+    assert ws.groups.of("c-1003")["household"]["size"] == 1
+    assert ask(f"{mine}/group", fields).status_code == 400, "nothing is left to be taken back"
+    assert ask(f"{mine}/group", {**fields, "level": "planet"}).status_code == 400
+    assert "Household and account" not in ask(f"/customers/{code(ws, 'c-1002')}").text

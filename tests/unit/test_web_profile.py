@@ -169,3 +169,23 @@ def test_without_a_loop_the_store_says_the_same(site: Site) -> None:
         assert stored["segments"] == live["segments"]
         assert stored["next_change"] == live["next_change"]
         assert stored["features"].keys() == live["features"].keys()
+
+
+def test_why_ids_are_hers_is_told_where_it_is_asked_for(site: Site) -> None:
+    assert "identity" not in site.get("/v1/customers/ana").json()
+    told = site.get("/v1/customers/ana?identity=true").json()["identity"]
+    first = told["ids"][0]
+    assert (first["customer_id"], first["why"], first["visitor"]) == ("ana", "herself", False)
+    led = [one for one in told["ids"] if one["visitor"]]
+    assert [(one["why"], one["evidence"]) for one in led] == [("said by events", [])]
+    assert led[0]["since"] is not None
+    assert (told["household"], told["account"]) == (None, None)
+    assert "shop.example" not in site.get("/v1/customers/ana?identity=true").text.casefold()
+    site.ws.groups.put("ana", "household", beside="bob")
+    ana, bob = (site.get(f"/v1/customers/{who}?identity=true").json()["identity"] for who in ("ana", "bob"))
+    assert ana["household"] == bob["household"]
+    assert ana["household"]["by_hand"] is True
+    assert site.get("/v1/customers/ana?identity=perhaps").status_code == 422
+    site.ws.groups.forget("household")
+    assert site.get("/v1/customers/ana?identity=true").json()["identity"]["household"] is None
+    site.live.loop.tick()  # somebody else wrote: the loop takes it up

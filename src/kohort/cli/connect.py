@@ -8,11 +8,12 @@ import click
 
 from kohort.cli.door import Door, Result, command
 from kohort.cli.root import app
-from kohort.errors import BadInput, NeedsAnswer
+from kohort.errors import BadInput, NeedsAnswer, WrongUsage
 
 if TYPE_CHECKING:
     from kohort.cli.screen import Screen
     from kohort.ingest.connect.run import Pulled
+    from kohort.ingest.context_fetch import Fetched
 
 
 @command(app, "connect", short_help="Fetch what is new from APIs, databases and object stores.")
@@ -86,12 +87,55 @@ def _reached(connection: dict[str, Any]) -> str:
     return text if connection["complete"] else f"{text}, interrupted"
 
 
-@command(app, "context", short_help="Series about the world around customers, and how well they fit.")
-def context(door: Door) -> Result:
-    """List the series under context: in kohort.yaml: what they hold, how late they are known, whom they reach."""
+@command(
+    app,
+    "context",
+    short_help="Series about the world around customers, and how well they fit.",
+    epilog="Example: kohort context --fetch",
+)
+@click.argument("names", nargs=-1, metavar="[NAME]…")
+@click.option(
+    "--fetch", is_flag=True, help="Fetch what is new of the series that have a connection, or of those named."
+)
+@click.option("--again", is_flag=True, help="With --fetch: from the beginning, however new they are.")
+@click.option("--note", is_flag=True, help="Note what is known for every customer, for rules to ask for.")
+@click.option("--as-of", metavar="DATE", help="With --note: as it was known at another moment.")
+def context(door: Door, *, names: tuple[str, ...], fetch: bool, again: bool, note: bool, as_of: str | None) -> Result:
+    """List the series under context: in kohort.yaml: what they hold, how late they are known, whom they reach.
+
+    With --fetch what is new is fetched first, within requests_per_day; what is newer than refresh is not asked for.
+    With --note the figures of series that say rules: are noted for every customer, so that rules can name them.
+    """
+    if not fetch and (names or again):
+        raise WrongUsage("Names of series, and --again, belong to --fetch.")
+    if as_of and not note:
+        raise WrongUsage("--as-of belongs to --note.")
     with door.open() as ws:
+        fetched = ws.context.fetch(names, again=again) if fetch else []
+        noted = ws.context.note(as_of) if note else None
         series = ws.context.listed()
-    return Result({"series": series}, lambda screen: _series(screen, series))
+    data: dict[str, Any] = {"series": series, **({"fetched": [one.as_dict() for one in fetched]} if fetch else {})}
+    data |= {"noted": noted} if noted is not None else {}
+    code = max((one.error.exit_code for one in fetched if one.error), default=0)
+
+    def shown(screen: Screen) -> None:
+        for one in fetched:
+            _fetched(screen, one)
+        if noted is not None:
+            screen.line(f"{noted['noted']:,} figures are noted, as of {screen.day(noted['as_of'])}.")
+        _series(screen, series)
+
+    return Result(data, shown, code=code)
+
+
+def _fetched(screen: Screen, one: Fetched) -> None:
+    if not one.asked:
+        screen.line(f"{one.series}: new enough, nothing was asked.")
+        return
+    wrong = f", {one.unusable:,} unusable" if one.unusable else ""
+    screen.line(f"{one.series}: {one.new:,} new, {one.corrected:,} corrected{wrong}; {one.requests:,} requests.")
+    if one.error is not None:
+        screen.line(f"{one.error.code}: {one.error.message} {one.error.hint}".rstrip())
 
 
 def _series(screen: Screen, series: list[dict[str, Any]]) -> None:
@@ -100,6 +144,9 @@ def _series(screen: Screen, series: list[dict[str, Any]]) -> None:
         return
     for one in series:
         screen.title(one["name"])
+        if (told := one["fetched"]) is not None:
+            most = f" of {told['requests_per_day']:,}" if told["requests_per_day"] else ""
+            screen.line(f"Fetched: {told['at'] or 'not yet'}; {told['requests_today']:,}{most} requests today.")
         left = ", ".join(f"{n:,} {code.replace('_', ' ')}" for code, n in one["left_out"].items())
         screen.line(f"{one['used']:,} of {one['read']:,} rows used{f'; left out: {left}' if left else ''}.")
         if one["used"]:

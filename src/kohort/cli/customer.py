@@ -36,8 +36,8 @@ customer.add_command(split)
 @click.argument("number", metavar="CUSTOMER")
 @click.option("--events", type=click.IntRange(0), default=10, show_default=True, help="How many of the latest events.")
 def show(door: Door, *, number: str, events: int) -> Result:
-    """Show the ids that are hers and why, what happened last, her segments and features, what she agreed to, and what was
-    decided about who she is.
+    """Show the ids that are hers and why, whom she lives with and which account she belongs to, what happened last, her segments
+    and features, what she agreed to, and what was decided about who she is.
 
     Identifiers are counted and not shown; `kohort privacy export` gives them out.
     """
@@ -54,6 +54,7 @@ def show(door: Door, *, number: str, events: int) -> Result:
             screen.line(
                 f"In {place['segment']}{part} since {screen.day(place['since'])}. {place['because'] or ''}".rstrip()
             )
+        show_groups(screen, data["groups"])
         for one in data["consent"]:
             screen.line(f"{one['purpose']}: {'agreed' if one['agreed'] else 'not agreed'}.")
         _features(screen, data["profile"]["features"])
@@ -90,6 +91,18 @@ def search(door: Door, *, text: str) -> Result:
             screen.table([("customer", "left"), ("by", "left")], lines)
 
     return Result(data, shown)
+
+
+def show_groups(screen: Screen, groups: Mapping[str, Any]) -> None:
+    """The household and the account of a customer, a line each; nothing where there is none."""
+    for level in ("household", "account"):
+        if (one := groups[level]) is None:
+            continue
+        others = [other["customer_id"] for other in one["others"]]
+        more = one["size"] - 1 - len(others)
+        told = f" and {more:,} more" if more else ""
+        with_whom = f", with {', '.join(others)}{told}" if others else ", alone"
+        screen.line(f"{level.capitalize()} {one['group']}{with_whom}. Why: {one['how']}.")
 
 
 def _because(one: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The group `keys`: who may send events, and who may read."""
+"""The group `keys`: who may send events, who may read, and another master key."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def keys() -> None:
     kohort keys add shop --scope ingest
     kohort keys list
     kohort keys revoke shop
+    kohort keys rotate
     """
 
 
@@ -81,3 +82,24 @@ def revoke(door: Door, *, name: str) -> Result:
     with door.open() as ws:
         ws.keys.revoke(name)
     return Result({"revoked": name}, lambda screen: screen.line(f"{name} is revoked."))
+
+
+@command(keys, "rotate", short_help="Another master key.", epilog="Example: kohort keys rotate -w shop")
+def rotate(door: Door) -> Result:
+    """Seal everything with a new master key and destroy the old one: then copies of the old one open nothing that is kept from now on.
+
+    Stop the server first; other commands may go on. Interrupted, it is gone on with when the workspace is next opened. Where the
+    environment holds the key, set KOHORT_MASTER_KEY_NEXT to the new one, and KOHORT_MASTER_KEY to it afterwards. Back-ups made before
+    open with the old key only: keep it for as long as they are kept, elsewhere.
+    """
+    with door.open() as ws:
+        data = dict(ws.privacy.rotate_key())
+
+    def shown(screen: Screen) -> None:
+        screen.line(
+            f"The keys of {data['people']:,} people and {data['files']:,} files of the journal are sealed anew."
+        )
+        if data["key"] == "environment":
+            screen.line("Set KOHORT_MASTER_KEY to what KOHORT_MASTER_KEY_NEXT holds, wherever it is set.")
+
+    return Result(data, shown)

@@ -46,6 +46,7 @@ def privacy() -> None:
     kohort privacy scan --file identifiers.txt
     kohort privacy consent 14127
     kohort privacy object 14127
+    kohort privacy rectify 14127 --kind email --ask
     kohort privacy retention
     kohort privacy requests
     """
@@ -149,7 +150,7 @@ def requests(door: Door) -> Result:
         if not rows:
             screen.line("There were no requests.")
             return
-        lines = [(r["request"], screen.day(r["asked_at"]), r["step"], f"{r['people']:,}") for r in rows]
+        lines = [(r["request"], screen.day(r["asked_at"]), r["step"], f"{r.get('people', 0):,}") for r in rows]
         screen.table([("request", "left"), ("asked", "left"), ("step", "left"), ("people", "right")], lines)
 
     return Result({"requests": rows}, shown, zone=zone)

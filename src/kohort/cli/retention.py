@@ -39,6 +39,10 @@ def _shown(screen: Screen, data: dict[str, Any], *, deleted: bool) -> None:
     screen.table([("data", "left"), ("kept for", "left"), ("too old until", "left"), ("rows", "right")], rows)
     if deleted:
         screen.line(f"{data['events']:,} events and {data['rejected_rows']:,} rejected rows are deleted.")
+        if data["identifiers"]:
+            screen.line(f"{data['identifiers']:,} identifiers are destroyed.")
+        if data["people"]:
+            screen.line(f"{data['people']:,} people are erased ({data['erasure']}).")
     elif data["hold"]:
         screen.line(f"Nothing may be deleted for now: {data['hold']}")
     elif any(c["due"] for c in data["clocks"]):
@@ -46,6 +50,11 @@ def _shown(screen: Screen, data: dict[str, Any], *, deleted: bool) -> None:
 
 
 def _named(clock: dict[str, Any]) -> str:
-    if clock["data"] != "events":
-        return "rejected rows"
+    match clock["data"]:
+        case "rejected_rows":
+            return "rejected rows"
+        case "people":
+            return "people"
+        case "identifiers":
+            return "all other identifiers" if clock["kind"] == "*" else f"identifiers {clock['kind']!r}"
     return "all other events" if clock["event"] == "*" else f"events {clock['event']!r}"

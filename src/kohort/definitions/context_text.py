@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 from typing import Any, get_args
 
 from kohort.definitions.destinations_text import Values
 from kohort.definitions.windows import Span
-from kohort.definitions.yaml_text import Document, Path
+from kohort.definitions.yaml_text import Document, Path, nearest
+from kohort.model.connection import Connection
 from kohort.model.context import ContextFeature, ContextKind, ContextSeries
 
 MOST_SERIES = 20
-_KEYS = ("file", "time", "area", "published", "delay", "time_format", "zone", "customer_area", "areas", "features")
+_KEYS = (
+    "file",
+    "time",
+    "area",
+    "published",
+    "delay",
+    "time_format",
+    "zone",
+    "customer_area",
+    "areas",
+    "rules",
+    "features",
+)
+_FETCHED = ("connection", "refresh", "requests_per_day")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _TRAIT = re.compile(r"[tp]_[a-z][a-z0-9_]{0,59}")
 _SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 _A_FEATURE = "For example rain_30d: {mean: rain_mm, within: 30 days}."
 
 
-def read_context(document: Document, data: Any) -> tuple[ContextSeries, ...]:
-    """Series from `context:`; mistakes go to the document."""
-    found = (reader := _Context(document)).named(data, "context", MOST_SERIES, reader.series)
+def read_context(document: Document, data: Any, connections: Iterable[Connection] = ()) -> tuple[ContextSeries, ...]:
+    """Series from `context:`; mistakes go to the document.
+
+    Args:
+        connections: Those that can be named, of which objects in a store cannot.
+    """
+    known = {c.name for c in connections if c.kind != "files"}
+    found = (reader := _Context(document, known)).named(data, "context", MOST_SERIES, reader.series)
     names = [f.name for s in found for f in s.features]
     if twice := next((n for n in names if names.count(n) > 1), None):
         document.mistake(("context",), f"Two features are called {twice!r}.", "Each needs a name of its own.")
@@ -35,12 +54,18 @@ def write_context(series: Iterable[ContextSeries]) -> dict[str, Any]:
 
 
 def _written(s: ContextSeries) -> dict[str, Any]:
-    body: dict[str, Any] = {"file": s.file, "time": s.time}
+    body: dict[str, Any] = {"connection" if s.connection else "file": s.connection or s.file, "time": s.time}
     body |= {k: v for k in ("area", "published", "zone", "customer_area", "areas") if (v := getattr(s, k))}
     if s.time_format != "iso":
         body["time_format"] = s.time_format
     if s.delay_s:
         body["delay"] = f"{s.delay_s // 60} minutes"
+    if s.rules_s:
+        body["rules"] = f"{s.rules_s // 60} minutes"
+    if s.refresh_s:
+        body["refresh"] = f"{s.refresh_s // 60} minutes"
+    if s.requests_per_day:
+        body["requests_per_day"] = s.requests_per_day
     body["features"] = {f.name: {f.kind: f.column, "within": f"{f.within_s // 60} minutes"} for f in s.features}
     return body
 
@@ -48,11 +73,20 @@ def _written(s: ContextSeries) -> dict[str, Any]:
 class _Context(Values):
     """Reads `context:`."""
 
+    def __init__(self, document: Document, connections: Collection[str]) -> None:
+        super().__init__(document)
+        self._connections = connections
+
     def series(self, name: str, data: Any, path: Path) -> ContextSeries:
-        self.known_keys(data, path, _KEYS)
-        for key in ("file", "time"):
-            if not data.get(key):
-                self.mistake(path, f"A series needs a {key}.", "For example {file: context/weather.csv, time: day, …}.")
+        self.known_keys(data, path, (*_KEYS, *_FETCHED))
+        if not data.get("time"):
+            self.mistake(path, "A series needs a time.", "For example {file: context/weather.csv, time: day, …}.")
+        if bool(data.get("file")) == bool(data.get("connection")):
+            message = "A series needs a file, or a connection that it is fetched by."
+            self.mistake(path, message, "For example {file: context/weather.csv, time: day, …}.")
+        for key in _FETCHED[1:]:
+            if key in data and not data.get("connection"):
+                self.mistake((*path, key), f"{key} belongs to a series with a connection.")
         if ("published" in data) == ("delay" in data):
             message = "Say when an observation became known: the column published, or a delay after its time."
             self.mistake(path, message, "For example delay: 1 day.")
@@ -73,7 +107,18 @@ class _Context(Values):
             self._text(data, "zone", path),
             self.matching(data, "customer_area", path, _TRAIT, what="a trait t_… or property p_…", example="t_city"),
             self._file(data, "areas", path),
+            self._connection(data, path),
+            _seconds(self.span(data, "refresh", path, Span(0, "minute"))),
+            self.whole(data, "requests_per_day", path, 0, most=1_000_000, least=0),
+            _seconds(self.span(data, "rules", path, Span(0, "minute"))),
         )
+
+    def _connection(self, data: dict[str, Any], path: Path) -> str:
+        name = self._text(data, "connection", path)
+        if name and name not in self._connections:
+            hint = nearest(name, self._connections) if self._connections else "Name it below connections: first."
+            self.mistake((*path, "connection"), f"No API and no table under connections: is called {name!r}.", hint)
+        return name
 
     def _features(self, data: Any, path: Path) -> tuple[ContextFeature, ...]:
         if not isinstance(data, dict) or not data:

@@ -10,7 +10,7 @@ from typing import Literal
 from kohort.definitions.features import Aggregate, FeatureDefinition, Gap, Kind, Ratio, Selection, Where, aggregate
 from kohort.definitions.windows import EVER, Span, Window
 from kohort.errors import NotEnough
-from kohort.model.event import IDENTIFY, ORDER_LINE, ColumnType
+from kohort.model.event import GROUPS, IDENTIFY, ORDER_LINE, ColumnType
 from kohort.model.feature import Unit
 
 Business = Literal["shop", "subscription", "b2b", "traits"]
@@ -236,7 +236,10 @@ def _traits(profile: DataProfile) -> Iterator[FeatureDefinition]:
 
     A list has no single value to compare customers by; rules ask for its items.
     """
-    single = [c for c, kind in sorted(profile.columns.items()) if c.startswith("t_") and kind != "list"]
+    named = {*GROUPS.values()}  # a code, or a name: a group of customers is no quality of theirs
+    single = [
+        c for c, kind in sorted(profile.columns.items()) if c.startswith("t_") and kind != "list" and c not in named
+    ]
     for column in [c for c in single if profile.present.get(c, 1)][:_MOST_TRAITS]:
         kind, values = profile.columns[column], profile.distinct.get(column, 1)
         if kind == "text" and not 1 <= values <= min(_MOST_VALUES, max(2, profile.customers // 2)):

@@ -8,14 +8,16 @@ from typing import Any
 from kohort.definitions.windows import Span, parse_span
 from kohort.definitions.yaml_text import Document, Path, nearest
 from kohort.errors import RefusedDefinition
+from kohort.model.event import CONSENT, IDENTIFY
+from kohort.model.source import IDENTITY_KINDS
 
 OTHERS = "*"
 """Every kind of event that is not named, but for those in `KNOWN`."""
 
-KNOWN = ("identify", "consent")
+KNOWN = (IDENTIFY, CONSENT)
 """What is known about somebody, and what she agreed to: no news that gets old. Named on their own where they shall go."""
 
-_KEYS = ("events", "rejected_rows", "hold")
+_KEYS = ("events", "rejected_rows", "identifiers", "people", "hold")
 _LONGEST_HOLD = 500
 _EXAMPLE = "For example 25 months."
 
@@ -27,11 +29,15 @@ class Retention:
     Attributes:
         events: Name of an event, or `OTHERS` → how long its rows are kept, from the moment they happened.
         rejected_rows: How long rows are kept that could not be used, from the end of the day on which they came.
+        identifiers: Kind of identifier, or `OTHERS` → how long it is kept after the last thing that happened with its person.
+        people: How long a person is kept after that; then she is erased. None = as long as anything else of hers.
         hold: Why nothing may be deleted for now; empty = it may.
     """
 
     events: tuple[tuple[str, Span], ...] = ()
     rejected_rows: Span | None = None
+    identifiers: tuple[tuple[str, Span], ...] = ()
+    people: Span | None = None
     hold: str = ""
 
 
@@ -55,11 +61,13 @@ def read_retention(document: Document, data: Any) -> Retention:
     places = {name: (*path, "events", name) if isinstance(events, dict) else (*path, "events") for name in named}
     spans = {name: _span(document, value, places[name]) for name, value in named.items()}
     rejected = _span(document, data["rejected_rows"], (*path, "rejected_rows")) if "rejected_rows" in data else None
+    people = _span(document, data["people"], (*path, "people")) if "people" in data else None
     hold = data.get("hold", "")
     if not isinstance(hold, str) or len(hold) > _LONGEST_HOLD or not hold.isprintable():
         document.mistake((*path, "hold"), "hold says in a line why nothing may be deleted.")
         hold = ""
-    return Retention(tuple((name, span) for name, span in spans.items() if span), rejected, hold)
+    kept = tuple((name, span) for name, span in spans.items() if span)
+    return Retention(kept, rejected, _identifiers(document, data.get("identifiers", {})), people, hold)
 
 
 def write_retention(retention: Retention) -> dict[str, Any]:
@@ -69,13 +77,32 @@ def write_retention(retention: Retention) -> dict[str, Any]:
         >>> write_retention(Retention((("*", Span(25, "month")),)))
         {'events': '25 months'}
     """
-    events: Any = {name: str(span) for name, span in retention.events}
     found = {
-        "events": events[OTHERS] if events.keys() == {OTHERS} else events,
+        "events": _short({name: str(span) for name, span in retention.events}),
         "rejected_rows": str(retention.rejected_rows or ""),
+        "identifiers": _short({kind: str(span) for kind, span in retention.identifiers}),
+        "people": str(retention.people or ""),
         "hold": retention.hold,
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _identifiers(document: Document, data: Any) -> tuple[tuple[str, Span], ...]:
+    path: Path = ("retention", "identifiers")
+    named = data if isinstance(data, dict) else {OTHERS: data}
+    found = []
+    for kind, value in named.items():
+        place = (*path, kind) if isinstance(data, dict) else path
+        if kind not in (*IDENTITY_KINDS, OTHERS):
+            document.mistake(place, f"{kind!r} is no kind of identifier.", nearest(kind, IDENTITY_KINDS), at_key=True)
+        elif span := _span(document, value, place):
+            found.append((kind, span))
+    return tuple(found)
+
+
+def _short(named: dict[str, str]) -> Any:
+    """One period for all is written without a name."""
+    return named[OTHERS] if named.keys() == {OTHERS} else named
 
 
 def _span(document: Document, value: Any, path: Path) -> Span | None:

@@ -21,6 +21,7 @@ from kohort.definitions.retention import Retention, read_retention, write_retent
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
 from kohort.definitions.segments_reading import Source, usable_name
 from kohort.definitions.segments_text import read_sources, write_segments
+from kohort.definitions.signals_text import read_signals, write_signals
 from kohort.definitions.sources_text import choice, read_mappings, text_map, text_value, write_source
 from kohort.definitions.splice import spliced
 from kohort.definitions.triggers import Destination, Trigger, hidden_features, hidden_segments
@@ -30,6 +31,7 @@ from kohort.errors import KohortError, NoWorkspace, RefusedDefinition, Unreadabl
 from kohort.model.connection import Connection
 from kohort.model.context import ContextSeries
 from kohort.model.event import ColumnType, trait_column
+from kohort.model.signals import Signal
 from kohort.model.source import SourceMapping
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class WorkspaceConfig:
         features: Own features; empty = the default set.
         segments: Segment definitions, those of `segments/*.yaml` beside the file after its own.
         consent: Purpose → trait (`t_…`) that says a customer agreed to it.
+        signals: What a browser says by itself → the purposes of `consent` it objects to.
         accounts: Column that says which account a customer belongs to; empty = there are no accounts.
         destinations: Where changes are told.
         triggers: Which changes are told, to whom, when.
@@ -91,6 +94,7 @@ class WorkspaceConfig:
     features: tuple[FeatureDefinition, ...] = ()
     segments: tuple[SegmentDefinition, ...] = ()
     consent: dict[str, str] = field(default_factory=dict)
+    signals: dict[Signal, tuple[str, ...]] = field(default_factory=dict)
     accounts: str = ""
     destinations: tuple[Destination, ...] = ()
     triggers: tuple[Trigger, ...] = ()
@@ -105,6 +109,11 @@ class WorkspaceConfig:
     def segment_settings(self) -> SegmentSettings:
         """What all segment definitions share."""
         return SegmentSettings(tuple(self.consent.items()), self.accounts)
+
+    @property
+    def objections(self) -> dict[Signal, tuple[str, ...]]:
+        """What a browser says by itself → the traits of the purposes it objects to."""
+        return {signal: tuple(self.consent[p] for p in purposes) for signal, purposes in self.signals.items()}
 
     @property
     def evaluated(self) -> tuple[SegmentDefinition, ...]:
@@ -300,6 +309,8 @@ def write(config: WorkspaceConfig) -> str:
     if config.features:
         data["features"] = write_features(config.features)
     data |= {k: v for k in ("consent", "accounts", "engine", "spark") if (v := getattr(config, k)) != _DEFAULTS[k]}
+    if config.signals:
+        data["signals"] = write_signals(config.signals)
     if retention := write_retention(config.retention):
         data["retention"] = retention
     if segments := [s for s in config.segments if s.name not in config.files]:
@@ -362,6 +373,7 @@ def _understood(
     )
     beside = [read_yaml(body, name) for name, body in (files or {}).items()]
     places = [Source(document, data.get("segments"), ("segments",)), *(Source(d, d.data, ()) for d in beside)]
+    connections = read_connections(document, data.get("connections"))
     config = WorkspaceConfig(
         name=text_value(document, data, ("name",), "", needed=True),
         timezone=_zone(document, data),
@@ -369,12 +381,13 @@ def _understood(
         business=choice(document, data, ("business",), BUSINESS, "auto"),
         buckets=_buckets(document, data),
         sources=sources,
-        connections=read_connections(document, data.get("connections")),
-        context=read_context(document, data.get("context")),
+        connections=connections,
+        context=read_context(document, data.get("context"), connections),
         controls=text_map(document, data.get("controls"), ("controls",)),
         cleaning=read_cleaning(document, data.get("cleaning"), declared),
         features=read_features(document, data.get("features"), ("features",), declared),
         consent=dict(settings.consent),
+        signals=read_signals(document, data.get("signals"), dict(settings.consent)),
         accounts=settings.accounts,
         destinations=read_destinations(document, data.get("destinations")),
         predictions=read_predictions(document, data.get("predictions"), declared),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from kohort.ingest.files import expand
 from kohort.ingest.normalise import Normaliser
 from kohort.ingest.readers import open_reader
 from kohort.ingest.zones import known_zone
-from kohort.model.context import ContextSeries
+from kohort.model.context import KNOWN_SINCE, ContextSeries
 from kohort.model.source import SourceMapping, stored_name
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def read_series(series: ContextSeries, root: Path, *, zone: str) -> SeriesTable:
         KohortError: The file cannot be read, lacks a column, or leads out of the folder.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     known_zone(series.zone or zone)
     columns = sorted({f.column for f in series.features})
@@ -113,28 +114,45 @@ def read_series(series: ContextSeries, root: Path, *, zone: str) -> SeriesTable:
     if series.area:
         properties[series.area] = "text"
     about = _mapping(series, series.time, properties)
-    published = _mapping(series, series.published, {}) if series.published else None
+    told = series.published or (KNOWN_SINCE if series.connection else "")
+    form = "iso" if told == KNOWN_SINCE else series.time_format
+    published = replace(_mapping(series, told, {}), time_format=form) if told else None
     parts: list[pa.Table] = []
     left_out: Counter[str] = Counter()
     read = 0
-    for file in expand(root / series.file, within=root):
+    if series.connection and not (root / series.place).exists():
+        raise BadInput(f"{series.name!r} was not fetched yet.", code="not_fetched", hint="Run: kohort context --fetch")
+    for file in expand(root / series.place, within=root):
         reader = open_reader(file)
         for typed, known in _typed(reader, about, published, series.zone or zone):
             read += len(typed)
-            codes = typed["code"].to_pylist() if known is None else _first(typed["code"], known["code"])
             ts = typed["at"].to_numpy()
+            late = pa.array(ts + series.delay_s * 1_000_000)
+            codes = typed["code"].to_pylist()
+            if known is not None and series.published:
+                codes, late = _first(typed["code"], known["code"]), known["at"]
+            elif known is not None:  # of a row that corrects nothing, the delay says when it became known
+                late = pc.if_else(pc.is_null(known["code"]), pc.max_element_wise(known["at"], late), late)
             row = {
                 "area": _texts(typed, series.area),
                 "ts": pa.array(ts),
-                "known": pa.array(ts + series.delay_s * 1_000_000) if known is None else known["at"],
+                "known": late,
                 **{c: typed[f"p_{stored_name(c)}"] for c in columns},
             }
             good = np.array([code is None for code in codes], bool)
             left_out.update(code for code in codes if code is not None)
             parts.append(pa.table(row).filter(pa.array(good)))
     if not parts:
-        raise BadInput("The file holds no rows.", place=series.file, code="no_rows")
+        raise BadInput("The file holds no rows.", place=series.place, code="no_rows")
     return SeriesTable(_without_doubles(pa.concat_tables(parts)), read, dict(left_out))
+
+
+def no_rows() -> SeriesTable:
+    """A series of which nothing is there yet."""
+    import pyarrow as pa
+
+    columns = {"area": pa.string(), "ts": pa.int64(), "known": pa.int64()}
+    return SeriesTable(pa.table({name: pa.array([], kind) for name, kind in columns.items()}), 0, {})
 
 
 def read_areas(series: ContextSeries, root: Path) -> Areas | None:

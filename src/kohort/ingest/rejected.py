@@ -21,6 +21,7 @@ from kohort.ingest.refusal import REASONS, Refusal
 from kohort.ingest.run import Session
 from kohort.ingest.tracking.retry import is_dead_letter, retry_events
 from kohort.model.progress import Progress, silent
+from kohort.model.signals import Signal
 from kohort.model.source import IngestReport, RejectedRow, SourceMapping
 
 ABOUT = ("(source)", "(file)", "(line)", "(code)", "(reason)", "(id)")
@@ -71,6 +72,7 @@ def retry_rejected(
     now: int,
     controls: Mapping[str, str] | None = None,
     cleaner: Cleaner | None = None,
+    signals: Mapping[Signal, Sequence[str]] | None = None,
     progress: Progress = silent,
 ) -> IngestReport:
     """Read rejected rows again. Those that are stored now (or were already) leave the list; the others stay on it.
@@ -82,6 +84,7 @@ def retry_rejected(
             was what was wrong.
         mappings: By name of source.
         store, zone, currency, now, controls, cleaner, progress: As for `ingest_files`.
+        signals: Of tracked events: what a browser says by itself → traits of the purposes it objects to.
 
     Returns:
         One report per source. `rejected` counts the rows that stay on the list.
@@ -101,7 +104,14 @@ def retry_rejected(
         raise NotFound("source", min(missing), mappings)
     with store.write_lock():
         reports = retry_events(
-            events, store=store, zone=zone, currency=currency, now=now, controls=controls, progress=progress
+            events,
+            store=store,
+            zone=zone,
+            currency=currency,
+            now=now,
+            controls=controls,
+            signals=signals,
+            progress=progress,
         )
     for source, rows in by_source.items():
         session = Session(

@@ -95,7 +95,7 @@ class Reader(Protocol):
 
 def tracking_reader(store: Store, given: Given) -> Reader:
     """Reads what the tracking specification says."""
-    settings = TrackingSettings(controls=given.controls)
+    settings = TrackingSettings(controls=given.controls, signals=given.signals)
     return Normaliser(store.vault, store.log.columns(), given.zone, given.currency, settings)
 
 

@@ -23,6 +23,7 @@ from kohort.live.moments import TimePlan
 from kohort.live.standing import OUT, Standing
 from kohort.model.event import ColumnType
 from kohort.model.limits import refusal_mark
+from kohort.model.signals import Signal
 from kohort.segments.dependencies import refers_to, with_needed
 from kohort.segments.evaluate import Question, bucket_key, unfit
 from kohort.segments.run_rules import outdated
@@ -46,6 +47,7 @@ class Given:
         controls: Product code → kind of order line, over the built-in table.
         threads: None = the setting KOHORT_THREADS.
         traits: Columns whose changes triggers wait for.
+        signals: What a browser says by itself → traits of the purposes it objects to.
     """
 
     stamp: str
@@ -58,6 +60,7 @@ class Given:
     controls: Mapping[str, str] = field(default_factory=dict)
     threads: int | None = None
     traits: tuple[str, ...] = ()
+    signals: Mapping[Signal, tuple[str, ...]] = field(default_factory=dict)
 
     def question(self, as_of: int, columns: Mapping[str, ColumnType]) -> Question:
         """The same for the rooms that evaluate everybody."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kohort.model.signals import Signal
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -18,6 +20,7 @@ class Arrival:
         place: Where it can be found again: "41:3" (request, place in its batch), "TOPIC/0/42".
         sent_at: When the client says it sent the request, as written; None where it does not say.
         user_agent: Of the request that brought it; empty where there was none. It is looked at and never stored.
+        signals: What the request objected to by itself (`kohort.model.signals`).
     """
 
     payload: dict[str, Any]
@@ -26,6 +29,7 @@ class Arrival:
     place: str = ""
     sent_at: Any = None
     user_agent: str = ""
+    signals: tuple[Signal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

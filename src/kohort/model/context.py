@@ -7,6 +7,8 @@ from typing import Literal
 
 ContextKind = Literal["last", "mean", "sum", "min", "max"]
 DAY_S = 86_400
+KNOWN_SINCE = "known_since"
+"""Column of fetched rows: when a correction became known, which the API does not say; empty = the delay says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class ContextSeries:
     """A table of observations: each about a time and, mostly, an area; each known from some moment on.
 
     Attributes:
-        file: Its path, from the workspace's folder.
+        file: Its path, from the workspace's folder; empty = it is fetched by a connection.
         time: Column of the time an observation is about.
         area: Column of the area; empty = the series holds for everybody.
         published: Column of when an observation became known; empty = `delay_s` after its time. Of several about the same
@@ -41,6 +43,10 @@ class ContextSeries:
         customer_area: The customers' column that says where they are: `t_city`.
         areas: Path of a table that leads from what customers say to areas of the series; empty = they are the same.
         features: What is asked.
+        connection: Name of the connection that gives its rows (`kohort.ingest.context_fetch`).
+        refresh_s: Seconds for which fetched rows are taken for new.
+        requests_per_day: Requests to the API on one UTC day at most; 0 = as many as it needs.
+        rules_s: Rules may name its features; a figure that was noted for a customer counts for so many seconds. 0 = they may not.
     """
 
     name: str
@@ -54,6 +60,15 @@ class ContextSeries:
     zone: str = ""
     customer_area: str = ""
     areas: str = ""
+    connection: str = ""
+    refresh_s: int = 0
+    requests_per_day: int = 0
+    rules_s: int = 0
+
+    @property
+    def place(self) -> str:
+        """The file that it is read from, from the workspace's folder: its own, or the one that fetched rows are kept in."""
+        return self.file or f"context/fetched/{self.name}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ ORDER_LINE = "order_line"
 IDENTIFY = "identify"
 SCORE = "kohort_score"
 """An event that says how likely something is for a customer: see SCORE_COLUMNS."""
+CONSENT = "consent"
+CONSENT_BY = "p_consent_by"
+"""A statement about a purpose that was written down on its own; and of one that a browser made, by which of its signals."""
 
 LINE_KINDS = (
     "goods",
@@ -84,6 +87,12 @@ BOT_COLUMNS: dict[str, ColumnType] = {BOT_KIND: "text", BOT_ID: "text"}
 """Kind of machine that sent an event, and a code of whom it pretended to be; filled on events of machines only. Such an
 event has no customer: it counts in no feature and no segment, in a batch, live or on Spark, without a condition anywhere."""
 
+GroupLevel = Literal["household", "account"]
+GROUPS: dict[GroupLevel, str] = {"household": "t_in_household", "account": "t_in_account"}
+"""Traits that we fill ourselves: the group a customer belongs to (`kohort.identity.told`)."""
+GROUP_HOW: dict[GroupLevel, str] = {"household": "p_in_household_by", "account": "p_in_account_by"}
+"""What she belongs to it by, beside the trait."""
+
 SENTIMENT = "p_text_sentiment"
 TEXT_COLUMNS: dict[str, ColumnType] = {
     "p_text_language": "text",
@@ -106,6 +115,11 @@ SCORE_COLUMNS: dict[str, ColumnType] = {
 }
 """What a stored score says: which prediction, by which version of its model, and the figures. Its `ts` is the moment it is of. A
 score is nothing that a customer did: a selection that names no event passes it over."""
+
+CONTEXT_VALUE = "p_kohort_value"
+"""What was known of a series about the world where a customer is (`kohort.workspace.noting`): the figure of an event SCORE whose
+SCORE_OF names the feature, as `CONTEXT_OF` and its name. Nothing that a customer did either."""
+CONTEXT_OF = "context "
 
 LIST_MARK = "\x1f"
 """Before, between and after the items of a stored list, so that one item can be looked for as text in every engine."""

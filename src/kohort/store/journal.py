@@ -92,7 +92,7 @@ class Journal(Shelf):
         self._closing = self._unsettled = False
         try:
             private_folder(folder)
-            self._lock_fd = _only_writer(folder)
+            self._lock_fd = only_writer(folder)
         except OSError as error:
             raise _cannot_write(error) from error
         try:
@@ -361,7 +361,7 @@ def set_aside(folder: Path, key: MasterKey, *, after: int) -> Path:
         CannotWrite: The disk reports an error.
     """
     try:
-        fd = _only_writer(folder)
+        fd = only_writer(folder)
         try:
             taken = {path.name for path in folder.parent.iterdir()}
             names = (f"{folder.name}.damaged-{n}" for n in count(1))
@@ -402,7 +402,12 @@ def being_written(folder: Path) -> bool:
     return False
 
 
-def _only_writer(folder: Path) -> int:
+def only_writer(folder: Path) -> int:
+    """A file descriptor that makes this process the one that may write a journal, until it is closed.
+
+    Raises:
+        Busy: Another one does.
+    """
     fd = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     for again in (True, True, False):
         try:

@@ -349,6 +349,31 @@ def _whole_blocks(data: mmap, place: Place) -> Iterator[Place]:
             yield Place(frame, block, offset)
 
 
+def seal_header(path: Path, old: JournalKey, new: JournalKey) -> bool:
+    """Wraps a file's data key with another key, in place; its blocks stay as they are. Says whether it had to: a file that was being
+    forgotten holds nothing any more, and one that was sealed so already is left alone.
+
+    The header lies in one sector of the disk, like a mark, and is written at once. Nobody may write the file meanwhile.
+
+    Raises:
+        Damaged: The header does not check out, or a third key sealed it.
+    """
+    with path.open("rb") as file:
+        if file.read(_HEADER.size)[len(_MAGIC) : len(_MAGIC) + len(new.id)] == new.id:
+            return False
+    segment = Segment.open(path, old)
+    if segment is None:
+        return False
+    with path.open("r+b") as file:
+        _, _, id_, previous, first, wrapped = _HEADER.unpack(file.read(_HEADER.size))
+        about = _about(id_, previous, first)
+        wrapped = seal(new.cipher, unseal(old.cipher, wrapped, about), about)
+        head = _HEADER.pack(_MAGIC, new.id, id_, previous, first, wrapped)
+        os.pwrite(file.fileno(), head + _CRC.pack(zlib.crc32(head)), 0)
+        os.fsync(file.fileno())
+    return True
+
+
 def name_of(first: int) -> str:
     """The file whose first frame has this number."""
     return f"{first:020d}.log"

@@ -16,6 +16,7 @@ from kohort.store.files import flush_folder, private_folder, write_whole
 
 ENV_KEY = "KOHORT_MASTER_KEY"
 ENV_KEY_FILE = "KOHORT_MASTER_KEY_FILE"
+ENV_KEY_NEXT = "KOHORT_MASTER_KEY_NEXT"
 
 _VERSION = b"\x01"
 _NONCE = 12
@@ -60,6 +61,54 @@ def master_key(root: Path, *, create: bool) -> MasterKey:
     except OSError as error:
         raise wrong from error
     return MasterKey(_parse(text, wrong), "file" if outside else "workspace")
+
+
+def key_path(root: Path) -> Path | None:
+    """The file that holds the master key of a workspace; None where the environment holds it."""
+    if os.environ.get(ENV_KEY, ""):
+        return None
+    outside = os.environ.get(ENV_KEY_FILE, "")
+    return Path(outside) if outside else root / "keys" / "master.key"
+
+
+def next_path(path: Path) -> Path:
+    """Where a rotation keeps the new key until all is sealed with it."""
+    return path.with_name(f"{path.name}.next")
+
+
+def past_path(path: Path) -> Path:
+    """Where a rotation keeps the old key, once the new one has its place, until it is overwritten."""
+    return path.with_name(f"{path.name}.old")
+
+
+def rotation_under_way(root: Path) -> bool:
+    """Whether a rotation has begun and not come to its end, as far as files and the environment say."""
+    path = key_path(root)
+    return coming_key(root) is not None or (path is not None and past_path(path).exists())
+
+
+def coming_key(root: Path) -> MasterKey | None:
+    """The key that a rotation brings in: of the file beside the key's, or KOHORT_MASTER_KEY_NEXT. None = none is under way.
+
+    Raises:
+        WrongUsage: What the environment gives is no key.
+    """
+    path = key_path(root)
+    if path is None:
+        text = os.environ.get(ENV_KEY_NEXT, "")
+        wrong = WrongUsage(f"{ENV_KEY_NEXT} must be 64 hexadecimal digits.")
+        return MasterKey(_parse(text, wrong), "environment") if text else None
+    try:
+        text = next_path(path).read_bytes().decode("ascii", errors="replace")
+    except OSError:
+        return None
+    origin = "workspace" if path.parent == root / "keys" else "file"
+    return MasterKey(_parse(text, Damaged("The new master key is damaged.", hint="Rotate again.")), origin)
+
+
+def keys_that_may_open(root: Path) -> list[MasterKey]:
+    """The master key as it is now, and the one that a rotation brings in."""
+    return [key for key in (master_key(root, create=False), coming_key(root)) if key is not None]
 
 
 def _parse(text: str, wrong: Exception) -> bytes:

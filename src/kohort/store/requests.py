@@ -28,7 +28,7 @@ class Request:
 
     Attributes:
         number: 1, 2, … in the order they were asked.
-        kind: "erasure", "objection", "restriction", "retention".
+        kind: "erasure", "objection", "restriction", "rectification", "retention".
         step: How far it has come.
         asked_us, ended_us: Microseconds UTC.
         customers: Pseudonyms, for as long as there is something to be done that needs them.

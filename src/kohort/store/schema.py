@@ -297,7 +297,7 @@ privacy_request = sa.Table(
     "privacy_request",
     metadata,
     _big("number", primary_key=True, autoincrement=False),  # older first
-    _text("kind"),  # erasure, objection, restriction, retention
+    _text("kind"),  # erasure, objection, restriction, rectification, retention
     _text("step"),  # asked, closed, purged, done
     _big("asked_us", nullable=False),
     _big("ended_us"),

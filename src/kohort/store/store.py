@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,7 +27,7 @@ from kohort.store.deliveries import Deliveries
 from kohort.store.files import private_file, private_folder
 from kohort.store.journal import Journal, being_written
 from kohort.store.journal_shelf import Look
-from kohort.store.keys import MasterKey, master_key
+from kohort.store.keys import MasterKey, keys_that_may_open, master_key, rotation_under_way
 from kohort.store.lock import WriteLock
 from kohort.store.log import EventLog
 from kohort.store.major import Major
@@ -91,7 +92,7 @@ class Store:
             Busy: Another process does.
         """
         position = self.ticks.position().sources.get("journal", 0)
-        return Journal(self.root / "journal", master_key(self.root, create=False), at_least=position)
+        return Journal(self.root / "journal", self._key(), at_least=position)
 
     def kept_current(self) -> int | None:
         """The moment that members show (microseconds UTC) where a server keeps them current now; None where none does."""
@@ -100,7 +101,12 @@ class Store:
 
     def journal_to_read(self) -> Look:
         """The journal for reading only, beside the process that writes it."""
-        return Journal.look(self.root / "journal", master_key(self.root, create=False))
+        return Journal.look(self.root / "journal", self._key())
+
+    def _key(self) -> MasterKey:
+        """The master key that the vault is sealed with: after a rotation the environment may still hold the one before, too."""
+        found = keys_that_may_open(self.root)
+        return next((key for key in found if len(found) > 1 and self.vault.opens_with(key)), found[0])
 
     def version(self) -> str:
         """Another text whenever events, batches or rejected rows have changed: does an answer made from them still hold?
@@ -214,7 +220,8 @@ def create(root: Path, *, buckets: int) -> Store:
             raise WrongUsage("There is a store in this folder already.", hint="Open it instead.")
         for folder in ("events", "models", "ids"):
             private_folder(root / folder)
-        vault = Vault(root / "vault.db", master_key(root, create=True), create=not (root / "vault.db").exists())
+        key, new = master_key(root, create=True), not (root / "vault.db").exists()
+        vault = Vault(root / "vault.db", key, create=new, keys=partial(keys_that_may_open, root))
         private_file(root / "state.db")
         database = Database(root / "state.db")
         database.prepare()
@@ -234,8 +241,14 @@ def open_(root: Path) -> Store:
         if database.outdated():
             with lock():
                 database.prepare()
-        vault = Vault(root / "vault.db", master_key(root, create=False))
-        return Store(root, database, vault, lock)
+        keys = partial(keys_that_may_open, root)
+        vault = Vault(root / "vault.db", master_key(root, create=False), keys=keys)
+        store = Store(root, database, vault, lock)
+        if rotation_under_way(root):
+            from kohort.store.rotating import finish
+
+            finish(store)
+        return store
     except BaseException:
         database.close()
         raise

@@ -29,7 +29,7 @@ class Tombstones:
 
     def add(self, lookups: Sequence[bytes], erased_us: int) -> tuple[int, int]:
         """Remembers that these are erased; says how many rows that are and what their digests add up to."""
-        new = sorted({self._token(lookup) for lookup in lookups} - self._stored())
+        new = sorted({self.token(lookup) for lookup in lookups} - self._stored())
         digests = tombstone_digests([(token, erased_us) for token in new])
         self._con.executemany(
             "INSERT INTO erased VALUES (?, ?, ?)",
@@ -47,10 +47,11 @@ class Tombstones:
             self._line, self._tokens = line, frozenset(row[0] for row in rows)
         if not self._tokens:
             return np.zeros(len(lookups), dtype=bool)
-        return np.fromiter((self._token(lookup) in self._tokens for lookup in lookups), dtype=bool, count=len(lookups))
+        return np.fromiter((self.token(lookup) in self._tokens for lookup in lookups), dtype=bool, count=len(lookups))
 
     def _stored(self) -> set[bytes]:
         return {row[0] for row in self._con.execute("SELECT token FROM erased")}
 
-    def _token(self, lookup: bytes) -> bytes:
+    def token(self, lookup: bytes) -> bytes:
+        """What an erased id leaves in the place of its look-up."""
         return hmac.digest(self._key, lookup, "sha256")[:_TOKEN_BYTES]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ ANONYMOUS_ID = "anonymous_id"
 """The kind of the id by which a visitor is known."""
 STATEMENT = "statement"
 """The kind of what somebody said about the use of her data (`kohort.trust.statements`): no identifier, but sealed like one."""
+CORRECTED = "corrected"
+"""The kind of a mark that a value is wrong about somebody (`kohort.store.vault_striking`): it holds no value."""
 _ROWS = 50_000
 
 
@@ -38,8 +40,17 @@ class Vault(VaultPeople):
     positive ones are customers, negative ones visitors, of whom nothing but an anonymous id is known.
     """
 
-    def __init__(self, path: Path, master: MasterKey, *, create: bool = False) -> None:
-        super().__init__(path, AESGCM(master.secret), create=create)
+    def __init__(
+        self,
+        path: Path,
+        master: MasterKey,
+        *,
+        create: bool = False,
+        keys: Callable[[], Sequence[MasterKey]] = lambda: (),
+    ) -> None:
+        super().__init__(
+            path, AESGCM(master.secret), create=create, keys=lambda: [AESGCM(key.secret) for key in keys()]
+        )
         self.key_origin = master.origin
         with self._translated():
             self._lookup_key = self._meta("lookup")
@@ -47,6 +58,11 @@ class Vault(VaultPeople):
         self._visitor_key = self._domain("visitor")
         self._bot_key = self._domain("bot")
         self._tombstones = Tombstones(self._con, self._domain("erased"))
+
+    def opens_with(self, master: MasterKey) -> bool:
+        """Whether the vault is sealed with this master key now."""
+        with self._translated():
+            return self._opens(AESGCM(master.secret))
 
     # -- pseudonyms ------------------------------------------------------------------------------------------------
 
@@ -161,6 +177,12 @@ class Vault(VaultPeople):
         people = {key for key, _ in entries}
         with self._translated(), self._transaction():
             known = self._sealed_already(kind, people)
+            if wrong := self._sealed_already(CORRECTED, people):
+                entries = {
+                    (customer, lookup): value
+                    for (customer, lookup), value in entries.items()
+                    if (customer, self._wrong(kind, value)) not in wrong
+                }
             new = {customer: [] for customer, _ in entries.keys() - known}  # type: dict[int, list[tuple[bytes, str]]]
             for (customer, lookup), value in entries.items():
                 if (customer, lookup) not in known:
@@ -222,6 +244,8 @@ class Vault(VaultPeople):
             found = {kind_of_id: [unseal(cipher, ref, about(customer, REF)).decode()]}
             leaf = int(leaves_of_customers(np.array([customer]))[0])
             for _, kind, _, sealed, _ in self._identities(BY_CUSTOMER, leaf, "customer", customer):
+                if kind == CORRECTED:
+                    continue
                 found.setdefault(kind, []).append(unseal(cipher, sealed, about(customer, kind)).decode())
         return {kind: sorted(texts) for kind, texts in found.items()}
 
@@ -366,6 +390,10 @@ class Vault(VaultPeople):
 
     def _value_lookup(self, kind: str, value: str) -> bytes:
         return self._hmac(f"{kind}\x1f{normalised(kind, value)}".encode())
+
+    def _wrong(self, kind: str, value: str) -> bytes:
+        """The look-up of the mark that a value is wrong; no identifier has it."""
+        return self._value_lookup(CORRECTED, f"{kind}\x1f{normalised(kind, value)}")
 
 
 def normalised(kind: str, value: str) -> str:

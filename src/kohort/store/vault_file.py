@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,9 +24,14 @@ from kohort.store.vault_schema import BY_CUSTOMER, BY_LOOKUP, SCHEMA, TABLES, le
 class VaultFile:
     """One connection, one thread at a time. The ledger holds how many rows a table has and what their digests add up to."""
 
-    def __init__(self, path: Path, master: AESGCM, *, create: bool = False) -> None:
+    def __init__(
+        self, path: Path, master: AESGCM, *, create: bool = False, keys: Callable[[], Sequence[AESGCM]] = lambda: ()
+    ) -> None:
         self.path = path
         self._master = master
+        self._keys = keys
+        self._sealed_by: bytes | None = None
+        """What the master key in memory opens: another row = somebody has sealed the vault with another key."""
         self._mark = Mark(path.with_suffix(".mark"))
         if not create and not path.exists():
             raise Damaged(f"{path.name} is missing.", hint="Restore it from a backup.")
@@ -77,11 +82,38 @@ class VaultFile:
                     upgrade(self._con, step)
                 self._con.execute(f"PRAGMA user_version = {SCHEMA}")
 
+    def _renew(self) -> bool:
+        """Takes up the master key that the vault is sealed with, where that is another one than before; says whether it did."""
+        row = self._con.execute("SELECT value FROM meta WHERE name = 'lookup'").fetchone()
+        if row is None or row[0] == self._sealed_by:
+            return False
+        for cipher in self._candidates():
+            try:
+                unseal(cipher, row[0], b"meta|lookup")
+            except Damaged:
+                continue
+            self._master, self._sealed_by = cipher, row[0]
+            return True
+        return False
+
+    def _opens(self, cipher: AESGCM) -> bool:
+        row = self._con.execute("SELECT value FROM meta WHERE name = 'lookup'").fetchone()
+        try:
+            return row is not None and bool(unseal(cipher, row[0], b"meta|lookup"))
+        except Damaged:
+            return False
+
+    def _candidates(self) -> Iterator[AESGCM]:
+        """Master keys that may open it, the one in memory first; the others are looked up only where that does not."""
+        yield self._master
+        yield from self._keys()
+
     def _meta(self, name: str) -> bytes:
         row = self._con.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         if row is None:
             raise self._damaged()
         try:
+            self._renew()
             return unseal(self._master, row[0], b"meta|" + name.encode())
         except Damaged as error:
             raise Damaged(
@@ -145,6 +177,7 @@ class VaultFile:
             if generation <= self._mark.read():
                 raise Damaged(f"{self.path.name} has lost what it held.", hint="Restore it from a backup.")
             self._con.execute("UPDATE ledger SET rows = ? WHERE name = 'generation'", (generation,))
+            self._meta("lookup")  # what is sealed from here on must open with the key of all the rest
             yield
             self._con.execute("COMMIT")
         except BaseException:

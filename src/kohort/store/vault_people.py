@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from kohort.errors import Damaged
 from kohort.store.checks import WORD
 from kohort.store.keys import seal, unseal
 from kohort.store.people import People, check_people, people_digests
@@ -39,8 +40,10 @@ _CHUNK = 500
 class VaultPeople(VaultFile):
     """Look-ups and pseudonyms. Callers hold the turn (`_translated`)."""
 
-    def __init__(self, path: Path, master: AESGCM, *, create: bool = False) -> None:
-        super().__init__(path, master, create=create)
+    def __init__(
+        self, path: Path, master: AESGCM, *, create: bool = False, keys: Callable[[], Sequence[AESGCM]] = lambda: ()
+    ) -> None:
+        super().__init__(path, master, create=create, keys=keys)
         self._people: People | None = None
         self._by_lookup = self._trees[BY_LOOKUP.format("person")]
         self._by_customer = self._trees[BY_CUSTOMER.format("person")]
@@ -241,7 +244,12 @@ class VaultPeople(VaultFile):
             yield from self._con.execute(f"SELECT {columns} FROM person WHERE customer IN ({marks})", some)
 
     def _person(self, customer: int, wrapped: bytes) -> AESGCM:
-        return AESGCM(unseal(self._master, wrapped, about(customer, "key")))
+        try:
+            return AESGCM(unseal(self._master, wrapped, about(customer, "key")))
+        except Damaged:
+            if not self._renew():
+                raise
+            return AESGCM(unseal(self._master, wrapped, about(customer, "key")))
 
 
 def lookups_of(key: bytes, texts: Sequence[str]) -> list[bytes]:

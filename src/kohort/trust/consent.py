@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from kohort.errors import NotFound, WrongUsage
-from kohort.model.clock import iso, moment
+from kohort.model.clock import iso
 from kohort.model.consent import flags
+from kohort.model.event import CONSENT, CONSENT_BY
+from kohort.model.signals import SOURCE as BY_BROWSER
 from kohort.model.source import BatchReport
 from kohort.segments.consent import Consents
 from kohort.segments.why import rows_of
+from kohort.store.told import told
 from kohort.trust.statements import Statement, seal, sealed
 
 if TYPE_CHECKING:
     from kohort.store.store import Store
 
-EVENT = SOURCE = "consent"
+EVENT = SOURCE = CONSENT
 """An event of its own: what is only known about somebody (`identify`) does not move the moment that runs ask about, and a
 consent that was taken back must end memberships although nothing else happened since."""
 
@@ -46,13 +47,18 @@ def ledger(store: Store, ids: Sequence[int], as_of: int, consent: Mapping[str, s
     holds = Consents(snapshot, ids[0], as_of, known)
     sources = {report.batch: report.source for report in store.state.batches()}
     written = {note.event: note for id_ in ids for note in sealed(store, id_) if note.event}
-    columns = ["ts", "event_id", "batch", *sorted(set(known.values()))]
+    columns = ["ts", "event_id", "batch", CONSENT_BY, *sorted(set(known.values()))]
     rows = [row for id_ in ids for table in rows_of(snapshot, id_, columns) for row in table.to_pylist()]
     rows.sort(key=lambda row: (row["ts"], row["event_id"]))
 
     def statement(row: Mapping[str, Any], trait: str) -> dict[str, Any]:
         note = written.get(row["event_id"])
-        source, proof = (note.source, note.proof) if note else (sources.get(row["batch"], ""), "")
+        if note:
+            source, proof = note.source, note.proof
+        elif signal := row.get(CONSENT_BY):
+            source, proof = BY_BROWSER, f"{signal}: 1"
+        else:
+            source, proof = sources.get(row["batch"], ""), ""
         return {"at": iso(row["ts"]), "agreed": row[trait], "source": source, "proof": proof}
 
     def said(trait: str | None) -> list[dict[str, Any]]:
@@ -84,7 +90,9 @@ def record(store: Store, customer: int, trait: str, said: Statement, *, zone: st
     seal(store, [customer], trait, said, event_id)
     with store.write_lock():
         batch = store.state.begin_batch(SOURCE, "")
-        done = store.log.append(_row(event_id, customer, trait, said, zone=zone), batch=batch)
+        agreed = {trait: pa.array([said.agreed], pa.bool_())}
+        row = told(EVENT, [event_id], [customer], agreed, at=said.at, now=said.now, zone=zone)
+        done = store.log.append(row, batch=batch)
         store.state.finish_batch(BatchReport(SOURCE, "", batch, 1, done.stored, 1 - done.stored, 0))
     return done.stored == 1
 
@@ -107,21 +115,3 @@ def _digest(store: Store, customer: int, trait: str, said: Statement) -> str:
     key = blake2b(str(store.state.get("hash_seed")).encode(), digest_size=32, person=b"consent").digest()
     text = json.dumps([customer, trait, said.agreed, said.at, said.source, said.proof])
     return blake2b(text.encode(), digest_size=16, key=key).hexdigest()
-
-
-def _row(event_id: str, customer: int, trait: str, said: Statement, *, zone: str) -> pa.Table:
-    """The event of a statement, as `EventLog.append` takes it."""
-    local = moment(said.at).astimezone(ZoneInfo(zone))
-    day = (datetime(local.year, local.month, local.day, tzinfo=UTC) - moment(0)).days
-    return pa.table(
-        {
-            "event_id": pa.array([event_id], pa.string()),
-            "customer": pa.array([customer], pa.int64()),
-            "event": pa.array([EVENT], pa.string()),
-            "ts": pa.array([said.at], pa.int64()),
-            "received_at": pa.array([said.now], pa.int64()),
-            "local_day": pa.array([day], pa.int32()),
-            "local_hour": pa.array([local.hour], pa.int32()),
-            trait: pa.array([said.agreed], pa.bool_()),
-        }
-    )

@@ -52,6 +52,7 @@ FOLDERS: dict[str, str] = {
     "memberships": "files are written anew, replaced ones deleted at once",
     "models": "rows of persons are left out; models are listed to be made again",
     "journal": "goes once it was dealt with",
+    "context": NOBODY,
     "keys": NOBODY,
 }
 """Folder of a workspace → what an erasure does there."""

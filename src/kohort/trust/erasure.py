@@ -210,7 +210,10 @@ def _last_request(store: Store) -> int:
 def _remaining(store: Store, waiting: int) -> list[dict[str, str]]:
     """What no program of ours can do, or not yet, in plain sentences."""
     found = [
-        {"what": "backups", "text": "Backups still hold her until they expire; after a restore, erase her again."},
+        {
+            "what": "backups",
+            "text": "Backups still hold her until they expire; after a restore, run kohort privacy replay with the ledger.",
+        },
         {"what": "sources", "text": "The files and systems that the data came from are yours to clean."},
     ]
     if to_make_again(store):

@@ -48,7 +48,7 @@ def forbid(
     seal(store, people, limit, said)
     store.by_hand.put(MARKS[limit], "", ids, False, by="person", now=said.now)
     exempt = {d.name for d in definitions if limit == "objection" and not d.profiles}
-    told = _told(store, ids, exempt)
+    told = told_about(store, ids, exempt)
     with turn(store):
         rows, left = forget_rows(store, ids), _leave(store, ids, exempt, said.now)
     return _noted(store, limit, said, people, ids, left=left, model_rows=rows, recipients=told)
@@ -137,8 +137,12 @@ def _leave(store: Store, ids: Sequence[int], exempt: Iterable[str], now: int) ->
     return gone
 
 
-def _told(store: Store, ids: Sequence[int], exempt: Iterable[str]) -> list[dict[str, Any]]:
-    """Destinations that were told about them, with how often: whoever runs this has to tell them that it is over."""
+def told_about(store: Store, ids: Sequence[int], exempt: Iterable[str]) -> list[dict[str, Any]]:
+    """Destinations that were told about them, with how often: whoever runs this has to tell them what changed.
+
+    Args:
+        exempt: Definitions that do not count.
+    """
     without = set(exempt)
     found: dict[str, int] = {}
     for id_ in ids:

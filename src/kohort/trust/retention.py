@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kohort.compile.windows import ago
 from kohort.definitions.retention import KNOWN, OTHERS, Retention
 from kohort.errors import WrongUsage
 from kohort.model.clock import DAY_US, iso
 from kohort.model.consent import flags
+from kohort.model.links import roots
+from kohort.model.source import IDENTITY_KINDS
 from kohort.segments.run_rules import turn
 from kohort.store.erasing import clear
 from kohort.store.going import Aged
+from kohort.store.signs import Signs, signs
+from kohort.store.vault_striking import count, strike
+from kohort.trust.limits import forbidding
 
 if TYPE_CHECKING:
     from kohort.definitions.windows import Span
@@ -30,6 +37,7 @@ class Clocks:
         now: Wall clock, microseconds UTC.
         zone: In which months and years are counted.
         consent: Purpose → trait: what somebody said about it stays for as long as she does.
+        erase: Erases persons with everything of theirs (`kohort.trust.erasure.Eraser.erase`); None = people are kept.
     """
 
     store: Store
@@ -37,21 +45,26 @@ class Clocks:
     now: int
     zone: str
     consent: Mapping[str, str]
+    erase: Callable[[Sequence[int]], dict[str, Any]] | None = None
 
     def due(self) -> dict[str, Any]:
         """What would be deleted now; nothing is changed.
 
         Returns:
             `{"as_of", "hold", "clocks": [{"data", "keep", "until", "due"}]}`: of each clock the kind of data ("events" with its
-            `event`, or "rejected_rows"), the last moment that is too old, and how many rows are that old.
+            `event`, "rejected_rows", "identifiers" with their `kind`, or "people"), the last moment that is too old, and how many
+            rows, identifiers or persons are that old.
         """
-        return {"as_of": iso(self.now), "hold": self.retention.hold, "clocks": [*self._events(), *self._rejected()]}
+        signs = self._signs()
+        clocks = [*self._events(), *self._rejected(), *self._identifiers(signs), *self._people(signs)]
+        return {"as_of": iso(self.now), "hold": self.retention.hold, "clocks": clocks}
 
     def apply(self) -> dict[str, Any]:
         """Deletes it; done again it finds nothing. A run that is going on is waited for, a server may go on meanwhile.
 
         Returns:
-            The receipt: `{"request", "events", "rejected_rows", "files", "clocks", "done_at"}`, of what was deleted.
+            The receipt: `{"request", "events", "rejected_rows", "identifiers", "people", "erasure", "files", "clocks", "done_at"}`, of
+            what was deleted; `erasure` is the number of the request by which people went, None where none did.
 
         Raises:
             WrongUsage: Nothing may be deleted for now, or no period is set.
@@ -64,13 +77,14 @@ class Clocks:
             raise WrongUsage(
                 "No period is set.", hint="Write in kohort.yaml for example: retention: {events: 25 months}"
             )
-        store, receipt = self.store, {"clocks": found["clocks"]}
+        store = self.store
+        receipt: dict[str, Any] = {"clocks": found["clocks"], **self._part()}
         with turn(store):
             rejected = store.state.drop_rejected(self._old_rejected())
             events = store.log.drop(self._aged()) if self.retention.events else 0
             files = clear(store) if rejected or events else 0
         receipt |= {"events": events, "rejected_rows": rejected, "files": files}
-        if not rejected and not events:
+        if not rejected and not events and not receipt["identifiers"] and not receipt["people"]:
             return {"request": None, **receipt, "done_at": iso(self.now)}
         with store.write_lock(), store._database.write() as con:
             number = store.requests.begin(con, KIND, (), now=self.now, receipt=receipt)
@@ -91,6 +105,69 @@ class Clocks:
     def _rejected(self) -> list[dict[str, Any]]:
         span = self.retention.rejected_rows
         return [] if span is None else [self._clock("rejected_rows", span, len(self._old_rejected()))]
+
+    def _signs(self) -> Signs | None:
+        """The last sign of everybody; None where nothing is kept by it."""
+        asked = self.retention.identifiers or self._goes
+        return signs(self.store, self._aged()) if asked else None
+
+    @property
+    def _goes(self) -> bool:
+        """Whether people go as a whole."""
+        return self.retention.people is not None and self.erase is not None
+
+    def _identifiers(self, signs: Signs | None) -> list[dict[str, Any]]:
+        if signs is None:
+            return []
+        return [
+            self._clock(
+                "identifiers", span, sum(count(self.store.vault, self._silent(signs, span), kinds).values()), kind=name
+            )
+            for name, span, kinds in self._kinds()
+        ]
+
+    def _people(self, signs: Signs | None) -> list[dict[str, Any]]:
+        span = self.retention.people
+        if signs is None or span is None or not self._goes:
+            return []
+        return [self._clock("people", span, len(self._leaving(signs, span)))]
+
+    def _part(self) -> dict[str, Any]:
+        """People go first, since nobody knows of them once their events have gone; then identifiers of those who stay."""
+        signs, erasure, people = self._signs(), None, 0
+        if signs is None:
+            return {"identifiers": 0, "people": 0, "erasure": None}
+        span = self.retention.people
+        if span is not None and self.erase is not None and len(whom := self._leaving(signs, span)):
+            told = self.erase(whom)
+            erasure, people = told["request"], told["people"]
+        struck = sum(
+            sum(strike(self.store.vault, self._silent(signs, span), kinds).values()) for _, span, kinds in self._kinds()
+        )
+        return {"identifiers": struck, "people": people, "erasure": erasure}
+
+    def _leaving(self, signs: Signs, span: Span) -> list[int]:
+        """With whom nothing has happened for so long, and of whom nothing is left after this but identifiers."""
+        return sorted({*signs.silent(self._until(span)).tolist(), *signs.bare().tolist()} - self._wanted())
+
+    def _silent(self, signs: Signs, span: Span) -> list[int]:
+        """Every id of those with whom nothing has happened for so long."""
+        people = signs.silent(self._until(span))
+        meant = roots(self.store.links.now())
+        led = meant.led[np.isin(meant.root, people)]
+        return sorted({*people.tolist(), *led.tolist()} - self._wanted())
+
+    def _wanted(self) -> set[int]:
+        """Whose data may not be used and have to be kept: she may need them herself."""
+        return set(forbidding(self.store, "restriction").tolist())
+
+    def _kinds(self) -> list[tuple[str, Span, list[str]]]:
+        """Each clock of identifiers with the kinds it is about."""
+        named = dict(self.retention.identifiers)
+        rest = [kind for kind in IDENTITY_KINDS if kind not in named]
+        return [
+            (name, span, rest if name == OTHERS else [name]) for name, span in named.items() if name != OTHERS or rest
+        ]
 
     def _old_rejected(self) -> list[int]:
         """A server's rows of one day belong to one batch: they are as old as its last one may be."""

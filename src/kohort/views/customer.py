@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from kohort.model.event import GROUPS, GroupLevel
 from kohort.model.feature import FeatureInfo
 from kohort.views import own_words as say
 from kohort.views import words
@@ -87,6 +88,7 @@ def customer(
         kinds=[words.plural(n, *_IDENTITIES[kind]) for kind, n in shown["identities"].items() if kind in _IDENTITIES],
         segments=[_segment(s, own, titles, shown["code"]) for s in profile["segments"]],
         features=_features(profile["features"], features, own.currency),
+        groups=[_group(level, shown["groups"][level]) for level in GROUPS if shown["groups"][level] is not None],
         decisions=[decided(d, own.zone) for d in reversed(shown["decisions"])],
         as_of=say.day(profile["as_of"], own.zone),
     )
@@ -111,6 +113,20 @@ def _id(one: Mapping[str, Any], zone: str) -> dict[str, Any]:
         "text": why if why is not None else HOW.get(one["how"], one["how"]),
         "day": say.day(one["since"], zone) if one["since"] else "",
         "rows": rows_of(one["evidence"]),
+    }
+
+
+def _group(level: GroupLevel, one: Mapping[str, Any]) -> dict[str, Any]:
+    """A household or an account as people read it. A household's code means nothing and is not shown."""
+    name = one["group"] if level == "account" else ""
+    title = f"{level.capitalize()} {name}".rstrip()
+    of = words.plural(one["size"], "customer")
+    return {
+        **one,
+        "level": level,
+        "title": title,
+        "text": f"{of}: {one['how']}",
+        "more": one["size"] - 1 - len(one["others"]),
     }
 
 

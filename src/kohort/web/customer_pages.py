@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
+from kohort.model.event import GROUPS
 from kohort.views.customer import MORE
 from kohort.views.customer import customer as customer_page
 from kohort.views.customer import search as search_page
@@ -78,6 +79,22 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
             return _to(f"/customers/{code}")
 
         return await run_in_threadpool(apart)
+
+    @app.post("/customers/{code}/group")
+    async def group(request: Request, code: str) -> Response:
+        fields = await forms.read(request)
+
+        def decided() -> Response:
+            level = next((one for one in GROUPS if one == fields.get("level")), None)
+            if level is None or fields.get("say") not in ("alone", "reset"):
+                raise WrongUsage("The form does not say what is meant.")
+            if fields["say"] == "alone":
+                ws.groups.put(code, level)
+            else:
+                ws.groups.reset(code, level)
+            return _to(f"/customers/{code}")
+
+        return await run_in_threadpool(decided)
 
     @app.get("/identity", response_class=HTMLResponse)
     def review(after: int | None = None, done: int | None = None) -> Response:

@@ -41,8 +41,8 @@ def profile_routes(app: FastAPI, profiles: ProfileDoor, keys: ApiKeys) -> None:
         return await run_in_threadpool(answer)
 
     @app.get("/v1/customers/{number:path}")
-    def customer(request: Request, number: str) -> Response:
-        return refused(request) or _answer(profiles.of(number))
+    def customer(request: Request, number: str, identity: bool = False) -> Response:
+        return refused(request) or _answer(profiles.of(number, identity=identity))
 
     @app.get("/v1/segments")
     def segments(request: Request) -> Response:

@@ -50,14 +50,14 @@ class ConnectionsDoor:
         """Fetch what is new and store it. One connection that fails does not stop the others.
 
         Args:
-            names: Connections; none = all of `kohort.yaml`.
+            names: Connections; none = all of `kohort.yaml` but those that give a series of `context:`.
             again: From the beginning; rows that are known count as duplicates.
             answers: What is settled of the mapping of a source that has none yet; see `Workspace.propose`.
             progress: Told the rows read.
 
         Raises:
             NotFound: No connection is called so.
-            WrongUsage: There are none.
+            WrongUsage: There are none, or one gives a series.
             MissingExtra: The extra `sources` is not installed.
         """
         return [self._pull(c, again=again, answers=answers or {}, progress=progress) for c in self._named(names)]
@@ -68,10 +68,16 @@ class ConnectionsDoor:
             raise WrongUsage(
                 "kohort.yaml names no connections.", hint="Add one under connections:, see docs/channels.md."
             )
+        series = {s.connection: s.name for s in self._ws.config.context if s.connection}
         for name in names:
             if name not in known:
                 raise NotFound("connection", name, known)
-        return [known[name] for name in dict.fromkeys(names)] or list(known.values())
+            if name in series:
+                raise WrongUsage(
+                    f"{name!r} gives the series {series[name]!r}, which is about no customers.",
+                    hint="Run: kohort context --fetch",
+                )
+        return [known[name] for name in dict.fromkeys(names)] or [c for c in known.values() if c.name not in series]
 
     def _pull(self, connection: Connection, *, again: bool, answers: Mapping[str, Any], progress: Progress) -> Pulled:
         from kohort.ingest.connect.feeds import open_feed

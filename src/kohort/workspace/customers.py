@@ -9,13 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import UnknownCustomer, WrongUsage
-from kohort.model.clock import iso
+from kohort.workspace.evidence import ids_told
 from kohort.workspace.identity import KINDS
 from kohort.workspace.people import company_numbers, customer_keys, short_code
 from kohort.workspace.reasons import whole
 
 if TYPE_CHECKING:
-    from kohort.store.merges import Pair
     from kohort.workspace.profile import ProfileDoor
     from kohort.workspace.workspace import Workspace
 
@@ -42,9 +41,10 @@ class CustomerDoor:
         Returns:
             `{"customer_id", "code", "ids": [{"customer_id", "visitor", "since", "why", "how", "score", "evidence"}],
             "identities": {kind: n}, "profile", "consent": [{"purpose", "agreed"}], "sources": {name: n},
-            "timeline", "stays", "decisions"}`. `why` is "herself", "merge" or "said by events"; `sources` counts all events,
+            "timeline", "stays", "decisions", "groups"}`. `why` is "herself", "merge" or "said by events"; `sources` counts all events,
             `timeline` holds some of them, the latest first, `stays` every stay in a segment; `profile` is that of
-            `GET /v1/customers/{id}`, `decisions` those of `ws.identity.log`.
+            `GET /v1/customers/{id}`, `decisions` those of `ws.identity.log`, `groups` what `ws.groups.of` tells of her
+            household and her account.
 
         Raises:
             UnknownCustomer: The number is nobody's.
@@ -62,7 +62,7 @@ class CustomerDoor:
         return {
             "customer_id": company_numbers(store.vault, ids[:1])[0],
             "code": code,
-            "ids": self._ids(ids),
+            "ids": ids_told(store, ids),
             "identities": {kind: len(values) for kind, values in access.identities(store, ids).items()},
             "profile": self._profiles.of(code),
             "consent": ws.privacy.consent(code)["consent"],
@@ -70,6 +70,7 @@ class CustomerDoor:
             "timeline": asked[:events],
             "stays": access.history(store, ids[0], names),
             "decisions": ws.identity.log(code)["decisions"],
+            "groups": ws.groups.of(code),
         }
 
     def search(self, text: str) -> dict[str, Any]:
@@ -109,32 +110,3 @@ class CustomerDoor:
         from kohort.workspace.profile import ProfileDoor
 
         return ProfileDoor(self._ws)
-
-    def _ids(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        """Every id of hers, her own first, with what makes it hers."""
-        from kohort.model.links import roots
-
-        store = self._ws.store
-        meant = roots(store.links.now())
-        since = dict(zip(meant.led.tolist(), meant.since.tolist(), strict=True))
-        merged: dict[int, Pair] = {}
-        for line in store.merges.log(ids):
-            if line.what == "merge" and line.stands:
-                merged |= dict.fromkeys((line.pair.keep, line.pair.other), line.pair)
-        rows = []
-        for id_, number in zip(ids, company_numbers(store.vault, ids), strict=True):
-            pair = merged.get(id_) if id_ != ids[0] else None
-            rows.append(
-                {
-                    "customer_id": number,
-                    "visitor": id_ < 0,
-                    "since": iso(since[id_]) if id_ in since else None,
-                    "why": "herself" if id_ == ids[0] else "said by events" if pair is None else "merge",
-                    "how": None if pair is None else pair.how,
-                    "score": None if pair is None else pair.score,
-                    "evidence": []
-                    if pair is None
-                    else [{"field": f.field, "says": f.says, "weight": f.weight} for f in pair.evidence],
-                }
-            )
-        return rows

@@ -44,13 +44,22 @@ def scores(ws: Workspace) -> tuple[FeatureDefinition, ...]:
         return ()
 
 
+def noted(ws: Workspace) -> tuple[FeatureDefinition, ...]:
+    """What series about the world are to rules, once some figure was noted."""
+    from kohort.definitions.context_rules import noted_features
+    from kohort.model.event import CONTEXT_VALUE
+
+    found = noted_features(ws.config.context)
+    return found if found and CONTEXT_VALUE in ws.store.log.columns() else ()
+
+
 def rule_features(ws: Workspace) -> tuple[FeatureDefinition, ...]:
-    """What rules are evaluated with: features, and the scores of predictions.
+    """What rules are evaluated with: features, the scores of predictions, and what was noted of series about the world.
 
     Raises:
         NotEnough: There is no data to describe customers by.
     """
-    return (*ws.definitions(), *scores(ws))
+    return (*ws.definitions(), *scores(ws), *noted(ws))
 
 
 def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary | None:
@@ -67,7 +76,7 @@ def vocabulary(ws: Workspace, *, without: str = "") -> Vocabulary | None:
     if not known:
         return None
     return vocabulary_of(
-        known,
+        (*known, *noted(ws)),
         config.columns() | dict(ws.contents().columns),
         [d for d in config.segments if d.name != without],
         adopted=adopted_parts(ws.store),
@@ -242,12 +251,13 @@ def check_files(root: Path) -> WorkspaceConfig:
     Raises:
         RefusedDefinition: With every mistake of every file.
     """
+    from kohort.definitions.context_rules import noted_features
     from kohort.definitions.defaults import default_features
     from kohort.definitions.predictions import USUAL
     from kohort.definitions.rules import vocabulary_of
     from kohort.definitions.workspace_file import load
     from kohort.engines.evaluate import profile
-    from kohort.model.event import SCORE_OF
+    from kohort.model.event import CONTEXT_VALUE, SCORE_OF
     from kohort.segments.definitions import adopted_parts
     from kohort.store import open_store
 
@@ -259,11 +269,13 @@ def check_files(root: Path) -> WorkspaceConfig:
                 known = config.features or default_features(profile(snapshot), config.business)[1]
             except NotEnough:
                 return None
+            known = (*known, *(noted_features(config.context) if CONTEXT_VALUE in snapshot.columns else ()))
             return vocabulary_of(
                 known,
                 config.columns() | snapshot.columns,
                 adopted=adopted_parts(store),
-                scores=[t.name for t in config.predictions] or [USUAL] * (SCORE_OF in snapshot.columns),
+                scores=[t.name for t in config.predictions if not t.several]
+                or [USUAL] * (SCORE_OF in snapshot.columns),
             )
 
         return load(root, looked_up, columns=snapshot.columns)

@@ -121,6 +121,7 @@ def look(ws: Workspace) -> Callable[[], Given]:
                 controls=config.controls,
                 threads=ws.threads,
                 traits=watched_traits(config.triggers),
+                signals=config.objections,
             )
         except KohortError:
             if not said:

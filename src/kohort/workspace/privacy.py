@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kohort.errors import BadInput, UnknownCustomer, WrongUsage
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import check_numbers, customer_keys, short_code
+from kohort.workspace.reasons import whole
 
 if TYPE_CHECKING:
     from kohort.model.limits import Limit
@@ -74,6 +75,40 @@ class PrivacyDoor:
             for r in self._ws.store.requests.all()
         ]
 
+    def write_ledger(self, path: str | Path) -> dict[str, Any]:
+        """Writes who is erased, as keyed tokens that tell nobody: what a restored back-up is held against by `replay`. Keep it where
+        back-ups are not. Answers `{"ids", "last_at", "written_at", "digest"}`.
+
+        Raises:
+            BadInput: The file cannot be written.
+        """
+        from kohort.trust.replay import write_ledger
+
+        return write_ledger(self._ws.store, Path(path), now=time.time_ns() // 1_000)
+
+    def replay(self, path: str | Path, *, progress: Progress = silent) -> dict[str, Any]:
+        """After a back-up was restored: erases whoever the ledger says is erased. Answers `{"ids", "people", "request"}`.
+
+        Raises:
+            BadInput: The file is no ledger, or was changed.
+            Busy: A run has been going on for ten minutes.
+        """
+        from kohort.trust.replay import replay
+
+        return replay(self._ws.store, Path(path), self._eraser(progress))
+
+    def rotate_key(self) -> dict[str, int | str]:
+        """Seals everything that the master key seals with a new one and destroys the old one. Interrupted, it is gone on with by whoever
+        opens the workspace next. Answers `{"people", "files", "key"}`.
+
+        Raises:
+            Busy: A server takes in events.
+            WrongUsage: The environment holds the key, and no new one.
+        """
+        from kohort.store.rotating import rotate
+
+        return rotate(self._ws.store)
+
     def scan(self, texts: Sequence[str] = (), pseudonyms: Sequence[int] = ()) -> Scan:
         """Looks for identifiers and pseudonyms in every file of the workspace; see `kohort.trust.scan`."""
         from kohort.trust.scan import scan
@@ -87,9 +122,10 @@ class PrivacyDoor:
             number: The company's customer number, or the short code shown in its place.
 
         Returns:
-            `{"company", "as_of", "identities", "segments", "history", "by_hand", "merges", "features", "next_change",
-            "consent", "limits", "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`,
-            `history` all stays there ever were, `merges` what was decided about which records are hers, `recipients` what
+            `{"company", "as_of", "identities", "segments", "history", "by_hand", "merges", "corrections", "features",
+            "next_change", "consent", "limits", "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`,
+            `history` all stays there ever were, `merges` what was decided about which records are hers,
+            `corrections` what was rectified, `recipients` what
             was told about her to whom, `events` with everything they say, in order.
 
         Raises:
@@ -99,6 +135,7 @@ class PrivacyDoor:
         from kohort.model.clock import iso
         from kohort.trust import access, limits
         from kohort.trust.consent import ledger
+        from kohort.trust.rectify import corrections
 
         ws = self._ws
         store, config = ws.store, ws.config
@@ -116,6 +153,7 @@ class PrivacyDoor:
             "history": access.history(store, ids[0], names),
             "by_hand": access.by_hand(store, ids, names),
             "merges": access.merges(store, ids),
+            "corrections": corrections(store, ids),
             "features": profile["features"],
             "next_change": profile["next_change"],
             "consent": ledger(store, ids, time.time_ns() // 1_000, config.consent),
@@ -180,6 +218,43 @@ class PrivacyDoor:
         new = record(ws.store, key, trait, said, zone=ws.zone)
         return {"new": new, **self.consent(number)}
 
+    def rectify(
+        self,
+        number: str,
+        kind: str,
+        *,
+        wrong: str = "",
+        right: str = "",
+        source: str = "",
+        proof: str = "",
+        at: int | None = None,
+    ) -> dict[str, Any]:
+        """Puts a right identifier in the place of a wrong one. What was wrong goes, and does not come back with the files it came from.
+
+        Args:
+            number: The company's customer number, or the short code shown in its place.
+            kind: "email", "phone", "name" or "address".
+            wrong: The value that goes; empty = one is missing only.
+            right: The value that is kept; empty = there is none.
+            source, proof: Where it was said, and where that can be seen.
+            at: When it was said, microseconds UTC; None = now.
+
+        Returns:
+            `{"request", "kind", "people", "struck", "added", "recipients", "remaining", "asked_at"}`; it names nobody.
+
+        Raises:
+            UnknownCustomer: The number is nobody's.
+            NotFound: She has no such identifier, or there is no such kind.
+            WrongUsage: Nothing is said, or the same twice.
+        """
+        from kohort.trust.rectify import rectify
+        from kohort.trust.statements import stated
+
+        store = self._ws.store
+        (key,) = customer_keys(store.vault, [number])
+        said = stated(True, source=source, proof=proof, at=at, now=time.time_ns() // 1_000)
+        return rectify(store, key, kind, wrong=whole(wrong), right=whole(right), said=said)
+
     def forbid(
         self, limit: Limit, numbers: Sequence[str], *, source: str = "", proof: str = "", at: int | None = None
     ) -> dict[str, Any]:
@@ -234,7 +309,8 @@ class PrivacyDoor:
         from kohort.trust.retention import Clocks
 
         ws = self._ws
-        return Clocks(ws.store, ws.config.retention, time.time_ns() // 1_000, ws.zone, ws.config.consent)
+        now, erase = time.time_ns() // 1_000, self._eraser(silent).erase
+        return Clocks(ws.store, ws.config.retention, now, ws.zone, ws.config.consent, erase)
 
     def _people(self, numbers: Sequence[str]) -> list[int]:
         return customer_keys(self._ws.store.vault, _listed(numbers))

@@ -49,14 +49,19 @@ class ProfileDoor:
         self._forbidding = Forbidding(workspace.store)
         self._lock = threading.Lock()
 
-    def of(self, number: str) -> dict[str, Any]:
+    def of(self, number: str, *, identity: bool = False) -> dict[str, Any]:
         """A customer by the company's number, or by the short code that stands for her.
+
+        Args:
+            identity: Tell too which ids are hers and why, and which household and account she belongs to: `identity` is
+                `{"ids": [{"customer_id", "visitor", "since", "why", "how", "score", "evidence"}], "household", "account"}`.
 
         Raises:
             UnknownCustomer: Nobody has it.
         """
         (key,) = customer_keys(self._ws.store.vault, [number])
-        return self._document(key)
+        document = self._document(key)
+        return document | {"identity": self._identity(key)} if identity else document
 
     def find(self, identity: Mapping[str, Any]) -> dict[str, Any]:
         """A customer by one of her identities: `{"email": "…"}`; see IDENTITIES.
@@ -123,6 +128,14 @@ class ProfileDoor:
         }
 
     # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _identity(self, key: int) -> dict[str, Any]:
+        from kohort.trust.access import ids_of
+        from kohort.workspace.evidence import ids_told
+
+        store = self._ws.store
+        ids = ids_of(store, key)
+        return {"ids": ids_told(store, ids), **self._ws.groups.hers(ids)}
 
     def _document(self, key: int) -> dict[str, Any]:
         found = self._live(key) if self._live is not None else None

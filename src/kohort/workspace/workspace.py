@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kohort.workspace.context import ContextDoor
     from kohort.workspace.customers import CustomerDoor
     from kohort.workspace.found import Found
+    from kohort.workspace.groups import GroupDoor
     from kohort.workspace.identity import IdentityDoor
     from kohort.workspace.predict import PredictDoor
     from kohort.workspace.privacy import PrivacyDoor
@@ -248,6 +249,7 @@ class Workspace:
                 zone=self.zone,
                 currency=self.currency,
                 controls=self.config.controls,
+                signals=self.config.objections,
                 cleaner=cleaner,
                 now=time.time_ns() // 1_000,
                 progress=progress,
@@ -434,6 +436,13 @@ class Workspace:
         from kohort.workspace.customers import CustomerDoor
 
         return CustomerDoor(self)
+
+    @cached_property
+    def groups(self) -> GroupDoor:
+        """The household and the account each customer belongs to."""
+        from kohort.workspace.groups import GroupDoor
+
+        return GroupDoor(self)
 
     @cached_property
     def privacy(self) -> PrivacyDoor:

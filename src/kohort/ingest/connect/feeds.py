@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from kohort.ingest.connect.run import Fetch
 from kohort.model.connection import Connection
 
 
-def open_feed(connection: Connection) -> Fetch:
+def open_feed(connection: Connection, spend: Callable[[], None] = lambda: None) -> Fetch:
     """What gives the rows of an API or a table.
+
+    Args:
+        spend: Called before each request to an API.
 
     Raises:
         MissingExtra: The extra `sources` is not installed.
@@ -17,7 +21,7 @@ def open_feed(connection: Connection) -> Fetch:
     if connection.kind == "rest":
         from kohort.ingest.connect import rest
 
-        return partial(rest.pages, connection)
+        return partial(rest.pages, connection, spend=spend)
     from kohort.ingest.connect import sql
 
     return partial(sql.pages, connection)

@@ -47,12 +47,15 @@ _NOTHING = object()
 Sleep = Callable[[float], None]
 
 
-def pages(connection: Connection, since: Mark | None, *, sleep: Sleep = time.sleep) -> Iterator[list[Any]]:
+def pages(
+    connection: Connection, since: Mark | None, *, sleep: Sleep = time.sleep, spend: Callable[[], None] = lambda: None
+) -> Iterator[list[Any]]:
     """The rows of an API, page by page; numbers with a fraction as exact decimals.
 
     Args:
         since: Rows before it need not be given.
         sleep: Waits for a number of seconds (between requests, where `per_minute` says so).
+        spend: Called before each request that is sent, repeated ones too; what it raises ends the fetch.
 
     Raises:
         SourceFailed: `throttled` (it asks for more patience than we have), `unreachable`, `not_allowed`, `bad_answer`.
@@ -65,7 +68,7 @@ def pages(connection: Connection, since: Mark | None, *, sleep: Sleep = time.sle
     }
     client = Client(request_timeout=_TIMEOUT_S, raise_for_status=False, **limits)
     with closing(client.session) as session:
-        polite = _Polite(connection, sleep)
+        polite = _Polite(connection, sleep, spend)
         session.mount("https://", polite)
         session.mount("http://", polite)
         rest = RESTClient(connection.rest, auth=_auth(connection), session=session)
@@ -195,8 +198,9 @@ def _auth(connection: Connection) -> Any:
 class _Polite(HTTPAdapter):  # type: ignore[misc]
     """Sends requests to one server only, not faster than was said, and reads no more than fits."""
 
-    def __init__(self, connection: Connection, sleep: Sleep) -> None:
+    def __init__(self, connection: Connection, sleep: Sleep, spend: Callable[[], None]) -> None:
         super().__init__()
+        self._spend = spend
         self._connection = connection
         self._home = _origin(connection.rest)
         self._gap_s = 60 / connection.per_minute if connection.per_minute else 0.0
@@ -212,6 +216,7 @@ class _Polite(HTTPAdapter):  # type: ignore[misc]
         if (wait := self._next - time.monotonic()) > 0:
             self._sleep(wait)
         self._next = time.monotonic() + self._gap_s
+        self._spend()
         response = super().send(request, **{"timeout": _TIMEOUT_S, **options, "stream": True})
         self._read(response)
         self._check_patience(response)

@@ -20,6 +20,7 @@ import orjson
 from kohort.errors import BadInput, TooLarge
 from kohort.ingest.tracking.reasons import Poison
 from kohort.model.arrival import Arrival
+from kohort.model.signals import SIGNALS, Signal
 
 BODY_BYTES = 4 * 1024**2
 """What one body may unpack to, unless the door says otherwise."""
@@ -175,13 +176,22 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def arrivals(body: Any, path: str, received_us: int, source: str, place: str, *, user_agent: str = "") -> list[Arrival]:
+def arrivals(
+    body: Any,
+    path: str,
+    received_us: int,
+    source: str,
+    place: str,
+    *,
+    user_agent: str = "",
+    signals: tuple[Signal, ...] = (),
+) -> list[Arrival]:
     """The events of one parsed body, none of them judged yet.
 
     Args:
         body: As `parse` gave it.
         path: Where it was sent: "/v1/batch", "track", "t". The path of a single event says its type.
-        received_us, source, user_agent: As in `Arrival`.
+        received_us, source, user_agent, signals: As in `Arrival`.
         place: Of the request. Events of a batch are found at "PLACE:0", "PLACE:1", …
 
     Raises:
@@ -195,7 +205,7 @@ def arrivals(body: Any, path: str, received_us: int, source: str, place: str, *,
     if "batch" not in body and kind not in _MANY:
         typed = _BY_PATH.get(kind)
         payload = body if typed is None or body.get("type") == typed else {**body, "type": typed}
-        return [Arrival(payload, received_us, source, place, body.get("sentAt"), user_agent)]
+        return [Arrival(payload, received_us, source, place, body.get("sentAt"), user_agent, signals)]
     events = body.get("batch")
     if not isinstance(events, list):
         raise BadInput("The batch has no list of events.", place="/batch", code="bad_batch")
@@ -208,7 +218,7 @@ def arrivals(body: Any, path: str, received_us: int, source: str, place: str, *,
             if shared:
                 event = {**event, **{k: _joined(v, event.get(k)) for k, v in shared.items()}}  # noqa: PLW2901
             own_sent = event.get("sentAt") or sent
-        found.append(Arrival(event, received_us, source, f"{place}:{n}", own_sent, user_agent))
+        found.append(Arrival(event, received_us, source, f"{place}:{n}", own_sent, user_agent, signals))
     return found
 
 
@@ -222,14 +232,17 @@ def frame_arrivals(body: bytes, meta: Mapping[str, Any], number: int, *, limit: 
     """The arrivals of one frame of the journal. Never fails: what cannot be read is one arrival to be refused.
 
     Args:
-        meta: Of the request: `received_us`, `source`, `path`, `user_agent`.
+        meta: Of the request: `received_us`, `source`, `path`, `user_agent`, `signals`.
         number: Of the frame.
     """
     received, source = int(meta["received_us"]), str(meta["source"])
     try:
         read = parse(inflate(body, limit=limit))
         agent = str(meta.get("user_agent") or "")
-        return arrivals(read, str(meta["path"]), received, source, str(number), user_agent=agent)
+        told = meta.get("signals") or ()
+        signals = tuple(signal for signal in SIGNALS if signal in told)
+        path = str(meta["path"])
+        return arrivals(read, path, received, source, str(number), user_agent=agent, signals=signals)
     except BadInput as error:
         code = error.code if error.code == "not_an_object" else "bad_json"
         poison: Any = Poison(code, body[:1_000].decode("utf-8", errors="backslashreplace"))

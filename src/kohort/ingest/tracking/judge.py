@@ -19,6 +19,7 @@ from kohort.ingest.tracking.privacy import masked
 from kohort.ingest.tracking.reasons import REASONS, Poison, Wrong
 from kohort.model.arrival import Arrival
 from kohort.model.event import SCORE
+from kohort.model.signals import SIGNALS
 from kohort.model.source import RejectedRow
 
 MESSAGE_ID_CHARS = 100
@@ -239,7 +240,7 @@ def rejected(arrival: Arrival, code: str, pointer: str = "") -> RejectedRow:
     """An arrival as a dead letter: where it came in, why it is refused, and the event itself, except of erased people.
 
     `column` is a JSON pointer into the request ("/" = the event itself). `raw` holds the event as JSON (`event`), and what
-    is needed to judge it again at another time (`received_at`, `sent_at`, `place`).
+    is needed to judge it again at another time (`received_at`, `sent_at`, `place`, `signals`).
     """
     head, _, tail = arrival.place.partition(":")
     file = "tracking"
@@ -251,6 +252,8 @@ def rejected(arrival: Arrival, code: str, pointer: str = "") -> RejectedRow:
         raw = {"event": shown(arrival.payload), "received_at": str(arrival.received_at), "place": arrival.place}
         if arrival.sent_at is not None:
             raw["sent_at"] = shown(arrival.sent_at)
+        if arrival.signals:
+            raw["signals"] = " ".join(arrival.signals)
     column = (f"/batch/{tail}" if tail else "") + pointer
     return RejectedRow(
         arrival.source, file, int(head) if head.isdigit() else 0, code, REASONS[code], column or "/", raw
@@ -265,7 +268,9 @@ def again(row: RejectedRow) -> Arrival:
     """
     payload = json.loads(row.raw.get("event", ""))
     sent = json.loads(row.raw["sent_at"]) if "sent_at" in row.raw else None
-    return Arrival(payload, int(row.raw["received_at"]), row.source, row.raw["place"], sent)
+    told = row.raw.get("signals", "").split()
+    signals = tuple(signal for signal in SIGNALS if signal in told)
+    return Arrival(payload, int(row.raw["received_at"]), row.source, row.raw["place"], sent, signals=signals)
 
 
 def shown(value: Any) -> str:

@@ -20,8 +20,10 @@ from kohort.ingest.tracking.columns import GROUP_TRAITS, TRAITS, Columns, Row
 from kohort.ingest.tracking.context import Contexts
 from kohort.ingest.tracking.judge import Judged, judge, named_ids, rejected
 from kohort.ingest.tracking.reasons import Wrong
+from kohort.ingest.tracking.signals import Objections
 from kohort.model.arrival import Arrival, Link
 from kohort.model.event import ARROW_TYPE, BOT_ID, BOT_KIND, FIXED_COLUMNS, ORDER_LINE, SENTIMENT, ColumnType
+from kohort.model.signals import Signal
 from kohort.model.source import RejectedRow
 
 if TYPE_CHECKING:
@@ -58,12 +60,14 @@ class TrackingSettings:
         max_properties: Most properties, or traits, of one event.
         max_columns: Most declared columns of the workspace; properties that would need another one are not stored.
         controls: Product code → kind of line, part of a user agent → person or bot, as under `controls:` in kohort.yaml.
+        signals: What a browser says by itself → traits of the purposes it objects to (`kohort.ingest.tracking.signals`).
     """
 
     max_event_bytes: int = 32 * 1024
     max_properties: int = 300
     max_columns: int = 500
     controls: Mapping[str, str] = field(default_factory=dict)
+    signals: Mapping[Signal, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Normalised:
         received: Arrivals of this call.
         by_source: Source → (received, rejected).
         arrival: Per row, the number of the arrival it came from (int32).
-        head: Per row, whether it is the event itself; false for the order lines it brings along (bool).
+        head: Per row, whether it is the event itself; false for order lines and statements it brings along (bool).
         retimed: Ids of rows whose `ts` depends on when they arrived. If the store knows such an id with another `ts`, the
             row is a retry: a duplicate, not a conflict.
         notes: What happened to how many values without losing their events.
@@ -121,6 +125,7 @@ class Normaliser:
         self._lines = commerce.Lines(currency, self._settings.controls)
         self._agents = Agents.of(self._settings.controls)
         self._texts = Texts(self._settings.controls)
+        self._objections = Objections(self._columns, self._settings.signals)
         self._rates = Rates()
         self._sealed: set[int] = set()
 
@@ -150,6 +155,8 @@ class Normaliser:
         for event, row in usable:
             start = len(rows)
             rows += self._rows(event, row, arrivals[event.at].received_at)
+            if not event.machine:
+                rows += self._objections.of(event, row, arrivals[event.at])
             added = len(rows) - start
             at += [event.at] * added
             head.append(True)

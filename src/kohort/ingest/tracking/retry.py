@@ -12,12 +12,13 @@ from kohort.ingest.tracking.judge import again
 from kohort.ingest.tracking.normalise import Normalised, Normaliser, TrackingSettings
 from kohort.model.arrival import Arrival
 from kohort.model.progress import Progress, silent
+from kohort.model.signals import Signal
 from kohort.model.source import BatchReport, RejectedRow
 
 NAME = "rejected events"
 """What the batch of a retry is called."""
 
-_KEPT = frozenset(["event", "received_at", "place", "sent_at"])
+_KEPT = frozenset(["event", "received_at", "place", "sent_at", "signals"])
 _PIECE = 1_000
 """Events of one step. What was stored by a step that was interrupted is a duplicate the next time, and leaves the list."""
 
@@ -35,6 +36,7 @@ def retry_events(
     currency: str,
     now: int,
     controls: Mapping[str, str] | None = None,
+    signals: Mapping[Signal, Sequence[str]] | None = None,
     progress: Progress = silent,
 ) -> list[BatchReport]:
     """Judges dead letters again. What is stored now, or was already, leaves the list; the others stay on it.
@@ -53,7 +55,7 @@ def retry_events(
         by_source.setdefault(row.source, []).append(row)
     if not by_source:
         return []
-    settings = TrackingSettings(controls=controls or {})
+    settings = TrackingSettings(controls=controls or {}, signals=signals or {})
     normaliser = Normaliser(store.vault, store.log.columns(), zone, currency, settings)
     work = _Retry(store, normaliser, now)
     return [work.source(source, mine, progress) for source, mine in by_source.items()]

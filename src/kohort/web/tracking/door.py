@@ -25,6 +25,7 @@ from kohort import __version__
 from kohort.errors import BadInput, KohortError
 from kohort.ingest.tracking import bodies
 from kohort.model.log import say
+from kohort.model.signals import HEADERS
 from kohort.web.tracking import credentials
 from kohort.web.tracking.answers import GIF, JSON, SUCCESS, Header, Refusal, answer, header, preflight
 from kohort.web.tracking.inbox import DEFAULTS, Inbox, Key, Keys, Limits
@@ -288,6 +289,12 @@ def unknown_key(given: bool) -> Refusal:
     return Refusal(401, "no_key", "The request has no write key.", hint)
 
 
+def _signals(scope: Scope) -> dict[str, Any]:
+    """What a browser objects to by itself; nothing where it does not."""
+    told = [signal for signal, name in HEADERS.items() if header(scope, name.lower().encode()).strip() == b"1"]
+    return {"signals": told} if told else {}
+
+
 def _wake(waiting: asyncio.Future[None], _stored: Future[int]) -> None:
     """Called in the thread of whoever stores."""
 
@@ -308,4 +315,5 @@ def _meta(where: Route, scope: Scope, key: Key, now: float) -> dict[str, Any]:
         "path": where.name,
         "ip": client[0] if client else "",
         "user_agent": agent,
+        **_signals(scope),
     }

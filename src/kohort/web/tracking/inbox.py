@@ -14,7 +14,8 @@ class Inbox(Protocol):
         """Takes a request's body: JSON text, unpacked.
 
         Args:
-            meta: "received_us" (µs UTC), "source" (the key's name), "path" (track, batch, …), "ip", "user_agent".
+            meta: "received_us" (µs UTC), "source" (the key's name), "path" (track, batch, …), "ip", "user_agent"; where a
+                browser objects to something by itself, "signals" (`kohort.model.signals`).
 
         Returns:
             A future of its number, done when it is on disk.
