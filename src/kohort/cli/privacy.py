@@ -32,6 +32,7 @@ _STORES = {
     "deliveries": "deliveries",
     "examples": "example customers",
     "model_rows": "rows in saved models",
+    "looks": "entries of the audit log",
 }
 
 
