@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Each module registers its commands when it is imported.
 from kohort.cli import (
+    audit_log,
     bots,
     cleaning,
     connect,
@@ -24,11 +25,13 @@ from kohort.cli import (
     stream,
     texts,
     triggers,
+    users,
 )
 from kohort.cli.root import app
 
 __all__ = [
     "app",
+    "audit_log",
     "bots",
     "cleaning",
     "connect",
@@ -49,4 +52,5 @@ __all__ = [
     "stream",
     "texts",
     "triggers",
+    "users",
 ]

@@ -44,3 +44,6 @@ Act = Literal[
     "key_revoked",
 ]
 """What the audit log knows of. Stable: programs may rely on these words."""
+
+FEWEST_CHARACTERS = 12
+"""Of a password."""

@@ -9,12 +9,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kohort.errors import Busy, WrongUsage
+from kohort.model.access import FEWEST_CHARACTERS
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-FEWEST, MOST = 12, 200
-"""Characters."""
+MOST = 200
+"""Characters: more take no longer to guess, and long to hash."""
 _MEMORY_KIB, _PASSES = 19_456, 2
 """What OWASP asks of argon2id with one thread: 19 MB, about 60 ms."""
 _AT_ONCE = 2
@@ -54,14 +55,15 @@ def check_password(text: str, name: str = "") -> None:
         WrongUsage: It is too short, too long, or made of what everybody tries. The message does not repeat it.
     """
     plain = normal(text)
-    if not FEWEST <= len(plain) <= MOST:
+    if not FEWEST_CHARACTERS <= len(plain) <= MOST:
         raise WrongUsage(
-            f"A password has {FEWEST} to {MOST} characters.", hint="Four words that do not belong together are good."
+            f"A password has {FEWEST_CHARACTERS} to {MOST} characters.",
+            hint="Four words that do not belong together are good.",
         )
     rest = plain.casefold()
     for word in (*_COMMON, *(part for part in name.casefold().split() if len(part) > 2)):
         rest = rest.replace(word, "")
-    if len(rest) < FEWEST // 2 or len(set(rest)) < 5 or _runs(rest):
+    if len(rest) < FEWEST_CHARACTERS // 2 or len(set(rest)) < 5 or _runs(rest):
         raise WrongUsage(
             "This password is one of those that are tried first.",
             hint="Four words that do not belong together are good.",

@@ -113,11 +113,11 @@ class Sessions:
             self._log.add(con, "logged_out", by=row["person"], now=now)
             return str(row["person"])
 
-    def end_others(self, session: Session) -> int:
-        """Ends every other session of the one whose session this is, and says how many there were."""
+    def end_others(self, person: str, number: int) -> int:
+        """Ends every session of somebody but the one with this number, and says how many there were."""
         with self._database.write() as con:
-            gone = sessions.delete(con, _t.person == session.person, _t.number != session.number)
-            self._log.add(con, "sessions_ended", by=session.person, about=f"{gone} others")
+            gone = sessions.delete(con, _t.person == person, _t.number != number)
+            self._log.add(con, "sessions_ended", by=person, about=f"{gone} others")
             return gone
 
     def end_all(self, con: Connection, person: str) -> int:
