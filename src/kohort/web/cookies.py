@@ -7,10 +7,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 if TYPE_CHECKING:
@@ -25,12 +25,7 @@ _KNOWN_SECONDS = 90 * 24 * 3_600
 
 def cookie(scope: Scope, name: str) -> str:
     """What a browser sent under a name; empty where it sent nothing."""
-    try:
-        sent = SimpleCookie(Headers(scope=scope).get("cookie", ""))
-    except CookieError:
-        return ""
-    found = sent.get(_name(scope, name))
-    return "" if found is None else found.value
+    return cookie_parser(Headers(scope=scope).get("cookie", "")).get(_name(scope, name), "")
 
 
 def putting(scope: Scope, name: str, value: str) -> str:
