@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kohort.model.access import FEWEST_CHARACTERS, Role
+from kohort.model.clock import iso
 from kohort.views import own_words as say
 from kohort.views.pages import Shell, page
 from kohort.views.paper import render
@@ -54,7 +55,7 @@ class Line:
     """One line of the log as people read it; `customer` is a number or a code, or empty."""
 
     number: int
-    at: str
+    at_us: int
     by: str
     act: str
     about: str
@@ -109,7 +110,15 @@ def audit_log(shell: Shell, lines: Sequence[Line], *, zone: str, following: int 
     Args:
         following: Number before which the next page begins; None = that is everything.
     """
-    rows = [(line, ACTS.get(line.act, line.act), say.day(line.at, zone)) for line in lines]
+    rows = [
+        (
+            line,
+            ACTS.get(line.act, line.act),
+            f"{say.day(line.at_us, zone)}, {say.clock(line.at_us, zone)}",
+            iso(line.at_us),
+        )
+        for line in lines
+    ]
     return page("audit_log.html", shell, "audit-log", rows=rows, following=following)
 
 

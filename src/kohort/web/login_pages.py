@@ -14,7 +14,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
-from kohort.model.clock import iso
 from kohort.model.serving import is_encrypted_or_here, word_digest
 from kohort.views import login as views
 from kohort.web import forms, visitor
@@ -220,7 +219,7 @@ def lines_of(ws: Workspace, found: list[Entry]) -> list[views.Line]:
     return [
         views.Line(
             e.number,
-            iso(e.at_us),
+            e.at_us,
             e.by,
             e.act,
             e.about,
