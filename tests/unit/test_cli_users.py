@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -126,3 +131,26 @@ def test_the_word_for_the_first_user_is_hard_to_guess_and_easy_to_type() -> None
     assert all(len(word) == 19 and not set(word) & set("IO01") for word in words)
     word = words.pop()
     assert word_digest(word.lower().replace("-", " ")) == word_digest(word)
+
+
+@pytest.mark.slow
+def test_a_server_prints_the_word_and_the_word_lets_the_first_one_in(shop: Path) -> None:
+    command = [sys.executable, "-m", "kohort", "serve", "-w", str(shop), "--port", "0", "--login"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        try:
+            lines: list[str] = []
+            while not lines or "this word" not in lines[-1]:
+                lines.append(server.stderr.readline())
+                assert lines[-1], lines
+            address, word = re.search(r"(http://127\.0\.0\.1:\d+)/set-up and give this word: (\S+)", lines[-1]).groups()
+            with httpx.Client(base_url=address) as browser:
+                assert browser.get("/").headers["location"].startswith("/login")
+                hidden = re.findall(r'name="word" value="(\w+)"', browser.get("/set-up").text)[0]
+                new = {"word": hidden, "first": word, "name": "Ann", "password": PASSWORD, "again": PASSWORD}
+                assert browser.post("/set-up", data=new).status_code == 303
+                assert browser.get("/segments").status_code == 200
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(20)
+    assert [u["name"] for u in data(shop, "users", "list")["users"]] == ["Ann"]

@@ -42,6 +42,8 @@ Act = Literal[
     "read_the_log",
     "key_added",
     "key_revoked",
+    "exported",
+    "erased",
 ]
 """What the audit log knows of. Stable: programs may rely on these words."""
 

@@ -158,6 +158,11 @@ class AuditLog:
         with self._database.read() as con:
             return [_entry(row) for row in entries.some(con, query)]
 
+    def last(self) -> int:
+        """The number of the last entry there is; 0 = there is none."""
+        with self._database.read() as con:
+            return int(con.execute(sa.select(sa.func.max(_t.number))).scalar() or 0)
+
     def verify(self, head: str = "") -> Verified:
         """Reads the whole log and compares every entry with the chain.
 

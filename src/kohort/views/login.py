@@ -47,6 +47,8 @@ ACTS: Mapping[str, str] = {
     "read_the_log": "Read this log",
     "key_added": "Made a key",
     "key_revoked": "Revoked a key",
+    "exported": "Gave out what is kept about a customer",
+    "erased": "Erased customers",
 }
 
 
