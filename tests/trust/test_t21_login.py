@@ -366,6 +366,33 @@ def test_full_of_attempts_it_forgets_none_that_counts() -> None:
     assert attempts.take([("one more", 1)]) == 0
 
 
+def test_a_hundred_logins_at_once_leave_the_pages_room(ann: Workspace) -> None:
+    app = create(ann)
+    word = re.findall(r'name="word" value="(\w+)"', Browser(app).get("/login").text)[0]
+
+    async def crowd() -> tuple[list[int], int]:
+        def client(n: int) -> httpx.AsyncClient:
+            transport = httpx.ASGITransport(app, client=(f"198.51.100.{n}", 1))
+            return httpx.AsyncClient(transport=transport, base_url="https://shop.example")
+
+        async def one(n: int) -> int:
+            async with client(n) as mine:
+                fields = {"word": word, "name": f"nobody {n}", "password": OTHER}
+                return (await mine.post("/login", data=fields)).status_code
+
+        logins = [asyncio.ensure_future(one(n)) for n in range(100)]
+        await asyncio.sleep(0)
+        async with client(200) as reader:
+            page = (await reader.get("/login")).status_code
+            done = sum(login.done() for login in logins)
+        assert page == 200
+        return await asyncio.gather(*logins), done
+
+    codes, done = asyncio.run(crowd())
+    assert set(codes) == {403}
+    assert done < 50, "the reader did not wait for them"
+
+
 # -- whatever the store says ----------------------------------------------------------------------------------------------
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
 
 PAGE_SIZE = 50
+AT_ONCE = 2
+"""Forms with a password that are worked on at the same time."""
 _WRONG = "Name or password is not right."
 _TOO_OFTEN = "That was tried too often. Try again in {minutes} minutes."
 _PLAIN = (
@@ -45,7 +48,12 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
         insist: Everybody has to log in, also while there is no user yet.
         first: Digest of the word for the first user; empty = this server has printed none.
     """
-    doors = Doors(ws, first)
+    doors, turn = Doors(ws, first), asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(work: Callable[..., Response], *given: Any) -> Response:
+        """Whoever waits for a password to be worked out holds no thread: the pages need them."""
+        async with turn:
+            return await run_in_threadpool(work, *given)
 
     @app.get("/login", response_class=HTMLResponse)
     def login(request: Request, onward: Annotated[str, Query(alias="next")] = "/") -> Response:
@@ -58,7 +66,7 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
     @app.post("/login")
     async def log_in(request: Request) -> Response:
         fields = await forms.fields_of(request)
-        return await run_in_threadpool(doors.log_in, request, fields)
+        return await in_turn(doors.log_in, request, fields)
 
     @app.get("/set-up", response_class=HTMLResponse)
     def set_up(request: Request) -> Response:
@@ -69,7 +77,7 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
     @app.post("/set-up")
     async def begin(request: Request) -> Response:
         fields = await forms.fields_of(request)
-        return await run_in_threadpool(doors.set_up, request, fields)
+        return await in_turn(doors.set_up, request, fields)
 
     @app.post("/logout")
     async def log_out(request: Request) -> Response:
@@ -98,7 +106,7 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
             except WrongUsage as error:
                 return shown(problem=f"{error.message} {error.hint}".strip(), status=400)
 
-        return await run_in_threadpool(changed)
+        return await in_turn(changed)
 
     @app.post("/account/sessions")
     async def others(request: Request) -> Response:
@@ -109,7 +117,7 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
         return RedirectResponse("/account?done=sessions", 303)
 
     @app.get("/audit-log", response_class=HTMLResponse)
-    def audit_log(before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    def audit_log(before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
         found = ws.store.audit_log.latest(PAGE_SIZE + 1, before=before)
         following = found[PAGE_SIZE - 1].number if len(found) > PAGE_SIZE else None
         lines = lines_of(ws, found[:PAGE_SIZE])
