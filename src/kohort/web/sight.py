@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,10 @@ from kohort.workspace.people import codes_for, is_short_code, with_codes, withou
 
 if TYPE_CHECKING:
     from kohort.store.vault import Vault
+
+
+_NUMBERED = ("customer_id", "keep", "other")
+"""What a customer's number is called in documents about customers."""
 
 
 def check_code(code: str) -> None:
@@ -63,11 +67,30 @@ def customer(shown: Mapping[str, Any], vault: Vault) -> Mapping[str, Any]:
     """One customer from all sides, as `ws.customers.show` tells."""
     if visitor.now().sight == "numbers":
         return shown
-    pairs = [number for d in shown["decisions"] for number in (d["keep"], d["other"])]
-    codes = codes_for(vault, [*pairs, *(one["customer_id"] for one in shown["ids"])])
-    return {
-        **shown,
-        "customer_id": shown["code"],
-        "ids": [{**one, "customer_id": codes[one["customer_id"]]} for one in shown["ids"]],
-        "decisions": [{**d, "keep": codes[d["keep"]], "other": codes[d["other"]]} for d in shown["decisions"]],
-    }
+    # What she did stays in her shop's words.
+    told = {name: value for name, value in shown.items() if name != "timeline"}
+    codes = codes_for(vault, sorted(set(_numbers(told))))
+    return {**_coded(told, codes), "timeline": shown["timeline"]}
+
+
+def _numbers(value: Any) -> Iterator[str]:
+    """Every number of a customer in a document, hers and others'."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name in _NUMBERED and isinstance(inner, str):
+                yield inner
+            else:
+                yield from _numbers(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _numbers(inner)
+
+
+def _coded(value: Any, codes: Mapping[str, str]) -> Any:
+    """The same document with codes in their place."""
+    if isinstance(value, dict):
+        return {
+            name: codes[inner] if name in _NUMBERED and isinstance(inner, str) else _coded(inner, codes)
+            for name, inner in value.items()
+        }
+    return [_coded(inner, codes) for inner in value] if isinstance(value, list | tuple) else value
