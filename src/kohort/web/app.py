@@ -24,7 +24,7 @@ from kohort.model.log import say
 from kohort.model.serving import FIRST_VARIABLE, LOGIN_VARIABLE
 from kohort.views import own, pages
 from kohort.views.paper import STATIC
-from kohort.web import sight, tracking, visitor
+from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages
@@ -296,7 +296,7 @@ def _machines(app: FastAPI, source: Source) -> None:
 
 def _problem(source: Source, title: str, text: str, hint: str, status: int) -> HTMLResponse:
     try:
-        name = source.name if visitor.now().role is not None else ""
+        name = source.name if who.now().role is not None else ""
         shell = pages.Shell(name, source.is_demo, **asking())
     except KohortError:  # kohort.yaml itself is what is wrong
         shell = pages.Shell("", **asking())

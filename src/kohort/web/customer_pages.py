@@ -18,7 +18,7 @@ from kohort.views.customer import MORE
 from kohort.views.customer import customer as customer_page
 from kohort.views.customer import search as search_page
 from kohort.views.review import review as review_page
-from kohort.web import forms, sight, visitor
+from kohort.web import forms, sight, who
 from kohort.web.own import OwnSegments
 from kohort.workspace.people import customer_keys
 
@@ -75,7 +75,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
         fields = await forms.fields_of(request)
 
         def apart() -> Response:
-            ws.identity.split(code, fields.get("other", ""), by=visitor.now().by)
+            ws.identity.split(code, fields.get("other", ""), by=who.now().by)
             _note(ws, "split", codes=[code])
             return _to(f"/customers/{code}")
 
@@ -102,7 +102,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
             if say not in ("same", "different"):
                 raise WrongUsage("Say whether they are one customer or two.")
             accept, reject = ([number], []) if say == "same" else ([], [number])
-            made = ws.identity.answer(accept, reject, by=visitor.now().by)["decisions"]
+            made = ws.identity.answer(accept, reject, by=who.now().by)["decisions"]
             _note(ws, "said_one_customer" if accept else "said_two_customers", f"question {number}")
             return _to("/identity", done=made[0] if made else None)
 
@@ -114,7 +114,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
 
         def undone() -> Response:
             decision = _number(fields, "decision")
-            ws.identity.take_back(decision, by=visitor.now().by)
+            ws.identity.take_back(decision, by=who.now().by)
             _note(ws, "took_back", f"decision {decision}")
             return _to("/identity")
 
@@ -123,7 +123,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
 
 def _note(ws: Workspace, act: Act, about: str = "", codes: Sequence[str] = ()) -> None:
     """Writes down what somebody who is logged in did or saw; decisions have their own log beside."""
-    asks = visitor.now()
+    asks = who.now()
     if asks.name and (about or codes):
         whom = customer_keys(ws.store.vault, codes)
         ws.store.audit_log.note(act, by=asks.name, about=about, customers=whom)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from kohort.errors import WrongUsage
-from kohort.web import visitor
+from kohort.web import who
 
 MOST_BYTES = 4_096
 """Of what a form, or a look-up, sends."""
@@ -25,7 +25,7 @@ _SECRET = secrets.token_bytes(32)
 
 def word() -> str:
     """What proves that a form is ours: one word for each session, and one for all who did not log in."""
-    asks = visitor.now()
+    asks = who.now()
     return hmac.digest(_SECRET, f"{asks.login} {asks.session}".encode(), "sha256").hex()
 
 

@@ -20,7 +20,7 @@ from kohort.web import access
 from kohort.web.cookies import SESSION, cookie, putting
 from kohort.web.middleware import for_programs, told
 from kohort.web.tracking.credentials import of_header
-from kohort.web.visitor import ALONE, ANYBODY, STRANGER, Visitor, visitor
+from kohort.web.who import ALONE, ANYBODY, STRANGER, Who, current
 
 if TYPE_CHECKING:
     from kohort.store.store import Store
@@ -56,7 +56,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # It holds for what is done for this request, also for the page that an error leads to.
-        visitor.set(ALONE if self._store is None else STRANGER)
+        current.set(ALONE if self._store is None else STRANGER)
         if scope["type"] != "http" or self._store is None:
             await self.app(scope, receive, send)
             return
@@ -67,13 +67,13 @@ class Guard:
         token = ""
         try:
             asks, token = await run_in_threadpool(self._who, scope)
-            visitor.set(asks)
+            current.set(asks)
             refusal = await run_in_threadpool(self._refusal, scope, asked, asks)
         except KohortError as error:  # the store does not answer: nobody is let in
             refusal = self._page("We cannot show this right now", error.message, error.hint, 503)
         await (refusal or self.app)(scope, receive, _with_cookie(scope, send, token) if token else send)
 
-    def _who(self, scope: Scope) -> tuple[Visitor, str]:
+    def _who(self, scope: Scope) -> tuple[Who, str]:
         """Who asks, and the token that her browser gets in place of the one it sent, where it is time."""
         assert self._store is not None
         look = self._store.sessions.look(cookie(scope, SESSION))
@@ -81,9 +81,9 @@ class Guard:
             return ANYBODY, ""
         if look.session is None:
             return STRANGER, ""
-        return Visitor(look.session.person, look.session.role, look.session.number), look.token
+        return Who(look.session.person, look.session.role, look.session.number), look.token
 
-    def _refusal(self, scope: Scope, asked: Asked, asks: Visitor) -> Response | None:
+    def _refusal(self, scope: Scope, asked: Asked, asks: Who) -> Response | None:
         """Why there is no answer; None where there is one. Looks at single customers are written down first."""
         rule = asked.rule
         if rule is not None and rule.open:
@@ -111,7 +111,7 @@ class Guard:
             return self._page("Please log in", text, "Open /login, then repeat it.", 403)
         return RedirectResponse(f"/login?next={quote(_address(scope), safe='')}", 303)
 
-    def _by_role(self, asked: Asked, asks: Visitor) -> Response | None:
+    def _by_role(self, asked: Asked, asks: Who) -> Response | None:
         assert self._store is not None
         if asked.rule is not None and asks.role in asked.rule.roles:
             if asked.rule.look is not None and asks.sight != "nobody":
@@ -124,7 +124,7 @@ class Guard:
             "Not for your role", "Your role does not see this page.", "An administrator can change it.", 403
         )
 
-    def _note(self, asked: Asked, act: Act, asks: Visitor) -> None:
+    def _note(self, asked: Asked, act: Act, asks: Who) -> None:
         """Writes down that somebody sees single customers: which one, or of which group."""
         from kohort.workspace.people import customer_keys
 

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from kohort.errors import WrongUsage
 from kohort.model.serving import is_encrypted_or_here, word_digest
 from kohort.views import login as views
-from kohort.web import forms, visitor
+from kohort.web import forms, who
 from kohort.web.attempts import FOR_A_NAME, FOR_AN_ADDRESS, Attempts, Limit
 from kohort.web.cookies import BROWSER, SESSION, browser_of, cookie, knows, putting
 from kohort.workspace.people import company_numbers
@@ -57,7 +57,7 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
 
     @app.get("/login", response_class=HTMLResponse)
     def login(request: Request, onward: Annotated[str, Query(alias="next")] = "/") -> Response:
-        if visitor.now().name or not (insist or ws.store.users.any()):
+        if who.now().name or not (insist or ws.store.users.any()):
             return RedirectResponse("/", 303)
         if not ws.store.users.any():
             return RedirectResponse("/set-up", 303)
@@ -86,7 +86,7 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
         return _to(request, "/login", {SESSION: ""})
 
     def shown(*, problem: str = "", done: str = "", status: int = 200) -> Response:
-        asks, shell = visitor.now(), read().shell
+        asks, shell = who.now(), read().shell
         if asks.role is None or not asks.name:
             return RedirectResponse("/", 303)
         sessions = ws.store.sessions.count(asks.name)
@@ -111,7 +111,7 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
     @app.post("/account/sessions")
     async def others(request: Request) -> Response:
         await forms.fields_of(request)
-        asks = visitor.now()
+        asks = who.now()
         if asks.name:
             await run_in_threadpool(ws.store.sessions.end_others, asks.name, asks.session)
         return RedirectResponse("/account?done=sessions", 303)
@@ -182,7 +182,7 @@ class Doors:
         Raises:
             WrongUsage: She does not, or the new one cannot be one.
         """
-        asks = visitor.now()
+        asks = who.now()
         limits = [(f"account {asks.name}", FOR_A_NAME)]
         if wait := self.attempts.take(limits):
             raise WrongUsage(_TOO_OFTEN.format(minutes=math.ceil(wait / 60)))

@@ -10,7 +10,7 @@ from kohort.errors import NotFound
 from kohort.model.segmentation import Segmentation
 from kohort.views.own import Person
 from kohort.views.own_members import MembersPage
-from kohort.web import visitor
+from kohort.web import who
 from kohort.workspace.people import codes_for, is_short_code, with_codes, without_people
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check_code(code: str) -> None:
     Raises:
         NotFound: She asks by something else.
     """
-    if visitor.now().sight != "numbers" and not is_short_code(code):
+    if who.now().sight != "numbers" and not is_short_code(code):
         raise NotFound("customer", "of this address")
 
 
@@ -37,7 +37,7 @@ def segmentation(found: Segmentation, vault: Vault | None) -> Segmentation:
     Args:
         vault: None = there is none to ask, so nobody's number can be replaced.
     """
-    sight = visitor.now().sight
+    sight = who.now().sight
     if sight == "numbers":
         return found
     return with_codes(found, vault) if sight == "codes" and vault is not None else without_people(found)
@@ -45,7 +45,7 @@ def segmentation(found: Segmentation, vault: Vault | None) -> Segmentation:
 
 def rows(page: Mapping[str, Any], vault: Vault | None) -> Mapping[str, Any]:
     """Members of a found group, as `Workspace.members_page` returns them."""
-    if visitor.now().sight == "numbers" or vault is None:
+    if who.now().sight == "numbers" or vault is None:
         return page
     codes = codes_for(vault, [row["customer_id"] for row in page["rows"]])
     return {**page, "rows": [{**row, "customer_id": codes[row["customer_id"]]} for row in page["rows"]]}
@@ -53,19 +53,19 @@ def rows(page: Mapping[str, Any], vault: Vault | None) -> Mapping[str, Any]:
 
 def members(page: MembersPage) -> MembersPage:
     """Members of a group that people defined. Accounts are companies: they keep their names."""
-    if visitor.now().sight == "numbers":
+    if who.now().sight == "numbers":
         return page
     return replace(page, rows=tuple(replace(m, number=m.code or m.number) for m in page.rows))
 
 
-def person(who: Person) -> Person:
+def person(one: Person) -> Person:
     """One customer and why she is where she is."""
-    return who if visitor.now().sight == "numbers" else replace(who, number=who.code)
+    return one if who.now().sight == "numbers" else replace(one, number=one.code)
 
 
 def customer(shown: Mapping[str, Any], vault: Vault) -> Mapping[str, Any]:
     """One customer from all sides, as `ws.customers.show` tells."""
-    if visitor.now().sight == "numbers":
+    if who.now().sight == "numbers":
         return shown
     # What she did stays in her shop's words.
     told = {name: value for name, value in shown.items() if name != "timeline"}

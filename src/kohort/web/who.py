@@ -12,7 +12,7 @@ PAGES = "the pages"
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class Who:
     """Who asks for a page.
 
     Attributes:
@@ -40,16 +40,16 @@ class Visitor:
         return "nobody" if self.role is None else SIGHT[self.role]
 
 
-STRANGER = Visitor()
+STRANGER = Who()
 """Nobody logged in."""
-ANYBODY = Visitor(role="administrator", login=False, note=True)
+ANYBODY = Who(role="administrator", login=False, note=True)
 """There is no user yet: everybody at this machine may do everything."""
-ALONE = Visitor(role="administrator", login=False)
+ALONE = Who(role="administrator", login=False)
 """There can be no users: a source of found segments alone."""
 
-visitor: ContextVar[Visitor] = ContextVar("kohort_visitor", default=STRANGER)
+current: ContextVar[Who] = ContextVar("kohort_who", default=STRANGER)
 
 
-def now() -> Visitor:
+def now() -> Who:
     """Who asks for what is being made."""
-    return visitor.get()
+    return current.get()
