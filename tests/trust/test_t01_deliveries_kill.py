@@ -147,6 +147,6 @@ def test_a_few_kills_lose_nothing(tmp_path: Path, taken: Taken) -> None:
     assert kills(tmp_path / "ws", taken, 4) >= 1
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_many_kills_lose_nothing(tmp_path: Path, taken: Taken) -> None:
     assert kills(tmp_path / "ws", taken, 60) > 20

@@ -22,8 +22,8 @@ DECISIONS = [
     *(f"T{n}" for n in range(1, 8)),
     *(f"N{n}" for n in range(1, 8)),
     *(f"L{n}" for n in range(1, 9)),
-    *(f"S{n}" for n in range(1, 4)),
-    *(f"M{n}" for n in range(1, 10)),
+    *(f"S{n}" for n in range(1, 5)),
+    *(f"M{n}" for n in range(1, 11)),
     "P1",
     "P2",
 ]
@@ -204,6 +204,6 @@ def test_the_page_shows_the_list_as_it_is() -> None:
 
 def test_the_page_explains_every_decision() -> None:
     explained = set(
-        re.findall(r"\*\*([TNLSMP]\d)\*\*", PAGE.read_text(encoding="utf-8").split("## The conformance")[0])
+        re.findall(r"\*\*([TNLSMP]\d+)\*\*", PAGE.read_text(encoding="utf-8").split("## The conformance")[0])
     )
     assert explained == set(DECISIONS)

@@ -315,3 +315,11 @@ def test_the_command_says_it_and_writes_it_per_customer(tmp_path: Path) -> None:
     written = list(csv.DictReader(out.open()))
     nulls = table.data["f2"].is_null().to_pylist()
     assert [row["unknown"] for row in written] == ["Answer" if gone else "" for gone in nulls]
+
+
+def test_also_where_there_is_one_group_those_of_whom_nothing_is_known_are_in_none() -> None:
+    values = np.zeros(31)
+    values[-2:] = 1, np.inf
+    found = group(table_of([values]))
+    assert (found.k, found.labels.tolist()) == (1, [0] * 30 + [-1])
+    assert np.array_equal(found.assigner.assign(table_of([values]))[0], found.labels)

@@ -408,11 +408,13 @@ def _with_micro(found: Grouping, study: Study) -> Grouping:
 
 def _one_group(study: Study) -> Grouping:
     n = len(study.table)
+    assigner = GroupAssigner(study.preparation, Model("tiers", 1))
+    labels, confidence = assigner.assign(study.table)
     return Grouping(
         algorithm="tiers",
         k=1,
-        labels=np.zeros(n, np.int32),
-        confidence=np.ones(n, np.float32),
+        labels=labels,
+        confidence=confidence,
         structure=structure_of("none", study.gaps, 1, None, asked=False),
         candidates=tuple(t.candidate() for t in study.tried),
         stability=(None,),
@@ -420,7 +422,7 @@ def _one_group(study: Study) -> Grouping:
         sample=study.rows,
         prepared=study.X,
         used=study.preparation.used,
-        assigner=GroupAssigner(study.preparation, Model("tiers", 1)),
+        assigner=assigner,
         gate=gate(n),
         warnings=warnings_of(n, "none", (), None),
     )

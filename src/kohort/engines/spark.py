@@ -260,7 +260,7 @@ def frame(spark: SparkSession, table: pa.Table) -> DataFrame:
     schema = spark_schema(table.schema)
     if not table.num_rows:
         return spark.createDataFrame([], schema)
-    given: Any = table
+    given: Any = table.combine_chunks()  # of an empty first chunk PySpark makes an empty frame
     return spark.createDataFrame(given, schema)
 
 

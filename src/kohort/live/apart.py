@@ -218,13 +218,14 @@ class Apart:
         try:
             self._handed.clear()
             self._ahead = 0
-            line.send(START)
+            with suppress(OSError):  # it is gone already, which is heard next
+                line.send(START)
             while True:
                 self._hear(line.receive())
                 if feeder.ident is None and not self._last_words:  # the first thing said is where it stands
                     self._after = self._position
                     feeder.start()
-        except (EOFError, OSError):
+        except EOFError:
             pass
         finally:
             self._line = self.process = None

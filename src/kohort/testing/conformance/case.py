@@ -59,6 +59,7 @@ FEATURES: tuple[FeatureDefinition, ...] = parse_features(
     basket: {ratio: [spent, orders]}
     recency_days: {recency: days, event: order_line}
     favourite: {mode: category, event: order_line}
+    visits: {sessions: count, event: page, pause: 30 minutes, longest: 2 hours}
     """,
     COLUMNS,
 )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import Random
 
 from kohort.definitions.segments import SegmentDefinition, SegmentSettings
-from kohort.testing.conformance.naive_subject import needs
+from kohort.testing.conformance.naive_subject import needs, parts_needed
 from kohort.testing.conformance.subject import CaseTurn, HandMove
 from kohort.testing.random_rules import FEATURES, random_rule_world
 from kohort.testing.random_segments import CONSENT, random_segments
@@ -63,7 +63,9 @@ def _edited(
     if chance < 0.2:
         return (*definitions[:which], replace(one, paused=not one.paused), *definitions[which + 1 :]), ()
     if chance < 0.4:  # the parts of another one of its kind, which refers to nobody else
+        asked = {part for d in definitions for name, part in parts_needed(d) if name == one.name and part}
         donors = [d for d in random_segments(rng, 12) if d.kind == one.kind and not needs(d)]
+        donors = [d for d in donors if asked <= {p.key for p in d.parts}]
         if donors and {p.key for p in donors[0].parts} != {donors[0].name}:
             edited = replace(one, parts=donors[0].parts)
             return (*definitions[:which], edited, *definitions[which + 1 :]), ()

@@ -197,8 +197,13 @@ def places(spells: Mapping[str, Spells]) -> dict[str, Places]:
 
 def needs(definition: SegmentDefinition) -> set[str]:
     """Names of the definitions that a definition refers to."""
+    return {name for name, _ in parts_needed(definition)}
+
+
+def parts_needed(definition: SegmentDefinition) -> set[tuple[str, str]]:
+    """The same with the part that is asked for; empty = any."""
     rules = [r.rule for p in definition.parts for r in (p.rule, p.keep) if r]
-    return {name for rule in rules for name, _ in references(rule)}
+    return {(name, part) for rule in rules for name, part in references(rule)}
 
 
 def decide(decided: dict[str, bool], part: str, added: bool | None) -> None:

@@ -1,4 +1,4 @@
-"""One thing after another: sequences, first time, stopped, restarted, in so many periods (S1 to S3)."""
+"""One thing after another: sequences, first time, stopped, restarted, in so many periods, visits (S1 to S4)."""
 
 from kohort.testing.conformance.case import Turn, case, story
 
@@ -229,5 +229,31 @@ CASES = (
         gap     2024-01-01        page
         """,
         "days years",
+    ),
+    case(
+        "S4: visits",
+        "A pause of just that length does not end a visit, a longer one does; one that goes on is cut after two hours.",
+        "visits = 2",
+        """
+        pause    2024-03-10T10:00            page
+        pause    2024-03-10T10:30            page
+        pause    2024-03-10T11:00:00.000001  page
+        one      2024-03-10T10:00            page
+        one      2024-03-10T10:30            page
+        cut      2024-03-10T10:00            page
+        cut      2024-03-10T10:30            page
+        cut      2024-03-10T11:00            page
+        cut      2024-03-10T11:30            page
+        cut      2024-03-10T12:00            page
+        not_cut  2024-03-10T10:00            page
+        not_cut  2024-03-10T10:30            page
+        not_cut  2024-03-10T11:00            page
+        not_cut  2024-03-10T11:30            page
+        not_cut  2024-03-10T11:59:59.999999  page
+        others   2024-03-10T10:00            page
+        others   2024-03-10T10:30            cart
+        others   2024-03-10T11:00            page
+        """,
+        "pause cut others",
     ),
 )
