@@ -85,7 +85,7 @@ def test_without_users_the_pages_of_this_machine_are_open_and_say_so(ws: Workspa
     here = Browser(create(ws), "http://127.0.0.1:8765")
     page = here.get("/segments")
     assert page.status_code == 200
-    assert "No login yet." in page.text
+    assert "No login yet:" in page.text
     assert here.get("/login").headers["location"] == "/"
     assert ws.audit_log.latest() == []
 

@@ -49,8 +49,15 @@ def test_the_menu_shows_what_may_be_asked_for() -> None:
     assert "/audit-log" not in [place.href for place in Shell("Shop").tabs], "without a login there is nobody in it"
 
 
-@pytest.mark.parametrize(("shell", "told"), [(Shell("Shop"), False), (Shell("Shop", no_login=True), True)])
-def test_pages_say_that_there_is_no_login(shell: Shell, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("shell", "told"),
+    [
+        (Shell("Shop"), False),
+        (Shell("Shop", no_login=True), True),
+        (Shell("Demo", is_demo=True, no_login=True), False),
+    ],
+)
+def test_pages_say_that_there_is_no_login_but_for_the_demo(shell: Shell, told: bool) -> None:
     from kohort.views.pages import problem
 
-    assert ("No login yet." in problem(shell, "a", "b")) == told
+    assert ("No login yet:" in problem(shell, "a", "b")) == told

@@ -57,7 +57,7 @@ class Shell:
     word: str = ""
     """What proves that the form for logging out is ours."""
     no_login: bool = False
-    """Whether everybody at this machine sees the pages, because there is no user yet."""
+    """Whether everybody at this machine sees the pages, because there is no user yet. The demo, which holds no secret, is silent."""
     places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
