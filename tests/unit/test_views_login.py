@@ -42,11 +42,17 @@ def test_the_log_tells_the_local_time_and_an_unknown_act_as_it_is() -> None:
     assert "Nothing yet." in login.audit_log(SHELL, [], zone="UTC", following=None)
 
 
+def hrefs(shell: Shell) -> list[str]:
+    return [place.href for _, places in shell.places for place in places]
+
+
 def test_the_menu_shows_what_may_be_asked_for() -> None:
-    assert [place.href for place in SHELL.tabs] == ["/", "/audit-log"]
+    assert hrefs(SHELL) == ["/", "/audit-log"]
+    assert [place.href for place in SHELL.tabs] == ["/"], "a phone has room for eight"
+    assert 'href="/audit-log"' in login.account(SHELL, "privacy-officer", 1)
     assert SHELL.may("/audit-log")
     assert not SHELL.may("/audit-log", "POST")
-    assert "/audit-log" not in [place.href for place in Shell("Shop").tabs], "without a login there is nobody in it"
+    assert "/audit-log" not in hrefs(Shell("Shop")), "without a login there is nobody in it"
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,8 @@ class Shell:
 
     @property
     def tabs(self) -> tuple[Place, ...]:
-        """The menu in one row, for phones."""
-        return tuple(place for _, places in self.places for place in places)
+        """The menu in one row, for phones. No room for the log: one's account leads to it."""
+        return tuple(place for _, places in self.places for place in places if place.id != "audit-log")
 
 
 def positions(found: Segmentation) -> dict[str, int]:
