@@ -114,6 +114,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
         keys = [int(store.vault.known([ADA])[0]), int(store.vault.known_visitors([HER_DEVICE])[0])]
         ws.segments.add("vip", "did('order_line', at_least => 2)")
         ws.segments.run()
+        store.audit_log.note("looked_at_customer", by="Eve", about="vip", customers=keys)
         store.by_hand.put("vip", "vip", [keys[0], int(store.vault.known([OTHER])[0])], True, by="Eve")
         ws.discover(algorithm="kmeans", k=2)
         seq = store.deliveries.begin()
@@ -153,6 +154,7 @@ def test_no_file_holds_anything_of_her_and_before_it_was_everywhere(shop: Shop) 
     assert receipt["stores"]["memberships"] == 2
     assert receipt["stores"]["by_hand"] == 1
     assert receipt["stores"]["deliveries"] == 2
+    assert receipt["stores"]["looks"] == 2
     assert receipt["stores"]["model_rows"] == 1
     assert [(r["destination"], r["deliveries"]) for r in receipt["recipients"]] == [("crm", 1)]
     assert {one["what"] for one in receipt["remaining"]} == {"backups", "sources", "models"}

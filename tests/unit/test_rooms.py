@@ -33,6 +33,7 @@ HOME = {
     "fsspec": {"ingest"},
     "sqlalchemy": {"ingest", "store"},
     "alembic": {"store"},
+    "argon2": {"store"},
     "cryptography": {"store"},
     "python_calamine": {"ingest"},
     "currency_converter": {"ingest"},

@@ -12,7 +12,8 @@ import pytest
 
 import kohort
 from kohort.errors import Busy, Damaged
-from kohort.web.app import HEADERS, PAGE_SIZE, create
+from kohort.web.app import PAGE_SIZE, create
+from kohort.web.middleware import HEADERS
 
 SAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "views" / "sample.py"))
 SampleWorkspace = SAMPLE["SampleWorkspace"]

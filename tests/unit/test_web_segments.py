@@ -17,7 +17,8 @@ from click.testing import CliRunner
 import kohort
 from kohort.cli.app import app
 from kohort.errors import NotFound
-from kohort.web.app import HEADERS, create
+from kohort.web.app import create
+from kohort.web.middleware import HEADERS
 from kohort.web.own import Looks, OwnSegments, look_at, stamp
 from kohort.web.warm import hear, look
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Each module registers its commands when it is imported.
 from kohort.cli import (
+    audit_log,
     bots,
     cleaning,
     clv,
@@ -29,11 +30,13 @@ from kohort.cli import (
     stream,
     texts,
     triggers,
+    users,
 )
 from kohort.cli.root import app
 
 __all__ = [
     "app",
+    "audit_log",
     "bots",
     "cleaning",
     "clv",
@@ -59,4 +62,5 @@ __all__ = [
     "stream",
     "texts",
     "triggers",
+    "users",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kohort.cli.door import Door, Result, command
+from kohort.cli.options import machine_user
 from kohort.cli.root import app
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def add(door: Door, *, name: str, scope: str) -> Result:
     """
     with door.open() as ws:
         data = {"name": name, "scope": scope, "key": ws.keys.add(name, scope)}
+        ws.audit_log.note("key_added", by=machine_user(), about=f"{name}, {scope}")
 
     def shown(screen: Screen) -> None:
         screen.command(data["key"])
@@ -81,6 +83,7 @@ def revoke(door: Door, *, name: str) -> Result:
     """End the key NAME: every server refuses it within a second. What was sent with it stays."""
     with door.open() as ws:
         ws.keys.revoke(name)
+        ws.audit_log.note("key_revoked", by=machine_user(), about=name)
     return Result({"revoked": name}, lambda screen: screen.line(f"{name} is revoked."))
 
 

@@ -74,8 +74,15 @@ def report(door: Door, *, out: str) -> Result:
 @click.option("--host", default=SERVE_HOST, show_default=True, help="Address to listen on.")
 @click.option("--port", type=PORT, default=SERVE_PORT, show_default=True, help="Port; 0 = any free one.")
 @click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Lines on stderr.")
-def serve(door: Door, *, host: str, port: int, log: Any) -> Result:
+@click.option(
+    "--login", is_flag=True, help="Everybody logs in, also on this machine; prints a word for the first user."
+)
+@click.option("--plain-http", "plain", is_flag=True, help="Let people log in over connections that are not encrypted.")
+def serve(door: Door, *, host: str, port: int, log: Any, login: bool, plain: bool) -> Result:
     """Serve the pages of the workspace, on this machine only unless told otherwise, until Ctrl-C.
+
+    As soon as there is a user (kohort users add), everybody logs in. Without one the pages are open to whoever works at this
+    machine, and to nobody else: another --host is refused. See docs/security.md.
 
     With a key of scope ingest (kohort keys add shop --scope ingest) it also takes events at /v1/…, and keeps every segment
     current: an event counts at once, and time alone does at its exact instant. Programs read with a key of scope read:
@@ -89,8 +96,8 @@ def serve(door: Door, *, host: str, port: int, log: Any) -> Result:
     if weak is not None:
         raise CannotServe(weak.text, hint=weak.fix)
     with door.open() as ws:
-        folder = Path(ws.root)
-    start(folder, host=host, port=port, log=log)
+        folder, users = Path(ws.root), ws.store.users.any()
+    start(folder, host=host, port=port, log=log, users=users, login=login, plain=plain)
     return Result({"served": str(folder)}, lambda screen: None)
 
 

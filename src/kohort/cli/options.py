@@ -33,6 +33,16 @@ class GroupCount(click.ParamType):  # type: ignore[type-arg]
         return int(text)
 
 
+def machine_user() -> str:
+    """Who gives commands, for the record: the user of this machine, told apart from those who log in to the pages."""
+    import getpass
+
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):
+        return "the command line"
+
+
 def moment(ws: Workspace, text: str | None) -> int | None:
     """What `--as-of` says, in µs UTC; None where it was left out.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kohort.cli.door import Door, Result, command
-from kohort.cli.options import moment
+from kohort.cli.options import machine_user, moment
 from kohort.cli.root import app
 from kohort.errors import WrongUsage
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kohort.cli.screen import Screen
+    from kohort.workspace.workspace import Workspace
 
 PEOPLE_FILE = click.Path(exists=True, dir_okay=False)
 FORBIDDEN = {"objection": "being profiled", "restriction": "being used at all"}
@@ -32,6 +33,7 @@ _STORES = {
     "deliveries": "deliveries",
     "examples": "example customers",
     "model_rows": "rows in saved models",
+    "looks": "entries of the audit log",
 }
 
 
@@ -74,6 +76,8 @@ def erase(door: Door, *, numbers: tuple[str, ...], path: str | None, unfinished:
             receipts = ws.privacy.finish(progress=progress)
             return Result({"receipts": receipts}, lambda screen: _finished(screen, receipts), zone=zone)
         data = ws.privacy.erase(wanted, progress=progress)
+        if data["request"] is not None:
+            ws.audit_log.note("erased", by=machine_user(), about=data["request"])
     return Result(data, lambda screen: _receipt(screen, data), zone=zone)
 
 
@@ -93,6 +97,7 @@ def export(door: Door, *, number: str, out: str | None) -> Result:
     """
     with door.open() as ws:
         zone = ws.zone
+        _note_export(ws, number)
         data = ws.privacy.write_export(number, out) if out else ws.privacy.export(number)
 
     def shown(screen: Screen) -> None:
@@ -221,6 +226,13 @@ def _sure(door: Door, people: int, yes: bool) -> bool:
         return True
     whom = "one person" if people == 1 else f"{people:,} people"
     return click.confirm(f"Erase {whom} for ever?", err=True)
+
+
+def _note_export(ws: Workspace, number: str) -> None:
+    """Who gives out everything about somebody stands in the audit log before it is given out."""
+    from kohort.workspace.people import customer_keys
+
+    ws.audit_log.note("exported", by=machine_user(), customers=customer_keys(ws.store.vault, [number]))
 
 
 def _finished(screen: Screen, receipts: list[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import secrets
 import socket
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from kohort.cli.logs import LOG_VARIABLE, How, set_up
 from kohort.errors import BadInput, KohortError
 from kohort.model.log import say
+from kohort.model.serving import FIRST_VARIABLE, LOGIN_VARIABLE, PLAIN_VARIABLE, word_digest
 
 APP = "kohort.web.app:create"
 HTTP = "kohort.web.patience:Patient"
@@ -24,6 +26,8 @@ GRACE_SECONDS = 1
 """For requests that are being answered when the server is told to end. Events that were not confirmed come again."""
 HALF_SECONDS = 0.2
 """For the rest of requests that have not come in as a whole by then: nobody knows whether it ever comes."""
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""Those that are not taken for one another."""
 
 
 class CannotServe(KohortError):
@@ -32,18 +36,36 @@ class CannotServe(KohortError):
     code = "cannot_serve"
 
 
-def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
+def serve(
+    folder: Path,
+    *,
+    host: str,
+    port: int,
+    log: How = "text",
+    users: bool = False,
+    login: bool = False,
+    plain: bool = False,
+) -> None:
     """Serve a workspace's pages until Ctrl-C; one line on stderr says when they are ready.
 
     Args:
         folder: The workspace.
-        host: Address to listen on; anything but this machine's own is announced with a warning.
+        host: Address to listen on; on anything but this machine's own everybody has to log in.
         port: 0 = any free one.
         log: How lines on stderr look; see `kohort.cli.logs`.
+        users: Whether somebody can log in.
+        login: Everybody has to, also here, and also while nobody can: then a word is printed that lets the first one in.
+        plain: People may log in over connections that are not encrypted.
 
     Raises:
-        CannotServe: The port is taken, or the pages did not start.
+        CannotServe: The port is taken, the pages did not start, or everybody who reaches them would see them.
     """
+    login = login or os.environ.get(LOGIN_VARIABLE) == "yes"
+    if not (users or login or is_this_machine(host)):
+        raise CannotServe(
+            "Nobody can log in yet, so the pages are shown on this machine only.",
+            hint="Let the first user in: kohort users add NAME --role administrator. Or add --login: it prints a word for her.",
+        )
     from kohort.live.beside import start_early
 
     start_early(folder)
@@ -57,6 +79,10 @@ def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             note(f"Kohort is ready: {address}  (stop with Ctrl-C)", "ready", address=address)
+            if nobody:
+                note(
+                    f"Nobody can log in yet. Open {address}/set-up and give this word: {word}", "nobody can log in yet"
+                )
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Streams never end by themselves, and the server waits for them.
@@ -79,10 +105,17 @@ def serve(folder: Path, *, host: str, port: int, log: How = "text") -> None:
     with listen(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
-        if not is_this_machine(host):
-            told = "Note: the pages have no login yet. Everybody who can reach this address can see them."
-            note(told, "the pages have no login yet")
+        insist = login or not is_this_machine(host)
+        nobody = insist and not users
+        # Lines of a log are kept and passed on: no place for a word that lets somebody in.
+        word = first_word() if nobody and log == "text" else ""
+        if not is_this_machine(host) and not plain:
+            told = "Note: people log in over https only. Put a proxy with TLS in front of it (docs/operations.md)."
+            note(told, "people log in over https only")
         os.environ["KOHORT_WORKSPACE"] = str(folder.resolve())
+        given = {LOGIN_VARIABLE: insist, PLAIN_VARIABLE: plain}
+        os.environ.update({name: "yes" for name, wanted in given.items() if wanted})
+        os.environ[FIRST_VARIABLE] = word_digest(word) if word else ""
         os.environ[LOG_VARIABLE] = log
         config = uvicorn.Config(
             APP,
@@ -109,6 +142,12 @@ def _leave_what_is_not_done() -> None:
     if any(thread.name in AT_WORK for thread in threading.enumerate()):
         sys.stderr.flush()
         os._exit(0)
+
+
+def first_word() -> str:
+    """A word for the first user, easy to read and to type: 80 random bits."""
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(16))
+    return "-".join(letters[i : i + 4] for i in range(0, 16, 4))
 
 
 def is_this_machine(host: str) -> bool:

@@ -85,6 +85,14 @@ def of_workspace(store: Store) -> Iterator[Metric]:
     with suppress(KohortError):
         yield from _deliveries(store)
         yield from _audit(store)
+        yield from _audit_log(store)
+
+
+def _audit_log(store: Store) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily as Gauge
+
+    told = "Number of the last entry of the audit log: where it falls, its end was cut off."
+    yield Gauge("kohort_audit_log_entries", told, store.audit_log.last())
 
 
 def as_text(collect: Callable[[], Iterator[Metric]]) -> bytes:

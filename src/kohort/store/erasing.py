@@ -56,7 +56,7 @@ class Purged:
 
     Attributes:
         stores: "events", "transitions", "memberships", "links", "merges", "by_hand", "deliveries", "examples",
-            "kept_answers" → how many.
+            "kept_answers", "looks" (entries of the audit log) → how many.
         recipients: Destinations that had been told about these persons.
     """
 
@@ -139,6 +139,7 @@ def _make_true(store: Store, ids: np.ndarray, rewritten: Rewritten, members: For
                 "deliveries": rows + trait_changes.erase_in(con, customers),
                 "examples": leave_out_examples(con, customers),
                 "kept_answers": _kept(con),
+                "looks": store.audit_log.forget(con, customers),
             },
             recipients,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0005"
+HEAD = "0006"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -341,4 +341,47 @@ identity_question = sa.Table(
     sa.Column("score", sa.Float, nullable=True),
     _text("evidence"),
     _digest(),
+)
+
+# -- login (kohort.store.users, .sessions, .audit_log) -------------------------------------------------------------
+
+login_user = sa.Table(
+    "login_user",
+    metadata,
+    _text("name", primary_key=True),
+    _text("role"),
+    _text("password"),  # argon2id with settings and salt
+    _big("made_us", nullable=False),
+    _big("password_us", nullable=False),  # since when it is this one
+    _digest(),
+)
+
+login_session = sa.Table(
+    "login_session",
+    metadata,
+    _big("number", primary_key=True, autoincrement=False),
+    _text("person"),
+    _text("token"),  # SHA-256 of what the browser sends, hexadecimal
+    _text("earlier"),  # of what it sent before; empty where there was none
+    sa.Column("used", sa.Boolean, nullable=False),  # whether the browser has sent the newer one
+    _big("begun_us", nullable=False),
+    _big("seen_us", nullable=False),
+    _big("turned_us", nullable=False),  # when the token was replaced
+    _digest(),
+)
+
+audit_entry = sa.Table(
+    "audit_entry",
+    metadata,
+    _big("number", primary_key=True, autoincrement=False),  # 1, 2, … without a gap
+    _big("at_us", nullable=False),
+    _text("by"),  # who did it
+    _text("act"),  # kohort.model.access.Act
+    _text("about"),  # a segment, a user, an address's pattern; never a customer
+    _big("customer"),  # pseudonym; null where it is about nobody, or she was erased
+    sa.Column("salt", sa.LargeBinary, nullable=True),  # goes with her
+    _text("stands_for"),  # SHA-256 of salt and pseudonym, hexadecimal; stays
+    _text("chain"),  # keyed digest of all that, and of the one before
+    _digest(),
+    sa.Index("audit_customer", "customer"),
 )

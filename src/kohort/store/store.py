@@ -20,6 +20,7 @@ from kohort.model.arrival import Link
 from kohort.model.links import root_of, roots
 from kohort.store.api_keys import ApiKeys
 from kohort.store.artefacts import Artefacts
+from kohort.store.audit_log import AuditLog
 from kohort.store.by_hand import ByHand
 from kohort.store.database import Database
 from kohort.store.definition_texts import DefinitionTexts
@@ -35,10 +36,12 @@ from kohort.store.members.members import Members
 from kohort.store.merges import Merges
 from kohort.store.requests import Requests
 from kohort.store.sealed import Ledger
+from kohort.store.sessions import Sessions
 from kohort.store.state import Quarantine, State
 from kohort.store.status import Statuses
 from kohort.store.ticks import Ticks
 from kohort.store.trait_changes import TraitChanges
+from kohort.store.users import Users
 from kohort.store.vault import Vault
 
 
@@ -66,6 +69,9 @@ class Store:
         self.trait_changes = TraitChanges(database)
         self.api_keys = ApiKeys(database)
         self.requests = Requests(database)
+        self.audit_log = AuditLog(database, vault.key_for("audit log"))
+        self.sessions = Sessions(database, self.audit_log)
+        self.users = Users(database, self.sessions, self.audit_log)
         self._database = database
         self._lock = lock
         buckets, seed = self.state.get("buckets"), self.state.get("hash_seed")
@@ -165,6 +171,7 @@ class Store:
             with self._database.write() as con:
                 self.links.drop(con, person)  # last: they say who is meant
                 self.merges.forget(con, person, learned_us=now)
+                self.audit_log.forget(con, person)
         return gone
 
     def verify(self) -> list[Problem]:
@@ -185,6 +192,9 @@ class Store:
             self.links.check,
             self.merges.check,
             self.requests.check,
+            self.users.check,
+            self.sessions.check,
+            self.audit_log.check,
         ):
             found += [Problem("state", line) for line in _tried(check)]
         found += [Problem("vault", line) for line in _tried(self.vault.check)]

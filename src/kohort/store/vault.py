@@ -384,6 +384,10 @@ class Vault(VaultPeople):
     def _hmac(self, message: bytes) -> bytes:
         return hmac.digest(self._lookup_key, message, "sha256")[:LOOKUP_BYTES]
 
+    def key_for(self, purpose: str) -> bytes:
+        """A key of this workspace for something else than look-ups; the same for ever."""
+        return self._domain(f"for {purpose}")
+
     def _domain(self, name: str) -> bytes:
         """A key for another kind of text. No text begins with this byte: none has the key for its look-up."""
         return hmac.digest(self._lookup_key, b"\xff" + name.encode(), "sha256")

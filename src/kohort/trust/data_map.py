@@ -32,6 +32,9 @@ STATE: dict[str, str] = {
     "identity_question": "questions about every id are deleted",
     "delivery": "deliveries are deleted; the receipt names their destinations",
     "privacy_request": "pseudonyms go once nothing needs them",
+    "login_user": "names people who work here, no customer: kohort users remove",
+    "login_session": "names people who work here, no customer: goes within a day",
+    "audit_entry": "pseudonym and salt go; what is left of them leads to nobody, and the chain holds",
 }
 """Table of `state.db` → what an erasure does there."""
 

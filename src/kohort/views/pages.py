@@ -50,6 +50,14 @@ class Shell:
     has_customers: bool = False
     live: str = ""
     """The time of day that memberships show, where a server keeps them current."""
+    person: str = ""
+    """Who is logged in; empty where nobody has to."""
+    rights: frozenset[str] | None = None
+    """What may be offered, each as "GET /segments"; None = everything."""
+    word: str = ""
+    """What proves that the form for logging out is ours."""
+    no_login: bool = False
+    """Whether everybody at this machine sees the pages, because there is no user yet. The demo, which holds no secret, is silent."""
     places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,15 +92,25 @@ class Shell:
                         if self.has_customers
                         else ()
                     ),
+                    *(
+                        (Place("audit-log", "/audit-log", "Who did what", "Log", "doc", "w"),)
+                        if self.rights is not None
+                        else ()
+                    ),
                 ),
             ),
         )
-        object.__setattr__(self, "places", menu)
+        allowed = ((heading, tuple(place for place in places if self.may(place.href))) for heading, places in menu)
+        object.__setattr__(self, "places", tuple((heading, places) for heading, places in allowed if places))
+
+    def may(self, pattern: str, method: str = "GET") -> bool:
+        """Whether the one who reads may ask for an address, so that nothing is offered that would be refused."""
+        return self.rights is None or f"{method} {pattern}" in self.rights
 
     @property
     def tabs(self) -> tuple[Place, ...]:
-        """The menu in one row, for phones."""
-        return tuple(place for _, places in self.places for place in places)
+        """The menu in one row, for phones. No room for the log: one's account leads to it."""
+        return tuple(place for _, places in self.places for place in places if place.id != "audit-log")
 
 
 def positions(found: Segmentation) -> dict[str, int]:

@@ -5,38 +5,39 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kohort.errors import Busy, KohortError, NotEnough, NotFound, WrongUsage
+from kohort.errors import Busy, KohortError, NotFound, WrongUsage
 from kohort.live import answers
 from kohort.live.figures import Counts
-from kohort.model.health import HealthReport
 from kohort.model.log import say
-from kohort.model.segmentation import Segment, Segmentation
-from kohort.model.serving import is_our_name
+from kohort.model.serving import FIRST_VARIABLE, LOGIN_VARIABLE
 from kohort.views import own, pages
 from kohort.views.paper import STATIC
-from kohort.web import tracking
+from kohort.web import sight, tracking, who
+from kohort.web.access import check_table
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages
+from kohort.web.documents import Documents, Source, store_of, vault_of
+from kohort.web.documents import read as read_documents
+from kohort.web.guard import Guard
+from kohort.web.login_pages import login_pages
+from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
 from kohort.web.profile import profile_routes
+from kohort.web.shell import asking
 from kohort.web.stream import Streams
 from kohort.web.warm import Warming
 
@@ -50,36 +51,10 @@ if TYPE_CHECKING:
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
 PAGE_SIZE = 50
 
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-
 STOP_SECONDS = 0.8
 """So long a server that goes down waits for what it is at. What was not stored by then is done by the next one."""
 
 log = logging.getLogger("kohort.web")
-
-
-class Source(Protocol):
-    """What the pages need of a workspace: documents that are already stored."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def is_demo(self) -> bool: ...
-    def summary(self) -> dict[str, Any]: ...
-    def health(self, refresh: bool = False) -> HealthReport: ...
-    def segmentation(self, name: str | None = None) -> Segmentation | None: ...
-    def members_page(self, segment_id: str, cursor: int = 0, limit: int = 50) -> dict[str, Any]: ...
 
 
 def create(
@@ -89,6 +64,7 @@ def create(
     inbox: tracking.Inbox | None = None,
     keys: tracking.Keys | None = None,
     limits: tracking.Limits = tracking.DEFAULTS,
+    login: bool = False,
 ) -> FastAPI:
     """The application, also as a uvicorn factory.
 
@@ -99,6 +75,7 @@ def create(
         inbox: Where tracked events become durable; that of `live` where not given. None = nothing is taken here.
         keys: Who may send events; the workspace's keys where not given.
         limits: What tracking requests may ask.
+        login: Everybody has to log in, also while there is no user yet; `KOHORT_LOGIN=yes` says the same.
     """
     looks = Looks()
     wait, patience = None, 20.0
@@ -110,7 +87,7 @@ def create(
         wait = Warming(folder, looks.keep).wait
         live = live or _live(workspace)
     mine = _own(source, looks)
-    read = partial(_read, source, mine, wait)
+    read = partial(read_documents, source, mine, wait)
     app = FastAPI(
         title="Kohort",
         docs_url=None,
@@ -122,6 +99,8 @@ def create(
     app.state.source, app.state.live = source, live
     app.state.counts = Counts()
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    insist = login or os.environ.get(LOGIN_VARIABLE) == "yes"
+    app.add_middleware(Guard, store=store_of(source), page=partial(_problem, source), insist=insist)
     app.add_middleware(Unforeseen, page=partial(_problem, source))
     app.add_middleware(Protected)
     if inbox is None and live is not None:
@@ -132,12 +111,13 @@ def create(
     _pages(app, source, read)
     if mine is not None:
         own_pages(app, mine, read)
-    _people(app, source, mine, read)
+    _people(app, source, mine, read, insist)
     _machines(app, source)
     _streams(app, source)
     _profiles(app, source, live)
     app.state.monitor = _monitor(app, source)
     _problems(app, source)
+    check_table(app.routes)
     return app
 
 
@@ -211,12 +191,15 @@ def _profiles(app: FastAPI, source: Source, live: Live | None) -> None:
         profile_routes(app, door, source.store.api_keys)
 
 
-def _people(app: FastAPI, source: Source, mine: OwnSegments | None, read: Callable[[], Documents]) -> None:
-    """Single customers, and who is one, for people; a source of found segments alone knows nobody by name."""
+def _people(
+    app: FastAPI, source: Source, mine: OwnSegments | None, read: Callable[[], Documents], insist: bool
+) -> None:
+    """Single customers, who is one, and who may see that; a source of found segments alone knows nobody by name."""
     from kohort.workspace.workspace import Workspace
 
     if mine is not None and isinstance(source, Workspace):
         customer_pages(app, source, mine, read)
+        login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
 
 def _own(source: Source, looks: Looks) -> OwnSegments | None:
@@ -224,132 +207,6 @@ def _own(source: Source, looks: Looks) -> OwnSegments | None:
     from kohort.workspace.workspace import Workspace
 
     return OwnSegments(source, looks) if isinstance(source, Workspace) else None
-
-
-class Unforeseen:
-    """Ends an error that nobody foresaw: a page for the reader; its kind and its places in our code for the log.
-
-    Its message and the usual traceback stay out: both can repeat values. A server would log them, so it never sees it.
-    """
-
-    def __init__(self, app: ASGIApp, page: Callable[..., Response]) -> None:
-        self.app = app
-        self.page = page
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noted)
-        except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)[-3:]
-            places = ", ".join(f"{Path(f.filename).name}:{f.lineno}" for f in frames)
-            # The route's pattern: the address itself may hold a customer's number.
-            where = getattr(scope.get("route"), "path", "?")
-            say(log, logging.ERROR, "page failed", error=type(error).__name__, route=where, places=places)
-            if not begun:
-                if for_programs(scope.get("path", "")):
-                    await told("unexpected", "Something went wrong here.", "", 500)(scope, receive, noted)
-                    return
-                text = "Your data is safe. The other pages still work."
-                answer = self.page("Something went wrong here", text, "The log says where.", 500)
-                await answer(scope, receive, noted)
-
-
-class Protected:
-    """Security headers on every answer, added where answers leave, so that none is forgotten; and see `is_our_name`."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                if not scope["path"].startswith("/static/"):
-                    headers["Cache-Control"] = "no-store"
-            await send(message)
-
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-        elif _knows(scope):
-            await self.app(scope, receive, guarded)
-        else:
-            text, hint = "This name does not lead here.", "Open http://127.0.0.1 instead."
-            page: Response = PlainTextResponse(f"{text} {hint}", 421)
-            refusal = told("wrong_host", text, hint, 421) if for_programs(scope["path"]) else page
-            await refusal(scope, receive, guarded)
-
-
-def for_programs(path: str) -> bool:
-    """Whether answers at this address are read by programs: their errors are JSON objects too."""
-    return path.startswith("/v1/")
-
-
-def told(code: str, message: str, hint: str, status: int) -> JSONResponse:
-    """An error for programs."""
-    return JSONResponse({"code": code, "message": message, "hint": hint}, status)
-
-
-def _knows(scope: Scope) -> bool:
-    server = (scope.get("server") or ("",))[0] or ""
-    return is_our_name(server, Headers(scope=scope).get("host", ""))
-
-
-class Documents:
-    """What is stored, read once per request; what is not there yet is None."""
-
-    def __init__(self, source: Source, mine: OwnSegments | None = None) -> None:
-        self.source = source
-        self.own: own.Own | None = _or_none(mine.all) if mine else None
-        self.found: Segmentation | None = _or_none(source.segmentation)
-        self.summary: dict[str, Any] = _or_none(source.summary) or {}
-        self.health: HealthReport | None = _or_none(source.health)
-        self.live = _or_none(mine.clock) or "" if mine else ""
-
-    @property
-    def shell(self) -> pages.Shell:
-        listed = [len(x.segments) for x in (self.found, self.own) if x is not None and x.segments]
-        return pages.Shell(
-            self.source.name,
-            self.source.is_demo,
-            self.summary.get("as_of"),
-            sum(listed) if listed or self.found else None,
-            self.health.score if self.health else None,
-            has_lifecycle=bool(self.own and self.own.lifecycles),
-            has_customers=self.own is not None,
-            live=self.live,
-        )
-
-    def start(self, here: str) -> HTMLResponse:
-        return HTMLResponse(pages.start(self.shell, here, customers=self.summary.get("customers") or 0))
-
-    def segment(self, segment_id: str) -> Segment:
-        known: dict[str, Segment] = {s.id: s for s in self.found.segments} if self.found else {}
-        if segment_id not in known:
-            raise NotFound("segment", segment_id, known)
-        return known[segment_id]
-
-
-def _read(source: Source, mine: OwnSegments | None, wait: Callable[[], None] | None = None) -> Documents:
-    if wait is not None:
-        wait()
-    return Documents(source, mine)
-
-
-def _or_none(read: Any) -> Any:
-    """A document, or None where there is honestly none yet."""
-    try:
-        return read()
-    except (NotEnough, NotFound):
-        return None
 
 
 def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
@@ -384,7 +241,7 @@ def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
         which = d.segment(segment_id)
         assert d.found is not None
         cursor = min(max(cursor, 0), which.size)
-        page = source.members_page(segment_id, cursor=cursor, limit=PAGE_SIZE)
+        page = sight.rows(source.members_page(segment_id, cursor=cursor, limit=PAGE_SIZE), vault_of(source))
         return HTMLResponse(pages.customers(d.shell, d.found, which, page, cursor=cursor))
 
     @app.get("/map", response_class=HTMLResponse)
@@ -439,9 +296,10 @@ def _machines(app: FastAPI, source: Source) -> None:
 
 def _problem(source: Source, title: str, text: str, hint: str, status: int) -> HTMLResponse:
     try:
-        shell = pages.Shell(source.name, source.is_demo)
+        name = source.name if who.now().role is not None else ""
+        shell = pages.Shell(name, source.is_demo, **asking())
     except KohortError:  # kohort.yaml itself is what is wrong
-        shell = pages.Shell("")
+        shell = pages.Shell("", **asking())
     return HTMLResponse(pages.problem(shell, title, text, hint), status)
 
 

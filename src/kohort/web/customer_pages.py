@@ -4,7 +4,7 @@ about merges; every decision is in the log and can be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode
 
@@ -13,20 +13,20 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
+from kohort.model.access import Act
 from kohort.model.event import GROUPS
 from kohort.views.customer import MORE
 from kohort.views.customer import customer as customer_page
 from kohort.views.customer import search as search_page
 from kohort.views.review import review as review_page
-from kohort.web.forms import Forms
+from kohort.web import forms, sight, who
 from kohort.web.own import OwnSegments
+from kohort.workspace.people import customer_keys
 
 if TYPE_CHECKING:
-    from kohort.web.app import Documents
+    from kohort.web.documents import Documents
     from kohort.workspace.workspace import Workspace
 
-BY = "the pages"
-"""Who decided, for the log: there is no login yet, so nobody knows more."""
 FEW = 50
 """Events on a page at first."""
 
@@ -37,52 +37,54 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
     Args:
         read: The documents around every page, as they are now.
     """
-    forms = Forms()
 
     @app.get("/customers", response_class=HTMLResponse)
     def search() -> Response:
-        return HTMLResponse(search_page(read().shell, forms.word))
+        return HTMLResponse(search_page(read().shell, forms.word()))
 
     @app.post("/customers", response_class=HTMLResponse)
     async def find(request: Request) -> Response:
         # What is looked for is in the body: addresses of pages are kept by browsers and proxies.
-        fields = await forms.read(request)
+        fields = await forms.fields_of(request)
         return await run_in_threadpool(_found, fields.get("who", ""))
 
     def _found(text: str) -> Response:
         people = ws.customers.search(text)["customers"] if text.strip() else []
         if len(people) == 1:
             return _to(f"/customers/{people[0]['code']}")
-        return HTMLResponse(search_page(read().shell, forms.word, people))
+        _note(ws, "looked_at_customer", codes=[person["code"] for person in people])
+        return HTMLResponse(search_page(read().shell, forms.word(), people))
 
     @app.get("/customers/{code}", response_class=HTMLResponse)
     def customer(code: str, source: str | None = None, events: Annotated[int, Query(ge=1, le=MORE)] = FEW) -> Response:
+        sight.check_code(code)
         d, columns = read(), ws.store.log.columns()
         text = customer_page(
             d.shell,
             own.all(),
-            ws.customers.show(code, events=events, source=source),
+            sight.customer(ws.customers.show(code, events=events, source=source), ws.store.vault),
             titles=own.titles(),
             features=[definition.info(columns) for definition in ws.definitions()],
             source=source,
             most=events,
-            word=forms.word,
+            word=forms.word(),
         )
         return HTMLResponse(text)
 
     @app.post("/customers/{code}/split")
     async def split(request: Request, code: str) -> Response:
-        fields = await forms.read(request)
+        fields = await forms.fields_of(request)
 
         def apart() -> Response:
-            ws.identity.split(code, fields.get("other", ""), by=BY)
+            ws.identity.split(code, fields.get("other", ""), by=who.now().by)
+            _note(ws, "split", codes=[code])
             return _to(f"/customers/{code}")
 
         return await run_in_threadpool(apart)
 
     @app.post("/customers/{code}/group")
     async def group(request: Request, code: str) -> Response:
-        fields = await forms.read(request)
+        fields = await forms.fields_of(request)
 
         def decided() -> Response:
             level = next((one for one in GROUPS if one == fields.get("level")), None)
@@ -92,6 +94,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
                 ws.groups.put(code, level)
             else:
                 ws.groups.reset(code, level)
+            _note(ws, "grouped", level, [code])
             return _to(f"/customers/{code}")
 
         return await run_in_threadpool(decided)
@@ -104,33 +107,44 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
             decisions=ws.identity.log()["decisions"],
             done=done,
             zone=ws.zone,
-            word=forms.word,
+            word=forms.word(),
         )
         return HTMLResponse(text)
 
     @app.post("/identity")
     async def answer(request: Request) -> Response:
-        fields = await forms.read(request)
+        fields = await forms.fields_of(request)
 
         def answered() -> Response:
             number, say = _number(fields, "question"), fields.get("say")
             if say not in ("same", "different"):
                 raise WrongUsage("Say whether they are one customer or two.")
             accept, reject = ([number], []) if say == "same" else ([], [number])
-            made = ws.identity.answer(accept, reject, by=BY)["decisions"]
+            made = ws.identity.answer(accept, reject, by=who.now().by)["decisions"]
+            _note(ws, "said_one_customer" if accept else "said_two_customers", f"question {number}")
             return _to("/identity", done=made[0] if made else None)
 
         return await run_in_threadpool(answered)
 
     @app.post("/identity/undo")
     async def undo(request: Request) -> Response:
-        fields = await forms.read(request)
+        fields = await forms.fields_of(request)
 
         def undone() -> Response:
-            ws.identity.take_back(_number(fields, "decision"), by=BY)
+            decision = _number(fields, "decision")
+            ws.identity.take_back(decision, by=who.now().by)
+            _note(ws, "took_back", f"decision {decision}")
             return _to("/identity")
 
         return await run_in_threadpool(undone)
+
+
+def _note(ws: Workspace, act: Act, about: str = "", codes: Sequence[str] = ()) -> None:
+    """Writes down what somebody who is logged in did or saw; decisions have their own log beside."""
+    asks = who.now()
+    if asks.name and (about or codes):
+        whom = customer_keys(ws.store.vault, codes)
+        ws.store.audit_log.note(act, by=asks.name, about=about, customers=whom)
 
 
 def _number(fields: Mapping[str, str], name: str) -> int:

@@ -12,10 +12,11 @@ from kohort.errors import NotFound
 from kohort.views import own as views
 from kohort.views.own_members import customers as customers_page
 from kohort.views.own_why import why as why_page
+from kohort.web import sight
 from kohort.web.own import OwnSegments
 
 if TYPE_CHECKING:
-    from kohort.web.app import Documents
+    from kohort.web.documents import Documents
 
 PAGE_SIZE = 50
 
@@ -54,7 +55,7 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> 
         if part and part not in one.labels:
             raise NotFound(f"part of {one.label!r}", part, one.labels)
         cursor = min(max(cursor, 0), one.about.size)
-        members = own.members(one, part, cursor, PAGE_SIZE)
+        members = sight.members(own.members(one, part, cursor, PAGE_SIZE))
         return HTMLResponse(customers_page(d.shell, everything, one, members, part=part, cursor=cursor))
 
     @app.get("/definitions/{name}/customers/{code}", response_class=HTMLResponse)
@@ -62,7 +63,8 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> 
         d, everything, one = asked(name)
         if part is not None and part not in one.labels:
             raise NotFound(f"part of {one.label!r}", part, one.labels)
-        return HTMLResponse(why_page(d.shell, everything, one, own.why(one, code, part)))
+        sight.check_code(code)
+        return HTMLResponse(why_page(d.shell, everything, one, sight.person(own.why(one, code, part))))
 
     @app.get("/lifecycle", response_class=HTMLResponse)
     def lifecycle(of: str = "") -> Response:

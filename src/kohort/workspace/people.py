@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,9 +72,41 @@ def with_company_numbers(found: Segmentation, vault: Vault) -> Segmentation:
     """The same segmentation with company numbers in place of the pseudonyms of its example customers."""
     keys = sorted({int(row["customer"]) for s in (*found.segments, *found.micro) for row in _examples(s)})
     names = dict(zip(keys, company_numbers(vault, keys), strict=True))
+    return _renamed(found, lambda shown: names[int(shown)])
+
+
+def with_codes(found: Segmentation, vault: Vault) -> Segmentation:
+    """The same with short codes in place of the company numbers of its example customers."""
+    codes = codes_for(vault, [str(row["customer"]) for s in (*found.segments, *found.micro) for row in _examples(s)])
+    return _renamed(found, lambda shown: codes[str(shown)])
+
+
+def without_people(found: Segmentation) -> Segmentation:
+    """The same without its example customers."""
+
+    def segment(s: Segment) -> Segment:
+        return replace(s, typical=(), edge=(), odd=())
+
+    return replace(found, segments=tuple(map(segment, found.segments)), micro=tuple(map(segment, found.micro)))
+
+
+def is_short_code(text: str) -> bool:
+    """Whether a text is a code that stands for somebody, and nothing that a company calls her."""
+    return _SHORT_CODE.fullmatch(text) is not None
+
+
+def codes_for(vault: Vault, numbers: Sequence[str]) -> dict[str, str]:
+    """Company number → the short code that stands for the customer; a code stays, and of nobody's number nothing is left."""
+    known = vault.known(list(numbers))
+    found = {number: short_code(int(key)) for number, key in zip(numbers, known, strict=True) if key}
+    return {n: found.get(n) or (n if is_short_code(n) else "unknown") for n in numbers}
+
+
+def _renamed(found: Segmentation, name: Callable[[Any], str]) -> Segmentation:
+    """The same with other names for its example customers."""
 
     def named(rows: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
-        return tuple({**row, "customer": names[int(row["customer"])]} for row in rows)
+        return tuple({**row, "customer": name(row["customer"])} for row in rows)
 
     def segment(s: Segment) -> Segment:
         return replace(s, typical=named(s.typical), edge=named(s.edge), odd=named(s.odd))

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from kohort.model.source import IngestReport, RejectedRow, SourceKind, SourceMapping
     from kohort.segments import Movement
     from kohort.store.api_keys import ApiKeys
+    from kohort.store.audit_log import AuditLog
     from kohort.store.store import Store
+    from kohort.store.users import Users
     from kohort.workspace.connections import ConnectionsDoor
     from kohort.workspace.context import ContextDoor
     from kohort.workspace.customers import CustomerDoor
@@ -179,6 +181,16 @@ class Workspace:
     def keys(self) -> ApiKeys:
         """Keys of programs that send events or read."""
         return self.store.api_keys
+
+    @property
+    def users(self) -> Users:
+        """People who log in to the pages, with their roles."""
+        return self.store.users
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """Who did what: logins, looks at single customers, decisions, changes of users and keys."""
+        return self.store.audit_log
 
     def confirm(self, mapping: SourceMapping) -> None:
         """Keep a mapping in `kohort.yaml`, in place of an earlier one of that name."""

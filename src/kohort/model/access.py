@@ -1,0 +1,52 @@
+"""Who works with a workspace, in which role, and what is written down about what they do."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Role = Literal["viewer", "marketer", "analyst", "privacy-officer", "administrator"]
+
+ROLES: tuple[Role, ...] = ("viewer", "marketer", "analyst", "privacy-officer", "administrator")
+"""Every role, by how much it may do; docs/security.md says what."""
+
+Sight = Literal["nobody", "codes", "numbers"]
+"""How a role sees single customers: not at all, by the short codes that stand for them, or by the company's own numbers."""
+
+SIGHT: dict[Role, Sight] = {
+    "viewer": "nobody",
+    "marketer": "numbers",
+    "analyst": "codes",
+    "privacy-officer": "numbers",
+    "administrator": "numbers",
+}
+
+Act = Literal[
+    "set_up",
+    "user_added",
+    "user_removed",
+    "role_changed",
+    "password_changed",
+    "logged_in",
+    "login_failed",
+    "logged_out",
+    "sessions_ended",
+    "session_stolen",
+    "not_allowed",
+    "looked_at_customer",
+    "looked_at_members",
+    "searched",
+    "said_one_customer",
+    "said_two_customers",
+    "took_back",
+    "split",
+    "grouped",
+    "read_the_log",
+    "key_added",
+    "key_revoked",
+    "exported",
+    "erased",
+]
+"""What the audit log knows of. Stable: programs may rely on these words."""
+
+FEWEST_CHARACTERS = 12
+"""Of a password."""

@@ -1,0 +1,226 @@
+"""People who log in to the pages: name, role, and what is kept of the password."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from kohort.errors import NotFound, WrongUsage
+from kohort.model.access import ROLES, Act, Role
+from kohort.store import schema
+from kohort.store.audit_log import AuditLog
+from kohort.store.database import Database
+from kohort.store.passwords import check_password, hashed, matches
+from kohort.store.sealed import Ledger, SealedTable
+from kohort.store.sessions import Sessions
+
+users = SealedTable(schema.login_user)
+_t = schema.login_user.c
+_NAME = re.compile(r"[^\W_][\w .@+-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may log in.
+
+    Attributes:
+        made_us: Since when, microseconds UTC.
+        password_us: Since when her password is this one.
+    """
+
+    name: str
+    role: Role
+    made_us: int
+    password_us: int
+
+
+class Users:
+    """The people of a workspace, by name. As soon as there is one, the pages ask everybody to log in.
+
+    There is always an administrator among them. Capitals do not matter in names. Whatever takes rights from somebody ends
+    her sessions in the same transaction, and every change is in the audit log with who made it.
+
+    Example:
+        >>> import kohort, tempfile
+        >>> store = kohort.create(tempfile.mkdtemp()).store
+        >>> store.users.add("Ann", "administrator", "plum kettle orbit sand", by="ann")
+        >>> store.users.proven("ann", "plum kettle orbit sand").role, store.users.proven("Ann", "guessed it at once")
+        ('administrator', None)
+    """
+
+    def __init__(self, database: Database, sessions: Sessions, log: AuditLog) -> None:
+        self._database, self._sessions, self._log = database, sessions, log
+
+    def any(self) -> bool:
+        """Whether somebody may log in, so that everybody has to."""
+        with self._database.read() as con:
+            return Ledger(con).get(schema.login_user.name)[0] > 0
+
+    def list(self) -> tuple[User, ...]:
+        """Everybody, by name."""
+        with self._database.read() as con:
+            return tuple(_user(row) for row in users.all(con, _t.name))
+
+    def add(self, name: str, role: str, password: str, *, by: str, now: int | None = None) -> None:
+        """Somebody may log in from now on.
+
+        Raises:
+            WrongUsage: The name is in use or cannot be one, the role is unknown, the password is guessed first, or the first
+                one is no administrator.
+        """
+        row = _row(name, role, password, now)
+        with self._database.write() as con:
+            there = _named(con)
+            if _same(name) in there:
+                raise WrongUsage(f"There is a user {name!r} already.", hint="Choose another name.")
+            if not there and role != "administrator":
+                raise WrongUsage(
+                    "The first user is an administrator: somebody has to let the others in.",
+                    hint="Add --role administrator.",
+                )
+            self._insert(con, row, "user_added" if there else "set_up", by)
+
+    def begin(self, name: str, password: str, *, now: int | None = None) -> User:
+        """The first user, an administrator. She is the one who set the pages up.
+
+        Raises:
+            WrongUsage: There is a user already, or the name or the password cannot be one.
+        """
+        row = _row(name, "administrator", password, now)
+        with self._database.write() as con:
+            if _named(con):
+                raise WrongUsage("The pages were set up already.", hint="Log in.")
+            self._insert(con, row, "set_up", row["name"])
+        return _user(row)
+
+    def proven(self, name: str, password: str) -> User | None:
+        """Who has this name, where the password is hers; else None. Takes as long where nobody has the name.
+
+        Raises:
+            Busy: Too many people are logging in.
+        """
+        with self._database.read() as con:
+            row = _named(con).get(_same(name))
+        right = matches(None if row is None else row["password"], password)
+        return _user(row) if row is not None and right else None
+
+    def known(self, name: str) -> User | None:
+        """Who has this name."""
+        with self._database.read() as con:
+            row = _named(con).get(_same(name))
+        return None if row is None else _user(row)
+
+    def set_role(self, name: str, role: str, *, by: str) -> None:
+        """Gives somebody another role; she logs in again.
+
+        Raises:
+            NotFound: Nobody has this name.
+            WrongUsage: The role is unknown, or she is the last administrator.
+        """
+        _check_role(role)
+        with self._database.write() as con:
+            row = _one(con, name)
+            if role != "administrator":
+                _check_not_last(con, row)
+            self._change(con, row, "role_changed", by, role=role)
+
+    def set_password(self, name: str, password: str, *, by: str, now: int | None = None) -> None:
+        """Gives somebody another password; she logs in again.
+
+        Raises:
+            NotFound: Nobody has this name.
+            WrongUsage: The password is guessed first.
+        """
+        check_password(password, name)
+        kept = hashed(password)
+        with self._database.write() as con:
+            self._change(con, _one(con, name), "password_changed", by, password=kept, password_us=_wall(now))
+
+    def remove(self, name: str, *, by: str) -> None:
+        """Somebody may not log in any more. What she did stays in the log, by her name.
+
+        Raises:
+            NotFound: Nobody has this name.
+            WrongUsage: She is the last administrator.
+        """
+        with self._database.write() as con:
+            row = _one(con, name)
+            _check_not_last(con, row)
+            users.delete(con, _t.name == row["name"])
+            self._sessions.end_all(con, row["name"])
+            self._log.add(con, "user_removed", by=by, about=row["name"])
+
+    def check(self) -> None:
+        """Reads every row.
+
+        Raises:
+            Damaged: Something does not check out.
+        """
+        self.list()
+
+    def _insert(self, con: Connection, row: dict[str, Any], act: Act, by: str) -> None:
+        users.insert(con, [row])
+        self._log.add(con, act, by=by, about=f"{row['name']}, {row['role']}")
+
+    def _change(self, con: Connection, row: sa.RowMapping, act: Act, by: str, **values: Any) -> None:
+        users.update(con, _t.name == row["name"], **values)
+        self._sessions.end_all(con, row["name"])
+        told = f"{row['name']}, {values['role']}" if "role" in values else row["name"]
+        self._log.add(con, act, by=by, about=told)
+
+
+def _row(name: str, role: str, password: str, now: int | None) -> dict[str, Any]:
+    if not _NAME.fullmatch(name):
+        raise WrongUsage(
+            "A name has 1 to 64 letters, digits, blanks and . - + @ _, and begins with a letter or a digit."
+        )
+    _check_role(role)
+    check_password(password, name)
+    at = _wall(now)
+    return {"name": name, "role": role, "password": hashed(password), "made_us": at, "password_us": at}
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        raise WrongUsage(f"There is no role {role!r}.", hint=f"Say one of: {', '.join(ROLES)}.")
+
+
+def _named(con: Connection) -> dict[str, sa.RowMapping]:
+    """Everybody, by the form in which names are compared: a company has a few hundred at most."""
+    return {_same(row["name"]): row for row in users.all(con)}
+
+
+def _one(con: Connection, name: str) -> sa.RowMapping:
+    there = _named(con)
+    row = there.get(_same(name))
+    if row is None:
+        raise NotFound("user", name, [r["name"] for r in there.values()], hint="Make one with: kohort users add")
+    return row
+
+
+def _check_not_last(con: Connection, row: sa.RowMapping) -> None:
+    others: Sequence[str] = [r["name"] for r in users.all(con) if r["role"] == "administrator"]
+    if others == [row["name"]]:
+        raise WrongUsage(
+            f"{row['name']} is the only administrator, and there has to be one.",
+            hint="Make another one first: kohort users role NAME administrator",
+        )
+
+
+def _same(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+def _user(row: Any) -> User:
+    return User(row["name"], cast(Role, row["role"]), row["made_us"], row["password_us"])
+
+
+def _wall(now: int | None) -> int:
+    return time.time_ns() // 1_000 if now is None else now

@@ -1,0 +1,126 @@
+"""Who may ask for what: one table of addresses and roles. The guard asks it for every request; what is not in it is refused.
+
+Whoever adds an address has to say here who may ask for it: a test compares the table with the addresses there are, and the
+server does not start with one that is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute, Mount
+
+from kohort.model.access import ROLES, Act, Role
+
+Address = tuple[str, str]
+"""Method and pattern: ("GET", "/segments/{segment_id}")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may ask for an address.
+
+    Attributes:
+        roles: Of people who are logged in.
+        open: Nobody has to be.
+        past: Nobody looks who asks: nothing about the workspace is there, or the address itself asks for the key of a program.
+        scope: People of these roles, and programs with a key of the scope read.
+        look: Single customers are on the page: that somebody looks, who may see them, is written down as this before.
+    """
+
+    roles: frozenset[Role] = frozenset()
+    open: bool = False
+    past: bool = False
+    scope: bool = False
+    look: Act | None = None
+
+
+OPEN = Rule(open=True)
+ALWAYS = Rule(open=True, past=True)
+KEY = Rule(past=True)
+EVERYBODY = Rule(frozenset(ROLES))
+_SEES = frozenset[Role]({"marketer", "analyst", "privacy-officer", "administrator"})
+_KNOWS = frozenset[Role]({"marketer", "privacy-officer", "administrator"})
+_ANSWERS = frozenset[Role]({"privacy-officer", "administrator"})
+
+TABLE: dict[Address, Rule] = {
+    # The way in
+    ("GET", "/static"): ALWAYS,
+    ("GET", "/health"): ALWAYS,
+    ("GET", "/ready"): ALWAYS,
+    ("GET", "/login"): OPEN,
+    ("POST", "/login"): OPEN,
+    ("GET", "/set-up"): OPEN,
+    ("POST", "/set-up"): OPEN,
+    ("POST", "/logout"): EVERYBODY,
+    ("GET", "/account"): EVERYBODY,
+    ("POST", "/account/password"): EVERYBODY,
+    ("POST", "/account/sessions"): EVERYBODY,
+    # Groups, never one customer
+    ("GET", "/"): EVERYBODY,
+    ("GET", "/segments"): EVERYBODY,
+    ("GET", "/map"): EVERYBODY,
+    ("GET", "/discover"): EVERYBODY,
+    ("GET", "/data-health"): EVERYBODY,
+    ("GET", "/lifecycle"): EVERYBODY,
+    ("GET", "/definitions/{name}"): EVERYBODY,
+    # Groups with a few examples, which only those see who may see single customers
+    ("GET", "/segments/{segment_id}"): Rule(frozenset(ROLES), look="looked_at_members"),
+    ("GET", "/report"): Rule(frozenset(ROLES), look="looked_at_members"),
+    # Single customers
+    ("GET", "/segments/{segment_id}/customers"): Rule(_SEES, look="looked_at_members"),
+    ("GET", "/definitions/{name}/customers"): Rule(_SEES, look="looked_at_members"),
+    ("GET", "/definitions/{name}/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
+    ("GET", "/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
+    ("GET", "/customers"): Rule(_KNOWS),
+    ("POST", "/customers"): Rule(_KNOWS, look="searched"),
+    ("GET", "/identity"): Rule(_KNOWS, look="looked_at_members"),
+    ("POST", "/identity"): Rule(_KNOWS),
+    ("POST", "/identity/undo"): Rule(_KNOWS),
+    ("POST", "/customers/{code}/split"): Rule(_KNOWS),
+    ("POST", "/customers/{code}/group"): Rule(_KNOWS),
+    # Who did what
+    ("GET", "/audit-log"): Rule(_ANSWERS, look="read_the_log"),
+    # Machines
+    ("GET", "/metrics"): Rule(frozenset({"administrator"}), scope=True),
+    ("GET", "/v1/customers"): KEY,
+    ("POST", "/v1/customers/lookup"): KEY,
+    ("GET", "/v1/customers/{number:path}"): KEY,
+    ("GET", "/v1/segments"): KEY,
+    ("GET", "/v1/segments/{name:path}/members"): KEY,
+    ("GET", "/v1/stream"): KEY,
+}
+
+
+def rule_of(method: str, pattern: str) -> Rule | None:
+    """Who may ask for an address; None = it is not in the table. HEAD is a GET whose answer has no body."""
+    return TABLE.get(("GET" if method == "HEAD" else method, pattern))
+
+
+def rights(role: Role | None) -> frozenset[str]:
+    """What somebody may ask for, each as "GET /segments", for what is offered on pages."""
+    return frozenset(
+        f"{method} {pattern}"
+        for (method, pattern), rule in TABLE.items()
+        if rule.open or (role is not None and role in rule.roles)
+    )
+
+
+def addresses(routes: Iterable[BaseRoute]) -> list[Address]:
+    """Every address that an application answers; a folder of files counts as one."""
+    found: list[Address] = []
+    for route in routes:
+        if isinstance(route, Mount):
+            found.append(("GET", route.path))
+        else:
+            methods = getattr(route, "methods", None) or {"GET"}
+            found += [(method, str(getattr(route, "path", ""))) for method in sorted(methods - {"HEAD"})]
+    return found
+
+
+def check_table(routes: Iterable[BaseRoute]) -> None:
+    """Refuses to begin with an address of which nobody has said who may ask for it."""
+    missing = [f"{method} {pattern}" for method, pattern in addresses(routes) if (method, pattern) not in TABLE]
+    if missing:
+        raise AssertionError(f"kohort.web.access does not say who may ask for: {', '.join(missing)}")
