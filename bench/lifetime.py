@@ -45,10 +45,10 @@ def show(title: str, report: dict[str, Any], seconds: float) -> None:
     held = report["holdout"]
     if held is None:
         return
-    print(f"  {'':24}{'expected':>12}{'came':>12}" + "".join(f"{name:>20}" for name in FIGURES) + f"{'deviance':>10}")
+    print(f"  {'':24}{'expected':>12}{'came':>12}" + "".join(f"{name:>24}" for name in FIGURES) + f"{'deviance':>10}")
     for what, told in (("purchases", held["purchases"]), (held["goal"], held["choice"])):
         for name, f in told.items():
-            cells = "".join(f"{cell(f[figure]):>20}" for figure in FIGURES)
+            cells = "".join(f"{cell(f[figure]):>24}" for figure in FIGURES)
             print(f"  {what + ' ' + name:24}{f['expected']:12,.0f}{f['actual']:12,.0f}{cells}{f['deviance']:10.3f}")
     print(f"  intervals held: {held['coverage']}")
 
