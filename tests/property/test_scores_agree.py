@@ -128,7 +128,7 @@ def pairs_disagree(world: World, rules: tuple[Rule, ...], engine: Engine, rng: R
     return wrong
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.nightly) for n in range(1, 5))])
 def test_runs_read_scores_as_the_judge_does(seed: int) -> None:
     rng = Random(seed)
     world = scored_world(rng)
@@ -141,7 +141,7 @@ def test_pairs_read_scores_as_the_judge_does(engine: Engine) -> None:
     assert pairs_disagree(scored_world(rng), RULES, engine, rng)[:2] == []
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(st.integers(0, 2**32))
 def test_drawn_worlds_with_scores(seed: int) -> None:
     rng = Random(seed)

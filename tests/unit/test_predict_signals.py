@@ -114,6 +114,8 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kohort.Workspace]:
     def add(who: int, event: str, day: float) -> None:
         lines.append(f"K{who},{event},{start + np.timedelta64(int(day * 86_400), 's')}Z")
 
+    for who in range(30):
+        add(who, "party", rng.uniform(0, 720))
     for who in range(1_000):
         for day in np.cumsum(rng.exponential(20, 60)):
             if day < 720:
@@ -132,7 +134,7 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kohort.Workspace]:
         made.ingest(folder / "events.csv", kind="events")
         targets = (
             parse_target("upgrade", {"event": "upgrade", "horizon": "30 days", "once": True}),
-            parse_target("rare", {"event": "help", "horizon": "1 day"}),
+            parse_target("rare", {"event": "party", "horizon": "200 days"}),
         )
         made.change(lambda config: replace(config, predictions=targets))
         yield made
@@ -141,29 +143,26 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kohort.Workspace]:
 def test_the_manual_is_read_before_an_upgrade_and_how_long(ws: kohort.Workspace) -> None:
     found = ws.predict.signals("upgrade")
     assert found["code"] == "ok"
-    assert found["behaviours"] == ["page", "help", "manual"]
+    assert found["behaviours"] == ["page", "help", "manual", "party"]
     assert {s["behaviour"] for s in found["signals"]} == {"manual"}
     first = found["signals"][0]
     assert first["days_before"]["to"] < 45
     assert first["with_outcome"] > 2 * first["without"]
     assert first["lead"]["median"] == pytest.approx(40, abs=2)
     assert 35 <= first["lead"]["from"] <= first["lead"]["to"] <= 45
-    assert len(found["figures"]) == 3 * 6
+    assert len(found["figures"]) == 4 * 6
     assert found["positives"] >= 50
 
 
-def test_too_few_outcomes_and_no_time_are_said(ws: kohort.Workspace) -> None:
-    assert ws.predict.signals("rare")["code"] == "too_few"
+def test_what_has_no_time_has_no_signals(ws: kohort.Workspace) -> None:
     with pytest.raises(WrongUsage, match="without a time"):
         ws.predict.signals(parse_target("label", {"trait": "plan", "is": "gold"}))
 
 
 def test_the_command_says_the_same(ws: kohort.Workspace) -> None:
-    said = CliRunner().invoke(app, ["predict", "signals", "upgrade", "-w", str(ws.root), "--json"])
-    assert said.exit_code == 0, said.output
-    told = json.loads(said.stdout)
-    assert told["signals"][0]["behaviour"] == "manual"
     shown = CliRunner().invoke(app, ["predict", "signals", "upgrade", "-w", str(ws.root)])
-    assert "manual" in shown.output
-    few = CliRunner().invoke(app, ["predict", "signals", "rare", "-w", str(ws.root)])
+    assert shown.exit_code == 0, shown.output
+    assert "“manual”" in shown.output
+    few = CliRunner().invoke(app, ["predict", "signals", "rare", "-w", str(ws.root), "--json"])
     assert few.exit_code == 3, few.output
+    assert json.loads(few.stdout)["code"] == "too_few"
