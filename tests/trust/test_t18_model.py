@@ -115,7 +115,7 @@ def follow(root: Path, seed: int, steps: int) -> None:
 
 @pytest.mark.parametrize("seed", range(1))
 def test_nobody_is_where_she_did_not_agree_to_be(made: Path, tmp_path: Path, seed: int) -> None:
-    follow(Path(shutil.copytree(made, tmp_path / "ws")), seed, 14)
+    follow(Path(shutil.copytree(made, tmp_path / "ws")), seed, 8)
 
 
 @pytest.mark.nightly

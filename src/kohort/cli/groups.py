@@ -10,6 +10,7 @@ from kohort.cli.customer import customer, show_groups
 from kohort.cli.door import Door, Result, command
 from kohort.cli.identity import identity
 from kohort.errors import WrongUsage
+from kohort.views.words import plural
 
 if TYPE_CHECKING:
     from kohort.cli.screen import Screen
@@ -46,7 +47,8 @@ def households(door: Door, *, dry_run: bool, region: str, forget: bool) -> Resul
 
     def shown(screen: Screen) -> None:
         screen.line(
-            f"{data['persons']:,} customers with an address: {data['members']:,} live in {data['households']:,} households."
+            f"{plural(data['persons'], 'customer')} with an address: "
+            f"{data['members']:,} live in {plural(data['households'], 'household')}."
         )
         screen.facts((how, f"{n:,}") for how, n in data["how"].items())
         for kind, n in data["blocked"].items():
@@ -77,7 +79,8 @@ def accounts(door: Door, *, column: str | None, dry_run: bool, forget: bool) -> 
 
     def shown(screen: Screen) -> None:
         screen.line(
-            f"{data['customers']:,} customers write {data['spellings']:,} companies, which are {data['accounts']:,} accounts."
+            f"{plural(data['customers'], 'customer')} in {plural(data['spellings'], 'spelling')} of companies, "
+            f"which come to {plural(data['accounts'], 'account')}."
         )
         screen.facts((one["account"], ", ".join(one["spellings"])) for one in data["joined"])
         _changed(screen, data)
@@ -139,11 +142,11 @@ def _forgotten(door: Door, level: GroupLevel, *, dry_run: bool) -> Result:
         raise WrongUsage("Take it back, or see what would be found, not both at once.")
     with door.open() as ws, door.progress():
         data = ws.groups.forget(level)
-    return Result(data, lambda screen: screen.line(f"{data['rows']:,} statements are taken back."))
+    return Result(data, lambda screen: screen.line(f"Taken back: {plural(data['rows'], 'statement')}."))
 
 
 def _changed(screen: Screen, data: dict[str, Any]) -> None:
     if data["by_hand"]:
-        screen.line(f"{data['by_hand']:,} customers stay where a person put them.")
+        screen.line(f"Left where a person put them: {plural(data['by_hand'], 'customer')}.")
     would = "would be" if data["dry_run"] else "is"
-    screen.line(f"Something new {would} said of {data['changed']:,} customers, in the trait {data['trait']}.")
+    screen.line(f"Something new {would} said of {plural(data['changed'], 'customer')}, in the trait {data['trait']}.")

@@ -58,7 +58,7 @@ def rectify(
         data = ws.privacy.rectify(number, kind, wrong=wrong, right=right, source=source, proof=proof, at=at)
 
     def shown(screen: Screen) -> None:
-        screen.line(f"{data['struck']:,} wrong, {data['added']:,} right ({data['request']}).")
+        screen.line(f"{data['struck']:,} destroyed, {data['added']:,} added ({data['request']}).")
         for one in data["remaining"]:
             screen.line(one["text"])
         for recipient in data["recipients"]:
