@@ -50,7 +50,7 @@ def write(path: Path, rows: list[tuple[int, str, int, int]], since: int, until: 
     start = np.datetime64("2022-01-01")
     lines = ["order,customer,date,product,quantity,price"]
     lines += [
-        f"o{since}-{n},{who},{start + day},mug,{quantity},{price}.50"
+        f"o{since}-{n},{who},{start + np.timedelta64(day, 'D')},mug,{quantity},{price}.50"
         for n, (day, who, quantity, price) in enumerate(rows)
         if since <= day < until
     ]

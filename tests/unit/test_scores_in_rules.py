@@ -163,7 +163,9 @@ def orders(customers: int, seed: int) -> str:
         loyal, day = rng.random() < 0.6, int(rng.integers(0, 250))
         ends = int(rng.integers(600, 720)) if loyal else day + int(rng.integers(20, 400))
         while day < ends:
-            lines.append(f"o{len(lines)},K{number},{start + day},mug,{rng.integers(1, 5)},{rng.integers(2, 9)}.50")
+            lines.append(
+                f"o{len(lines)},K{number},{start + np.timedelta64(day, 'D')},mug,{rng.integers(1, 5)},{rng.integers(2, 9)}.50"
+            )
             day += int(rng.integers(10, 90))
     return "\n".join(lines) + "\n"
 
