@@ -146,7 +146,7 @@ def test_who_has_it_open_goes_on_reading_and_writing(root: Path) -> None:
 
 def under_load(root: Path, times: int) -> int:
     """Rotates while another connection takes in people without a pause; how many it took in."""
-    stop, trouble, taken = threading.Event(), list[BaseException](), list[str]()
+    stop, trouble, taken = threading.Event(), list[Exception](), list[str]()
 
     def load() -> None:
         try:
@@ -157,7 +157,7 @@ def under_load(root: Path, times: int) -> int:
                     mine.vault.seal([key], "email", [f"{name}@shop.example"])
                     assert mine.vault.refs([key]) == [name]
                     taken.append(name)
-        except BaseException as error:
+        except Exception as error:
             trouble.append(error)
 
     thread = threading.Thread(target=load)

@@ -27,7 +27,7 @@ from kohort.views.paper import STATIC
 from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
 from kohort.web.counts import Counted
-from kohort.web.customer_pages import customer_pages
+from kohort.web.customer_pages import customer_pages, identity_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
 from kohort.web.documents import read as read_documents
 from kohort.web.guard import Guard
@@ -199,6 +199,7 @@ def _people(
 
     if mine is not None and isinstance(source, Workspace):
         customer_pages(app, source, mine, read)
+        identity_pages(app, source, read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
 

@@ -99,6 +99,10 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
 
         return await run_in_threadpool(decided)
 
+
+def identity_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> None:
+    """Adds what asks people whether two are one customer. See `customer_pages`."""
+
     @app.get("/identity", response_class=HTMLResponse)
     def review(after: int | None = None, done: int | None = None) -> Response:
         text = review_page(
