@@ -42,6 +42,7 @@ from kohort.store.state import Quarantine, State
 from kohort.store.status import Statuses
 from kohort.store.ticks import Ticks
 from kohort.store.trait_changes import TraitChanges
+from kohort.store.uploads import Uploads
 from kohort.store.users import Users
 from kohort.store.vault import Vault
 
@@ -71,6 +72,7 @@ class Store:
         self.api_keys = ApiKeys(database)
         self.requests = Requests(database)
         self.jobs = JobRecords(database)
+        self.uploads = Uploads(root)
         self.audit_log = AuditLog(database, vault.key_for("audit log"))
         self.sessions = Sessions(database, self.audit_log)
         self.users = Users(database, self.sessions, self.audit_log)

@@ -156,6 +156,12 @@ def latest(ws: Workspace) -> Found:
     )
 
 
+def found_last(ws: Workspace) -> Segmentation | None:
+    """What the last `discover` found, with pseudonyms, whether it was adopted or not; None = nothing yet."""
+    kept = ws.store.state.get("found")
+    return None if kept is None else ws.store.state.segmentation("", id=kept["segmentation"])
+
+
 def take_back(ws: Workspace, name: str) -> Movement | None:
     """See `Workspace.take_back`."""
     from kohort.discovery.assign import assigner_from_bytes

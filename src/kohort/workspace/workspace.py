@@ -170,6 +170,12 @@ class Workspace:
         taken = [m.name for m in self.config.sources]
         return propose(paths, kind=kind, zone=self.zone, currency=self.currency, answers=answers, taken=taken)
 
+    def columns_of(self, paths: Sequence[str | Path]) -> list[str]:
+        """Names of the columns of files, for answering what `propose` asks."""
+        from kohort.ingest import columns_of
+
+        return columns_of(paths)
+
     def stored_mapping(self, paths: Sequence[str | Path], *, kind: SourceKind | None = None) -> SourceMapping | None:
         """The mapping of `kohort.yaml` that these files fit, if there is one."""
         from kohort.ingest import fits
