@@ -33,6 +33,7 @@ class Run:
         failed: The last run, where it did not end well.
         adopted: Under which name these groups are adopted; empty = they are not.
         since: The day of that, in words.
+        kept: How many of them are.
         names: Names of segmentations that are adopted, the latest first.
         compared: What the last comparison of all ways measured, where it was of the same customers.
     """
@@ -42,6 +43,7 @@ class Run:
     failed: Job | None = None
     adopted: str = ""
     since: str = ""
+    kept: int = 0
     names: tuple[str, ...] = ()
     compared: tuple[Candidate, ...] = ()
 
@@ -69,7 +71,6 @@ def discover(shell: Shell, found: Segmentation, run: Run | None = None, *, highl
         may=run is not None and shell.may("/discover", "POST"),
         ways=WAYS,
         counts=COUNTS,
-        asked=found.algorithm if found.algorithm in {way for way, *_ in WAYS} else "auto",
         first_name=run.names[0] if run and run.names else FIRST_NAME,
         choice=choice(found) if found.segments else "",
         tried=words.tried(whole),

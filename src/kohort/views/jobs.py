@@ -27,6 +27,7 @@ def job(
     one: Job,
     *,
     title: str,
+    by: str,
     onward: str,
     button: str,
     zone: str,
@@ -37,13 +38,22 @@ def job(
 
     Args:
         title: What it does.
+        by: Who started it; empty where nobody had to log in.
         onward: Address of the page that shows its result.
         button: What the link to it says.
         now: Microseconds UTC.
         before: The last one of its kind that was done, for how long it may take.
     """
     return page(
-        "job.html", shell, "", job=one, title=title, onward=onward, button=button, **_said(one, zone, now, before)
+        "job.html",
+        shell,
+        "",
+        job=one,
+        title=title,
+        by=by,
+        onward=onward,
+        button=button,
+        **_said(one, zone, now, before),
     )
 
 

@@ -84,12 +84,14 @@ def run_of(ws: Workspace, found: Segmentation, known: list[Job]) -> views.Run:
     adopted = {row["name"]: row for row in ws.segmentations() if row["adopted"]}
     latest = sorted(adopted.values(), key=lambda row: -row["created_us"])
     mine = next((row for row in latest if row["id"] == found.id), None)
+    kept = ws.store.state.segmentation(mine["name"]) if mine else None
     return views.Run(
         word=forms.word(),
         running=next((job for job in runs if job.running), None),
         failed=runs[0] if runs and runs[0].state in ("failed", "stopped") else None,
         adopted=mine["name"] if mine else "",
         since=say.day(mine["created_us"], ws.zone) if mine else "",
+        kept=len(kept.segments) if kept else 0,
         names=tuple(row["name"] for row in latest),
         compared=_compared(found, runs),
     )

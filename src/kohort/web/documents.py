@@ -68,7 +68,7 @@ class Documents:
 
     def start(self, here: str, *, read: Job | None = None) -> HTMLResponse:
         """The page of the first steps; `read` = what was read in just now."""
-        word = forms.word() if self.own is not None else ""
+        word = forms.word() if store_of(self.source) is not None else ""
         rules = ("GET", "/build") in access.TABLE
         customers = self.summary.get("customers") or 0
         return HTMLResponse(start(self.shell, here, customers=customers, word=word, read=read, rules=rules))

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from kohort.model.job import Job
 from kohort.views.jobs import job as job_page
-from kohort.web import forms
+from kohort.web import forms, who
 from kohort.web.job_kinds import KINDS, Kind
 from kohort.web.jobs import Jobs
 from kohort.web.noted import note
@@ -36,6 +36,7 @@ def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> Non
             read().shell,
             one,
             title=kind.title,
+            by="" if one.by == who.PAGES else one.by,
             onward=onward(one, kind),
             button=kind.button,
             zone=ws.zone,
