@@ -85,7 +85,7 @@ def start(
     """
     few, hopeless = 0 < customers < RELIABLE_FROM, customers < POSSIBLE_FROM
     if not customers:
-        said = {
+        said: dict[str, Any] = {
             "title": "Welcome",
             "heading": "See your customer groups in about ten minutes",
             "text": "Orders with a customer, a date and an amount are enough for a first result.",
@@ -124,7 +124,7 @@ def start(
 
 def bring(shell: Shell, *, word: str) -> str:
     """The page for more data, where there is some already."""
-    values = {"feeds": shell.may("/start/upload", "POST"), "by_path": shell.may("/start/path", "POST")}
+    values: dict[str, Any] = {"feeds": shell.may("/start/upload", "POST"), "by_path": shell.may("/start/path", "POST")}
     return page("bring.html", shell, "", word=word, customers=1, **values)
 
 

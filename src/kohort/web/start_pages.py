@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
@@ -120,7 +120,7 @@ def answers_of(told: Mapping[str, str]) -> tuple[SourceKind | None, dict[str, An
     if told.get("day_first") in ("yes", "no"):
         answers["day_first"] = told["day_first"] == "yes"
     kind = told.get("kind")
-    return (cast("SourceKind", kind) if kind in ROLES else None), answers
+    return (kind if kind in ROLES else None), answers
 
 
 def _told(fields: Mapping[str, str]) -> dict[str, str]:
