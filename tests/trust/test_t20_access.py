@@ -40,6 +40,17 @@ MAY = {
     "GET /segments/{segment_id}": "vmapA",
     "GET /map": "vmapA",
     "GET /discover": "vmapA",
+    "POST /discover": "maA",
+    "POST /discover/adopt": "maA",
+    "POST /discover/undo": "maA",
+    "GET /start": "vmapA",
+    "POST /start/demo": "aA",
+    "POST /start/upload": "aA",
+    "POST /start/path": "A",
+    "GET /start/{upload}": "aA",
+    "POST /start/{upload}": "aA",
+    "GET /jobs/{id}": "vmapA",
+    "POST /jobs/{id}/stop": "mapA",
     "GET /data-health": "vmapA",
     "GET /report": "vmapA",
     "GET /lifecycle": "vmapA",
@@ -115,6 +126,7 @@ def path_of(pattern: str, site: Site) -> str:
     if pattern == "/static":
         return "/static/style.css"
     values = {"segment_id": "s1", "name": "buyers", "code": short_code(site.key), "number": "K3"}
+    values |= {"upload": "0123456789abcdef", "id": "1"}
     return re.sub(r"\{(\w+)(?::path)?\}", lambda found: values[found[1]], pattern)
 
 

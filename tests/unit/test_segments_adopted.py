@@ -11,7 +11,7 @@ import pytest
 from kohort.errors import NotEnough, NotFound, WrongUsage
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.segmentation import Rule, Segment, Segmentation, Structure
-from kohort.segments import adopt, adopted, members, rename, run
+from kohort.segments import adopt, adopted, members, rename, run, take_back
 from kohort.store import create_store
 from kohort.store.store import Store
 
@@ -299,3 +299,72 @@ def test_what_cannot_be_adopted_changes_nothing(store: Store) -> None:
         run(store, "Nothing", table, load=load)
     assert [s["version"] for s in store.state.segmentations()] == [1]
     assert adopted(store, "Main").version == 1
+
+
+def three(store: Store, cuts: Cuts, table: FeatureTable, only: set[str] | None = None, name: str = "Main"):
+    groups, confidence = cuts.assign(table)
+    return adopt(
+        store,
+        name,
+        found(["Big", "Middle", "Small"]),
+        table,
+        groups=groups,
+        confidence=confidence,
+        segment_of=("s1", "s2", "s3"),
+        assigner=cuts.to_bytes(),
+        load=load,
+        only=only,
+    )
+
+
+def test_some_of_what_was_found_can_be_adopted_and_the_others_are_in_no_segment(store: Store) -> None:
+    table = customers(SPEND, 10)
+    with pytest.raises(NotFound):
+        three(store, Cuts([60.0, 140.0], [2, 1, 0]), table, {"s9"})
+    with pytest.raises(NotEnough):
+        three(store, Cuts([60.0, 140.0], [2, 1, 0]), table, set())
+    three(store, Cuts([60.0, 140.0], [2, 1, 0]), table, {"s1", "s3"})
+    inside = members(store, "Main")
+    assert dict(zip(*np.unique(inside["segment"].to_pylist(), return_counts=True), strict=True)) == {
+        "s1": 120,
+        "s3": 120,
+    }
+    kept = store.state.segmentation("Main")
+    assert ([s.id for s in kept.segments], kept.k, kept.outliers) == (["s1", "s3"], 2, 160)
+    later = run(store, "Main", customers(SPEND, 20), load=load)
+    assert set(members(store, "Main")["segment"].to_pylist()) == {"s1", "s3"}, later.text
+
+
+def test_finding_again_after_some_were_adopted_continues_those(store: Store) -> None:
+    three(store, Cuts([60.0, 140.0], [2, 1, 0]), customers(SPEND, 10), {"s1", "s3"})
+    moved = three(store, Cuts([55.0, 140.0], [2, 1, 0]), customers(SPEND, 20))
+    assert adopted(store, "Main").titles == {"s1": "Big", "s4": "Middle", "s3": "Small"}
+    assert (moved.new, moved.gone) == (("s4",), ())
+
+
+def test_taking_back_brings_the_earlier_groups_and_then_none(store: Store) -> None:
+    first_adoption(store, customers(SPEND, 10))
+    before = members(store, "Main").select(["customer", "segment"])
+    table = customers(SPEND, 20)
+    three(store, Cuts([60.0, 140.0], [2, 1, 0]), table)
+    rename(store, "Main", "s1", "Great")
+    movement = take_back(store, "Main", table, load=load)
+    assert movement is not None
+    assert movement.version == 4
+    assert members(store, "Main").select(["customer", "segment"]).equals(before)
+    assert store.members.runs("Main")[-1]["backfill"]
+    assert take_back(store, "Main", table, load=load) is None
+    assert store.state.segmentation("Main") is None
+    assert "Main" not in store.members.names()
+    with pytest.raises(NotFound):
+        take_back(store, "Main", table, load=load)
+    assert store.verify() == []
+
+
+def test_a_version_number_is_never_given_out_again(store: Store) -> None:
+    table = customers(SPEND, 10)
+    first_adoption(store, table)
+    take_back(store, "Main", table, load=load)
+    first_adoption(store, table)
+    assert adopted(store, "Main").version == 2
+    assert members(store, "Main").num_rows == 400

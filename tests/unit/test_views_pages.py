@@ -14,8 +14,10 @@ import pytest
 from kohort.model.health import Finding, HealthReport, SourceHealth
 from kohort.model.segmentation import Segmentation, segmentation_from_dict
 from kohort.views import pages, words
+from kohort.views.discover import discover
 from kohort.views.paper import STATIC, TEMPLATES
 from kohort.views.report import render_report
+from kohort.views.start import start
 
 SAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "views" / "sample.py"))
 ROUTES = re.compile(
@@ -32,9 +34,9 @@ def render_all(found: Segmentation, health: HealthReport, name: str, members: di
         "segment": pages.segment(shell, found, first),
         "customers": pages.customers(shell, found, first, members, cursor=0),
         "map": pages.customer_map(shell, found, highlight=first.id),
-        "discover": pages.discover(shell, found),
+        "discover": discover(shell, found),
         "health": pages.data_health(shell, health),
-        "start": pages.start(shell, "overview", customers=5000),
+        "start": start(shell, "overview", customers=5000),
         "problem": pages.problem(shell, "Title", name, name),
         "report": render_report(found, summary=summary, health=health, name=name),
     }
@@ -273,7 +275,7 @@ def test_no_groups_means_an_honest_page_with_levels_of_spend():
     assert "Top spenders" in page
     report = render_report(found, summary={}, health=None, name="x")
     assert "Top spenders" in report
-    assert pages.discover(pages.Shell("x"), found)
+    assert discover(pages.Shell("x"), found)
 
 
 def test_a_plain_table_without_money_or_dates_has_pages_too():
@@ -297,7 +299,7 @@ def test_a_plain_table_without_money_or_dates_has_pages_too():
         pages.overview(shell, found, {"as_of": "1970-01-01T00:00:00Z", "revenue_30d": 0.0, "monthly": []}, None),
         pages.segments(shell, found),
         pages.segment(shell, found, found.segments[0]),
-        pages.discover(shell, found),
+        discover(shell, found),
         render_report(found),
     ):
         assert "None" not in page
@@ -312,7 +314,7 @@ def test_the_companys_own_groups_stand_beside_the_segments():
     found = ws.change(
         labels={"text": "They mostly agree.", "table": table, "proposals": ["VIP holds two kinds."]}
     ).found
-    for page in (pages.discover(pages.Shell("x"), found), render_report(found)):
+    for page in (discover(pages.Shell("x"), found), render_report(found)):
         assert "They mostly agree." in page
         assert "VIP holds two kinds." in page
         assert re.search(r"<td>VIP</td><td class=\"right\">40</td><td class=\"right\">75%</td>", page)

@@ -10,7 +10,9 @@ import pytest
 
 from kohort.model.segmentation import Algorithm, Estimate, Verdict
 from kohort.views import pages, words
+from kohort.views.discover import discover
 from kohort.views.report import render_report
+from kohort.views.start import start
 
 SAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "views" / "sample.py"))
 JARGON = re.compile(
@@ -52,9 +54,9 @@ def everything():
         "segment": pages.segment(shell, found, found.segments[0]),
         "customers": pages.customers(shell, found, found.segments[0], ws.members_page("s1")),
         "map": pages.customer_map(shell, found, highlight="s2"),
-        "discover": pages.discover(shell, found),
+        "discover": discover(shell, found),
         "health": pages.data_health(shell, health),
-        "start": pages.start(shell, "overview", customers=0),
+        "start": start(shell, "overview", customers=0),
         "report": render_report(found, summary=summary, health=health, name=ws.name),
     }
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kohort.errors import WrongUsage
 from kohort.model.progress import Progress
+from kohort.workspace.demo import CURRENCY, ZONE, bundled
 from kohort.workspace.workspace import DEMO_MARK
 
 if TYPE_CHECKING:
     from kohort.model.segmentation import Segmentation
 
-FILES = ("year_2009_2010.parquet", "year_2010_2011.parquet")
 SHOP = "Online gift shop (demo)"
 
 
@@ -34,7 +31,7 @@ def make_demo(folder: Path, name: str, *, progress: Progress, with_pages: bool =
     import kohort
 
     _clear(folder)
-    with kohort.create(folder, name=SHOP, timezone="Europe/London", currency="GBP") as ws:
+    with kohort.create(folder, name=SHOP, timezone=ZONE, currency=CURRENCY) as ws:
         (folder / DEMO_MARK).write_text("Made by `kohort demo`, which may replace this folder.\n", encoding="utf-8")
         with bundled() as paths:
             rows = ws.ingest(*paths, progress=progress).read
@@ -44,14 +41,6 @@ def make_demo(folder: Path, name: str, *, progress: Progress, with_pages: bool =
             ws.health(progress=progress)
             ws.summary()
         return rows, ws.segmentation(name) or found.segmentation
-
-
-@contextmanager
-def bundled() -> Iterator[list[Path]]:
-    """Paths of the bundled files, unpacked where the package lies in an archive."""
-    data = files("kohort") / "data" / "online_retail_ii"
-    with as_file(data / FILES[0]) as first, as_file(data / FILES[1]) as second:
-        yield [first, second]
 
 
 def _clear(folder: Path) -> None:

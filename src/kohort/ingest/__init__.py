@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kohort.ingest.proposal import Proposal, fits, propose
+    from kohort.ingest.proposal import Proposal, columns_of, fits, propose
     from kohort.ingest.rejected import export_rejected, rejected_rows, retry_rejected
     from kohort.ingest.run import ingest_files
 
 __all__ = [
     "Proposal",
+    "columns_of",
     "export_rejected",
     "fits",
     "ingest_files",
@@ -25,6 +26,7 @@ __all__ = [
 
 _HOMES = {
     "Proposal": "kohort.ingest.proposal",
+    "columns_of": "kohort.ingest.proposal",
     "fits": "kohort.ingest.proposal",
     "propose": "kohort.ingest.proposal",
     "ingest_files": "kohort.ingest.run",

@@ -102,6 +102,15 @@ def propose_from(
     return Proposal(mapping, examples(draft.looks, mapping), tuple(draft.notes))
 
 
+def columns_of(paths: Iterable[str | Path] | str | Path) -> list[str]:
+    """Names of the columns of some files of one shape, as the first one has them.
+
+    Raises:
+        KohortError: It cannot be read.
+    """
+    return [column.name for column in open_reader(expand(paths)[0]).columns]
+
+
 def fits(paths: Iterable[str | Path] | str | Path, mapping: SourceMapping) -> bool:
     """Whether files have the columns that a mapping needs. False also where they cannot be read."""
     try:

@@ -45,6 +45,9 @@ Act = Literal[
     "key_revoked",
     "exported",
     "erased",
+    "work_started",
+    "work_stopped",
+    "file_brought",
 ]
 """What the audit log knows of. Stable: programs may rely on these words."""
 

@@ -7,7 +7,7 @@
 | `preview`, `dry_run`, `overlap`, `listing` | before saving, between segments, all of them |
 | `why`, `next_change`, `suggest` | one customer: why, what is missing, what time will change |
 | `migration`, `hysteresis`, `alarms` | movement of definitions |
-| `adopt`, `adopted`, `match`, `record`, `movement` | what discovery found, under ids and names that last |
+| `adopt`, `some`, `take_back`, `adopted`, `match`, `record`, `movement` | what discovery found, under ids and names that last |
 
 Exported here is what concerns adopted segmentations; the others are imported by module, see docs/segments.md.
 """
@@ -17,5 +17,6 @@ from __future__ import annotations
 from kohort.segments.adopt import adopt, members, rename, run
 from kohort.segments.adopted import Adopted, Assigner, adopted
 from kohort.segments.movement import Movement
+from kohort.segments.take_back import take_back
 
-__all__ = ["Adopted", "Assigner", "Movement", "adopt", "adopted", "members", "rename", "run"]
+__all__ = ["Adopted", "Assigner", "Movement", "adopt", "adopted", "members", "rename", "run", "take_back"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from kohort.segments.movement import NOBODY, Members, Movement
 from kohort.segments.profiles import Profiles, profiles
 from kohort.segments.record import record
 from kohort.segments.relabel import relabel
+from kohort.segments.some import some_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +40,7 @@ def adopt(
     assigner: bytes,
     load: Load,
     data_version: str = "",
+    only: Collection[str] | None = None,
 ) -> Movement:
     """Stores a found segmentation under a name and makes its groups the members.
 
@@ -55,16 +57,20 @@ def adopt(
         segment_of: Segment id in `found` of each group number.
         assigner: Bytes that `load` turns into something that assigns.
         data_version: Version of the event log the table was computed from.
+        only: Segment ids in `found` that are kept; who is in another group is in no segment. None = all of them.
 
     Returns:
         Who moved, compared with the run before.
 
     Raises:
         NotEnough: There are no segments to adopt.
+        NotFound: `only` names a segment that was not found.
         WrongUsage: No moment, no name, or memberships of a later moment are stored.
     """
     if not found.segments:
         raise NotEnough("There are no segments to adopt.", hint="Ask for a number of segments with --k to get some.")
+    if only is not None:
+        found, groups, segment_of = some_of(found, groups, segment_of, only)
     customers, as_of = _identified(table)
     if not name.strip():
         raise WrongUsage("An adopted segmentation needs a name.")
@@ -94,9 +100,10 @@ def adopt(
         mine = save(store, _continued(fresh, before, matched))
         now = Members(customers, segment_ids(groups, mine.segment_of), confidence)
         moved = record(store, mine, table.data, now, as_of, by_old_definition=by_old)
-    new = tuple(mine.segment_of[g] for g in matched.new)
-    text = _told(moved.text, mine.titles, before.titles, new, matched.gone)
-    return replace(moved, new=new, gone=matched.gone, text=text)
+    new = tuple(mine.segment_of[g] for g in matched.new if mine.segment_of[g] != NOBODY)
+    gone = tuple(i for i in matched.gone if i != NOBODY)
+    text = _told(moved.text, mine.titles, before.titles, new, gone)
+    return replace(moved, new=new, gone=gone, text=text)
 
 
 def run(store: Store, name: str, table: FeatureTable, *, load: Load) -> Movement:
@@ -166,7 +173,9 @@ def _continued(fresh: Adopted, before: Adopted, matched: Match) -> Adopted:
     ids: dict[str, str] = {}
     names: dict[str, str] = {}
     for group, present in enumerate(fresh.segment_of):
-        if group in matched.pairs:
+        if present == NOBODY:
+            ids[present] = NOBODY
+        elif group in matched.pairs:
             ids[present] = matched.pairs[group]
             names[present] = before.titles[matched.pairs[group]]
         else:

@@ -87,12 +87,23 @@ def adopted(store: Store, name: str) -> Adopted:
 
 def newest(store: Store, name: str) -> Adopted | None:
     """The same; None where nothing is adopted under this name."""
-    versions = [row["version"] for row in store.state.segmentations() if row["adopted"] and row["name"] == name]
-    if not versions:
-        return None
-    version = max(versions)
+    versions = versions_of(store, name)
+    return version_of(store, name, versions[-1]) if versions else None
+
+
+def versions_of(store: Store, name: str) -> list[int]:
+    """Numbers of the versions adopted under a name, oldest first."""
+    return sorted(row["version"] for row in store.state.segmentations() if row["adopted"] and row["name"] == name)
+
+
+def version_of(store: Store, name: str, version: int) -> Adopted:
+    """One version of an adopted segmentation.
+
+    Raises:
+        Damaged: What is stored does not check out.
+    """
     segmentation = store.state.segmentation(name, version=version)
-    files, manifest = store.artefacts.load(KIND, _artefact(name, version))
+    files, manifest = store.artefacts.load(KIND, artefact_of(name, version))
     try:
         assert segmentation is not None
         return Adopted(
@@ -116,8 +127,10 @@ def save(store: Store, draft: Adopted) -> Adopted:
     Artefact first, then the row that makes it count: an interruption in between leaves nothing half adopted.
     """
     name = draft.name
-    version = 1 + max((r["version"] for r in store.state.segmentations() if r["name"] == name), default=0)
-    artefact = _artefact(name, version)
+    # Numbers of an adoption that was taken back are in the history of its members: they are not given out again.
+    used = [r["version"] for r in store.state.segmentations() if r["name"] == name]
+    version = 1 + max([*used, *(run["version"] for run in store.members.runs(name))], default=0)
+    artefact = artefact_of(name, version)
     store.artefacts.delete(KIND, artefact)
     manifest = {
         "name": name,
@@ -129,7 +142,7 @@ def save(store: Store, draft: Adopted) -> Adopted:
     }
     store.artefacts.save(KIND, artefact, {_ASSIGNER: draft.assigner}, manifest)
     segmentation = replace(draft.segmentation, name=name)
-    version = store.state.save_segmentation(segmentation, name=name, adopted=True)
+    version = store.state.save_segmentation(segmentation, name=name, adopted=True, least=version)
     return replace(draft, version=version, segmentation=segmentation)
 
 
@@ -140,7 +153,7 @@ def segment_ids(groups: np.ndarray, segment_of: Sequence[str]) -> np.ndarray:
     return found
 
 
-def _artefact(name: str, version: int) -> str:
+def artefact_of(name: str, version: int) -> str:
     """A folder name for any name people give: readable letters and a digest that tells like names apart."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or "segments"
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}-{version}"

@@ -229,11 +229,12 @@ def _kept(con: Connection) -> int:
 
 def clear(store: Store) -> int:
     """Deletes at once what `purge` replaced: event files and what the index made of them, membership files, old images in
-    both databases. Says how many files went. Whoever still reads an older snapshot has to ask again.
+    both databases; and files that nobody has read in yet, whoever is in them. Says how many files went. Whoever still
+    reads an older snapshot has to ask again.
     """
     log = store.log
     with store.write_lock():
-        gone = log.vacuum(older_than_seconds=-1) + store.members.parts.clean()
+        gone = log.vacuum(older_than_seconds=-1) + store.members.parts.clean() + store.uploads.clear()
         with log._database.read() as con:
             live = {file.sha256[:16] for file in log._live(con)}
         for path in log.index.glob("*-*"):  # made of a file that went while the index was being made

@@ -190,12 +190,16 @@ class State:
 
     # -- segmentations ---------------------------------------------------------------------------------------------
 
-    def save_segmentation(self, segmentation: Segmentation, *, name: str = "", adopted: bool = False) -> int:
-        """Keeps a found or adopted segmentation and returns its version: 1, 2, … for each name ("" = found only)."""
+    def save_segmentation(
+        self, segmentation: Segmentation, *, name: str = "", adopted: bool = False, least: int = 1
+    ) -> int:
+        """Keeps a found or adopted segmentation and returns its version: 1, 2, … for each name ("" = found only), from
+        `least` on."""
         if adopted and not name:
             raise WrongUsage("An adopted segmentation needs a name.")
         with self._database.write() as con:
-            version = 1 + max((r["version"] for r in segmentations.all(con) if r["name"] == name), default=0)
+            used = [r["version"] for r in segmentations.all(con) if r["name"] == name]
+            version = max(least, 1 + max(used, default=0))
             row = {"key": Ledger(con).take("segmentation"), "id": segmentation.id, "name": name, "version": version}
             facts = {"as_of": segmentation.as_of, "k": segmentation.k, "adopted": adopted, "created_us": _now_us()}
             document = json.dumps(segmentation.as_dict(), sort_keys=True, allow_nan=False)

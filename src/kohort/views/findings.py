@@ -200,7 +200,8 @@ def methods(found: Segmentation) -> Figures:
             ("Easy to explain", words.easy(best.explainability), ""),
         ]
         note = "" if best.chosen else words.sentence(best.note)
-        rows.append({"name": name, "text": text, "note": note, "chosen": best.chosen, "figures": figures})
+        told = {"name": name, "text": text, "note": note, "chosen": best.chosen, "figures": figures}
+        rows.append({**told, "algorithm": algorithm, "k": best.k})
     return rows
 
 
@@ -215,7 +216,14 @@ def steps(found: Segmentation) -> Figures:
         if value is None:
             word = "not measured"
         rows.append(
-            {"k": EN.number(c.k), "figure": words.holds(c.stability), "shaky": shaky, "word": word, "chosen": c.chosen}
+            {
+                "k": EN.number(c.k),
+                "figure": words.holds(c.stability),
+                "shaky": shaky,
+                "word": word,
+                "chosen": c.chosen,
+                "n": c.k,
+            }
         )
     return rows
 

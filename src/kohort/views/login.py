@@ -50,6 +50,9 @@ ACTS: Mapping[str, str] = {
     "key_revoked": "Revoked a key",
     "exported": "Gave out what is kept about a customer",
     "erased": "Erased customers",
+    "work_started": "Started work",
+    "work_stopped": "Stopped work",
+    "file_brought": "Brought a file",
 }
 
 

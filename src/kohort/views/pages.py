@@ -20,8 +20,6 @@ Summary = Mapping[str, Any]
 
 SORTS = (("revenue", "Revenue"), ("customers", "Customers"), ("growth", "Growth"))
 MOST_COLUMNS = 4
-POSSIBLE_FROM = 30  # customers; discovery refuses fewer
-RELIABLE_FROM = 1_000  # customers; below it discovery itself calls its evidence insufficient
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,8 @@ class Shell:
     """What proves that the form for logging out is ours."""
     no_login: bool = False
     """Whether everybody at this machine sees the pages, because there is no user yet. The demo, which holds no secret, is silent."""
+    work: tuple[Any, ...] = ()
+    """Long work that is going on (`kohort.views.jobs.Work`), the latest first."""
     places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +74,7 @@ class Shell:
                         if self.has_lifecycle
                         else ()
                     ),
+                    Place("discover", "/discover", "Discover", "Discover", "discover", "d"),
                     *(
                         (Place("customers", "/customers", "Customers", "Find", "people", "c"),)
                         if self.has_customers
@@ -85,7 +86,6 @@ class Shell:
             (
                 "Trust",
                 (
-                    Place("discover", "/discover", "How we chose", "Choice", "choose", "d"),
                     Place("health", "/data-health", "Data health", "Health", "health", "h", score),
                     *(
                         (Place("identity", "/identity", "Same customer?", "Same?", "joined", "i"),)
@@ -302,23 +302,6 @@ def choice(found: Segmentation) -> str:
     )
 
 
-def discover(shell: Shell, found: Segmentation) -> str:
-    """How the segments were chosen: ways compared, number of groups, evidence."""
-    return page(
-        "discover.html",
-        shell,
-        "discover",
-        found,
-        choice=choice(found),
-        way=words.ALGORITHMS[found.algorithm][0],
-        methods=findings.methods(found),
-        steps=findings.steps(found),
-        good=findings.how_good(found),
-        evidence=findings.evidence(found),
-        tree=charts.family_tree(found.tree, found.segments) if len(found.tree) == len(found.segments) - 1 > 1 else None,
-    )
-
-
 def data_health(shell: Shell, health: HealthReport) -> str:
     """What the data is like and what was done to it."""
     return page(
@@ -337,51 +320,6 @@ def data_health(shell: Shell, health: HealthReport) -> str:
             partial=findings.month_is_open(health.as_of),
         ),
         coverage_title=findings.coverage_title(health),
-    )
-
-
-def start(shell: Shell, here: str, *, customers: int) -> str:
-    """A workspace without segments: what to do next, in four steps.
-
-    Args:
-        shell: What surrounds the page.
-        here: Id of the place in the menu.
-        customers: How many are known; 0 = there is no data yet.
-    """
-    few = 0 < customers < RELIABLE_FROM
-    hopeless = customers < POSSIBLE_FROM
-    if not customers:
-        values: dict[str, Any] = {
-            "title": "Welcome",
-            "heading": "See your customer groups in about ten minutes",
-            "text": "Orders with a customer, a date and an amount are enough for a first result.",
-            "note": "No file at hand? Type kohort demo to look at a real shop first.",
-        }
-    elif few:
-        values = {
-            "title": "No segments yet",
-            "heading": f"{words.plural(customers, 'customer')} so far",
-            "text": f"Groups become reliable from about {EN.number(RELIABLE_FROM)} customers with an order. "
-            + ("Bring more orders first." if hopeless else "With fewer, read what we find as a sketch."),
-            "note": "",
-        }
-    else:
-        values = {
-            "title": "No segments yet",
-            "heading": "Your data is in. Now find the groups in it",
-            "text": "Kohort compares several ways of grouping your customers and tells you honestly which one holds.",
-            "note": "",
-        }
-    states = ("now", "", "", "") if hopeless else ("done", "done", "now", "")
-    return page(
-        "start.html",
-        shell,
-        here,
-        lead="Run this in the folder of the workspace, then reload this page.",
-        command="kohort ingest orders.csv" if hopeless else "kohort discover",
-        art="empty-data.svg" if not customers else "empty-group.svg",
-        steps=list(zip(("Data", "Health check", "First segments", "Adopt them"), states, strict=True)),
-        **values,
     )
 
 

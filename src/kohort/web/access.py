@@ -42,6 +42,8 @@ KEY = Rule(past=True)
 EVERYBODY = Rule(frozenset(ROLES))
 _SEES = frozenset[Role]({"marketer", "analyst", "privacy-officer", "administrator"})
 _KNOWS = frozenset[Role]({"marketer", "privacy-officer", "administrator"})
+_WORKS = frozenset[Role]({"marketer", "analyst", "administrator"})
+_FEEDS = frozenset[Role]({"analyst", "administrator"})
 _ANSWERS = frozenset[Role]({"privacy-officer", "administrator"})
 
 TABLE: dict[Address, Rule] = {
@@ -65,6 +67,18 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/data-health"): EVERYBODY,
     ("GET", "/lifecycle"): EVERYBODY,
     ("GET", "/definitions/{name}"): EVERYBODY,
+    # Finding groups, bringing data in, and the work that goes on
+    ("POST", "/discover"): Rule(_WORKS),
+    ("POST", "/discover/adopt"): Rule(_WORKS),
+    ("POST", "/discover/undo"): Rule(_WORKS),
+    ("GET", "/start"): EVERYBODY,
+    ("POST", "/start/demo"): Rule(_FEEDS),
+    ("POST", "/start/upload"): Rule(_FEEDS),
+    ("POST", "/start/path"): Rule(frozenset({"administrator"})),
+    ("GET", "/start/{upload}"): Rule(_FEEDS),
+    ("POST", "/start/{upload}"): Rule(_FEEDS),
+    ("GET", "/jobs/{id}"): EVERYBODY,
+    ("POST", "/jobs/{id}/stop"): Rule(_SEES),
     # Groups with a few examples, which only those see who may see single customers
     ("GET", "/segments/{segment_id}"): Rule(frozenset(ROLES), look="looked_at_members"),
     ("GET", "/report"): Rule(frozenset(ROLES), look="looked_at_members"),

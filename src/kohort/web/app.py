@@ -23,14 +23,17 @@ from kohort.live.figures import Counts
 from kohort.model.log import say
 from kohort.model.serving import FIRST_VARIABLE, LOGIN_VARIABLE
 from kohort.views import own, pages
+from kohort.views.discover import discover as discover_page
 from kohort.views.paper import STATIC
 from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages, identity_pages
+from kohort.web.discover_pages import discover_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
 from kohort.web.documents import read as read_documents
 from kohort.web.guard import Guard
+from kohort.web.job_pages import job_pages
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
@@ -38,6 +41,7 @@ from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
 from kohort.web.profile import profile_routes
 from kohort.web.shell import asking
+from kohort.web.start_pages import start_pages
 from kohort.web.stream import Streams
 from kohort.web.warm import Warming
 
@@ -112,6 +116,7 @@ def create(
     if mine is not None:
         own_pages(app, mine, read)
     _people(app, source, mine, read, insist)
+    _finding(app, source, read)
     _machines(app, source)
     _streams(app, source)
     _profiles(app, source, live)
@@ -203,6 +208,22 @@ def _people(
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
 
+def _finding(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
+    """Finding groups, bringing data in, and the work that goes on; a source of found segments alone only shows them."""
+    from kohort.workspace.workspace import Workspace
+
+    if isinstance(source, Workspace):
+        discover_pages(app, source, read)
+        start_pages(app, source, read)
+        job_pages(app, source, read)
+        return
+
+    @app.get("/discover", response_class=HTMLResponse)
+    def discover() -> Response:
+        d = read()
+        return HTMLResponse(discover_page(d.shell, d.found)) if d.found else d.start("discover")
+
+
 def _own(source: Source, looks: Looks) -> OwnSegments | None:
     """What people defined; a source of found segments alone has no definitions."""
     from kohort.workspace.workspace import Workspace
@@ -251,11 +272,6 @@ def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
         if d.found is None or not d.found.map:
             return d.start("map")
         return HTMLResponse(pages.customer_map(d.shell, d.found, highlight=segment))
-
-    @app.get("/discover", response_class=HTMLResponse)
-    def discover() -> Response:
-        d = read()
-        return HTMLResponse(pages.discover(d.shell, d.found)) if d.found else d.start("discover")
 
     @app.get("/data-health", response_class=HTMLResponse)
     def data_health() -> Response:

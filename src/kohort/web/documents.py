@@ -9,9 +9,14 @@ from fastapi.responses import HTMLResponse
 
 from kohort.errors import NotEnough, NotFound
 from kohort.model.health import HealthReport
+from kohort.model.job import Job
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import own, pages
-from kohort.web import sight
+from kohort.views.jobs import Work
+from kohort.views.start import start
+from kohort.web import access, forms, sight
+from kohort.web.job_kinds import KINDS
+from kohort.web.jobs import Jobs
 from kohort.web.own import OwnSegments
 from kohort.web.shell import asking
 
@@ -57,11 +62,16 @@ class Documents:
             has_lifecycle=bool(self.own and self.own.lifecycles),
             has_customers=self.own is not None,
             live=self.live,
+            work=work(self.source),
             **asking(),
         )
 
-    def start(self, here: str) -> HTMLResponse:
-        return HTMLResponse(pages.start(self.shell, here, customers=self.summary.get("customers") or 0))
+    def start(self, here: str, *, read: Job | None = None) -> HTMLResponse:
+        """The page of the first steps; `read` = what was read in just now."""
+        word = forms.word() if store_of(self.source) is not None else ""
+        rules = ("GET", "/build") in access.TABLE
+        customers = self.summary.get("customers") or 0
+        return HTMLResponse(start(self.shell, here, customers=customers, word=word, read=read, rules=rules))
 
     def segment(self, segment_id: str) -> Segment:
         known: dict[str, Segment] = {s.id: s for s in self.found.segments} if self.found else {}
@@ -94,3 +104,12 @@ def store_of(source: Source) -> Store | None:
     from kohort.workspace.workspace import Workspace
 
     return source.store if isinstance(source, Workspace) else None
+
+
+def work(source: Source) -> tuple[Work, ...]:
+    """Long work that is going on, the latest first; a source of found segments alone has none."""
+    from kohort.workspace.workspace import Workspace
+
+    if not isinstance(source, Workspace):
+        return ()
+    return tuple(Work(one.id, KINDS[one.kind].title) for one in Jobs(source).running() if one.kind in KINDS)

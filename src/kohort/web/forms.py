@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -36,10 +37,19 @@ async def fields_of(request: Request) -> dict[str, str]:
         WrongUsage: It is no form of ours, or a page was open while the server began anew or the session changed.
     """
     fields = dict(parse_qsl((await body_of(request)).decode("utf-8", "replace"), keep_blank_values=True))
+    check(request, fields)
+    return fields
+
+
+def check(request: Request, fields: Mapping[str, str]) -> None:
+    """Refuses the fields of a form that is none of ours.
+
+    Raises:
+        WrongUsage: It is not, or a page was open while the server began anew or the session changed.
+    """
     same_site = request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
     if not same_site or not hmac.compare_digest(fields.get(WORD, "").encode(), word().encode()):
         raise WrongUsage("This form is not known here.", hint="Open the page again and repeat it there.")
-    return fields
 
 
 async def body_of(request: Request) -> bytes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kohort.errors import NotEnough
+from kohort.errors import NotEnough, WrongUsage
 from kohort.model.clock import DAY_US, iso
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.progress import Progress, silent
@@ -60,8 +60,9 @@ class Found:
     def segmentation(self) -> Segmentation:
         return with_company_numbers(self.as_found, self.workspace.store.vault)
 
-    def adopt(self, name: str) -> Movement:
-        """Keep it under a name: a versioned definition with everybody's membership. See `kohort.segments.adopt`."""
+    def adopt(self, name: str, only: Collection[str] | None = None) -> Movement:
+        """Keep it, or some of its segments, under a name: a versioned definition with everybody's membership. See
+        `kohort.segments.adopt`."""
         from kohort.discovery.assign import assigner_from_bytes
         from kohort.segments import adopt
 
@@ -78,6 +79,7 @@ class Found:
             assigner=self.assigner,
             load=assigner_from_bytes,
             data_version=self.data_version,
+            only=only,
         )
         keep_people(ws, name, self.table)
         return movement
@@ -154,6 +156,38 @@ def latest(ws: Workspace) -> Found:
     )
 
 
+def found_last(ws: Workspace) -> Segmentation | None:
+    """What the last `discover` found, with pseudonyms, whether it was adopted or not; None = nothing yet."""
+    kept = ws.store.state.get("found")
+    return None if kept is None else ws.store.state.segmentation("", id=kept["segmentation"])
+
+
+def take_back(ws: Workspace, name: str) -> Movement | None:
+    """See `Workspace.take_back`."""
+    from kohort.discovery.assign import assigner_from_bytes
+    from kohort.segments import take_back
+    from kohort.segments.remove import check_removable
+    from kohort.segments.take_back import earlier
+
+    if earlier(ws.store, name) is None:
+        check_removable(ws.config.segments, name)
+        if told := [t.name for t in ws.config.triggers if t.watches.segment == name]:
+            error = WrongUsage(f"{name!r} fires {', '.join(told)}.", hint="Change or remove these triggers first.")
+            error.code = "needed_by_others"
+            raise error
+    movement = take_back(ws.store, name, _kept_table(ws, name), load=assigner_from_bytes)
+    if movement is None and (artefact := ws.store.state.get(f"people.{name}")) is not None:
+        ws.store.state.set(f"people.{name}", None)
+        ws.store.artefacts.delete(KIND, artefact)
+    return movement
+
+
+def _kept_table(ws: Workspace, name: str) -> FeatureTable:
+    """Features of everybody at the last run of a name."""
+    table, infos, as_of = _people(ws, name)
+    return FeatureTable(table.column("_customer").combine_chunks(), table.select([f.name for f in infos]), infos, as_of)
+
+
 def keep_people(ws: Workspace, name: str, table: FeatureTable) -> None:
     """Keep the features of an adopted segmentation's members as of their last run, for the pages that list them."""
     setting = f"people.{name}"
@@ -167,6 +201,10 @@ def keep_people(ws: Workspace, name: str, table: FeatureTable) -> None:
 
 def people(ws: Workspace, name: str) -> tuple[pa.Table, tuple[FeatureInfo, ...]]:
     """`_customer` and the features of everybody at the last run of a name; "" = as last found, with `_segment`."""
+    return _people(ws, name)[:2]
+
+
+def _people(ws: Workspace, name: str) -> tuple[pa.Table, tuple[FeatureInfo, ...], int]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -179,7 +217,7 @@ def people(ws: Workspace, name: str) -> tuple[pa.Table, tuple[FeatureInfo, ...]]
     if not name:
         ids = [*manifest["segment_of"], ""]
         table = table.append_column("_segment", pa.array([ids[g] for g in table.column(_GROUP).to_pylist()]))
-    return table, infos
+    return table, infos, int(manifest["as_of"])
 
 
 def _trend(ws: Workspace, table: FeatureTable, result: Discovery, progress: Progress) -> dict[str, list[TrendPoint]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -169,6 +169,12 @@ class Workspace:
 
         taken = [m.name for m in self.config.sources]
         return propose(paths, kind=kind, zone=self.zone, currency=self.currency, answers=answers, taken=taken)
+
+    def columns_of(self, paths: Sequence[str | Path]) -> list[str]:
+        """Names of the columns of files, for answering what `propose` asks."""
+        from kohort.ingest import columns_of
+
+        return columns_of(paths)
 
     def stored_mapping(self, paths: Sequence[str | Path], *, kind: SourceKind | None = None) -> SourceMapping | None:
         """The mapping of `kohort.yaml` that these files fit, if there is one."""
@@ -504,16 +510,20 @@ class Workspace:
         """What was found and adopted, oldest first: id, name, version, as_of, k, adopted."""
         return self.store.state.segmentations()
 
-    def adopt(self, name: str, *, progress: Progress = silent) -> dict[str, Any]:
+    def adopt(self, name: str, *, only: Collection[str] | None = None, progress: Progress = silent) -> dict[str, Any]:
         """Keep the latest result of `discover` under a name; says its version, size, and who moved.
+
+        Args:
+            only: Ids of the segments to keep; who is in another group is in no segment. None = all.
 
         Raises:
             NotEnough: Nothing was found yet, or it has no segments.
+            NotFound: `only` names a segment that was not found.
         """
         from kohort.workspace.found import latest
 
         progress("Adopting", 0, 1)
-        movement = latest(self).adopt(name)
+        movement = latest(self).adopt(name, only)
         progress("Adopting", 1, 1)
         found = self.segmentation(name)
         assert found is not None
@@ -524,6 +534,20 @@ class Workspace:
             "segments": len(found.segments),
             "movement": movement.as_dict(),
         }
+
+    def take_back(self, name: str) -> Movement | None:
+        """Take the last adoption under a name back: the groups adopted before it are the members again.
+
+        Returns:
+            Who moved; None where there were none before, so that nothing is adopted under this name any more.
+
+        Raises:
+            NotFound: Nothing is adopted under this name.
+            WrongUsage: Nothing would be left of it, and other definitions or triggers refer to it.
+        """
+        from kohort.workspace.found import take_back
+
+        return take_back(self, name)
 
     def run(self, name: str, as_of: int | str | None = None, *, progress: Progress = silent) -> Movement:
         """Place everybody again with the adopted definition, on the data as it is now; says who moved.

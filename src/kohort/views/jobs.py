@@ -1,0 +1,88 @@
+"""The page of one piece of long work, and what the shell says of those that are going on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kohort.model.job import Job
+from kohort.views import own_words as say
+from kohort.views import words
+from kohort.views.formats import EN
+from kohort.views.pages import Shell, page
+
+SECOND_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One line of the list of what is going on: number of the job, and what it does."""
+
+    id: str
+    title: str
+
+
+def job(
+    shell: Shell,
+    one: Job,
+    *,
+    title: str,
+    by: str,
+    onward: str,
+    button: str,
+    zone: str,
+    now: int,
+    before: Job | None = None,
+) -> str:
+    """The page of a job.
+
+    Args:
+        title: What it does.
+        by: Who started it; empty where nobody had to log in.
+        onward: Address of the page that shows its result.
+        button: What the link to it says.
+        now: Microseconds UTC.
+        before: The last one of its kind that was done, for how long it may take.
+    """
+    return page(
+        "job.html",
+        shell,
+        "",
+        job=one,
+        title=title,
+        by=by,
+        onward=onward,
+        button=button,
+        **_said(one, zone, now, before),
+    )
+
+
+def _said(one: Job, zone: str, now: int, before: Job | None) -> dict[str, Any]:
+    return {
+        "phase": progress(one),
+        "figure": f"{EN.number(one.done)} of {EN.number(one.total)}" if one.total else "",
+        "started": f"{say.day(one.started_us, zone)}, {say.clock(one.started_us, zone)}",
+        "lasted": lasted((one.ended_us or now) - one.started_us),
+        "usual": lasted(before.ended_us - before.started_us) if before is not None and before.ended_us else "",
+    }
+
+
+def progress(one: Job) -> str:
+    """The present phase as a sentence begins: "Comparing groupings"."""
+    text = one.note or "Getting ready"
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def lasted(us: int) -> str:
+    """A length of time in words.
+
+    Example:
+        >>> lasted(400_000), lasted(41_000_000), lasted(150_000_000), lasted(2 * 3_600_000_000)
+        ('1 second', '41 seconds', '2 minutes', '2 hours')
+    """
+    seconds = max(1, round(us / SECOND_US))
+    if seconds < 90:
+        return words.plural(seconds, "second")
+    if seconds < 5_400:
+        return words.plural(seconds // 60, "minute")
+    return words.plural(seconds // 3_600, "hour")

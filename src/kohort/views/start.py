@@ -1,0 +1,184 @@
+"""The first steps: from nothing to groups, and how a file will be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kohort.model.job import Job
+from kohort.model.source import ROLES
+from kohort.views import words
+from kohort.views.formats import EN
+from kohort.views.pages import Shell, page
+
+POSSIBLE_FROM = 30  # customers; discovery refuses fewer
+RELIABLE_FROM = 1_000  # customers; below it discovery itself calls its evidence insufficient
+
+STEPS = ("Data", "Check", "Read in", "Find groups", "Adopt")
+
+ROLE_LABELS: Mapping[str, str] = {
+    "customer": "Customer number",
+    "time": "When it happened",
+    "order_id": "Order number",
+    "product": "Product code",
+    "product_name": "Product name",
+    "category": "Category",
+    "quantity": "Quantity",
+    "price": "Price of one",
+    "amount": "Total of the line",
+    "currency": "Currency",
+    "line_kind": "Kind of line",
+    "event_id": "Number of the event",
+    "event": "Name of the event",
+    "user_agent": "Browser",
+    "text": "What the customer wrote",
+}
+KIND_LABELS = (
+    ("", "Find out"),
+    ("orders", "A line of an order"),
+    ("events", "Something that happened"),
+    ("customers", "A customer"),
+)
+_USES: Mapping[str, str] = {"left out": "Not used", "": "Not used"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a brought file would be read, or what has to be answered first.
+
+    Attributes:
+        file: What it is called.
+        columns: Of the file; empty where it could not be opened.
+        kind: What a row was taken for; empty = not known.
+        told: What somebody has answered already: field of the form → value.
+        examples: See `kohort.ingest.Proposal`.
+        notes: What was decided on the way.
+        questions: What has to be answered.
+        problem: Why it cannot be read at all.
+        known: Name of the source whose files look like this one: it is read as that one is.
+    """
+
+    file: str
+    columns: Sequence[str] = ()
+    kind: str = ""
+    told: Mapping[str, str] = field(default_factory=dict)
+    examples: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = ()
+    questions: Sequence[str] = ()
+    problem: str = ""
+    known: str = ""
+
+
+def start(
+    shell: Shell, here: str, *, customers: int, word: str = "", read: Job | None = None, rules: bool = False
+) -> str:
+    """A workspace without groups: what to do next, in five steps.
+
+    Args:
+        shell: What surrounds the page.
+        here: Id of the place in the menu.
+        customers: How many are known; 0 = there is no data yet.
+        word: What proves that the forms are ours; empty = there is no workspace to bring anything to.
+        read: What was read in just now.
+        rules: Whether segments can be built with rules on a page.
+    """
+    few, hopeless = 0 < customers < RELIABLE_FROM, customers < POSSIBLE_FROM
+    if not customers:
+        said: dict[str, Any] = {
+            "title": "Welcome",
+            "heading": "See your customer groups in about ten minutes",
+            "text": "Orders with a customer, a date and an amount are enough for a first result.",
+        }
+    elif few:
+        rest = "Bring more orders first." if hopeless else "With fewer, read what we find as a sketch."
+        said = {
+            "title": "Not enough data yet",
+            "heading": f"{words.plural(customers, 'customer')} so far",
+            "text": f"Groups become reliable from about {EN.number(RELIABLE_FROM)} customers with an order. {rest}",
+        }
+    else:
+        said = {
+            "title": "No segments yet",
+            "heading": "Your data is in. Now find the groups in it",
+            "text": "Kohort compares several ways of grouping your customers and tells you honestly which one holds.",
+        }
+    return page(
+        "start.html",
+        shell,
+        here,
+        **said,
+        art="empty-group.svg" if customers else "empty-data.svg",
+        customers=customers,
+        hopeless=hopeless,
+        few=few,
+        word=word,
+        feeds=bool(word) and shell.may("/start/upload", "POST"),
+        by_path=bool(word) and shell.may("/start/path", "POST"),
+        finds=bool(word) and not hopeless and shell.may("/discover", "POST"),
+        read=_counted(read),
+        rules=rules,
+        steps=steps("Find groups" if customers else "Data"),
+    )
+
+
+def bring(shell: Shell, *, word: str) -> str:
+    """The page for more data, where there is some already."""
+    values: dict[str, Any] = {"feeds": shell.may("/start/upload", "POST"), "by_path": shell.may("/start/path", "POST")}
+    return page("bring.html", shell, "", word=word, customers=1, **values)
+
+
+def reading(shell: Shell, token: str, one: Reading, *, word: str) -> str:
+    """How a file would be read, with examples to look at, before anything is stored.
+
+    Args:
+        token: What the file was brought under.
+        word: What proves that the form is ours.
+    """
+    kind = one.kind or one.told.get("kind", "")
+    roles = ROLES.get(kind, ROLES["orders"])  # type: ignore[call-overload]
+    return page(
+        "reading.html",
+        shell,
+        "",
+        token=token,
+        one=one,
+        word=word,
+        rows=[{**row, "said": use(str(row["use"]))} for row in one.examples],
+        questions=[question.partition(" Set `")[0] for question in one.questions],
+        kinds=KIND_LABELS,
+        kind=kind,
+        roles=[(role, ROLE_LABELS.get(role, words.label_of(role))) for role in roles],
+        ready=not one.questions and not one.problem,
+        steps=steps("Check"),
+    )
+
+
+def use(text: str) -> str:
+    """What a column is used for, in words.
+
+    Example:
+        >>> use("customer"), use("left out"), use("property (text)"), use("email (sealed)")
+        ('Customer number', 'Not used', 'Property (text)', 'Email (sealed)')
+    """
+    known = ROLE_LABELS.get(text) or _USES.get(text)
+    return known or f"{text[:1].upper()}{text[1:]}"
+
+
+def steps(now: str) -> list[tuple[str, str]]:
+    """The five steps with the state of each."""
+    at = STEPS.index(now)
+    return [(label, "done" if i < at else "now" if i == at else "") for i, label in enumerate(STEPS)]
+
+
+def _counted(read: Job | None) -> str:
+    """What came of reading, as a sentence; empty where nothing is to be said."""
+    if read is None or read.result is None or "read" not in read.result:
+        return ""
+    counts = read.result
+    told = [f"{EN.number(counts['stored'])} are stored"]
+    if counts["duplicate"]:
+        told.append(f"{EN.number(counts['duplicate'])} were known already")
+    if counts["rejected"]:
+        told.append(f"{EN.number(counts['rejected'])} could not be used and are kept with their reasons")
+    return f"{words.plural(counts['read'], 'row')} read: {', '.join(told)}."
