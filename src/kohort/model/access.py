@@ -43,6 +43,12 @@ Act = Literal[
     "read_the_log",
     "key_added",
     "key_revoked",
+    "segment_saved",
+    "segment_paused",
+    "segment_resumed",
+    "segment_run",
+    "segment_removed",
+    "segment_restored",
     "exported",
     "erased",
 ]

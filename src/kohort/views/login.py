@@ -48,6 +48,12 @@ ACTS: Mapping[str, str] = {
     "read_the_log": "Read this log",
     "key_added": "Made a key",
     "key_revoked": "Revoked a key",
+    "segment_saved": "Saved a segment",
+    "segment_paused": "Paused a segment",
+    "segment_resumed": "Took the pause out of a segment",
+    "segment_run": "Ran a segment",
+    "segment_removed": "Deleted a segment",
+    "segment_restored": "Brought a deleted segment back",
     "exported": "Gave out what is kept about a customer",
     "erased": "Erased customers",
 }

@@ -69,6 +69,7 @@ class Shell:
                 (
                     Place("overview", "/", "Overview", "Overview", "home", "o"),
                     Place("segments", "/segments", "Segments", "Segments", "segments", "s", found),
+                    *((Place("build", "/build", "Build with rules", "Build", "rule", "b"),) if self.has_customers else ()),
                     *(
                         (Place("lifecycle", "/lifecycle", "Lifecycle", "Stages", "stages", "l"),)
                         if self.has_lifecycle

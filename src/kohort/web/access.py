@@ -42,6 +42,7 @@ KEY = Rule(past=True)
 EVERYBODY = Rule(frozenset(ROLES))
 _SEES = frozenset[Role]({"marketer", "analyst", "privacy-officer", "administrator"})
 _KNOWS = frozenset[Role]({"marketer", "privacy-officer", "administrator"})
+_BUILDS = frozenset[Role]({"marketer", "analyst", "administrator"})
 _ANSWERS = frozenset[Role]({"privacy-officer", "administrator"})
 
 TABLE: dict[Address, Rule] = {
@@ -80,6 +81,15 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/identity/undo"): Rule(_KNOWS),
     ("POST", "/customers/{code}/split"): Rule(_KNOWS),
     ("POST", "/customers/{code}/group"): Rule(_KNOWS),
+    # What people define
+    ("GET", "/build"): Rule(_BUILDS),
+    ("POST", "/build"): Rule(_BUILDS),
+    ("POST", "/build/preview"): Rule(_BUILDS),
+    ("GET", "/build/{name}"): Rule(_BUILDS),
+    ("POST", "/definitions/{name}/pause"): Rule(_BUILDS),
+    ("POST", "/definitions/{name}/run"): Rule(_BUILDS),
+    ("POST", "/definitions/{name}/remove"): Rule(_BUILDS),
+    ("POST", "/definitions/{name}/restore"): Rule(_BUILDS),
     # Who did what
     ("GET", "/audit-log"): Rule(_ANSWERS, look="read_the_log"),
     # Machines

@@ -26,6 +26,7 @@ from kohort.views import own, pages
 from kohort.views.paper import STATIC
 from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
+from kohort.web.build_pages import build_pages
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
@@ -198,6 +199,7 @@ def _people(
     from kohort.workspace.workspace import Workspace
 
     if mine is not None and isinstance(source, Workspace):
+        build_pages(app, source, mine, read)
         customer_pages(app, source, mine, read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 

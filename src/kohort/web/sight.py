@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,12 @@ def members(page: MembersPage) -> MembersPage:
     if who.now().sight == "numbers":
         return page
     return replace(page, rows=tuple(replace(m, number=m.code or m.number) for m in page.rows))
+
+
+def sample(numbers: Sequence[str], vault: Vault) -> tuple[tuple[str, str], ...]:
+    """Some customers by the company's numbers: what is shown of each, and the code that leads to her page."""
+    codes, shown = codes_for(vault, numbers), who.now().sight == "numbers"
+    return tuple((number if shown else codes[number], codes[number]) for number in numbers)
 
 
 def person(one: Person) -> Person:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kohort.errors import NotFound, RefusedDefinition
+from kohort.errors import NotFound, RefusedDefinition, WrongUsage
 from kohort.workspace import definitions as texts
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
     from kohort.model.event import ColumnType
     from kohort.workspace.workspace import Workspace
+
+NOT_FINISHED = ("not_finished", "empty")
+"""Codes of rows that somebody is still filling in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ def with_rule(ws: Workspace, name: str, rule: Rule, *, of: str = "", words: Mapp
     Raises:
         RefusedDefinition: With every mistake.
         NotFound: The one to be changed is not there any more.
+        WrongUsage: It is more than one rule.
     """
     from kohort.definitions.rules import format_rule
     from kohort.definitions.segments import RuleText
@@ -137,6 +141,8 @@ def with_rule(ws: Workspace, name: str, rule: Rule, *, of: str = "", words: Mapp
     there = {d.name: d for d in ws.config.segments}
     if of not in there:
         raise NotFound("segment", of, there)
+    if there[of].kind != "rule":
+        raise WrongUsage(f"{of!r} is more than one rule.", hint="Change its text.")
     part = replace(there[of].parts[0], rule=RuleText(format_rule(rule), rule))
     changed = replace(there[of], parts=(part,), label=words["label"], description=words["description"])
     return read_definition(write_definition(changed))
