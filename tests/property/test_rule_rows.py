@@ -109,7 +109,9 @@ def test_a_row_that_becomes_text_keeps_its_rule_and_comes_back() -> None:
     assert text.get("text") == "did('page', at_least => 2, within => '7 days')"
     assert as_row("did", text) == row
     assert as_row("did_not", row).get("length") == "7"
-    assert as_row("has", Row("text", {"text": "sequence("})) == Row("text", {"text": "sequence("}), "it stays for repair"
+    assert as_row("has", Row("text", {"text": "sequence("})) == Row("text", {"text": "sequence("}), (
+        "it stays for repair"
+    )
 
 
 def test_no_rows_are_no_rule() -> None:

@@ -44,6 +44,8 @@ MAY = {
     "GET /report": "vmapA",
     "GET /lifecycle": "vmapA",
     "GET /definitions/{name}": "vmapA",
+    "GET /segments.csv": "vmapA",
+    "GET /definitions/{name}/export/{kind}": "mapA",
     "GET /segments/{segment_id}/customers": "mapA",
     "GET /definitions/{name}/customers": "mapA",
     "GET /definitions/{name}/customers/{code}": "mapA",
@@ -122,7 +124,7 @@ def path_of(pattern: str, site: Site) -> str:
     """An address of a pattern, with something in it that is there."""
     if pattern == "/static":
         return "/static/style.css"
-    values = {"segment_id": "s1", "name": "buyers", "code": short_code(site.key), "number": "K3"}
+    values = {"segment_id": "s1", "name": "buyers", "code": short_code(site.key), "number": "K3", "kind": "csv"}
     return re.sub(r"\{(\w+)(?::path)?\}", lambda found: values[found[1]], pattern)
 
 

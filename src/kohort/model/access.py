@@ -49,6 +49,7 @@ Act = Literal[
     "segment_run",
     "segment_removed",
     "segment_restored",
+    "members_exported",
     "exported",
     "erased",
 ]

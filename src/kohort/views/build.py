@@ -10,14 +10,14 @@ from kohort.definitions.rules.rows import ANY_EVENT, UNITS, WITHOUT_VALUE, Row, 
 from kohort.views import own_words as say
 from kohort.views import words
 from kohort.views.formats import EN
-from kohort.views.paper import render
 from kohort.views.pages import Shell, page
+from kohort.views.paper import render
 
 if TYPE_CHECKING:
+    from kohort.definitions.rules.choices import Asked, Choices
     from kohort.definitions.segments import RuleText, SegmentDefinition
     from kohort.segments.dry_run import DryRun, Effect
     from kohort.segments.preview import ConditionSize, Preview
-    from kohort.workspace.building import Asked, Choices
 
 KINDS = (
     ("did", "did"),
@@ -51,7 +51,12 @@ TESTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "time": (("more", "after"), ("at_least", "on or after"), ("less", "before"), ("at_most", "on or before")),
     "flag": (("yes", "yes"), ("no", "no")),
-    "list": (("is", "has"), ("is_not", "has not"), ("starts", "has one that begins with"), ("contains", "has one with")),
+    "list": (
+        ("is", "has"),
+        ("is_not", "has not"),
+        ("starts", "has one that begins with"),
+        ("contains", "has one with"),
+    ),
 }
 GIVEN = (("known", "is known"), ("not_known", "is not known"))
 HINTS = {"number": "for example 250", "text": "", "time": "2011-12-09", "list": ""}
@@ -136,7 +141,9 @@ class About:
     live: bool = False
 
 
-def build(shell: Shell, draft: Draft, looked: Looked, about: About, *, said: Sequence[Told] = (), tried: Tried | None = None) -> str:
+def build(
+    shell: Shell, draft: Draft, looked: Looked, about: About, *, said: Sequence[Told] = (), tried: Tried | None = None
+) -> str:
     """The whole page.
 
     Args:
@@ -162,7 +169,10 @@ def _values_of(
         "draft": draft,
         "about": about,
         "units": [
-            {"rows": [rows[place] for place in places], "group": len(places) > 1 or bool(draft.rows.rows[places[0]].group)}
+            {
+                "rows": [rows[place] for place in places],
+                "group": len(places) > 1 or bool(draft.rows.rows[places[0]].group),
+            }
             for places in places_of(draft.rows)
         ],
         "join": join,

@@ -54,6 +54,7 @@ ACTS: Mapping[str, str] = {
     "segment_run": "Ran a segment",
     "segment_removed": "Deleted a segment",
     "segment_restored": "Brought a deleted segment back",
+    "members_exported": "Downloaded the members of a segment",
     "exported": "Gave out what is kept about a customer",
     "erased": "Erased customers",
 }

@@ -16,11 +16,20 @@ from kohort.views.pages import Shell, page
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
+    from kohort.model.edits import Edit, Removed
     from kohort.model.segmentation import Segmentation
     from kohort.segments.listing import Description
     from kohort.segments.reasons import Why
 
 SORTS = (("written", "As written"), ("customers", "Customers"), ("name", "Name"))
+SHOWN = (
+    ("all", "All"),
+    ("live", "Live"),
+    ("draft", "Drafts"),
+    ("paused", "Paused"),
+    ("attention", "Needs attention"),
+)
+ATTENTION = ("failed", "unread", "gone", "waiting")
 DEEP = ("", "deep-1", "deep-2", "deep-3")
 """Classes of conditions inside conditions."""
 Look = Mapping[str, Any]
@@ -120,18 +129,45 @@ class Person:
 # The list ------------------------------------------------------------------------------------------------------------
 
 
-def listed(own: Own, sort: str) -> dict[str, Any]:
-    """What the list of own segments shows. `sort` is one of SORTS; anything else means as written."""
+def listed(
+    own: Own, sort: str, show: str = "all", *, edits: Mapping[str, Edit] | None = None, removed: Removed | None = None
+) -> dict[str, Any]:
+    """What the list of own segments shows.
+
+    Args:
+        sort: One of SORTS; anything else means as written.
+        show: One of SHOWN; anything else means all.
+        edits: Definition → who changed it last.
+        removed: One that was just deleted.
+    """
     sort = sort if sort in dict(SORTS) else "written"
     keys = {"customers": lambda s: -s.about.size, "name": lambda s: s.label.lower()}
     segments = sorted(own.segments, key=keys[sort]) if sort in keys else own.segments
-    return {"rows": [_row(s, own) for s in segments], "sort": sort, "sorts": SORTS}
+    states = {s.name: say.state(s.about) for s in segments}
+    counted = [(id_, label, sum(_shown(id_, state) for state in states.values())) for id_, label in SHOWN]
+    show = show if any(id_ == show and n for id_, _, n in counted) else "all"
+    return {
+        "rows": [_row(s, own, (edits or {}).get(s.name)) for s in segments if _shown(show, states[s.name])],
+        "sort": sort,
+        "sorts": SORTS,
+        "show": show,
+        "shown": [one for one in counted if one[2] or one[0] == "all"],
+        "many": len(segments),
+        "removed": removed,
+    }
 
 
-def _row(s: OwnSegment, own: Own) -> dict[str, Any]:
+def _shown(show: str, state: str) -> bool:
+    return show in ("all", state) or (show == "attention" and state in ATTENTION)
+
+
+def _row(s: OwnSegment, own: Own, edit: Edit | None) -> dict[str, Any]:
     several = len(s.about.parts) > 1
     return {
         "s": s,
+        "state": say.state(s.about),
+        "badge": say.STATES[say.state(s.about)],
+        "why": say.state_why(s.about, edit, own.zone),
         "text": say.about(s.definition, s.said),
         "bar": moves.share_bar([(p.label, p.size) for p in s.about.parts], _everybody(s)) if several else None,
         "parts": [(b.letter, b.colour, p.label, EN.number(p.size)) for b, p in zip(s.bands, s.about.parts, strict=True)]
@@ -155,9 +191,9 @@ def _links(names: Sequence[str], own: Own) -> list[tuple[str, str]]:
     return [(known[n].label, known[n].href) if n in known and known[n].definition else (n, "") for n in names]
 
 
-def segments(shell: Shell, found: Segmentation | None, own: Own, *, mine: str = "written") -> str:
-    """The list where no groups were found: what people defined stands alone."""
-    return page("own_segments.html", shell, "segments", found, own=listed(own, mine), sort="revenue")
+def segments(shell: Shell, found: Segmentation | None, mine: Mapping[str, Any]) -> str:
+    """The list where no groups were found: what people defined stands alone, as `listed` says."""
+    return page("own_segments.html", shell, "segments", found, own=mine, sort="revenue")
 
 
 # One definition ------------------------------------------------------------------------------------------------------
@@ -172,6 +208,8 @@ def segment(
     by_hand: Sequence[Mapping[str, Any]] = (),
     titles: Mapping[tuple[str, str], str],
     found: Segmentation | None = None,
+    edit: Edit | None = None,
+    done: str = "",
 ) -> str:
     """One definition: who is in it, how its conditions add up, how it moved, what it overlaps with, how it came about.
 
@@ -180,6 +218,8 @@ def segment(
         by_hand: What people decided about single customers, newest first.
         titles: (definition or adopted segmentation, key of a part) → what people read for it.
         found: The groups that have pages of their own.
+        edit: Who changed it last.
+        done: What was just done to it: a key of `own_words.DONE`.
     """
     preview = look["preview"]
     return page(
@@ -206,6 +246,9 @@ def segment(
         depends_on=_links(s.about.depends_on, own),
         used_by=_links(s.about.used_by, own),
         evaluated=say.day(s.about.status.evaluated_at, own.zone),
+        done=say.DONE.get(done, ""),
+        changed=say.changed(edit, own.zone),
+        leave=words.plural(s.about.size, s.noun) if s.about.size else "",
     )
 
 

@@ -66,12 +66,14 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/data-health"): EVERYBODY,
     ("GET", "/lifecycle"): EVERYBODY,
     ("GET", "/definitions/{name}"): EVERYBODY,
+    ("GET", "/segments.csv"): EVERYBODY,
     # Groups with a few examples, which only those see who may see single customers
     ("GET", "/segments/{segment_id}"): Rule(frozenset(ROLES), look="looked_at_members"),
     ("GET", "/report"): Rule(frozenset(ROLES), look="looked_at_members"),
     # Single customers
     ("GET", "/segments/{segment_id}/customers"): Rule(_SEES, look="looked_at_members"),
     ("GET", "/definitions/{name}/customers"): Rule(_SEES, look="looked_at_members"),
+    ("GET", "/definitions/{name}/export/{kind}"): Rule(_SEES, look="members_exported"),
     ("GET", "/definitions/{name}/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
     ("GET", "/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
     ("GET", "/customers"): Rule(_KNOWS),

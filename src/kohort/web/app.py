@@ -31,6 +31,7 @@ from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
 from kohort.web.documents import read as read_documents
+from kohort.web.export_pages import export_pages
 from kohort.web.guard import Guard
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
@@ -200,6 +201,7 @@ def _people(
 
     if mine is not None and isinstance(source, Workspace):
         build_pages(app, source, mine, read)
+        export_pages(app, source, mine)
         customer_pages(app, source, mine, read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
@@ -221,13 +223,18 @@ def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
         return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health))
 
     @app.get("/segments", response_class=HTMLResponse)
-    def segments(sort: str = "revenue", own_sort: Annotated[str, Query(alias="own")] = "written") -> Response:
+    def segments(
+        sort: str = "revenue",
+        own_sort: Annotated[str, Query(alias="own")] = "written",
+        show: str = "all",
+        removed: str = "",
+    ) -> Response:
         d = read()
+        listed = d.listed(own_sort, show, removed)
         if d.found:
-            listed = own.listed(d.own, own_sort) if d.own else None
             return HTMLResponse(pages.segments(d.shell, d.found, sort=sort, own=listed))
-        if d.own and d.own.segments:
-            return HTMLResponse(own.segments(d.shell, d.found, d.own, mine=own_sort))
+        if listed and (d.own_segments or listed["removed"]):
+            return HTMLResponse(own.segments(d.shell, d.found, listed))
         return d.start("segments")
 
     @app.get("/segments/{segment_id}", response_class=HTMLResponse)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kohort.definitions.rules.rows import Match, Row, RowKind, Rows, as_row, first_row, places_of
+from kohort.definitions.rules.rows import NOT_FINISHED, Match, Row, RowKind, Rows, as_row, first_row, places_of
 from kohort.errors import KohortError, NotFound, RefusedDefinition, WrongUsage
 from kohort.views.build import Draft, Looked, Told
-from kohort.workspace.building import NOT_FINISHED
 
 if TYPE_CHECKING:
     from kohort.definitions.rules.tree import Rule
@@ -201,9 +200,7 @@ def meant(ws: Workspace, draft: Draft) -> SegmentDefinition:
         raise WrongUsage("It has no name yet.", hint="Write one at the top.")
     from kohort.definitions.rules.rows import joined
 
-    return ws.segments.with_rule(
-        draft.title, joined(draft.rows, rules), of=draft.of, description=draft.description
-    )
+    return ws.segments.with_rule(draft.title, joined(draft.rows, rules), of=draft.of, description=draft.description)
 
 
 def save(ws: Workspace, draft: Draft, *, live: bool, by: str) -> str:

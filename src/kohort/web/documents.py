@@ -37,7 +37,7 @@ class Documents:
     """What is stored, read once per request; what is not there yet is None."""
 
     def __init__(self, source: Source, mine: OwnSegments | None = None) -> None:
-        self.source = source
+        self.source, self.mine = source, mine
         self.own: own.Own | None = or_none(mine.all) if mine else None
         found: Segmentation | None = or_none(source.segmentation)
         self.found = None if found is None else sight.segmentation(found, vault_of(source))
@@ -59,6 +59,18 @@ class Documents:
             live=self.live,
             **asking(),
         )
+
+    @property
+    def own_segments(self) -> bool:
+        """Whether people defined any."""
+        return bool(self.own and self.own.segments)
+
+    def listed(self, sort: str, show: str, removed: str) -> dict[str, Any] | None:
+        """The list of what people defined; None where nothing can be."""
+        if self.own is None or self.mine is None:
+            return None
+        gone = self.mine.removed(removed) if removed else None
+        return own.listed(self.own, sort, show, edits=self.mine.edits(), removed=gone)
 
     def start(self, here: str) -> HTMLResponse:
         return HTMLResponse(pages.start(self.shell, here, customers=self.summary.get("customers") or 0))

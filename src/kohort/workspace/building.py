@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kohort.definitions.rules.choices import Asked, Choices
 from kohort.errors import NotFound, RefusedDefinition, WrongUsage
 from kohort.workspace import definitions as texts
 
@@ -14,45 +15,7 @@ if TYPE_CHECKING:
     from kohort.definitions.rules.tree import Rule
     from kohort.definitions.rules.vocabulary import Vocabulary
     from kohort.definitions.segments import SegmentDefinition
-    from kohort.model.event import ColumnType
     from kohort.workspace.workspace import Workspace
-
-NOT_FINISHED = ("not_finished", "empty")
-"""Codes of rows that somebody is still filling in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Something that is known of customers.
-
-    Attributes:
-        text: As a rule names it.
-        label: As people read it.
-        type: None where anything fits.
-        unit: money, days, percent …; empty for traits.
-        origin: feature, trait or score.
-    """
-
-    text: str
-    label: str
-    type: ColumnType | None
-    unit: str
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What rows can name.
-
-    Attributes:
-        events: Event names that the data has, the most frequent first.
-        values: What is known of customers.
-        segments: (definition, part), the part empty for the whole of it; the one being edited is not among them.
-    """
-
-    events: tuple[str, ...]
-    values: tuple[Asked, ...]
-    segments: tuple[tuple[str, str], ...]
 
 
 def choices(ws: Workspace, *, without: str = "") -> Choices:

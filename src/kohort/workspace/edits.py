@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from kohort.errors import NotFound
 from kohort.model.clock import DAY_US
+from kohort.model.edits import Edit, Removed, What
 
 if TYPE_CHECKING:
     from kohort.store.state import State
 
-What = Literal["saved", "paused", "resumed", "restored"]
 UNDO_DAYS = 90
 MOST_REMOVED = 200
 _EDITS, _REMOVED = "segments.edits", "segments.removed"
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """The last change of a definition that came through `ws.segments`.
-
-    Attributes:
-        at: Microseconds UTC.
-    """
-
-    what: What
-    by: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """A definition that was taken out, as it was.
-
-    Attributes:
-        text: Its YAML.
-        members: How many left it.
-    """
-
-    name: str
-    label: str
-    text: str
-    members: int
-    by: str
-    at: int
 
 
 class Edits:

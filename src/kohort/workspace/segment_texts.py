@@ -14,13 +14,13 @@ from kohort.workspace.definitions import Body
 from kohort.workspace.edits import Edits, machine_user
 
 if TYPE_CHECKING:
+    from kohort.definitions.rules.choices import Choices
     from kohort.definitions.rules.rows import Rows
     from kohort.definitions.rules.tree import Rule
     from kohort.definitions.segments import SegmentDefinition
     from kohort.errors import RefusedDefinition
+    from kohort.model.edits import Edit, Removed
     from kohort.segments.dry_run import DryRun
-    from kohort.workspace.building import Choices
-    from kohort.workspace.edits import Edit, Removed
     from kohort.workspace.workspace import Workspace
 
 Language = Literal["en", "nl", "da", "de"]
@@ -122,9 +122,7 @@ class SegmentTexts:
         """Each row as the rule that it is, looked up; or as everything that is wrong with it."""
         return building.read_rows(self._ws, rows, without=without)
 
-    def with_rule(
-        self, title: str, rule: Rule, *, of: str = "", description: str = ""
-    ) -> SegmentDefinition:
+    def with_rule(self, title: str, rule: Rule, *, of: str = "", description: str = "") -> SegmentDefinition:
         """A new definition that is called so, or one that there is with another rule, where all else stays. For `add`.
 
         Args:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 RowKind = Literal["did", "did_not", "has", "is_in", "is_not_in", "text"]
 Match = Literal["all", "any"]
 
+NOT_FINISHED = ("not_finished", "empty")
+"""Codes of rows that somebody is still filling in."""
+
 ANY_EVENT = "*"
 UNITS = ("hours", "days", "calendar days", "weeks", "months", "years")
 COUNTED: tuple[tree.Counted, ...] = ("at_least", "at_most", "exactly")
@@ -338,4 +341,3 @@ def first_row(kind: RowKind = "did", group: str = "") -> Row:
     """
     usual = {"counted": "at_least", "times": "1", "length": "30", "unit": "days"} if kind in ("did", "did_not") else {}
     return Row(kind, usual, group)
-
