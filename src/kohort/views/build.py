@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kohort.definitions.rules.rows import ANY_EVENT, UNITS, WITHOUT_VALUE, Row, Rows, places_of
+from kohort.definitions.segments_text import title
 from kohort.views import own_words as say
 from kohort.views import words
 from kohort.views.formats import EN
@@ -250,9 +251,8 @@ def _segments(chosen: str, about: About) -> list[tuple[str, str]]:
 
     found = []
     for name, key in about.choices.segments:
-        title = about.titles.get((name, key)) or about.titles.get((name, name)) or say.title(name)
-        label = title if key or (name, name) in about.titles else f"{say.title(name)}: any part"
-        found.append((format_rule(InSegment(name, key)), label))
+        known = about.titles.get((name, key)) or about.titles.get((name, name))
+        found.append((format_rule(InSegment(name, key)), known or f"{title(name)}: any part"))
     return found if not chosen or chosen in dict(found) else [*found, (chosen, chosen)]
 
 
@@ -369,7 +369,7 @@ def _tried(tried: Tried, about: About) -> dict[str, Any]:
         "edit": _because(effect) if about.ran else "",
         "entering": tried.entering,
         "leaving": tried.leaving,
-        "others": [(say.title(e.name), e.error or _effect(e)) for e in run.dependants],
+        "others": [(title(e.name), e.error or _effect(e)) for e in run.dependants],
         "text": run.text,
         "when": say.day(run.as_of, about.zone),
     }

@@ -212,9 +212,8 @@ def save(ws: Workspace, draft: Draft, *, live: bool, by: str) -> str:
     definition = meant(ws, draft)
     if draft.of:
         _check_unchanged(ws, draft)
-    described = {d.name: d for d in ws.segments.list()} if draft.of else {}
-    never_ran = not draft.of or not described[draft.of].version
-    if never_ran:
+    status = ws.store.status.all().get(definition.name)
+    if status is None or not status.version:
         definition = replace(definition, paused=not live)
     ws.segments.add(definition.name, definition, by=by)
     return definition.name

@@ -13,7 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from kohort.errors import KohortError
 from kohort.model.access import Act
 from kohort.views import build as views
+from kohort.views.pages import Shell
 from kohort.web import build, forms, sight, who
+from kohort.web.shell import asking
 from kohort.workspace.people import customer_keys
 
 if TYPE_CHECKING:
@@ -84,7 +86,8 @@ class _Builder:
 
     def part(self, draft: Draft) -> Response:
         """The form without what surrounds it."""
-        return HTMLResponse(views.form(self.read().shell, draft, build.look(self.ws, draft), self._about(draft)))
+        shell = Shell("", **asking())
+        return HTMLResponse(views.form(shell, draft, build.look(self.ws, draft), self._about(draft)))
 
     def sent(self, draft: Draft, do: str) -> Response:
         if do not in ("save", "draft", "try"):
@@ -135,14 +138,14 @@ class _Builder:
 
     def _about(self, draft: Draft) -> About:
         ws, there = self.ws, next((d for d in self.ws.config.segments if d.name == draft.of), None)
-        ran = there is not None and bool(ws.segments.describe(there.name).version)
+        status = None if there is None else ws.store.status.all().get(there.name)
         return views.About(
             ws.segments.choices(without=draft.of),
             self.own.titles(),
             ws.zone,
             ws.currency,
             there,
-            ran,
+            status is not None and bool(status.version),
             ws.store.kept_current() is not None,
         )
 

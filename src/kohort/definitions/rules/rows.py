@@ -97,11 +97,13 @@ def rows_of(rule: Rule, known: Vocabulary | None = None) -> Rows:
             return Rows("all", (row_of(rule, known),))
 
 
-def _rows(items: Sequence[Rule], other: type, known: Vocabulary | None) -> tuple[Row, ...]:
+def _rows(
+    items: Sequence[Rule], other: type[tree.AllOf] | type[tree.AnyOf], known: Vocabulary | None
+) -> tuple[Row, ...]:
     found: list[Row] = []
     for number, item in enumerate(items):
         if isinstance(item, other):
-            found += [row_of(one, known, str(number)) for one in item.items]  # type: ignore[attr-defined]
+            found += [row_of(one, known, str(number)) for one in item.items]
         else:
             found.append(row_of(item, known))
     return tuple(found)
@@ -214,7 +216,8 @@ def row_rule(row: Row, known: Vocabulary | None = None) -> Rule:
 
 
 def _did(row: Row, _: Vocabulary | None) -> Rule:
-    counted = next((word for word in COUNTED if word == row.get("counted")), "at_least")
+    asked = row.get("counted")
+    counted: tree.Counted = next((word for word in COUNTED if word == asked), "at_least")
     times = row.get("times") or "1"
     if not times.isascii() or not times.isdigit() or len(times) > 9:
         raise _lacks(f"{times!r} is not a number of times.", "Write a whole number, for example 3.", "bad_count")
