@@ -16,20 +16,11 @@ from kohort.views.pages import Shell, page
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
-    from kohort.model.edits import Edit, Removed
+    from kohort.model.edits import Edit
     from kohort.model.segmentation import Segmentation
     from kohort.segments.listing import Description
     from kohort.segments.reasons import Why
 
-SORTS = (("written", "As written"), ("customers", "Customers"), ("name", "Name"))
-SHOWN = (
-    ("all", "All"),
-    ("live", "Live"),
-    ("draft", "Drafts"),
-    ("paused", "Paused"),
-    ("attention", "Needs attention"),
-)
-ATTENTION = ("failed", "unread", "gone", "waiting")
 DEEP = ("", "deep-1", "deep-2", "deep-3")
 """Classes of conditions inside conditions."""
 Look = Mapping[str, Any]
@@ -126,74 +117,15 @@ class Person:
     inside: Mapping[str, str]
 
 
-# The list ------------------------------------------------------------------------------------------------------------
-
-
-def listed(
-    own: Own, sort: str, show: str = "all", *, edits: Mapping[str, Edit] | None = None, removed: Removed | None = None
-) -> dict[str, Any]:
-    """What the list of own segments shows.
-
-    Args:
-        sort: One of SORTS; anything else means as written.
-        show: One of SHOWN; anything else means all.
-        edits: Definition → who changed it last.
-        removed: One that was just deleted.
-    """
-    sort = sort if sort in dict(SORTS) else "written"
-    keys = {"customers": lambda s: -s.about.size, "name": lambda s: s.label.lower()}
-    segments = sorted(own.segments, key=keys[sort]) if sort in keys else own.segments
-    states = {s.name: say.state(s.about) for s in segments}
-    counted = [(id_, label, sum(_shown(id_, state) for state in states.values())) for id_, label in SHOWN]
-    show = show if any(id_ == show and n for id_, _, n in counted) else "all"
-    return {
-        "rows": [_row(s, own, (edits or {}).get(s.name)) for s in segments if _shown(show, states[s.name])],
-        "sort": sort,
-        "sorts": SORTS,
-        "show": show,
-        "shown": [one for one in counted if one[2] or one[0] == "all"],
-        "many": len(segments),
-        "removed": removed,
-    }
-
-
-def _shown(show: str, state: str) -> bool:
-    return show in ("all", state) or (show == "attention" and state in ATTENTION)
-
-
-def _row(s: OwnSegment, own: Own, edit: Edit | None) -> dict[str, Any]:
-    several = len(s.about.parts) > 1
-    return {
-        "s": s,
-        "state": say.state(s.about),
-        "badge": say.STATES[say.state(s.about)],
-        "why": say.state_why(s.about, edit, own.zone),
-        "text": say.about(s.definition, s.said),
-        "bar": moves.share_bar([(p.label, p.size) for p in s.about.parts], _everybody(s)) if several else None,
-        "parts": [(b.letter, b.colour, p.label, EN.number(p.size)) for b, p in zip(s.bands, s.about.parts, strict=True)]
-        if several
-        else [],
-        "fresh": say.fresh(s.about, own.zone, live=own.live),
-        "failure": say.failure(s.about, own.zone),
-        "paused": s.about.evaluation == "paused",
-        "used_by": _links(s.about.used_by, own),
-    }
-
-
-def _everybody(s: OwnSegment) -> int | None:
+def everybody(s: OwnSegment) -> int | None:
     """How many the share of a definition is a share of."""
     return round(s.about.size / s.about.share) if s.about.share else None
 
 
-def _links(names: Sequence[str], own: Own) -> list[tuple[str, str]]:
+def links(names: Sequence[str], own: Own) -> list[tuple[str, str]]:
     """Names of segments as what people read, with the address of each that has a page."""
     known = {s.name: s for s in own.segments}
     return [(known[n].label, known[n].href) if n in known and known[n].definition else (n, "") for n in names]
-
-
-def segments(shell: Shell, found: Segmentation | None, mine: Mapping[str, Any]) -> str:
-    """The list where no groups were found: what people defined stands alone, as `listed` says."""
-    return page("own_segments.html", shell, "segments", found, own=mine, sort="revenue")
 
 
 # One definition ------------------------------------------------------------------------------------------------------
@@ -243,8 +175,8 @@ def segment(
         versions=[{**v, "on": say.day(v["saved_at"], own.zone)} for v in (look["versions"] or {"told": []})["told"]],
         pending=(look["versions"] or {"pending": []})["pending"],
         by_hand=[{**a, "on": say.day(a["at"], own.zone), "did": _did(a, s)} for a in by_hand],
-        depends_on=_links(s.about.depends_on, own),
-        used_by=_links(s.about.used_by, own),
+        depends_on=links(s.about.depends_on, own),
+        used_by=links(s.about.used_by, own),
         evaluated=say.day(s.about.status.evaluated_at, own.zone),
         done=say.DONE.get(done, ""),
         changed=say.changed(edit, own.zone),
@@ -421,7 +353,7 @@ def lifecycle(shell: Shell, own: Own, s: OwnSegment, look: Look) -> str:
         fresh=say.fresh(s.about, own.zone, live=own.live),
         failure=say.failure(s.about, own.zone),
         stages=_who(s, preview, own),
-        bar=moves.share_bar([(p.label, p.size) for p in s.about.parts], _everybody(s)),
+        bar=moves.share_bar([(p.label, p.size) for p in s.about.parts], everybody(s)),
         stayed={p["segment"]: say.likely(p["stayed"]) for p in (look["month"] or {"parts": ()})["parts"]},
         movement=moved,
         small=moves.small(moved["sizes"]) if moved["sizes"] else None,

@@ -173,7 +173,7 @@ def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue", own: M
     """The list of segments. `sort` is one of SORTS; anything else means revenue.
 
     Args:
-        own: What people defined, from `kohort.views.own.listed`; None = the source knows of no definitions.
+        own: What people defined, from `kohort.views.own_list.listed`; None = the source knows of no definitions.
     """
     sort = sort if sort in dict(SORTS) else "revenue"
     keys = {
@@ -384,6 +384,7 @@ def start(shell: Shell, here: str, *, customers: int) -> str:
         here,
         lead="Run this in the folder of the workspace, then reload this page.",
         command="kohort ingest orders.csv" if hopeless else "kohort discover",
+        customers=customers,
         art="empty-data.svg" if not customers else "empty-group.svg",
         steps=list(zip(("Data", "Health check", "First segments", "Adopt them"), states, strict=True)),
         **values,

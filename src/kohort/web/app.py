@@ -22,7 +22,7 @@ from kohort.live import answers
 from kohort.live.figures import Counts
 from kohort.model.log import say
 from kohort.model.serving import FIRST_VARIABLE, LOGIN_VARIABLE
-from kohort.views import own, pages
+from kohort.views import own_list, pages
 from kohort.views.paper import STATIC
 from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
@@ -234,7 +234,7 @@ def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
         if d.found:
             return HTMLResponse(pages.segments(d.shell, d.found, sort=sort, own=listed))
         if listed and (d.own_segments or listed["removed"]):
-            return HTMLResponse(own.segments(d.shell, d.found, listed))
+            return HTMLResponse(own_list.segments(d.shell, d.found, listed))
         return d.start("segments")
 
     @app.get("/segments/{segment_id}", response_class=HTMLResponse)

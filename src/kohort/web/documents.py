@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from kohort.errors import NotEnough, NotFound
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segment, Segmentation
-from kohort.views import own, pages
+from kohort.views import own, own_list, pages
 from kohort.web import sight
 from kohort.web.own import OwnSegments
 from kohort.web.shell import asking
@@ -70,7 +70,7 @@ class Documents:
         if self.own is None or self.mine is None:
             return None
         gone = self.mine.removed(removed) if removed else None
-        return own.listed(self.own, sort, show, edits=self.mine.edits(), removed=gone)
+        return own_list.listed(self.own, sort, show, edits=self.mine.edits(), removed=gone)
 
     def start(self, here: str) -> HTMLResponse:
         return HTMLResponse(pages.start(self.shell, here, customers=self.summary.get("customers") or 0))
