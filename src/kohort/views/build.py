@@ -313,7 +313,9 @@ def _now(draft: Draft, looked: Looked, about: About) -> dict[str, Any] | None:
         "when": when,
         "of": preview.universe_text,
         "steps": _steps(looked, draft),
-        "parts": [(p.label, EN.number(p.size), p.share) for p in preview.parts] if len(preview.parts) > 1 else [],
+        "parts": [(title(p.label), EN.number(p.size), p.share) for p in preview.parts]
+        if len(preview.parts) > 1
+        else [],
         "differ": _differ(preview, about),
         "warnings": [w for w in preview.warnings if len(preview.parts) == 1 or w != say.EVERYBODY],
         "rest": f"{words.plural(rest, 'condition')} {'is' if rest == 1 else 'are'} not counted yet." if rest else "",
