@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 UNDO_DAYS = 90
 MOST_REMOVED = 200
+_TURN = threading.Lock()
+"""Two who save at once in one server are both written down."""
 _EDITS, _REMOVED = "segments.edits", "segments.removed"
 
 
@@ -29,8 +32,9 @@ class Edits:
         return {name: Edit(**edit) for name, edit in self._state.get(_EDITS, {}).items()}
 
     def note(self, name: str, what: What, by: str) -> None:
-        edits = self._state.get(_EDITS, {})
-        self._state.set(_EDITS, {**edits, name: asdict(Edit(what, by, _now()))})
+        with _TURN:
+            edits = self._state.get(_EDITS, {})
+            self._state.set(_EDITS, {**edits, name: asdict(Edit(what, by, _now()))})
 
     def removed(self) -> tuple[Removed, ...]:
         """What can be brought back, the latest first."""
@@ -39,10 +43,11 @@ class Edits:
 
     def note_removed(self, name: str, label: str, text: str, members: int, by: str) -> None:
         """The latest of a name is kept, for `UNDO_DAYS`."""
-        others = [one for one in self.removed() if one.name != name][: MOST_REMOVED - 1]
-        self._keep([Removed(name, label, text, members, by, _now()), *others])
-        edits: dict[str, Any] = self._state.get(_EDITS, {})
-        self._state.set(_EDITS, {n: edit for n, edit in edits.items() if n != name})
+        with _TURN:
+            others = [one for one in self.removed() if one.name != name][: MOST_REMOVED - 1]
+            self._keep([Removed(name, label, text, members, by, _now()), *others])
+            edits: dict[str, Any] = self._state.get(_EDITS, {})
+            self._state.set(_EDITS, {n: edit for n, edit in edits.items() if n != name})
 
     def back(self, name: str) -> Removed:
         """
@@ -56,7 +61,8 @@ class Edits:
 
     def is_back(self, name: str) -> None:
         """It is defined again."""
-        self._keep([one for one in self._all_removed() if one.name != name])
+        with _TURN:
+            self._keep([one for one in self._all_removed() if one.name != name])
 
     def _all_removed(self) -> list[Removed]:
         return [Removed(**one) for one in self._state.get(_REMOVED, [])]
