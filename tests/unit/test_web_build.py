@@ -267,11 +267,13 @@ def test_a_draft_waits_until_it_goes_live(site: Site) -> None:
 
 
 def test_somebody_elses_change_is_not_overwritten(site: Site) -> None:
-    form = site.form("/build/odd")
+    before, form = site.ws.segments.text("odd"), site.form("/build/odd")
     site.ws.segments.add("odd", "did('order_line', at_least => 4)", by="Bob")
     answer = site.press(form, "save")
     assert "Somebody changed this segment since you opened it." in part(answer.text, "said")
     assert site.ws.segments.definition("odd").parts[0].rule.text == "did('order_line', at_least => 4)"
+    assert site.press(Form(answer.text), "save").status_code == 303, "told once, she decides"
+    assert site.ws.segments.text("odd") == before
 
 
 def test_deleting_can_be_undone_and_is_refused_where_others_build_on_it(site: Site) -> None:
@@ -303,6 +305,8 @@ def test_what_is_more_than_one_rule_is_changed_as_text(site: Site) -> None:
     assert ">= 120" in site.ws.segments.definition("value").parts[0].rule.text
     rows = site.press(site.form("/build/value"), "save", form="", **{"r0-kind": "did", "r0-event": "order_line"})
     assert rows.status_code == 400, "rows cannot take the place of levels"
+    over = site.press(site.form("/build/value"), "save", of="", seen="", text="kept: did('order_line')")
+    assert "There is a segment called &#39;kept&#39; already." in over.text
 
 
 def test_a_form_of_somebody_else_is_refused(site: Site) -> None:

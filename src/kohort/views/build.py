@@ -188,8 +188,12 @@ def _values_of(
         "stays": _stays(about.definition),
         "said": said,
         "tried": _tried(tried, about) if tried else None,
-        "page_title": draft.title or "New segment",
+        "page_title": draft.title or _known_title(about.definition) or "New segment",
     }
+
+
+def _known_title(definition: SegmentDefinition | None) -> str:
+    return title(definition.name, definition.label) if definition else ""
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
@@ -217,7 +221,6 @@ def _row(number: int, row: Row, looked: Looked, about: About, counts: Mapping[in
         "example": "" if test in ("among", "not_among") else HINTS.get(kind, ""),
         "several": test in ("among", "not_among"),
         "segments": _segments(row.get("segment"), about),
-        "last_in_group": True,
     }
 
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kohort.definitions.rules.rows import NOT_FINISHED, Match, Row, RowKind, Rows, as_row, first_row, places_of
 from kohort.errors import KohortError, NotFound, RefusedDefinition, WrongUsage
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
     from kohort.workspace.workspace import Workspace
 
+CHANGED = "changed_meanwhile"
+"""Code of a refusal to save over somebody else's change."""
 MOST_ROWS = 60
 MOST_BYTES = 128 * 1024
 """Of the form: a rule can be 20,000 characters long, and each can take several bytes on its way."""
@@ -129,7 +131,7 @@ def _move(by: int) -> Callable[[Rows, int], tuple[Row, ...]]:
     return moved
 
 
-def _swap(items: list, at: int, by: int) -> None:  # type: ignore[type-arg]
+def _swap(items: list[Any], at: int, by: int) -> None:
     if 0 <= at + by < len(items):
         items[at], items[at + by] = items[at + by], items[at]
 
@@ -212,6 +214,8 @@ def save(ws: Workspace, draft: Draft, *, live: bool, by: str) -> str:
     definition = meant(ws, draft)
     if draft.of:
         _check_unchanged(ws, draft)
+    elif any(d.name == definition.name for d in ws.config.segments):
+        raise WrongUsage(f"There is a segment called {definition.name!r} already.", hint="Open that one to change it.")
     status = ws.store.status.all().get(definition.name)
     if status is None or not status.version:
         definition = replace(definition, paused=not live)
@@ -227,10 +231,12 @@ def _check_unchanged(ws: Workspace, draft: Draft) -> None:
             "Somebody deleted this segment meanwhile.", hint="The list of segments can bring it back."
         ) from None
     if now != draft.seen:
-        raise WrongUsage(
-            "Somebody changed this segment since you opened it. Nothing was saved.",
-            hint="Open it in another tab to see what is different, then save again to replace it.",
+        error = WrongUsage(
+            "Somebody changed this segment since you opened it.",
+            hint="Open it in another tab to see what is different. Saving again replaces it.",
         )
+        error.code = CHANGED
+        raise error
 
 
 def told(errors: Sequence[KohortError]) -> tuple[Told, ...]:

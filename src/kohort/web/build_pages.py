@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -97,6 +98,8 @@ class _Builder:
                 return self.page(draft, tried=self._tried(draft))
             name = build.save(self.ws, draft, live=do == "save", by=who.now().by)
         except KohortError as error:
+            if error.code == build.CHANGED:  # she is told once, and then decides
+                draft = replace(draft, seen=build.seen(self.ws, draft.of))
             return self.page(draft, error)
         _note(self.ws, "segment_saved", name)
         if do == "save":
