@@ -48,6 +48,9 @@ PAGES = {
     "why-not": "/definitions/loyal/customers/K7",
     "why-stages": "/definitions/life/customers/K3",
     "lifecycle": "/lifecycle",
+    "build": "/build",
+    "build-rule": "/build/loyal",
+    "build-levels": "/build/value",
     "customer": "/customers/K2",
     "same": "/identity",
 }

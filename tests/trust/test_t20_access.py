@@ -55,6 +55,8 @@ MAY = {
     "GET /report": "vmapA",
     "GET /lifecycle": "vmapA",
     "GET /definitions/{name}": "vmapA",
+    "GET /segments.csv": "vmapA",
+    "GET /definitions/{name}/export/{kind}": "mapA",
     "GET /segments/{segment_id}/customers": "mapA",
     "GET /definitions/{name}/customers": "mapA",
     "GET /definitions/{name}/customers/{code}": "mapA",
@@ -66,6 +68,14 @@ MAY = {
     "POST /identity/undo": "mpA",
     "POST /customers/{code}/split": "mpA",
     "POST /customers/{code}/group": "mpA",
+    "GET /build": "maA",
+    "POST /build": "maA",
+    "POST /build/preview": "maA",
+    "GET /build/{name}": "maA",
+    "POST /definitions/{name}/pause": "maA",
+    "POST /definitions/{name}/run": "maA",
+    "POST /definitions/{name}/remove": "maA",
+    "POST /definitions/{name}/restore": "maA",
     "GET /audit-log": "pA",
     "GET /metrics": "A",
 }
@@ -126,7 +136,7 @@ def path_of(pattern: str, site: Site) -> str:
     if pattern == "/static":
         return "/static/style.css"
     values = {"segment_id": "s1", "name": "buyers", "code": short_code(site.key), "number": "K3"}
-    values |= {"upload": "0123456789abcdef", "id": "1"}
+    values |= {"upload": "0123456789abcdef", "id": "1", "kind": "csv"}
     return re.sub(r"\{(\w+)(?::path)?\}", lambda found: values[found[1]], pattern)
 
 

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kohort.errors import WrongUsage
+from kohort.views.tables import without_formulas
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE_ENDINGS = (".csv", ".parquet")
-
-# What a spreadsheet would run, unless the whole text is a number: "-5" and "+4.2e3" are harmless.
-_FORMULA = r"^[=+\-@\t\r]"
-_NUMBER = r"^[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$"
 
 
 def check_ending(out: str | None, endings: tuple[str, ...] = TABLE_ENDINGS) -> None:
@@ -59,26 +56,6 @@ def write_table(table: pa.Table, out: str) -> int:
     with replacing(out) as part:
         pyarrow.csv.write_csv(safe, part)
     return changed
-
-
-def without_formulas(table: pa.Table) -> tuple[pa.Table, int]:
-    """The table with an apostrophe before every text that a spreadsheet would run, and how many those are."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    changed = 0
-    for i, field in enumerate(table.schema):
-        if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type)):
-            continue
-        column = table.column(i)
-        risky = pc.and_not(pc.match_substring_regex(column, _FORMULA), pc.match_substring_regex(column, _NUMBER))
-        risky = pc.fill_null(risky, False)
-        count = pc.sum(risky).as_py() or 0
-        if count:
-            changed += count
-            marked = pc.binary_join_element_wise(pa.scalar("'", field.type), column, pa.scalar("", field.type))
-            table = table.set_column(i, field, pc.if_else(risky, marked, column))
-    return table, changed
 
 
 def say_formulas(note: Callable[[str], None], changed: int) -> None:

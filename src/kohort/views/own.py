@@ -16,11 +16,11 @@ from kohort.views.pages import Shell, page
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
+    from kohort.model.edits import Edit
     from kohort.model.segmentation import Segmentation
     from kohort.segments.listing import Description
     from kohort.segments.reasons import Why
 
-SORTS = (("written", "As written"), ("customers", "Customers"), ("name", "Name"))
 DEEP = ("", "deep-1", "deep-2", "deep-3")
 """Classes of conditions inside conditions."""
 Look = Mapping[str, Any]
@@ -117,47 +117,15 @@ class Person:
     inside: Mapping[str, str]
 
 
-# The list ------------------------------------------------------------------------------------------------------------
-
-
-def listed(own: Own, sort: str) -> dict[str, Any]:
-    """What the list of own segments shows. `sort` is one of SORTS; anything else means as written."""
-    sort = sort if sort in dict(SORTS) else "written"
-    keys = {"customers": lambda s: -s.about.size, "name": lambda s: s.label.lower()}
-    segments = sorted(own.segments, key=keys[sort]) if sort in keys else own.segments
-    return {"rows": [_row(s, own) for s in segments], "sort": sort, "sorts": SORTS}
-
-
-def _row(s: OwnSegment, own: Own) -> dict[str, Any]:
-    several = len(s.about.parts) > 1
-    return {
-        "s": s,
-        "text": say.about(s.definition, s.said),
-        "bar": moves.share_bar([(p.label, p.size) for p in s.about.parts], _everybody(s)) if several else None,
-        "parts": [(b.letter, b.colour, p.label, EN.number(p.size)) for b, p in zip(s.bands, s.about.parts, strict=True)]
-        if several
-        else [],
-        "fresh": say.fresh(s.about, own.zone, live=own.live),
-        "failure": say.failure(s.about, own.zone),
-        "paused": s.about.evaluation == "paused",
-        "used_by": _links(s.about.used_by, own),
-    }
-
-
-def _everybody(s: OwnSegment) -> int | None:
+def everybody(s: OwnSegment) -> int | None:
     """How many the share of a definition is a share of."""
     return round(s.about.size / s.about.share) if s.about.share else None
 
 
-def _links(names: Sequence[str], own: Own) -> list[tuple[str, str]]:
+def links(names: Sequence[str], own: Own) -> list[tuple[str, str]]:
     """Names of segments as what people read, with the address of each that has a page."""
     known = {s.name: s for s in own.segments}
     return [(known[n].label, known[n].href) if n in known and known[n].definition else (n, "") for n in names]
-
-
-def segments(shell: Shell, found: Segmentation | None, own: Own, *, mine: str = "written") -> str:
-    """The list where no groups were found: what people defined stands alone."""
-    return page("own_segments.html", shell, "segments", found, own=listed(own, mine), sort="revenue")
 
 
 # One definition ------------------------------------------------------------------------------------------------------
@@ -172,6 +140,8 @@ def segment(
     by_hand: Sequence[Mapping[str, Any]] = (),
     titles: Mapping[tuple[str, str], str],
     found: Segmentation | None = None,
+    edit: Edit | None = None,
+    done: str = "",
 ) -> str:
     """One definition: who is in it, how its conditions add up, how it moved, what it overlaps with, how it came about.
 
@@ -180,6 +150,8 @@ def segment(
         by_hand: What people decided about single customers, newest first.
         titles: (definition or adopted segmentation, key of a part) → what people read for it.
         found: The groups that have pages of their own.
+        edit: Who changed it last.
+        done: What was just done to it: a key of `own_words.DONE`.
     """
     preview = look["preview"]
     return page(
@@ -203,9 +175,12 @@ def segment(
         versions=[{**v, "on": say.day(v["saved_at"], own.zone)} for v in (look["versions"] or {"told": []})["told"]],
         pending=(look["versions"] or {"pending": []})["pending"],
         by_hand=[{**a, "on": say.day(a["at"], own.zone), "did": _did(a, s)} for a in by_hand],
-        depends_on=_links(s.about.depends_on, own),
-        used_by=_links(s.about.used_by, own),
+        depends_on=links(s.about.depends_on, own),
+        used_by=links(s.about.used_by, own),
         evaluated=say.day(s.about.status.evaluated_at, own.zone),
+        done=say.DONE.get(done, ""),
+        changed=say.changed(edit, own.zone),
+        leave=words.plural(s.about.size, s.noun) if s.about.size else "",
     )
 
 
@@ -378,7 +353,7 @@ def lifecycle(shell: Shell, own: Own, s: OwnSegment, look: Look) -> str:
         fresh=say.fresh(s.about, own.zone, live=own.live),
         failure=say.failure(s.about, own.zone),
         stages=_who(s, preview, own),
-        bar=moves.share_bar([(p.label, p.size) for p in s.about.parts], _everybody(s)),
+        bar=moves.share_bar([(p.label, p.size) for p in s.about.parts], everybody(s)),
         stayed={p["segment"]: say.likely(p["stayed"]) for p in (look["month"] or {"parts": ()})["parts"]},
         movement=moved,
         small=moves.small(moved["sizes"]) if moved["sizes"] else None,

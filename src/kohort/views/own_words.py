@@ -17,6 +17,7 @@ from kohort.views.findings import listing
 from kohort.views.formats import EN
 
 if TYPE_CHECKING:
+    from kohort.model.edits import Edit
     from kohort.segments.listing import Description
     from kohort.segments.reasons import Why
 
@@ -42,6 +43,28 @@ REASONS = {
 }
 
 EVERYBODY = "Everybody is in it."
+
+STATES = {
+    "live": ("Live", "good"),
+    "draft": ("Draft", "line"),
+    "paused": ("Paused", "warn"),
+    "waiting": ("Not run yet", "warn"),
+    "failed": ("Failed", "bad"),
+    "unread": ("Cannot be read", "bad"),
+    "gone": ("No longer defined", "warn"),
+}
+"""State of a definition → what is said, and its colour."""
+
+DONE = {
+    "saved": "Saved.",
+    "paused": "Paused: nobody enters or leaves until you resume it.",
+    "resumed": "The rule decides again.",
+    "run": "It was run: members follow the rule as it is now.",
+    "restored": "It is back.",
+}
+"""What was just done, said once."""
+
+DID = {"saved": "Saved", "paused": "Paused", "resumed": "Resumed", "restored": "Brought back"}
 
 HAPPENINGS = {"order_line": "a new order", "page": "a new visit", "screen": "a new visit"}
 """What is said for the events that most workspaces have; others are named as they are called."""
@@ -137,6 +160,33 @@ def conditions_of_membership(definition: SegmentDefinition) -> list[str]:
     if definition.paused:
         found.append("Paused: nobody enters or leaves until the pause is taken out.")
     return found
+
+
+def state(line: Description) -> str:
+    """How a definition is doing: a key of STATES."""
+    if line.kind in ("unread", "gone"):
+        return str(line.kind)
+    if line.evaluation == "paused":
+        return "paused" if line.version else "draft"
+    if line.status.error:
+        return "failed"
+    return "live" if line.version else "waiting"
+
+
+def state_why(line: Description, edit: Edit | None, zone: str) -> str:
+    """Why a definition is not live, where somebody decided that."""
+    match state(line):
+        case "draft":
+            return f"Not live yet. {changed(edit, zone)}".strip()
+        case "paused":
+            kept = f"Its {words.plural(line.size, 'member')} stay as of {day(line.status.as_of, zone)}."
+            return f"{changed(edit, zone) or 'Paused in kohort.yaml.'} {kept}"
+    return ""
+
+
+def changed(edit: Edit | None, zone: str) -> str:
+    """Who changed a definition last: "Paused by Ann on 3 May 2024."; empty where nobody knows."""
+    return f"{DID[edit.what]} by {edit.by} on {day(edit.at, zone)}." if edit else ""
 
 
 def fresh(line: Description, zone: str, *, live: bool = False) -> str:

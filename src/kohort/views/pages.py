@@ -70,6 +70,11 @@ class Shell:
                     Place("overview", "/", "Overview", "Overview", "home", "o"),
                     Place("segments", "/segments", "Segments", "Segments", "segments", "s", found),
                     *(
+                        (Place("build", "/build", "Build with rules", "Build", "rule", "b"),)
+                        if self.has_customers
+                        else ()
+                    ),
+                    *(
                         (Place("lifecycle", "/lifecycle", "Lifecycle", "Stages", "stages", "l"),)
                         if self.has_lifecycle
                         else ()
@@ -109,8 +114,8 @@ class Shell:
 
     @property
     def tabs(self) -> tuple[Place, ...]:
-        """The menu in one row, for phones. No room for the log: one's account leads to it."""
-        return tuple(place for _, places in self.places for place in places if place.id != "audit-log")
+        """The menu in one row, for phones. No room for the log, to which one's account leads, and for what the segments lead to."""
+        return tuple(place for _, places in self.places for place in places if place.id not in ("audit-log", "build"))
 
 
 def positions(found: Segmentation) -> dict[str, int]:
@@ -168,7 +173,7 @@ def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue", own: M
     """The list of segments. `sort` is one of SORTS; anything else means revenue.
 
     Args:
-        own: What people defined, from `kohort.views.own.listed`; None = the source knows of no definitions.
+        own: What people defined, from `kohort.views.own_list.listed`; None = the source knows of no definitions.
     """
     sort = sort if sort in dict(SORTS) else "revenue"
     keys = {

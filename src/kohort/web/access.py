@@ -79,12 +79,14 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/start/{upload}"): Rule(_FEEDS),
     ("GET", "/jobs/{id}"): EVERYBODY,
     ("POST", "/jobs/{id}/stop"): Rule(_SEES),
+    ("GET", "/segments.csv"): EVERYBODY,
     # Groups with a few examples, which only those see who may see single customers
     ("GET", "/segments/{segment_id}"): Rule(frozenset(ROLES), look="looked_at_members"),
     ("GET", "/report"): Rule(frozenset(ROLES), look="looked_at_members"),
     # Single customers
     ("GET", "/segments/{segment_id}/customers"): Rule(_SEES, look="looked_at_members"),
     ("GET", "/definitions/{name}/customers"): Rule(_SEES, look="looked_at_members"),
+    ("GET", "/definitions/{name}/export/{kind}"): Rule(_SEES, look="members_exported"),
     ("GET", "/definitions/{name}/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
     ("GET", "/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
     ("GET", "/customers"): Rule(_KNOWS),
@@ -94,6 +96,15 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/identity/undo"): Rule(_KNOWS),
     ("POST", "/customers/{code}/split"): Rule(_KNOWS),
     ("POST", "/customers/{code}/group"): Rule(_KNOWS),
+    # What people define
+    ("GET", "/build"): Rule(_WORKS),
+    ("POST", "/build"): Rule(_WORKS),
+    ("POST", "/build/preview"): Rule(_WORKS),
+    ("GET", "/build/{name}"): Rule(_WORKS),
+    ("POST", "/definitions/{name}/pause"): Rule(_WORKS),
+    ("POST", "/definitions/{name}/run"): Rule(_WORKS),
+    ("POST", "/definitions/{name}/remove"): Rule(_WORKS),
+    ("POST", "/definitions/{name}/restore"): Rule(_WORKS),
     # Who did what
     ("GET", "/audit-log"): Rule(_ANSWERS, look="read_the_log"),
     # Machines

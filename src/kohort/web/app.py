@@ -22,16 +22,18 @@ from kohort.live import answers
 from kohort.live.figures import Counts
 from kohort.model.log import say
 from kohort.model.serving import FIRST_VARIABLE, LOGIN_VARIABLE
-from kohort.views import own, pages
+from kohort.views import own_list, pages
 from kohort.views.discover import discover as discover_page
 from kohort.views.paper import STATIC
 from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
+from kohort.web.build_pages import build_pages
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages, identity_pages
 from kohort.web.discover_pages import discover_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
 from kohort.web.documents import read as read_documents
+from kohort.web.export_pages import export_pages
 from kohort.web.guard import Guard
 from kohort.web.job_pages import job_pages
 from kohort.web.login_pages import login_pages
@@ -203,6 +205,8 @@ def _people(
     from kohort.workspace.workspace import Workspace
 
     if mine is not None and isinstance(source, Workspace):
+        build_pages(app, source, mine, read)
+        export_pages(app, source, mine)
         customer_pages(app, source, mine, read)
         identity_pages(app, source, read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
@@ -241,13 +245,18 @@ def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
         return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health))
 
     @app.get("/segments", response_class=HTMLResponse)
-    def segments(sort: str = "revenue", own_sort: Annotated[str, Query(alias="own")] = "written") -> Response:
+    def segments(
+        sort: str = "revenue",
+        own_sort: Annotated[str, Query(alias="own")] = "written",
+        show: str = "all",
+        removed: str = "",
+    ) -> Response:
         d = read()
+        listed = d.listed(own_sort, show, removed)
         if d.found:
-            listed = own.listed(d.own, own_sort) if d.own else None
             return HTMLResponse(pages.segments(d.shell, d.found, sort=sort, own=listed))
-        if d.own and d.own.segments:
-            return HTMLResponse(own.segments(d.shell, d.found, d.own, mine=own_sort))
+        if listed and (d.own_segments or listed["removed"]):
+            return HTMLResponse(own_list.segments(d.shell, d.found, listed))
         return d.start("segments")
 
     @app.get("/segments/{segment_id}", response_class=HTMLResponse)

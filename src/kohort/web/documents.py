@@ -11,7 +11,7 @@ from kohort.errors import NotEnough, NotFound
 from kohort.model.health import HealthReport
 from kohort.model.job import Job
 from kohort.model.segmentation import Segment, Segmentation
-from kohort.views import own, pages
+from kohort.views import own, own_list, pages
 from kohort.views.jobs import Work
 from kohort.views.start import start
 from kohort.web import access, forms, sight
@@ -42,7 +42,7 @@ class Documents:
     """What is stored, read once per request; what is not there yet is None."""
 
     def __init__(self, source: Source, mine: OwnSegments | None = None) -> None:
-        self.source = source
+        self.source, self.mine = source, mine
         self.own: own.Own | None = or_none(mine.all) if mine else None
         found: Segmentation | None = or_none(source.segmentation)
         self.found = None if found is None else sight.segmentation(found, vault_of(source))
@@ -65,6 +65,18 @@ class Documents:
             work=work(self.source),
             **asking(),
         )
+
+    @property
+    def own_segments(self) -> bool:
+        """Whether people defined any."""
+        return bool(self.own and self.own.segments)
+
+    def listed(self, sort: str, show: str, removed: str) -> dict[str, Any] | None:
+        """The list of what people defined; None where nothing can be."""
+        if self.own is None or self.mine is None:
+            return None
+        gone = self.mine.removed(removed) if removed else None
+        return own_list.listed(self.own, sort, show, edits=self.mine.edits(), removed=gone)
 
     def start(self, here: str, *, read: Job | None = None) -> HTMLResponse:
         """The page of the first steps; `read` = what was read in just now."""

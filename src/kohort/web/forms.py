@@ -30,13 +30,16 @@ def word() -> str:
     return hmac.digest(_SECRET, f"{asks.login} {asks.session}".encode(), "sha256").hex()
 
 
-async def fields_of(request: Request) -> dict[str, str]:
+async def fields_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
     """The fields of a form.
+
+    Args:
+        most: Bytes that it may have.
 
     Raises:
         WrongUsage: It is no form of ours, or a page was open while the server began anew or the session changed.
     """
-    fields = dict(parse_qsl((await body_of(request)).decode("utf-8", "replace"), keep_blank_values=True))
+    fields = dict(parse_qsl((await body_of(request, most)).decode("utf-8", "replace"), keep_blank_values=True))
     check(request, fields)
     return fields
 
@@ -52,11 +55,11 @@ def check(request: Request, fields: Mapping[str, str]) -> None:
         raise WrongUsage("This form is not known here.", hint="Open the page again and repeat it there.")
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, most: int = MOST_BYTES) -> bytes:
     """What a request sends; nothing where that is too long."""
     found = b""
     async for chunk in request.stream():
         found += chunk
-        if len(found) > MOST_BYTES:
+        if len(found) > most:
             return b""
     return found

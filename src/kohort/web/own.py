@@ -18,6 +18,7 @@ from kohort.workspace.kept import GOOD_SECONDS
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
+    from kohort.model.edits import Edit, Removed
     from kohort.segments.overlap import Overlap
     from kohort.workspace.workspace import Workspace
 
@@ -77,6 +78,14 @@ class OwnSegments:
             if d.kind != "found"
         )
         return Own(lines, self._ws.currency, self._ws.zone, self._ws.store.kept_current() is not None)
+
+    def edits(self) -> dict[str, Edit]:
+        """Definition → who changed it last."""
+        return self._ws.segments.edits()
+
+    def removed(self, name: str) -> Removed | None:
+        """A definition that was deleted and can be brought back."""
+        return next((one for one in self._ws.segments.removed() if one.name == name), None)
 
     def clock(self) -> str:
         """The time of day that memberships show, where a server keeps them current; else empty."""

@@ -36,7 +36,7 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> 
         return d, everything, one
 
     @app.get("/definitions/{name}", response_class=HTMLResponse)
-    def definition(name: str) -> Response:
+    def definition(name: str, done: str = "") -> Response:
         d, everything, one = asked(name)
         text = views.segment(
             d.shell,
@@ -46,6 +46,8 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> 
             by_hand=own.by_hand(name),
             titles=own.titles(),
             found=d.found,
+            edit=own.edits().get(name),
+            done=done,
         )
         return HTMLResponse(text)
 

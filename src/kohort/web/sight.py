@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from kohort.web import who
 from kohort.workspace.people import codes_for, is_short_code, with_codes, without_people
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kohort.store.vault import Vault
 
 
@@ -56,6 +58,23 @@ def members(page: MembersPage) -> MembersPage:
     if who.now().sight == "numbers":
         return page
     return replace(page, rows=tuple(replace(m, number=m.code or m.number) for m in page.rows))
+
+
+def sample(numbers: Sequence[str], vault: Vault) -> tuple[tuple[str, str], ...]:
+    """Some customers by the company's numbers: what is shown of each, and the code that leads to her page."""
+    codes, shown = codes_for(vault, numbers), who.now().sight == "numbers"
+    return tuple((number if shown else codes[number], codes[number]) for number in numbers)
+
+
+def table(members: pa.Table, vault: Vault) -> pa.Table:
+    """Members as `ws.members` lists them, for a file."""
+    import pyarrow as pa
+
+    if who.now().sight == "numbers":
+        return members
+    numbers = members.column("customer_id").to_pylist()
+    codes = codes_for(vault, numbers)
+    return members.set_column(0, "customer_id", pa.array([codes[number] for number in numbers], pa.string()))
 
 
 def person(one: Person) -> Person:

@@ -1,0 +1,400 @@
+"""The rule builder as HTML text: rows of fields, the sentence they read back as, and how many that would be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kohort.definitions.rules.rows import ANY_EVENT, UNITS, WITHOUT_VALUE, Row, Rows, places_of
+from kohort.definitions.segments_text import title
+from kohort.views import own_words as say
+from kohort.views import words
+from kohort.views.formats import EN
+from kohort.views.pages import Shell, page
+from kohort.views.paper import render
+
+if TYPE_CHECKING:
+    from kohort.definitions.rules.choices import Asked, Choices
+    from kohort.definitions.segments import RuleText, SegmentDefinition
+    from kohort.segments.dry_run import DryRun, Effect
+    from kohort.segments.preview import ConditionSize, Preview
+
+KINDS = (
+    ("did", "did"),
+    ("did_not", "did not"),
+    ("has", "has"),
+    ("is_in", "is in"),
+    ("is_not_in", "is not in"),
+    ("text", "text form"),
+)
+COUNTED = (("at_least", "at least"), ("at_most", "at most"), ("exactly", "exactly"))
+WINDOWS = (("", "ever"), *((unit, unit) for unit in UNITS))
+TESTS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "number": (
+        ("more", "more than"),
+        ("at_least", "at least"),
+        ("less", "less than"),
+        ("at_most", "at most"),
+        ("is", "exactly"),
+        ("is_not", "anything but"),
+        ("among", "one of"),
+        ("not_among", "none of"),
+    ),
+    "text": (
+        ("is", "is"),
+        ("is_not", "is not"),
+        ("among", "is one of"),
+        ("not_among", "is none of"),
+        ("starts", "begins with"),
+        ("contains", "contains"),
+        ("ends", "ends with"),
+    ),
+    "time": (("more", "after"), ("at_least", "on or after"), ("less", "before"), ("at_most", "on or before")),
+    "flag": (("yes", "yes"), ("no", "no")),
+    "list": (
+        ("is", "has"),
+        ("is_not", "has not"),
+        ("starts", "has one that begins with"),
+        ("contains", "has one with"),
+    ),
+}
+GIVEN = (("known", "is known"), ("not_known", "is not known"))
+HINTS = {"number": "for example 250", "text": "", "time": "2011-12-09", "list": ""}
+EVENTS = {"order_line": "order something", "page": "visit a page", "screen": "open a screen", ANY_EVENT: "do anything"}
+"""What is said for the events that most workspaces have; others are named as they are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the form holds.
+
+    Attributes:
+        of: The definition that is changed; empty = a new one.
+        seen: What it was when it was opened.
+        title: What people read.
+        text: All of it as text, where `as_text`: it is more than one rule.
+    """
+
+    of: str = ""
+    seen: str = ""
+    title: str = ""
+    description: str = ""
+    rows: Rows = field(default_factory=Rows)
+    text: str = ""
+    as_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One mistake: what is wrong, what to do, the words that are wrong. `soft`: only not finished yet."""
+
+    message: str
+    hint: str
+    where: str
+    soft: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What comes of the form.
+
+    Attributes:
+        preview: Of the rows that are finished; None where nothing can be counted.
+        wrong: Number of a row → what is wrong with it.
+        places: The rows that make each condition that was counted.
+        problem: What is wrong with all of it.
+    """
+
+    preview: Preview | None = None
+    wrong: Mapping[int, tuple[Told, ...]] = field(default_factory=dict)
+    places: tuple[tuple[int, ...], ...] = ()
+    problem: tuple[Told, ...] = ()
+    rule: RuleText | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A dry run; samples are (what is shown, code) of customers, empty where the reader sees none."""
+
+    run: DryRun
+    entering: tuple[tuple[str, str], ...] = ()
+    leaving: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What surrounds the form.
+
+    Attributes:
+        definition: The one that is changed; None = a new one.
+        ran: Whether it ever placed anybody.
+        live: Whether a server keeps segments current.
+        titles: (definition, part) → what people read.
+    """
+
+    choices: Choices
+    titles: Mapping[tuple[str, str], str]
+    zone: str
+    currency: str
+    definition: SegmentDefinition | None = None
+    ran: bool = False
+    live: bool = False
+
+
+def build(
+    shell: Shell, draft: Draft, looked: Looked, about: About, *, said: Sequence[Told] = (), tried: Tried | None = None
+) -> str:
+    """The whole page.
+
+    Args:
+        said: Why it was not saved.
+        tried: A dry run that was asked for.
+    """
+    return page("build.html", shell, "build", **_values_of(draft, looked, about, said, tried))
+
+
+def form(shell: Shell, draft: Draft, looked: Looked, about: About) -> str:
+    """The form alone, for the page that shows it already."""
+    return render("build_form.html", shell=shell, **_values_of(draft, looked, about))
+
+
+def _values_of(
+    draft: Draft, looked: Looked, about: About, said: Sequence[Told] = (), tried: Tried | None = None
+) -> dict[str, Any]:
+    """What both templates show."""
+    counts = _counts(looked)
+    rows = [_row(number, row, looked, about, counts) for number, row in enumerate(draft.rows.rows)]
+    join = ("and", "or") if draft.rows.match == "all" else ("or", "and")
+    return {
+        "draft": draft,
+        "about": about,
+        "units": [
+            {
+                "rows": [rows[place] for place in places],
+                "group": len(places) > 1 or bool(draft.rows.rows[places[0]].group),
+            }
+            for places in places_of(draft.rows)
+        ],
+        "join": join,
+        "kinds": KINDS,
+        "counted": COUNTED,
+        "windows": WINDOWS,
+        "now": _now(draft, looked, about),
+        "problem": looked.problem,
+        "sentence": _sentence(looked),
+        "code": looked.rule.text if looked.rule else "",
+        "beside": say.conditions_of_membership(about.definition) if about.definition else [],
+        "stays": _stays(about.definition),
+        "said": said,
+        "tried": _tried(tried, about) if tried else None,
+        "page_title": draft.title or _known_title(about.definition) or "New segment",
+    }
+
+
+def _known_title(definition: SegmentDefinition | None) -> str:
+    return title(definition.name, definition.label) if definition else ""
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+
+
+def _row(number: int, row: Row, looked: Looked, about: About, counts: Mapping[int, str]) -> dict[str, Any]:
+    value = _asked(row.get("of"), about.choices.values) if row.kind == "has" else None
+    kind = (value.type if value else None) or "text"
+    tests = (*TESTS[kind], *GIVEN) if value is None or value.type else (*TESTS["text"], *TESTS["number"][:4], *GIVEN)
+    test = row.get("test") or tests[0][0]
+    return {
+        "n": number,
+        "id": f"r{number}",
+        "row": row,
+        "kind": row.kind,
+        "count": counts.get(number, ""),
+        "wrong": looked.wrong.get(number, ()),
+        "hard": any(not told.soft for told in looked.wrong.get(number, ())),
+        "events": _events(row.get("event"), about.choices.events),
+        "values": _values(row.get("of"), about.choices.values),
+        "tests": tests if test in dict(tests) else (*tests, (test, test.replace("_", " "))),
+        "test": test,
+        "asks_value": test not in WITHOUT_VALUE,
+        "unit": _unit(value, about.currency),
+        "example": "" if test in ("among", "not_among") else HINTS.get(kind, ""),
+        "several": test in ("among", "not_among"),
+        "segments": _segments(row.get("segment"), about),
+    }
+
+
+def _events(chosen: str, there: Sequence[str]) -> list[tuple[str, str]]:
+    names = list(dict.fromkeys([*there, ANY_EVENT, *([chosen] if chosen else [])]))
+    return [(name, EVENTS.get(name, f"“{name}”")) for name in names]
+
+
+def _asked(text: str, values_there: Sequence[Asked]) -> Asked | None:
+    return next((one for one in values_there if one.text == text), None)
+
+
+def _values(chosen: str, there: Sequence[Asked]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(heading, choices) for each kind of thing that is known of customers."""
+    headings = (("feature", "What they do"), ("trait", "What they told"), ("score", "Predictions"))
+    found = [(label, [(v.text, v.label) for v in there if v.origin == origin]) for origin, label in headings]
+    if chosen and _asked(chosen, there) is None:
+        found.append(("As written", [(chosen, chosen)]))
+    return [(label, some) for label, some in found if some]
+
+
+def _unit(value: Asked | None, currency: str) -> str:
+    if value is None:
+        return ""
+    return {"money": currency, "days": "days", "share": "(0 to 1)"}.get(value.unit, "")
+
+
+def _segments(chosen: str, about: About) -> list[tuple[str, str]]:
+    from kohort.definitions.rules import format_rule
+    from kohort.definitions.rules.tree import InSegment
+
+    found = []
+    for name, key in about.choices.segments:
+        known = about.titles.get((name, key)) or about.titles.get((name, name))
+        found.append((format_rule(InSegment(name, key)), known or f"{title(name)}: any part"))
+    return found if not chosen or chosen in dict(found) else [*found, (chosen, chosen)]
+
+
+# The count ------------------------------------------------------------------------------------------------------------
+
+
+def _counts(looked: Looked) -> dict[int, str]:
+    """Row → what is left after it, or what it adds: the same figures as on the page of a definition."""
+    if looked.preview is None or len(looked.preview.parts) != 1 or not looked.places:
+        return {}
+    nodes = list(looked.preview.parts[0].conditions)
+    found: dict[int, str] = {}
+    for places, (node, inside) in zip(looked.places, _units(nodes, len(looked.places)), strict=False):
+        if len(places) == 1:
+            found[places[0]] = _running(node)
+        else:
+            found |= {place: _running(item) for place, item in zip(places, inside, strict=False)}
+    return found
+
+
+def _units(nodes: list[ConditionSize], many: int) -> list[tuple[ConditionSize, list[ConditionSize]]]:
+    """Each condition of the whole with those right inside it."""
+    depth = 0 if many == 1 else 1
+    found: list[tuple[ConditionSize, list[ConditionSize]]] = []
+    for node in nodes:
+        if node.depth == depth:
+            found.append((node, []))
+        elif node.depth == depth + 1 and found:
+            found[-1][1].append(node)
+    return found
+
+
+def _running(node: ConditionSize) -> str:
+    if node.running is None:
+        return EN.number(node.size)
+    return f"{EN.number(node.running)} left" if node.group == "left" else f"+{EN.number(node.running)}"
+
+
+def _now(draft: Draft, looked: Looked, about: About) -> dict[str, Any] | None:
+    """The count with its moment, how it came about, and what looks like a mistake."""
+    preview = looked.preview
+    if preview is None:
+        return None
+    noun = "account" if about.definition is not None and about.definition.kind == "accounts" else "customer"
+    worth = "" if preview.value is None or not preview.size else EN.short_money(preview.value, about.currency)
+    share = "" if preview.value_share is None else f", {EN.percent(preview.value_share)} of all revenue"
+    when = (
+        f"Live, as of {say.clock(preview.as_of, about.zone)}"
+        if about.live
+        else f"As of {say.day(preview.as_of, about.zone)}"
+    )
+    rest = len(looked.wrong)
+    return {
+        "size": EN.number(preview.size),
+        "noun": noun if preview.size == 1 else noun + "s",
+        "share": EN.percent(preview.share),
+        "worth": f"{worth} so far{share}" if worth else "",
+        "when": when,
+        "of": preview.universe_text,
+        "steps": _steps(looked, draft),
+        "parts": [(title(p.label), EN.number(p.size), p.share) for p in preview.parts]
+        if len(preview.parts) > 1
+        else [],
+        "differ": _differ(preview, about),
+        "warnings": [w for w in preview.warnings if len(preview.parts) == 1 or w != say.EVERYBODY],
+        "rest": f"{words.plural(rest, 'condition')} {'is' if rest == 1 else 'are'} not counted yet." if rest else "",
+    }
+
+
+def _steps(looked: Looked, draft: Draft) -> list[tuple[str, str, float]]:
+    """Everybody, then what each condition leaves or adds: (label, figure, share of all)."""
+    preview = looked.preview
+    if preview is None or len(preview.parts) != 1 or len(looked.places) < 2:
+        return []
+    found = [("All customers", EN.number(preview.universe), 1.0)] if draft.rows.match == "all" else []
+    for node, _ in _units(list(preview.parts[0].conditions), len(looked.places)):
+        share = (node.running or 0) / preview.universe if preview.universe else 0.0
+        found.append((say.sentence(node.sentence).rstrip("."), _running(node), share))
+    return found
+
+
+def _differ(preview: Preview, about: About) -> str:
+    """Why not just those are in who meet the rule."""
+    nodes = preview.parts[0].conditions if len(preview.parts) == 1 else ()
+    if not nodes or nodes[0].size == preview.size:
+        return ""
+    why = say.beside(about.definition, about.definition.parts[0].key) if about.definition else ""
+    return f"{EN.number(nodes[0].size)} meet the rule, {EN.number(preview.size)} are in. {why}".strip()
+
+
+def _sentence(looked: Looked) -> str:
+    if looked.preview is None or len(looked.preview.parts) != 1 or not looked.preview.parts[0].conditions:
+        return ""
+    return looked.preview.parts[0].conditions[0].sentence
+
+
+def _stays(definition: SegmentDefinition | None) -> list[str]:
+    """What the definition says beside its rule, which the form leaves as it is."""
+    if definition is None or definition.kind != "rule":
+        return []
+    part = definition.parts[0]
+    found = [f"Who is in may stay as long as: {part.keep.text}"] if part.keep else []
+    return found + ([f"Nobody leaves earlier than after {part.minimum_stay}."] if part.minimum_stay else [])
+
+
+# The dry run ----------------------------------------------------------------------------------------------------------
+
+
+def _tried(tried: Tried, about: About) -> dict[str, Any]:
+    run, effect = tried.run, tried.run.edited
+    moved = effect.next_run
+    return {
+        "title": _effect(effect),
+        "error": effect.error,
+        "same": words.plural(moved.stayed, "customer") if moved.stayed else "",
+        "edit": _because(effect) if about.ran else "",
+        "entering": tried.entering,
+        "leaving": tried.leaving,
+        "others": [(title(e.name), e.error or _effect(e)) for e in run.dependants],
+        "text": run.text,
+        "when": say.day(run.as_of, about.zone),
+    }
+
+
+def _effect(effect: Effect) -> str:
+    """Example: "24 would enter, 3 would leave"."""
+    moved = effect.next_run
+    told = [
+        f"{EN.number(n)} would {verb}"
+        for n, verb in ((moved.entered, "enter"), (moved.left, "leave"), (moved.moved, "move to another part"))
+        if n
+    ]
+    return ", ".join(told) or "Nobody would enter or leave"
+
+
+def _because(effect: Effect) -> str:
+    """What the edit alone does, where time does something too."""
+    edit, run = effect.by_edit, effect.next_run
+    if (edit.entered, edit.left, edit.moved) == (run.entered, run.left, run.moved):
+        return "All of that is because of your change."
+    told = f"{EN.number(edit.entered)} would enter and {EN.number(edit.left)} would leave"
+    return f"Because of your change alone {told}; the rest is what happened since the last run."

@@ -1,0 +1,181 @@
+"""Routes of the rule builder, and of what can be done to a definition: pause, run, delete, bring back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from kohort.errors import KohortError
+from kohort.model.access import Act
+from kohort.views import build as views
+from kohort.views.pages import Shell
+from kohort.web import build, forms, sight, who
+from kohort.web.shell import asking
+from kohort.workspace.people import customer_keys
+
+if TYPE_CHECKING:
+    from kohort.views.build import About, Draft, Tried
+    from kohort.web.documents import Documents
+    from kohort.web.own import OwnSegments
+    from kohort.workspace.workspace import Workspace
+
+
+def build_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[[], Documents]) -> None:
+    """Adds them to the application.
+
+    Args:
+        read: The documents around every page, as they are now.
+    """
+    door = _Builder(ws, own, read)
+
+    @app.get("/build", response_class=HTMLResponse)
+    def new() -> Response:
+        return door.page(build.opened(ws))
+
+    @app.get("/build/{name}", response_class=HTMLResponse)
+    def change(name: str) -> Response:
+        return door.page(build.opened(ws, name))
+
+    @app.post("/build", response_class=HTMLResponse)
+    async def sent(request: Request) -> Response:
+        fields = await forms.fields_of(request, build.MOST_BYTES)
+        return await run_in_threadpool(door.sent, build.drafted(fields), fields.get("do", ""))
+
+    @app.post("/build/preview", response_class=HTMLResponse)
+    async def preview(request: Request) -> Response:
+        fields = await forms.fields_of(request, build.MOST_BYTES)
+        return await run_in_threadpool(door.part, build.changed(build.drafted(fields), fields.get("do", "")))
+
+    @app.post("/definitions/{name}/pause")
+    async def pause(request: Request, name: str) -> Response:
+        fields = await forms.fields_of(request)
+        return await run_in_threadpool(door.pause, name, fields.get("say") != "resume")
+
+    @app.post("/definitions/{name}/run")
+    async def run(request: Request, name: str) -> Response:
+        await forms.fields_of(request)
+        return await run_in_threadpool(door.run, name)
+
+    @app.post("/definitions/{name}/remove")
+    async def remove(request: Request, name: str) -> Response:
+        await forms.fields_of(request)
+        return await run_in_threadpool(door.remove, name)
+
+    @app.post("/definitions/{name}/restore")
+    async def restore(request: Request, name: str) -> Response:
+        await forms.fields_of(request)
+        return await run_in_threadpool(door.restore, name)
+
+
+class _Builder:
+    """What the routes do."""
+
+    def __init__(self, ws: Workspace, own: OwnSegments, read: Callable[[], Documents]) -> None:
+        self.ws, self.own, self.read = ws, own, read
+
+    def page(self, draft: Draft, said: KohortError | None = None, tried: Tried | None = None) -> Response:
+        looked = build.look(self.ws, draft)
+        told = build.told([said]) if said is not None else ()
+        text = views.build(self.read().shell, draft, looked, self._about(draft), said=told, tried=tried)
+        return HTMLResponse(text, 400 if said is not None else 200)
+
+    def part(self, draft: Draft) -> Response:
+        """The form without what surrounds it."""
+        shell = Shell("", **asking())
+        return HTMLResponse(views.form(shell, draft, build.look(self.ws, draft), self._about(draft)))
+
+    def sent(self, draft: Draft, do: str) -> Response:
+        if do not in ("save", "draft", "try"):
+            return self.page(build.changed(draft, do))
+        try:
+            if do == "try":
+                return self.page(draft, tried=self._tried(draft))
+            name = build.save(self.ws, draft, live=do == "save", by=who.now().by)
+        except KohortError as error:
+            if error.code == build.CHANGED:  # she is told once, and then decides
+                draft = replace(draft, seen=build.seen(self.ws, draft.of))
+            return self.page(draft, error)
+        _note(self.ws, "segment_saved", name)
+        if do == "save":
+            self._run(name)
+        return _to(name, "saved")
+
+    def pause(self, name: str, paused: bool) -> Response:
+        by = who.now().by
+        if paused:
+            self.ws.segments.pause(name, by=by)
+        else:
+            self.ws.segments.resume(name, by=by)
+            self._run(name)
+        _note(self.ws, "segment_paused" if paused else "segment_resumed", name)
+        return _to(name, "paused" if paused else "resumed")
+
+    def run(self, name: str) -> Response:
+        self.ws.segments.definition(name)
+        self.ws.segments.run(name)
+        _note(self.ws, "segment_run", name)
+        return _to(name, "run")
+
+    def remove(self, name: str) -> Response:
+        self.ws.segments.remove(name, by=who.now().by)
+        _note(self.ws, "segment_removed", name)
+        return RedirectResponse(f"/segments?{urlencode({'removed': name})}#own", 303)
+
+    def restore(self, name: str) -> Response:
+        self.ws.segments.restore(name, by=who.now().by)
+        _note(self.ws, "segment_restored", name)
+        self._run(name)
+        return _to(name, "restored")
+
+    def _run(self, name: str) -> None:
+        """Members follow at once, unless a server sees to it anyway, or it is paused. What fails is said on its page."""
+        ws = self.ws
+        if ws.store.kept_current() is None and not ws.segments.definition(name).paused:
+            ws.segments.run(name)
+
+    def _about(self, draft: Draft) -> About:
+        ws, there = self.ws, next((d for d in self.ws.config.segments if d.name == draft.of), None)
+        status = None if there is None else ws.store.status.all().get(there.name)
+        return views.About(
+            ws.segments.choices(without=draft.of),
+            self.own.titles(),
+            ws.zone,
+            ws.currency,
+            there,
+            status is not None and bool(status.version),
+            ws.store.kept_current() is not None,
+        )
+
+    def _tried(self, draft: Draft) -> Tried:
+        """Who would enter and leave; single customers only for those who may see them, which is written down."""
+        definition = build.meant(self.ws, draft)
+        run = self.ws.segments.dry_run(definition.name, definition)
+        if definition.kind == "accounts" or who.now().sight == "nobody":
+            return views.Tried(run)
+        entering = [str(n) for part in run.edited.parts for n in part.entering_sample]
+        leaving = [str(n) for part in run.edited.parts for n in part.leaving_sample]
+        vault = self.ws.store.vault
+        seen = sorted({*entering, *leaving})
+        if seen and who.now().name:
+            name = draft.of or draft.title
+            self.ws.store.audit_log.note(
+                "looked_at_members", by=who.now().name, about=name, customers=customer_keys(vault, seen)
+            )
+        return views.Tried(run, sight.sample(entering, vault), sight.sample(leaving, vault))
+
+
+def _note(ws: Workspace, act: Act, name: str) -> None:
+    """Writes down what somebody who is logged in did."""
+    if who.now().name:
+        ws.store.audit_log.note(act, by=who.now().name, about=name)
+
+
+def _to(name: str, done: str) -> Response:
+    """The page of a definition: loading it again sends nothing twice."""
+    return RedirectResponse(f"/definitions/{quote(name, safe='')}?{urlencode({'done': done})}", 303)
