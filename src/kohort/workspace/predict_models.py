@@ -15,6 +15,7 @@ from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 from kohort.workspace.predict_notes import note
 from kohort.workspace.predict_past import people_now, training_set
+from kohort.workspace.predict_segments import by_segment
 from kohort.workspace.profiled import Profiled
 
 if TYPE_CHECKING:
@@ -124,12 +125,14 @@ class PredictModels:
         found = data.train(costs=costs, threads=ws.threads, progress=progress, about=about, **how)
         if found.model is None:
             return found
-        model = replace(found.model, about={**found.model.about, "definitions": write_features(used)})
+        assert found.judged is not None
+        report = {**found.report, "segments": by_segment(ws, data, found.judged)}
+        model = replace(found.model, about={**found.model.about, "report": report, "definitions": write_features(used)})
         manifest = {**about, "trained_at": iso(time.time_ns() // 1_000), "until": int(data.known_at.max())}
         with ws.store.write_lock():
             if model.id not in ws.store.artefacts.ids(KIND):
                 ws.store.artefacts.save(KIND, model.id, {_FILE: model.to_bytes()}, manifest)
-        return replace(found, model=model, report={**found.report, "version": model.id})
+        return replace(found, model=model, report={**report, "version": model.id})
 
     def learned(self, data: Dataset, used: Sequence[FeatureDefinition], data_version: str, **how: Any) -> Trained:
         """As `fitted`; where there is a model it scores from now on."""
