@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0006"
+HEAD = "0007"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -384,4 +384,26 @@ audit_entry = sa.Table(
     _text("chain"),  # keyed digest of all that, and of the one before
     _digest(),
     sa.Index("audit_customer", "customer"),
+)
+
+# -- long work (kohort.store.jobs) ---------------------------------------------------------------------------------
+
+job = sa.Table(
+    "job",
+    metadata,
+    _big("number", primary_key=True, autoincrement=False),  # 1, 2, …
+    _text("kind"),  # kohort.web.job_kinds.KINDS
+    _text("arguments"),  # JSON; never a customer
+    _text("by"),  # who started it
+    _text("state"),  # running, done, failed, stopped
+    sa.Column("stopping", sa.Boolean, nullable=False),  # somebody asked it to stop
+    _big("done", nullable=False),
+    _big("total"),  # null = unknown
+    _text("note"),  # the present phase
+    _big("started_us", nullable=False),
+    _big("ended_us"),
+    _text("result"),  # JSON, figures about groups; empty = none
+    _text("error"),
+    _digest(),
+    sa.Index("job_state", "state"),
 )

@@ -26,6 +26,7 @@ from kohort.store.database import Database
 from kohort.store.definition_texts import DefinitionTexts
 from kohort.store.deliveries import Deliveries
 from kohort.store.files import private_file, private_folder
+from kohort.store.jobs import JobRecords
 from kohort.store.journal import Journal, being_written
 from kohort.store.journal_shelf import Look
 from kohort.store.keys import MasterKey, keys_that_may_open, master_key, rotation_under_way
@@ -69,6 +70,7 @@ class Store:
         self.trait_changes = TraitChanges(database)
         self.api_keys = ApiKeys(database)
         self.requests = Requests(database)
+        self.jobs = JobRecords(database)
         self.audit_log = AuditLog(database, vault.key_for("audit log"))
         self.sessions = Sessions(database, self.audit_log)
         self.users = Users(database, self.sessions, self.audit_log)
@@ -192,6 +194,7 @@ class Store:
             self.links.check,
             self.merges.check,
             self.requests.check,
+            self.jobs.check,
             self.users.check,
             self.sessions.check,
             self.audit_log.check,

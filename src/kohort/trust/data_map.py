@@ -35,6 +35,7 @@ STATE: dict[str, str] = {
     "login_user": "names people who work here, no customer: kohort users remove",
     "login_session": "names people who work here, no customer: goes within a day",
     "audit_entry": "pseudonym and salt go; what is left of them leads to nobody, and the chain holds",
+    "job": "names people who work here, no customer: goes with the 200 after it",
 }
 """Table of `state.db` → what an erasure does there."""
 
@@ -56,6 +57,8 @@ FOLDERS: dict[str, str] = {
     "models": "rows of persons are left out; models are listed to be made again",
     "journal": "goes once it was dealt with",
     "context": NOBODY,
+    "jobs": NOBODY,
+    "uploads": "files that people brought and nobody has read in yet are deleted, whoever is in them",
     "keys": NOBODY,
 }
 """Folder of a workspace → what an erasure does there."""

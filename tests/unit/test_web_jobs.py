@@ -1,0 +1,103 @@
+"""Jobs run beside the pages, say how far they are, can be stopped, and never claim to run when they do not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import kohort
+from kohort.errors import NotFound, WrongUsage
+from kohort.model.job import Job
+from kohort.web import jobs as module
+from kohort.web.job import Reporter
+from kohort.web.jobs import Jobs
+from kohort.workspace.workspace import Workspace
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Iterator[Workspace]:
+    with kohort.create(tmp_path / "ws") as made:
+        yield made
+
+
+def until(jobs: Jobs, number: str, fits: Callable[[Job], bool], seconds: float = 60) -> Job:
+    """A job as soon as it is so; what other processes do is waited for, never guessed."""
+    wait, end = threading.Event(), time.monotonic() + seconds
+    while not fits(job := jobs.get(number)):
+        assert time.monotonic() < end, job
+        wait.wait(0.05)
+    return job
+
+
+def test_a_job_that_cannot_be_done_says_why_in_words(ws: Workspace) -> None:
+    jobs = Jobs(ws)
+    number = jobs.start("discover", {}, by="Ann")
+    assert (jobs.get(number).by, jobs.get(number).kind) == ("Ann", "discover")
+    assert jobs.start("discover", {}, by="Bob") == number, "the same work twice is done once"
+    job = until(jobs, number, lambda job: not job.running)
+    assert (job.state, job.result) == ("failed", None)
+    assert job.error.startswith("There is nothing to describe customers by.")
+    assert job.ended_us is not None
+    assert job.ended_us > job.started_us
+    assert jobs.running() == []
+    assert [one.id for one in jobs.all()] == [number]
+
+
+def test_a_job_whose_process_is_gone_is_stopped(ws: Workspace) -> None:
+    jobs = Jobs(ws)
+    number = jobs.start("discover", {}, by="Ann")
+    (process,) = [p for file, p in module._ours.items() if file.is_relative_to(ws.root.resolve())]
+    os.kill(process.pid, signal.SIGKILL)
+    module._ours.clear()  # as if another server had started it
+    assert until(jobs, number, lambda job: not job.running).state == "stopped"
+    process.wait()
+
+
+def test_a_job_can_be_stopped_and_stays_so(ws: Workspace) -> None:
+    jobs = Jobs(ws)
+    number = jobs.start("discover", {}, by="Ann")
+    jobs.stop(number)
+    assert jobs.get(number).state == "stopped"
+    jobs.stop(number)
+    ws.store.jobs.end(number, "done", result={"late": True})
+    assert (jobs.get(number).state, jobs.get(number).result) == ("stopped", None)
+
+
+def test_what_is_said_inside_a_transaction_waits_for_nothing(ws: Workspace) -> None:
+    records = ws.store.jobs
+    job = records.begin("discover", {}, by="Ann")
+    reporter = Reporter(records, job.id)
+    reporter.begin()
+    with ws.store._database.write():
+        reporter("Read", 3, 12)
+    wait, end = threading.Event(), time.monotonic() + 20
+    while (told := records.get(job.id)).note != "Read":
+        assert time.monotonic() < end
+        wait.wait(0.05)
+    assert (told.done, told.total, told.share) == (3, 12, 0.25)
+    reporter.end()
+
+
+def test_the_oldest_are_forgotten_and_running_ones_never(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = ws.store.jobs
+    monkeypatch.setattr("kohort.store.jobs.KEPT", 2)
+    first = records.begin("discover", {}, by="Ann")
+    for _ in range(4):
+        records.end(records.begin("discover", {}, by="Ann").id, "done")
+    assert [job.id for job in records.all()] == ["5", "4", "3", first.id]
+    for odd in ("2", "0", "x", "-1", "9" * 40):
+        with pytest.raises(NotFound):
+            records.get(odd)
+    assert ws.store.verify() == []
+
+
+def test_work_that_nobody_knows_does_not_begin(ws: Workspace) -> None:
+    with pytest.raises(WrongUsage):
+        Jobs(ws).start("dig", {}, by="Ann")
+    assert Jobs(ws).all() == []
