@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kohort.model.progress import Progress
+from kohort.web import predict_jobs
 
 if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
@@ -47,5 +48,11 @@ def _discover(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -
 
 KINDS: dict[str, Kind] = {
     "discover": Kind("Finding groups", _discover, "/discover", "Look at the groups"),
+    "predict-train": Kind("Training a prediction", predict_jobs.train, predict_jobs.PAGE),
+    "predict-retrain": Kind("Trying a new version of a prediction", predict_jobs.retrain, predict_jobs.PAGE),
+    "predict-check": Kind("Checking whether a prediction still fits", predict_jobs.check, predict_jobs.PAGE),
+    "predict-tell": Kind("Working out everybody's chance", predict_jobs.tell, predict_jobs.PAGE),
+    "predict-signals": Kind("Looking for early signals", predict_jobs.signals, predict_jobs.PAGE),
+    "predict-value": Kind("Working out what customers will be worth", predict_jobs.value, "/value"),
 }
 """Name of a kind, as it is kept → what it is."""

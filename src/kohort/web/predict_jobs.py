@@ -5,12 +5,15 @@ What is found is kept by the engine where pages read it; a job answers with what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kohort.model.progress import Progress
     from kohort.workspace.workspace import Workspace
+
+PAGE = "/predictions/{whole}?part={part}"
+"""Where results are shown, with fields of the arguments: the prediction, and the part of it or nothing."""
 
 
 def train(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -53,14 +56,3 @@ def value(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -> di
     kept = ws.predict.value.keep(progress=progress)
     return {"code": "ok", "text": f"{found['reason']} {kept['customers']:,} customers have a value."}
 
-
-Kind = Callable[["Workspace", dict[str, Any], "Progress"], dict[str, Any]]
-
-PREDICT_KINDS: dict[str, Kind] = {
-    "predict-train": train,
-    "predict-retrain": retrain,
-    "predict-check": check,
-    "predict-tell": tell,
-    "predict-signals": signals,
-    "predict-value": value,
-}
