@@ -43,6 +43,11 @@ Act = Literal[
     "read_the_log",
     "key_added",
     "key_revoked",
+    "trained",
+    "checked_prediction",
+    "worked_out_chances",
+    "worked_out_value",
+    "rolled_back",
     "exported",
     "erased",
 ]

@@ -48,6 +48,11 @@ ACTS: Mapping[str, str] = {
     "read_the_log": "Read this log",
     "key_added": "Made a key",
     "key_revoked": "Revoked a key",
+    "trained": "Trained a prediction",
+    "checked_prediction": "Checked a prediction",
+    "worked_out_chances": "Worked out everybody's chance",
+    "worked_out_value": "Worked out what customers will be worth",
+    "rolled_back": "Returned to an earlier version of a prediction",
     "exported": "Gave out what is kept about a customer",
     "erased": "Erased customers",
 }

@@ -79,6 +79,7 @@ class Shell:
                         if self.has_customers
                         else ()
                     ),
+                    *((Place("predictions", "/predictions", "Predictions", "Next", "ahead", "r"),) if self.has_customers else ()),
                     Place("map", "/map", "Customer map", "Map", "map", "m"),
                 ),
             ),

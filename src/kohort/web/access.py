@@ -42,6 +42,7 @@ KEY = Rule(past=True)
 EVERYBODY = Rule(frozenset(ROLES))
 _SEES = frozenset[Role]({"marketer", "analyst", "privacy-officer", "administrator"})
 _KNOWS = frozenset[Role]({"marketer", "privacy-officer", "administrator"})
+_MODELS = frozenset[Role]({"analyst", "administrator"})
 _ANSWERS = frozenset[Role]({"privacy-officer", "administrator"})
 
 TABLE: dict[Address, Rule] = {
@@ -65,6 +66,11 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/data-health"): EVERYBODY,
     ("GET", "/lifecycle"): EVERYBODY,
     ("GET", "/definitions/{name}"): EVERYBODY,
+    ("GET", "/predictions"): EVERYBODY,
+    ("GET", "/predictions/{name}"): EVERYBODY,
+    ("POST", "/predictions/{name}"): Rule(_MODELS),
+    ("GET", "/value"): EVERYBODY,
+    ("POST", "/value"): Rule(_MODELS),
     # Groups with a few examples, which only those see who may see single customers
     ("GET", "/segments/{segment_id}"): Rule(frozenset(ROLES), look="looked_at_members"),
     ("GET", "/report"): Rule(frozenset(ROLES), look="looked_at_members"),
@@ -73,6 +79,8 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/definitions/{name}/customers"): Rule(_SEES, look="looked_at_members"),
     ("GET", "/definitions/{name}/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
     ("GET", "/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
+    ("GET", "/predictions/{name}/customers"): Rule(_SEES, look="looked_at_members"),
+    ("GET", "/value/customers"): Rule(_SEES, look="looked_at_members"),
     ("GET", "/customers"): Rule(_KNOWS),
     ("POST", "/customers"): Rule(_KNOWS, look="searched"),
     ("GET", "/identity"): Rule(_KNOWS, look="looked_at_members"),
@@ -89,6 +97,8 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/v1/customers/{number:path}"): KEY,
     ("GET", "/v1/segments"): KEY,
     ("GET", "/v1/segments/{name:path}/members"): KEY,
+    ("GET", "/v1/predictions"): KEY,
+    ("GET", "/v1/predictions/{name:path}"): KEY,
     ("GET", "/v1/stream"): KEY,
 }
 

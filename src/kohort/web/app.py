@@ -36,6 +36,7 @@ from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
+from kohort.web.predict_pages import predict_pages
 from kohort.web.profile import profile_routes
 from kohort.web.shell import asking
 from kohort.web.stream import Streams
@@ -199,6 +200,7 @@ def _people(
 
     if mine is not None and isinstance(source, Workspace):
         customer_pages(app, source, mine, read)
+        predict_pages(app, source, mine, read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
 

@@ -128,6 +128,7 @@ def _targets(ws: Workspace) -> tuple[Target, ...]:
 def _said(ws: Workspace, asked: Target, customers: Sequence[int] | None) -> tuple[dict[str, Any], pa.Table]:
     from kohort.engines.told import told
     from kohort.model.event import SCORE_PARTS
+    from kohort.workspace.profiled import may_be_told
 
     said = kept(ws, asked)
     if said is None:
@@ -136,7 +137,8 @@ def _said(ws: Workspace, asked: Target, customers: Sequence[int] | None) -> tupl
             hint=f"Start it on its page, or: kohort predict score {asked.name} --keep",
         )
     where = {"as_of": int(said["as_of"]), "number": int(said["number"])}
-    return said, told(ws.store.log.snapshot(), asked.name, SCORE_PARTS, customers=customers, **where)
+    table = told(ws.store.log.snapshot(), asked.name, SCORE_PARTS, customers=customers, **where)
+    return said, may_be_told(ws, table)
 
 
 def _model(ws: Workspace, version: str) -> Model | None:

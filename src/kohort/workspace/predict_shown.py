@@ -19,7 +19,8 @@ def overview(ws: Workspace) -> dict[str, Any]:
     """Every prediction with how it stands.
 
     Returns:
-        `{"predictions": [line], "value": {…} | None}`. A line is `{"name", "kind", "target", "parts", "state", "reason", "version",
+        `{"predictions": [line], "value": {…} | None}`. A line is `{"name", "kind", "target", "label", "events", "column",
+        "value", "part", "horizon", "parts", "state", "reason", "version",
         "trained_at", "learned_until", "metrics", "base_rate", "threshold", "warnings", "fit", "scores"}`; `parts` lists lines of the
         same form where there are several. `state`: "ok", "untrained", "no_signal", "too_few", "no_features", "too_short" (the data
         is), "parts". `fit`: `{"code", "text", "due", "noted_at"}` of the last check of this version; None = nobody looked.
@@ -84,6 +85,11 @@ def _empty(asked: Target) -> dict[str, Any]:
         "name": asked.name,
         "kind": asked.kind,
         "target": asked.text,
+        "label": asked.label,
+        "events": list(asked.events),
+        "column": asked.column,
+        "value": asked.value if asked.kind == "trait" else "",
+        "part": asked.value if asked.kind in ("cross_sell", "migration") else "",
         "horizon": "" if asked.kind == "trait" else str(asked.horizon),
         "parts": [],
         "state": "untrained",

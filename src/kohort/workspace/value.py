@@ -13,7 +13,7 @@ from kohort.model.clock import iso
 from kohort.model.event import VALUE_COLUMNS, VALUE_OF
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import company_numbers
-from kohort.workspace.profiled import Profiled
+from kohort.workspace.profiled import Profiled, may_be_told
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -243,9 +243,8 @@ class ValueDoor:
         if kept is None:
             raise NotEnough("Nobody's value is worked out yet.", hint="Start it on the page Worth, or: kohort clv fit")
         shot = self._ws.store.log.snapshot()
-        return kept, told(
-            shot, VALUE_OF, FIGURES, as_of=kept["as_of"], number=kept["number"], customers=customers
-        )
+        table = told(shot, VALUE_OF, FIGURES, as_of=kept["as_of"], number=kept["number"], customers=customers)
+        return kept, may_be_told(self._ws, table)
 
     def report(self) -> dict[str, Any]:
         """What `fit` said of the current model."""
