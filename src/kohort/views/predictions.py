@@ -330,7 +330,7 @@ def of_customer(
             "href": href(one["name"]),
             "chance": EN.in_100(one["probability"]),
             "share": one["probability"],
-            "higher": EN.in_100(one["percentile"] / 100),
+            "higher": _higher(one["percentile"]),
             "told": one["told"],
             "on": say.day(one["as_of"], zone),
             **about.reasons(one, known, currency),
@@ -339,6 +339,15 @@ def of_customer(
     ]
     value = told["value"]
     return {"rows": rows, "value": None if value is None else {**worth_of(value, currency), "on": say.day(value["as_of"], zone)}}
+
+
+def _higher(percentile: float) -> str:
+    """Where a chance stands among those of the customers that the prediction was tried on."""
+    if percentile < 1:
+        return "About the lowest of all customers it was tried on"
+    if percentile >= 99:
+        return "About the highest of all customers it was tried on"
+    return f"Higher than that of {EN.in_100(percentile / 100)} customers it was tried on"
 
 
 def titles(lines: Sequence[Mapping[str, Any]]) -> dict[str, str]:

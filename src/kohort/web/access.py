@@ -66,6 +66,8 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/data-health"): EVERYBODY,
     ("GET", "/lifecycle"): EVERYBODY,
     ("GET", "/definitions/{name}"): EVERYBODY,
+    ("GET", "/live"): Rule(frozenset(ROLES), look="looked_at_members"),
+    ("GET", "/live/stream"): Rule(frozenset(ROLES), look="looked_at_members"),
     ("GET", "/predictions"): EVERYBODY,
     ("GET", "/predictions/{name}"): EVERYBODY,
     ("POST", "/predictions/{name}"): Rule(_MODELS),

@@ -31,6 +31,7 @@ from kohort.web.customer_pages import customer_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
 from kohort.web.documents import read as read_documents
 from kohort.web.guard import Guard
+from kohort.web.live_pages import live_pages
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
@@ -114,7 +115,7 @@ def create(
         own_pages(app, mine, read)
     _people(app, source, mine, read, insist)
     _machines(app, source)
-    _streams(app, source)
+    _streams(app, source, read)
     _profiles(app, source, live)
     app.state.monitor = _monitor(app, source)
     _problems(app, source)
@@ -166,13 +167,14 @@ def _keys(source: Source) -> tracking.Keys | None:
     return source.store.api_keys if isinstance(source, Workspace) else None
 
 
-def _streams(app: FastAPI, source: Source) -> None:
-    """`GET /v1/stream` of a workspace; a source of found segments alone has no log of entries and exits."""
+def _streams(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
+    """`GET /v1/stream` of a workspace, and what happens in it as a page; a source of found segments alone has no log of entries and exits."""
     from kohort.workspace.workspace import Workspace
 
     if isinstance(source, Workspace):
         app.state.streams = Streams(source)
         app.state.streams.add_to(app)
+        live_pages(app, source, app.state.streams, read)
 
 
 def _monitor(app: FastAPI, source: Source) -> Monitor:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kohort.model.segmentation import Segmentation
     from kohort.model.source import IngestReport, RejectedRow, SourceKind, SourceMapping
     from kohort.segments import Movement
+    from kohort.workspace.activity import ActivityDoor
     from kohort.store.api_keys import ApiKeys
     from kohort.store.audit_log import AuditLog
     from kohort.store.store import Store
@@ -434,6 +435,13 @@ class Workspace:
         from kohort.workspace.predict import PredictDoor
 
         return PredictDoor(self)
+
+    @cached_property
+    def activity(self) -> ActivityDoor:
+        """What arrives, who enters and leaves, what could not be used: what happens right now."""
+        from kohort.workspace.activity import ActivityDoor
+
+        return ActivityDoor(self)
 
     @cached_property
     def identity(self) -> IdentityDoor:
