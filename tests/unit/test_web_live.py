@@ -175,9 +175,7 @@ def test_the_stream_ends_with_the_session(ws: Workspace) -> None:
 
 def test_without_a_login_the_stream_ends_with_the_first_user(ws: Workspace) -> None:
     last = ws.activity.moves()["last"]
-    text = Reader(ws).stream(
-        last, "event: over", lambda: ws.users.add("ann", "administrator", PASSWORD, by="test")
-    )
+    text = Reader(ws).stream(last, "event: over", lambda: ws.users.add("ann", "administrator", PASSWORD, by="test"))
     assert "event: over" in text
 
 

@@ -131,9 +131,24 @@ def test_the_page_tells_how_good_it_is_with_intervals_and_in_plain_words(ws: Wor
     report = ws.predict.report("churn_90d")
     auc = report["metrics"]["roc_auc"]
     assert f"It puts {100 * auc['value']:.0f} of 100 pairs in the right order, likely between" in read
-    for words in ("May go quiet within 90 days", "precision", "recall", "F1", "PR-AUC", "log loss", "Brier", "calibration error"):
+    for words in (
+        "May go quiet within 90 days",
+        "precision",
+        "recall",
+        "F1",
+        "PR-AUC",
+        "log loss",
+        "Brier",
+        "calibration error",
+    ):
         assert words in read
-    for words in ("The same chance for everybody", "Only: Days since last order", "Who is found first", "Show as table", "By time"):
+    for words in (
+        "The same chance for everybody",
+        "Only: Days since last order",
+        "Who is found first",
+        "Show as table",
+        "By time",
+    ):
         assert words in read
     assert {s["segment"] for s in report["segments"]} == {"loyal"}
     assert "Loyal ones" in read

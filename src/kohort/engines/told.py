@@ -41,7 +41,7 @@ def told(
         empty = {figure: pa.array([], pa.float64()) for figure in columns}
         return pa.table({"customer": pa.array([], pa.int64()), **empty})
     figures = ", ".join(
-        f"arg_max(\"{column}\", event_id)::DOUBLE / {NUMBER_SCALE} AS \"{figure}\"" for figure, column in wanted.items()
+        f'arg_max("{column}", event_id)::DOUBLE / {NUMBER_SCALE} AS "{figure}"' for figure, column in wanted.items()
     )
     mine = "" if customers is None else f" AND customer IN ({', '.join(str(int(c)) for c in customers) or 'NULL'})"
     asked = f"event = '{SCORE}' AND \"{SCORE_OF}\" = $name AND ts = {as_of:d} AND starts_with(event_id, $first)"

@@ -72,7 +72,8 @@ def now_of(told: Mapping[str, Any], zone: str) -> dict[str, Any]:
     state = told["state"] or {}
     badge, tone = _badge(told, state)
     problems = [
-        f"{words.sentence(name.replace(':', ', '))} {_of_source(one)}" for name, one in state.get("sources", {}).items()
+        f"{words.sentence(name.replace(':', ', '))} {_of_source(one)}"
+        for name, one in state.get("sources", {}).items()
         if one["problem"] or one["gaps"] or one["lost"]
     ]
     return {
@@ -121,7 +122,7 @@ def _move(move: Mapping[str, Any], labels: Labels, zone: str) -> dict[str, Any]:
         "tone": "good" if entered else "warn",
         "label": part,
         "when": _moment(move["at"], zone),
-        "who": move["customer_id"] or ("A visitor" if move["visitor"] else "A customer" if not move["code"] else move["code"]),
+        "who": move["account"] or move["customer_id"] or ("A visitor" if move["visitor"] else "A customer"),
     }
 
 

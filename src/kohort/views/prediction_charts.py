@@ -26,10 +26,12 @@ def calibration(told: Mapping[str, Any]) -> Chart:
     )
     points = [(b["said"], b["happened"]) for b in bins]
     rows = tuple(
-        (EN.in_100(b["said"]), EN.in_100(b["happened"]), EN.number(b["rows"])) for b in sorted(bins, key=lambda b: b["said"])
+        (EN.in_100(b["said"]), EN.in_100(b["happened"]), EN.number(b["rows"]))
+        for b in sorted(bins, key=lambda b: b["said"])
     )
     wide, narrow = (
-        _square(points, sentence, size, across="chance that was said", up="happened", line=False) for size in (WIDE, NARROW)
+        _square(points, sentence, size, across="chance that was said", up="happened", line=False)
+        for size in (WIDE, NARROW)
     )
     return Chart(sentence, wide, narrow, ("Said", "Happened", "Customers"), rows)
 
@@ -79,7 +81,8 @@ def learning(told: Sequence[Mapping[str, Any]]) -> Chart:
     values = [t["roc_auc"] for t in told]
     low, high = min([0.5, *values]), max(values) + 0.02
     rows = tuple(
-        (EN.percent(t["share"]), EN.number(t["rows"]), EN.number(t["roc_auc"], 3), EN.number(t["log_loss"], 3)) for t in told
+        (EN.percent(t["share"]), EN.number(t["rows"]), EN.number(t["roc_auc"], 3), EN.number(t["log_loss"], 3))
+        for t in told
     )
     wide, narrow = (_steps(told, sentence, size, (low, min(high, 1.0))) for size in (WIDE, NARROW))
     head = ("Of the customers", "Rows", "AUC", "Log loss")

@@ -83,7 +83,7 @@ FIGURES = (
 SHARES = frozenset({"roc_auc", "precision", "recall", "f1", "average_precision"})
 
 
-def title(line: Mapping[str, Any]) -> str:
+def title(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
     """What a prediction is about, in a few words: the label given to it, or what its kind says."""
     horizon = f" within {line['horizon']}" if line["horizon"] else ""
     part = f" {line['part']}" if line["part"] else ""
@@ -98,9 +98,8 @@ def title(line: Mapping[str, Any]) -> str:
             return f"May like{part}" if part else f"May like another {words.label_of(line['column']).lower()}"
         case "migration":
             of = words.label_of(line["events"][0])
-            return f"{of}: {part.strip()}{' in' if part else ''} {line['horizon']}".replace("(left)", "gone") if part else (
-                f"{of}: where in {line['horizon']}"
-            )
+            where = {"": "where", "(left)": "in none"}.get(line["part"], line["part"])
+            return f"{of}: {where} in {line['horizon']}"
         case "trait":
             return f"Like those whose {words.label_of(line['events'][0].removeprefix('t_')).lower()} is {line['value']}"
     return f"{happening(line).capitalize()}{horizon}"
@@ -182,11 +181,11 @@ def _value(value: Any, info: FeatureInfo, currency: str) -> str:
     return plain(value) if isinstance(value, str) else EN.value(value, info.unit, currency)
 
 
-def reasons(row: Mapping[str, Any], known: Mapping[str, FeatureInfo], currency: str) -> dict[str, list[dict[str, str]] | None]:
+def reasons(
+    row: Mapping[str, Any], known: Mapping[str, FeatureInfo], currency: str
+) -> dict[str, list[dict[str, str]] | None]:
     """The strongest reasons up and down; None where nobody can tell them any more."""
     return {
-        side: None
-        if row[side] is None
-        else [reason(one, row["probability"], known, currency) for one in row[side]]
+        side: None if row[side] is None else [reason(one, row["probability"], known, currency) for one in row[side]]
         for side in ("up", "down")
     }

@@ -153,7 +153,9 @@ def _baselines(report: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
         lines.append((named.get(key) or f"Only: {figures['label']}", figures))
     found = []
     for title, figures in dict(lines).items():
-        ranks = about.estimate("roc_auc", figures["roc_auc"]) if "roc_auc" in figures else ("50 in 100", "by definition")
+        ranks = (
+            about.estimate("roc_auc", figures["roc_auc"]) if "roc_auc" in figures else ("50 in 100", "by definition")
+        )
         loss = about.estimate("log_loss", figures["log_loss"])
         found.append((title, *ranks, f"{loss[0]} ({loss[1]})"))
     return found
@@ -201,10 +203,16 @@ def _check(found: Mapping[str, Any], zone: str) -> dict[str, Any]:
     decay, drift, retrain = found["decay"], found["drift"], found["retrain"]
     text = about.FIT_WORDS.get(decay["code"], "")
     if decay["code"] == "not_yet":
-        text = f"The first outcomes that it has not learned from are known on {say.day(retrain['possible_from'], zone)}."
+        text = (
+            f"The first outcomes that it has not learned from are known on {say.day(retrain['possible_from'], zone)}."
+        )
     moved = [s for s in drift["inputs"] if s["verdict"] in ("drift", "small")][:MOST_SHIFTS]
     reasons = [about.DUE.get(r["code"], r["text"]) for r in retrain["reasons"]]
-    wait = "" if retrain["due"] or not reasons else f" There is nothing new to learn before {say.day(retrain['possible_from'], zone)}."
+    wait = (
+        ""
+        if retrain["due"] or not reasons
+        else f" There is nothing new to learn before {say.day(retrain['possible_from'], zone)}."
+    )
     return {
         "on": say.day(found["noted_at"], zone),
         "fit": about.FITS[decay["code"]],
@@ -293,7 +301,11 @@ def likely(
     rows = [
         {**row, "chance": EN.in_100(row["probability"]), **about.reasons(row, known, currency)} for row in some["rows"]
     ]
-    told = "" if some["told"] is None else f" {EN.number(some['told'])} of them reach the line of {EN.in_100(some['threshold'])}."
+    told = (
+        ""
+        if some["told"] is None
+        else f" {EN.number(some['told'])} of them reach the line of {EN.in_100(some['threshold'])}."
+    )
     return page(
         "likely.html",
         shell,
@@ -338,7 +350,10 @@ def of_customer(
         for one in told["predictions"]
     ]
     value = told["value"]
-    return {"rows": rows, "value": None if value is None else {**worth_of(value, currency), "on": say.day(value["as_of"], zone)}}
+    return {
+        "rows": rows,
+        "value": None if value is None else {**worth_of(value, currency), "on": say.day(value["as_of"], zone)},
+    }
 
 
 def _higher(percentile: float) -> str:

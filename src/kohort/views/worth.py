@@ -46,7 +46,11 @@ def value(
 
 
 def value_told(told: Mapping[str, Any], zone: str, currency: str) -> dict[str, Any]:
-    found: dict[str, Any] = {**worth_of(told, currency), "customers": told["customers"], "on": say.day(told["as_of"], zone)}
+    found: dict[str, Any] = {
+        **worth_of(told, currency),
+        "customers": told["customers"],
+        "on": say.day(told["as_of"], zone),
+    }
     if told["value"] is not None:
         v = told["value"]
         found["value"] = EN.short_money(v["value"], currency)
@@ -82,7 +86,14 @@ def _judged(report: Mapping[str, Any], zone: str) -> dict[str, Any]:
         elif one["code"] in _CAUTIONS:
             cautions.append(_CAUTIONS[one["code"]])
     if held is None:
-        return {"cautions": cautions, "rows": [], "taken": _WAYS.get(report["chosen"], ""), "from": "", "to": "", "customers": ""}
+        return {
+            "cautions": cautions,
+            "rows": [],
+            "taken": _WAYS.get(report["chosen"], ""),
+            "from": "",
+            "to": "",
+            "customers": "",
+        }
     money = held["goal"] == "value"
     figures = held["choice"] if money else held["purchases"]
     write = (lambda v: EN.short_money(v, report["currency"])) if money else EN.number
@@ -129,5 +140,3 @@ def worth(shell: Shell, some: Mapping[str, Any], *, cursor: int, zone: str, curr
         cursor=cursor,
         next=some["next"],
     )
-
-

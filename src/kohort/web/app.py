@@ -168,7 +168,7 @@ def _keys(source: Source) -> tracking.Keys | None:
 
 
 def _streams(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
-    """`GET /v1/stream` of a workspace, and what happens in it as a page; a source of found segments alone has no log of entries and exits."""
+    """What happens in a workspace, for programs and as a page; a source of found segments alone has no log of entries."""
     from kohort.workspace.workspace import Workspace
 
     if isinstance(source, Workspace):

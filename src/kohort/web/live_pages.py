@@ -84,7 +84,7 @@ def _page(ws: Workspace, labels: Mapping[tuple[str, str], str], after: int) -> P
 def _seen(ws: Workspace, found: Mapping[str, Any]) -> Mapping[str, Any]:
     """The same as the one who asks may see customers."""
     if who.now().sight == "nobody":
-        hidden = [{**move, "customer_id": "", "code": ""} for move in found["moves"]]
+        hidden = [{**move, "customer_id": None, "code": "", "account": ""} for move in found["moves"]]
         return {**found, "moves": hidden}
     return sight.document(found, ws.store.vault)
 

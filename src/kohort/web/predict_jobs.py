@@ -55,4 +55,3 @@ def value(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -> di
     found = ws.predict.value.fit(horizon=arguments["horizon"], progress=progress)
     kept = ws.predict.value.keep(progress=progress)
     return {"code": "ok", "text": f"{found['reason']} {kept['customers']:,} customers have a value."}
-

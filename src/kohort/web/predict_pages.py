@@ -108,7 +108,7 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
             horizon = fields.get("horizon", "")
             if horizon not in HORIZONS:
                 raise WrongUsage("The form does not say how far ahead.")
-            _begin(ws, jobs, VALUE, {"horizon": horizon}, "worked_out_value", "value")
+            _begin(ws, jobs, VALUE, {"horizon": horizon}, act="worked_out_value", about="value")
             return RedirectResponse("/value", 303)
 
         return await run_in_threadpool(begun)
@@ -116,9 +116,7 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
     @app.get("/value/customers", response_class=HTMLResponse)
     def worth(cursor: Annotated[int, Query(ge=0, le=10_000_000)] = 0) -> Response:
         some = sight.document(ws.predict.value.best(cursor=cursor, limit=MANY), ws.store.vault)
-        return HTMLResponse(
-            worth_views.worth(read().shell, some, cursor=cursor, zone=ws.zone, currency=ws.currency)
-        )
+        return HTMLResponse(worth_views.worth(read().shell, some, cursor=cursor, zone=ws.zone, currency=ws.currency))
 
 
 def infos(ws: Workspace) -> list[FeatureInfo]:
@@ -150,7 +148,7 @@ def _asked(ws: Workspace, jobs: Jobs, name: str, fields: Mapping[str, str]) -> R
         arguments: dict[str, Any] = {"name": target.name, "whole": whole, "part": part}
         if do == "train":
             arguments |= _costs(fields)
-        _begin(ws, jobs, kind, arguments, act, target.name)
+        _begin(ws, jobs, kind, arguments, act=act, about=target.name)
     else:
         raise WrongUsage("The form does not say what is meant.")
     return RedirectResponse(views.href(target.name), 303)
@@ -169,7 +167,7 @@ def _costs(fields: Mapping[str, str]) -> dict[str, float]:
     return found
 
 
-def _begin(ws: Workspace, jobs: Jobs, kind: str, arguments: dict[str, Any], act: Act, about: str) -> None:
+def _begin(ws: Workspace, jobs: Jobs, kind: str, arguments: dict[str, Any], *, act: Act, about: str) -> None:
     """Begins a job, but for one that is under way already."""
     under_way = (job for job in jobs.all() if job.running and job.kind == kind)
     if any(job.arguments.get("name") == arguments.get("name") for job in under_way):
@@ -197,5 +195,3 @@ def _latest(jobs: Jobs, mine: Callable[[Job], bool]) -> Work | None:
 def _work(job: Job) -> Work:
     there = access.rule_of("GET", "/jobs/{id}") is not None
     return Work(job, KINDS[job.kind].title if job.kind in KINDS else job.kind, f"/jobs/{job.id}" if there else "")
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kohort.definitions.triggers import is_hidden
@@ -34,8 +34,8 @@ class ActivityDoor:
         """The latest entries and exits, the latest first.
 
         Returns:
-            `{"last", "moves": [{"seq", "segment", "part", "change", "at", "customer_id", "code", "visitor"}]}`; `last` is the number
-            of the latest transition, shown or not. Of accounts there is no code.
+            `{"last", "moves": [{"seq", "segment", "part", "change", "at", "customer_id", "code", "account",
+            "visitor"}]}`; `last` is the number of the latest transition, shown or not. Of an account there is its name, and no customer.
         """
         members = self._ws.store.members
         last = members.last_transition()
@@ -49,6 +49,7 @@ class ActivityDoor:
         accounts = {d.name for d in self._ws.config.segments if d.kind == "accounts"}
         keys = sorted({int(row["customer"]) for row in rows if row["name"] not in accounts})
         numbers = dict(zip(keys, company_numbers(self._ws.store.vault, keys), strict=True))
+        named = self._accounts([int(row["customer"]) for row in rows if row["name"] in accounts])
         return [
             {
                 "seq": row["seq"],
@@ -56,12 +57,23 @@ class ActivityDoor:
                 "part": row["segment"],
                 "change": row["change"],
                 "at": iso(row["at"]),
-                "customer_id": numbers.get(row["customer"], ""),
-                "code": short_code(row["customer"]) if row["customer"] in numbers else "",
-                "visitor": row["customer"] < 0,
+                "customer_id": None if row["name"] in accounts else numbers[row["customer"]],
+                "code": "" if row["name"] in accounts else short_code(row["customer"]),
+                "account": named.get(row["customer"], "") if row["name"] in accounts else "",
+                "visitor": row["customer"] < 0 and row["name"] not in accounts,
             }
             for row in rows
         ]
+
+    def _accounts(self, keys: Sequence[int]) -> dict[int, str]:
+        import numpy as np
+
+        from kohort.segments.accounts import account_names
+
+        if not keys:
+            return {}
+        names = account_names(self._ws.store, np.array(keys, np.int64))
+        return {key: name or "" for key, name in zip(keys, names, strict=True)}
 
     def arrivals(self, hours: int = 1, *, now: int | None = None) -> dict[str, Any]:
         """What came in within the last hours.
@@ -126,7 +138,9 @@ class ActivityDoor:
         from kohort.workspace.live import events_waiting
 
         live = self._ws.store.kept_current()
-        runs = [d.status.as_of for d in self._ws.segments.list() if d.status.as_of is not None and not is_hidden(d.name)]
+        runs = [
+            d.status.as_of for d in self._ws.segments.list() if d.status.as_of is not None and not is_hidden(d.name)
+        ]
         as_of = live if live is not None else max(runs, default=None)
         return {
             "kept": live is not None,

@@ -165,7 +165,11 @@ def events_count(ws: Workspace, *, event: str | None = None, since: int | None =
     from kohort.engines.evaluate import count_events
 
     found = count_events(ws.store.log.snapshot(), event=event, since=since)
-    return {**found, "dead_letters": sum(ws.store.state.rejected_counts().values()), "waiting": events_waiting(ws.store)}
+    return {
+        **found,
+        "dead_letters": sum(ws.store.state.rejected_counts().values()),
+        "waiting": events_waiting(ws.store),
+    }
 
 
 def events_waiting(store: Store) -> int:

@@ -275,6 +275,8 @@ class ValueDoor:
 def _told(row: dict[str, Any]) -> dict[str, Any]:
     """Figures with their intervals, as documents hold them."""
     return {
-        name: None if row[name] is None else {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
+        name: None
+        if row[name] is None
+        else {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
         for name in ("purchases", "value")
     }

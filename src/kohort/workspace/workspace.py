@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from kohort.model.segmentation import Segmentation
     from kohort.model.source import IngestReport, RejectedRow, SourceKind, SourceMapping
     from kohort.segments import Movement
-    from kohort.workspace.activity import ActivityDoor
     from kohort.store.api_keys import ApiKeys
     from kohort.store.audit_log import AuditLog
     from kohort.store.store import Store
     from kohort.store.users import Users
+    from kohort.workspace.activity import ActivityDoor
     from kohort.workspace.connections import ConnectionsDoor
     from kohort.workspace.context import ContextDoor
     from kohort.workspace.customers import CustomerDoor
