@@ -57,6 +57,16 @@ DUE = {
     "old": "much is known by now that it has not learned from",
 }
 
+DECISIONS = {
+    "replaced": "The new version is surely better and has taken over.",
+    "kept": "The new version is not surely better, so the one before stayed.",
+    "not_needed": "Nothing says that it fits no more, so nothing was tried.",
+    "not_yet": "It has learned from all that is known already; there is more to learn once later outcomes are known.",
+    "too_few": "Too few outcomes are known to tell which version is better, so the one before stayed.",
+    "no_challenger": "Without what is needed to compare them there is too little to learn from, so the one before stayed.",
+}
+"""What came of trying a new version."""
+
 WARNINGS = {
     "too_good": "Knows the answer",
     "identifier": "Another number for everybody",
@@ -140,6 +150,17 @@ def state(line: Mapping[str, Any]) -> tuple[str, str]:
     if line["scores"] and line["scores"]["stale"]:
         return "Chances too old", "warn"
     return "Works", "good"
+
+
+def trained(report: Mapping[str, Any]) -> str:
+    """What came of training, in a sentence."""
+    if report.get("parts"):
+        told = sum(part["eligible"] for part in report["parts"])
+        return f"{told} of {words.plural(len(report['parts']), 'part')} can be told."
+    if not report["eligible"]:
+        return f"{STATES.get(report['code'], ('Nothing came of it', ''))[0]}. {WHY_NOT.get(report['code'], '')}"
+    auc = report["metrics"]["roc_auc"]["value"]
+    return f"It puts {EN.number(100 * auc)} of 100 pairs in the right order. Now everybody's chance can be worked out."
 
 
 def fresh(scores: Mapping[str, Any] | None, zone: str) -> str:

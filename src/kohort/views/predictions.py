@@ -294,7 +294,7 @@ def likely(
     """Who is likely, with the reasons.
 
     Args:
-        line: `ws.predict.show(name)`.
+        line: `ws.predict.line(name)`.
         some: `ws.predict.likely(name)`, customers as they may be seen.
     """
     known = {info.name: info for info in features}

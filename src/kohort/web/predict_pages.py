@@ -78,7 +78,7 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
         name: str, part: str = "", order: str = "most", cursor: Annotated[int, Query(ge=0, le=10_000_000)] = 0
     ) -> Response:
         full = _full(name, part)
-        line = ws.predict.show(full)
+        line = ws.predict.line(full)
         how: Order = "least" if order == "least" else "most"
         some = sight.document(ws.predict.likely(full, cursor=cursor, limit=FEW, order=how), ws.store.vault)
         text = views.likely(
@@ -148,6 +148,8 @@ def _asked(ws: Workspace, jobs: Jobs, name: str, fields: Mapping[str, str]) -> R
         arguments: dict[str, Any] = {"name": target.name, "whole": whole, "part": part}
         if do == "train":
             arguments |= _costs(fields)
+        if do == "retrain":
+            arguments["anyway"] = True  # a person asks: what is tried takes over only where it is surely better
         _begin(ws, jobs, kind, arguments, act=act, about=target.name)
     else:
         raise WrongUsage("The form does not say what is meant.")

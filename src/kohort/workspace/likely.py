@@ -85,9 +85,9 @@ def of_customer(ws: Workspace, customer: str, *, reasons: bool = True) -> dict[s
     """
     (key,) = customer_keys(ws.store.vault, [customer])
     key = ws.store.meant(key)
-    now, found = ws.as_of() if ws.store.kept_current() or ws.contents().events else 0, []
-    for asked in single(ws):
-        fresh = freshness(ws, asked, now)
+    found = []
+    for asked in _kept_ones(ws):
+        fresh = freshness(ws, asked, ws.as_of())
         if fresh is None or fresh["stale"]:
             continue
         said, table = _said(ws, asked, [key])
@@ -109,20 +109,18 @@ def of_customer(ws: Workspace, customer: str, *, reasons: bool = True) -> dict[s
 _PARTS = ("probability", "percentile", "told", "up", "down")
 
 
-def single(ws: Workspace) -> list[Target]:
-    """Every question that has a model of its own: targets, and in place of one with several parts those it was trained for."""
+def _kept_ones(ws: Workspace) -> list[Target]:
+    """Every question whose answers are kept: targets, and parts of those that have several."""
+    from kohort.definitions.predictions import USUAL
+
+    # What is predicted where nothing is defined follows from the data, and looking at that costs more than this.
+    if not ws.config.predictions and ws.store.state.get(f"predict.{USUAL}.scores") is None:
+        return []
     found: list[Target] = []
-    for asked in _targets(ws):
+    for asked in ws.predict.targets():
         trained = (ws.store.state.get(f"predict.{asked.name}") or {}).get("parts", []) if asked.several else []
         found += [asked.part(value) for value in trained] if asked.several else [asked]
-    return found
-
-
-def _targets(ws: Workspace) -> tuple[Target, ...]:
-    try:
-        return ws.predict.targets()
-    except NotEnough:
-        return ()
+    return [asked for asked in found if kept(ws, asked) is not None]
 
 
 def _said(ws: Workspace, asked: Target, customers: Sequence[int] | None) -> tuple[dict[str, Any], pa.Table]:

@@ -270,6 +270,12 @@ class PredictDoor(PredictModels):
 
         return overview(self._ws)
 
+    def line(self, name: str) -> dict[str, Any]:
+        """How one prediction stands, as `overview` lists it."""
+        from kohort.workspace.predict_shown import line
+
+        return line(self._ws, name)
+
     def show(self, name: str) -> dict[str, Any]:
         """One prediction from all sides. See `kohort.workspace.predict_shown.show`."""
         from kohort.workspace.predict_shown import show

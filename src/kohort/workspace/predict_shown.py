@@ -69,6 +69,12 @@ def show(ws: Workspace, name: str) -> dict[str, Any]:
     }
 
 
+def line(ws: Workspace, name: str) -> dict[str, Any]:
+    """One prediction as `overview` lists it, without its parts."""
+    asked = ws.predict.target(name)
+    return _whole(ws, asked) if asked.several else _line(ws, asked)
+
+
 _NOTHING: dict[str, Any] = {"report": None, "card": None, "check": None, "signals": None, "versions": []}
 
 

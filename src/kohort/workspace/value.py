@@ -241,7 +241,10 @@ class ValueDoor:
 
         kept = self.kept()
         if kept is None:
-            raise NotEnough("Nobody's value is worked out yet.", hint="Start it on the page Worth, or: kohort clv fit")
+            raise NotEnough(
+                "Nobody's value is worked out yet.",
+                hint="Start it on the page /value, or in Python: ws.predict.value.keep()",
+            )
         shot = self._ws.store.log.snapshot()
         table = told(shot, VALUE_OF, FIGURES, as_of=kept["as_of"], number=kept["number"], customers=customers)
         return kept, may_be_told(self._ws, table)
