@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from kohort.health import clocks, texts
 from kohort.health.behaviour import ON_A_DAY, suspicious
 from kohort.model.clock import DAY_US
-from kohort.model.event import BOT_COLUMNS, BOT_KIND, CONTEXT_VALUE, SCORE, SCORE_COLUMNS, TEXT_COLUMNS
+from kohort.model.event import BOT_COLUMNS, BOT_KIND, CONTEXT_VALUE, SCORE, SCORE_COLUMNS, TEXT_COLUMNS, VALUE_COLUMNS
 
 SAMPLE_ROWS = 5
 STALE_DAYS = 365
@@ -223,7 +223,8 @@ def gather(con: Any, *, day: int, columns: Sequence[str]) -> Facts:
         columns: Declared columns beyond the fixed ones (`p_…`, `t_…`).
     """
     written = texts.counted(con, columns)
-    columns = [c for c in columns if c not in BOT_COLUMNS | TEXT_COLUMNS | SCORE_COLUMNS and c != CONTEXT_VALUE]
+    own = BOT_COLUMNS | TEXT_COLUMNS | SCORE_COLUMNS | VALUE_COLUMNS
+    columns = [c for c in columns if c not in own and c != CONTEXT_VALUE]
     cells = [{**r, "month": month_text(r["month"])} for r in _rows(con, _CELLS)]
     con.execute(_TYPICAL)
     absurd = _rows(con, _ABSURD) if con.execute("SELECT count(*) FROM typical").fetchone()[0] else []

@@ -116,6 +116,15 @@ SCORE_COLUMNS: dict[str, ColumnType] = {
 """What a stored score says: which prediction, by which version of its model, and the figures. Its `ts` is the moment it is of. A
 score is nothing that a customer did: a selection that names no event passes it over."""
 
+VALUE_OF = "value of a customer"
+"""In `SCORE_OF`: the event says what is expected of a customer within a horizon, in VALUE_COLUMNS. No prediction can be called so."""
+VALUE_COLUMNS: dict[str, ColumnType] = {
+    SCORE_OF: "text",
+    SCORE_MODEL: "text",
+    **{f"p_kohort_{figure}{end}": "number" for figure in ("purchases", "worth") for end in ("", "_low", "_high")},
+}
+"""Purchases and, where amounts are known, money to come (major units), each with its interval."""
+
 CONTEXT_VALUE = "p_kohort_value"
 """What was known of a series about the world where a customer is (`kohort.workspace.noting`): the figure of an event SCORE whose
 SCORE_OF names the feature, as `CONTEXT_OF` and its name. Nothing that a customer did either."""

@@ -217,10 +217,21 @@ def _parts(e: Evidence, rows: np.ndarray) -> list[dict[str, Any]]:
 
 
 def _figures_of(e: Evidence, rows: np.ndarray, mine: np.ndarray) -> dict[str, Any]:
-    y = e.y[rows][mine]
-    told: dict[str, Any] = {"rows": int(mine.sum()), "positives": int(y.sum())}
+    return part_figures(e.p[mine], e.y[rows][mine], e.groups[rows][mine], seed=e.seed)
+
+
+def part_figures(p: np.ndarray, y: np.ndarray, groups: np.ndarray, *, seed: int) -> dict[str, Any]:
+    """How a model did on some judged rows: `{"rows", "positives", "metrics"}`; no metrics with too few of either outcome.
+
+    Args:
+        p: Their probabilities.
+        y: What happened, 0 or 1.
+        groups: Whose rows they are.
+        seed: Of the resamples.
+    """
+    told: dict[str, Any] = {"rows": len(y), "positives": int(y.sum())}
     if min(y.sum(), len(y) - y.sum()) < LEAST_PART:
         return {**told, "metrics": None}
-    some = Scored(e.p[mine], y, e.groups[rows][mine], seed=e.seed)
+    some = Scored(p, y, groups, seed=seed)
     wanted = {"roc_auc": roc_auc, "log_loss": log_loss, "calibration_error": calibration_error}
     return {**told, "metrics": as_dict(some.estimates(wanted))}

@@ -103,6 +103,12 @@ class Sessions:
             return Look(login, session)
         return Look(login, session, self._noted(row["number"], digest, at))
 
+    def there(self, number: int, *, now: int | None = None) -> bool:
+        """Whether a session goes on; for what is sent for as long as it does. This is no use of it."""
+        with self._database.read() as con:
+            rows = sessions.some(con, sa.select(schema.login_session).where(_t.number == number))
+            return any(not _over(row, _wall(now)) and _person(con, row) is not None for row in rows)
+
     def end(self, token: str, *, now: int | None = None) -> str:
         """Ends the session of a token, and says whose it was; empty where it was nobody's."""
         with self._database.write() as con:

@@ -100,6 +100,12 @@ class State:
             rows = batches.all(con, schema.batch.c.id)
         return [_report(row["report"]) for row in rows if row["report"]]
 
+    def batches_begun(self) -> list[tuple[BatchReport, int]]:
+        """The same with the moment each began, microseconds UTC."""
+        with self._database.read() as con:
+            rows = batches.all(con, schema.batch.c.id)
+        return [(_report(row["report"]), int(row["started_us"])) for row in rows if row["report"]]
+
     def batch_of(self, fingerprint: str) -> BatchReport | None:
         """The latest finished batch of a file with this content."""
         with self._database.read() as con:

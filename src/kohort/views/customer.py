@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from kohort.model.event import GROUPS, GroupLevel
+from kohort.model.event import GROUPS, SCORE_PARTS, GroupLevel
 from kohort.model.feature import FeatureInfo
 from kohort.views import own_words as say
 from kohort.views import words
@@ -56,6 +56,7 @@ def customer(
     source: str | None,
     most: int,
     word: str,
+    ahead: Mapping[str, Any] | None = None,
 ) -> str:
     """One customer from all sides.
 
@@ -66,6 +67,7 @@ def customer(
         source: Whose events are shown; None = everybody's.
         most: How many at most.
         word: What proves that the forms are ours.
+        ahead: The card of `kohort.views.predictions.of_customer`; None = nothing is predicted.
     """
     profile, number = shown["profile"], shown["customer_id"]
     total = sum(shown["sources"].values()) if source is None else shown["sources"].get(source, 0)
@@ -91,6 +93,7 @@ def customer(
         groups=[_group(level, shown["groups"][level]) for level in GROUPS if shown["groups"][level] is not None],
         decisions=[decided(d, own.zone) for d in reversed(shown["decisions"])],
         as_of=say.day(profile["as_of"], own.zone),
+        ahead=ahead,
     )
 
 
@@ -149,7 +152,7 @@ def _features(values: Mapping[str, Any], known: Sequence[FeatureInfo], currency:
     about = {info.name: info for info in known}
     found = []
     for name, value in values.items():
-        if value is None:
+        if value is None or name.rpartition(".")[2] in SCORE_PARTS:  # what is predicted has a card of its own
             continue
         info = about.get(name) or FeatureInfo(name, words.label_of(name))
         found.append((info.label or words.label_of(name), EN.value(value, info.unit, currency)))

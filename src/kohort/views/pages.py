@@ -85,6 +85,12 @@ class Shell:
                         if self.has_customers
                         else ()
                     ),
+                    *(
+                        (Place("predictions", "/predictions", "Predictions", "Next", "ahead", "r"),)
+                        if self.has_customers
+                        else ()
+                    ),
+                    *((Place("live", "/live", "Live", "Live", "pulse", "v"),) if self.has_customers else ()),
                     Place("map", "/map", "Customer map", "Map", "map", "m"),
                 ),
             ),

@@ -43,7 +43,7 @@ EVERYBODY = Rule(frozenset(ROLES))
 _SEES = frozenset[Role]({"marketer", "analyst", "privacy-officer", "administrator"})
 _KNOWS = frozenset[Role]({"marketer", "privacy-officer", "administrator"})
 _WORKS = frozenset[Role]({"marketer", "analyst", "administrator"})
-_FEEDS = frozenset[Role]({"analyst", "administrator"})
+_ANALYSES = frozenset[Role]({"analyst", "administrator"})
 _ANSWERS = frozenset[Role]({"privacy-officer", "administrator"})
 
 TABLE: dict[Address, Rule] = {
@@ -72,14 +72,21 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/discover/adopt"): Rule(_WORKS),
     ("POST", "/discover/undo"): Rule(_WORKS),
     ("GET", "/start"): EVERYBODY,
-    ("POST", "/start/demo"): Rule(_FEEDS),
-    ("POST", "/start/upload"): Rule(_FEEDS),
+    ("POST", "/start/demo"): Rule(_ANALYSES),
+    ("POST", "/start/upload"): Rule(_ANALYSES),
     ("POST", "/start/path"): Rule(frozenset({"administrator"})),
-    ("GET", "/start/{upload}"): Rule(_FEEDS),
-    ("POST", "/start/{upload}"): Rule(_FEEDS),
+    ("GET", "/start/{upload}"): Rule(_ANALYSES),
+    ("POST", "/start/{upload}"): Rule(_ANALYSES),
     ("GET", "/jobs/{id}"): EVERYBODY,
     ("POST", "/jobs/{id}/stop"): Rule(_SEES),
     ("GET", "/segments.csv"): EVERYBODY,
+    ("GET", "/live"): Rule(frozenset(ROLES), look="looked_at_members"),
+    ("GET", "/live/stream"): Rule(frozenset(ROLES), look="looked_at_members"),
+    ("GET", "/predictions"): EVERYBODY,
+    ("GET", "/predictions/{name}"): EVERYBODY,
+    ("POST", "/predictions/{name}"): Rule(_ANALYSES),
+    ("GET", "/value"): EVERYBODY,
+    ("POST", "/value"): Rule(_ANALYSES),
     # Groups with a few examples, which only those see who may see single customers
     ("GET", "/segments/{segment_id}"): Rule(frozenset(ROLES), look="looked_at_members"),
     ("GET", "/report"): Rule(frozenset(ROLES), look="looked_at_members"),
@@ -89,6 +96,8 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/definitions/{name}/export/{kind}"): Rule(_SEES, look="members_exported"),
     ("GET", "/definitions/{name}/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
     ("GET", "/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
+    ("GET", "/predictions/{name}/customers"): Rule(_SEES, look="looked_at_members"),
+    ("GET", "/value/customers"): Rule(_SEES, look="looked_at_members"),
     ("GET", "/customers"): Rule(_KNOWS),
     ("POST", "/customers"): Rule(_KNOWS, look="searched"),
     ("GET", "/identity"): Rule(_KNOWS, look="looked_at_members"),
@@ -114,6 +123,8 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/v1/customers/{number:path}"): KEY,
     ("GET", "/v1/segments"): KEY,
     ("GET", "/v1/segments/{name:path}/members"): KEY,
+    ("GET", "/v1/predictions"): KEY,
+    ("GET", "/v1/predictions/{name:path}"): KEY,
     ("GET", "/v1/stream"): KEY,
 }
 

@@ -36,11 +36,13 @@ from kohort.web.documents import read as read_documents
 from kohort.web.export_pages import export_pages
 from kohort.web.guard import Guard
 from kohort.web.job_pages import job_pages
+from kohort.web.live_pages import live_pages
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
+from kohort.web.predict_pages import predict_pages
 from kohort.web.profile import profile_routes
 from kohort.web.shell import asking
 from kohort.web.start_pages import start_pages
@@ -120,7 +122,7 @@ def create(
     _people(app, source, mine, read, insist)
     _finding(app, source, read)
     _machines(app, source)
-    _streams(app, source)
+    _streams(app, source, read)
     _profiles(app, source, live)
     app.state.monitor = _monitor(app, source)
     _problems(app, source)
@@ -172,13 +174,14 @@ def _keys(source: Source) -> tracking.Keys | None:
     return source.store.api_keys if isinstance(source, Workspace) else None
 
 
-def _streams(app: FastAPI, source: Source) -> None:
-    """`GET /v1/stream` of a workspace; a source of found segments alone has no log of entries and exits."""
+def _streams(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
+    """What happens in a workspace, for programs and as a page; a source of found segments alone has no log of entries."""
     from kohort.workspace.workspace import Workspace
 
     if isinstance(source, Workspace):
         app.state.streams = Streams(source)
         app.state.streams.add_to(app)
+        live_pages(app, source, app.state.streams, read)
 
 
 def _monitor(app: FastAPI, source: Source) -> Monitor:
@@ -209,6 +212,7 @@ def _people(
         export_pages(app, source, mine)
         customer_pages(app, source, mine, read)
         identity_pages(app, source, read)
+        predict_pages(app, source, mine, read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
 

@@ -21,6 +21,7 @@ from kohort.views.customer import search as search_page
 from kohort.views.review import review as review_page
 from kohort.web import forms, sight, who
 from kohort.web.own import OwnSegments
+from kohort.web.predict_pages import card_of
 from kohort.workspace.people import customer_keys
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
             source=source,
             most=events,
             word=forms.word(),
+            ahead=card_of(ws, code),
         )
         return HTMLResponse(text)
 

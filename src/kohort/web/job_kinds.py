@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kohort.errors import WrongUsage
 from kohort.model.progress import Progress
+from kohort.web import predict_jobs
 
 if TYPE_CHECKING:
     from kohort.model.source import IngestReport
@@ -92,5 +93,11 @@ KINDS: dict[str, Kind] = {
     "take_back": Kind("Taking an adoption back", _take_back, "/discover", "Look at the groups"),
     "ingest": Kind("Reading data in", _ingest, "/start?read={id}", "See what came of it"),
     "demo": Kind("Reading the demo shop in", _demo, "/start?read={id}", "See what came of it"),
+    "predict-train": Kind("Training a prediction", predict_jobs.train, predict_jobs.PAGE),
+    "predict-retrain": Kind("Trying a new version of a prediction", predict_jobs.retrain, predict_jobs.PAGE),
+    "predict-check": Kind("Checking whether a prediction still fits", predict_jobs.check, predict_jobs.PAGE),
+    "predict-tell": Kind("Working out everybody's chance", predict_jobs.tell, predict_jobs.PAGE),
+    "predict-signals": Kind("Looking for early signals", predict_jobs.signals, predict_jobs.PAGE),
+    "predict-value": Kind("Working out what customers will be worth", predict_jobs.value, "/value"),
 }
 """Name of a kind, as it is kept → what it is."""

@@ -1,4 +1,4 @@
-"""`/v1/customers` and `/v1/segments`: what programs read about single customers and about segments. Reading only.
+"""`/v1/customers`, `/v1/segments` and `/v1/predictions`: what programs read. Reading only.
 
 A key of scope read or admin is asked for. Identities stand in the address only where a program wants it so: the same
 question can be asked with a body, which no proxy writes into its log.
@@ -41,12 +41,24 @@ def profile_routes(app: FastAPI, profiles: ProfileDoor, keys: ApiKeys) -> None:
         return await run_in_threadpool(answer)
 
     @app.get("/v1/customers/{number:path}")
-    def customer(request: Request, number: str, identity: bool = False) -> Response:
-        return refused(request) or _answer(profiles.of(number, identity=identity))
+    def customer(
+        request: Request, number: str, identity: bool = False, predictions: bool = False, reasons: bool = False
+    ) -> Response:
+        return refused(request) or _answer(
+            profiles.of(number, identity=identity, predictions=predictions or reasons, reasons=reasons)
+        )
 
     @app.get("/v1/segments")
     def segments(request: Request) -> Response:
         return refused(request) or _answer(profiles.segments())
+
+    @app.get("/v1/predictions")
+    def predictions(request: Request) -> Response:
+        return refused(request) or _answer(profiles.predictions())
+
+    @app.get("/v1/predictions/{name:path}")
+    def prediction(request: Request, name: str) -> Response:
+        return refused(request) or _answer(profiles.prediction(name))
 
     @app.get("/v1/segments/{name:path}/members")
     def members(

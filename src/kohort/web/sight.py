@@ -88,8 +88,15 @@ def customer(shown: Mapping[str, Any], vault: Vault) -> Mapping[str, Any]:
         return shown
     # What she did stays in her shop's words.
     told = {name: value for name, value in shown.items() if name != "timeline"}
-    codes = codes_for(vault, sorted(set(_numbers(told))))
-    return {**_coded(told, codes), "timeline": shown["timeline"]}
+    return {**document(told, vault), "timeline": shown["timeline"]}
+
+
+def document(told: Mapping[str, Any], vault: Vault) -> Mapping[str, Any]:
+    """Any document that names customers, with codes in place of numbers for whoever sees only those."""
+    if who.now().sight == "numbers":
+        return told
+    coded: Mapping[str, Any] = _coded(told, codes_for(vault, sorted(set(_numbers(told)))))
+    return coded
 
 
 def _numbers(value: Any) -> Iterator[str]:

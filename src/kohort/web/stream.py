@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -56,6 +58,27 @@ class Page:
 
     text: bytes
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What one reader is sent. The functions run in threads.
+
+    Attributes:
+        page: What is sent of the transitions after one.
+        every: Seconds without news after which `beat` is sent.
+        beat: What is sent then, beside a comment.
+        goes_on: Whether she may still read; asked before every page.
+        seconds: How long it lasts at most.
+        over: What is sent where it ends because of these two.
+    """
+
+    page: Callable[[int], Page]
+    every: float
+    beat: Callable[[], bytes] = bytes
+    goes_on: Callable[[], bool] = lambda: True
+    seconds: float = float("inf")
+    over: bytes = b""
 
 
 class Streams:
@@ -103,29 +126,38 @@ class Streams:
             hint = "Leave Last-Event-ID out to begin with news."
             return _refusal(400, "wrong_usage", "There is no such event yet.", hint)
         named = {name.strip() for name in request.query_params.get("segment", "").split(",") if name.strip()}
-        return _EventStream(self, start, named)
+        return _EventStream(self, start, Following(partial(self._page, named=named), self._pace.beat))
+
+    def following(self, start: int, how: Following) -> Response:
+        """A stream for a page, from the transition that is the last one it knows."""
+        if self._stopping or self._readers >= self._pace.most:
+            return _refusal(503, "busy", "There are too many readers.", "Try again in a minute.", "Retry-After")
+        return _EventStream(self, start, how)
 
     # -- what a stream asks ------------------------------------------------------------------------------------------
 
-    async def serve(self, start: int, named: Collection[str], receive: Receive, send: Send) -> None:
+    async def serve(self, start: int, how: Following, receive: Receive, send: Send) -> None:
         """Sends events until the reader goes, falls behind, or the server stops."""
         self._readers += 1
         gone = asyncio.ensure_future(_gone(receive))
         try:
             self._watch()
             await self._told(send, b": kohort\nretry: 2000\n\n")
-            await self._run(start, named, send, gone)
+            await self._run(start, how, send, gone)
         except (OSError, _Stalled):
             pass  # the reader is gone, or does not take anything at all
         finally:
             gone.cancel()
             self._readers -= 1
 
-    async def _run(self, start: int, named: Collection[str], send: Send, gone: asyncio.Future[None]) -> None:
-        at = start
+    async def _run(self, start: int, how: Following, send: Send, gone: asyncio.Future[None]) -> None:
+        at, until = start, time.monotonic() + how.seconds
         while not gone.done() and not self._stopping:
             news = self._news
-            page = await asyncio.to_thread(self._page, at, named)
+            if time.monotonic() > until or not await asyncio.to_thread(how.goes_on):
+                await self._told(send, how.over)
+                break
+            page = await asyncio.to_thread(how.page, at)
             moved, at = page.last > at, page.last
             if page.text and not await self._told(send, page.text):
                 note = json.dumps({"last": at, "message": "You read too slowly. Come back with this Last-Event-ID."})
@@ -135,11 +167,12 @@ class Streams:
                 continue
             waiter = asyncio.ensure_future(news.wait())
             first: set[asyncio.Future[Any]] = {waiter, gone}
-            done, _ = await asyncio.wait(first, timeout=self._pace.beat, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(first, timeout=how.every, return_when=asyncio.FIRST_COMPLETED)
             waiter.cancel()
             if not done:
                 # The comment carries how far we have looked: with a filter that can be far beyond the last event.
-                await self._told(send, f": still here\nid: {at}\n\n".encode())
+                more = await asyncio.to_thread(how.beat)
+                await self._told(send, f": still here\nid: {at}\n\n".encode() + more)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _told(self, send: Send, text: bytes) -> bool:
@@ -209,14 +242,14 @@ def stop_all() -> None:
 class _EventStream(Response):
     media_type = "text/event-stream"
 
-    def __init__(self, streams: Streams, start: int, named: Collection[str]) -> None:
+    def __init__(self, streams: Streams, start: int, how: Following) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._streams, self._start, self._named = streams, start, named
+        self._streams, self._start, self._how = streams, start, how
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        await self._streams.serve(self._start, self._named, receive, send)
+        await self._streams.serve(self._start, self._how, receive, send)
 
 
 class _Stalled(Exception):

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import UnknownCustomer, WrongUsage
+from kohort.model.event import SCORE
 from kohort.workspace.evidence import ids_told
 from kohort.workspace.identity import KINDS
 from kohort.workspace.people import company_numbers, customer_keys, short_code
@@ -56,7 +57,8 @@ class CustomerDoor:
         (key,) = customer_keys(store.vault, [number])
         ids = access.ids_of(store, key)
         code = short_code(ids[0])
-        happened = access.events(store, ids, ws.currency)
+        # What we said of her ourselves is no event of hers: what is predicted has a place of its own.
+        happened = [event for event in access.events(store, ids, ws.currency) if event["event"] != SCORE]
         asked = [event for event in reversed(happened) if source in (None, event["source"])]
         names = [name for name in store.members.names() if not is_hidden(name)]
         return {

@@ -165,10 +165,15 @@ def events_count(ws: Workspace, *, event: str | None = None, since: int | None =
     from kohort.engines.evaluate import count_events
 
     found = count_events(ws.store.log.snapshot(), event=event, since=since)
-    return {**found, "dead_letters": sum(ws.store.state.rejected_counts().values()), "waiting": _waiting(ws.store)}
+    return {
+        **found,
+        "dead_letters": sum(ws.store.state.rejected_counts().values()),
+        "waiting": events_waiting(ws.store),
+    }
 
 
-def _waiting(store: Store) -> int:
+def events_waiting(store: Store) -> int:
+    """Events that came in over HTTP and have had no effect yet."""
     from kohort.ingest.tracking.bodies import frame_arrivals
 
     after, found = store.ticks.position().sources.get("journal", 0), 0

@@ -11,6 +11,7 @@ from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import company_numbers, customer_keys
 from kohort.workspace.predict_models import KIND, PredictModels
+from kohort.workspace.predict_notes import note
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,10 +82,14 @@ class PredictDoor(PredictModels):
         from kohort.workspace.predict_parts import train_parts
 
         asked = self.with_horizon(self.target(target), horizon)
-        if asked.several:
-            return train_parts(self, asked, as_of, costs=costs, progress=progress, **how)
-        data_version, used = self._ws.store.log.version(), self._ws.definitions()
-        data = self.rows_at(asked, as_of, used, progress)
+        try:
+            if asked.several:
+                return train_parts(self, asked, as_of, costs=costs, progress=progress, **how)
+            data_version, used = self._ws.store.log.version(), self._ws.definitions()
+            data = self.rows_at(asked, as_of, used, progress)
+        except NotEnough as error:
+            note(self._ws, asked.name, "training", {"code": "too_short", "reason": error.message, "warnings": []})
+            raise
         return self.learned(data, used, data_version, costs=costs, progress=progress, **how)
 
     def models(self) -> list[dict[str, Any]]:
@@ -223,7 +228,9 @@ class PredictDoor(PredictModels):
         """Whether the current model still fits: drift, decay, whether it is to be trained again. See `model_life.check`."""
         from kohort.workspace.model_life import check
 
-        return check(self._ws, name, progress=progress)
+        found = check(self._ws, name, progress=progress)
+        note(self._ws, found["name"], "check", found)
+        return found
 
     def retrain(
         self, name: str | None = None, *, anyway: bool = False, progress: Progress = silent, **how: Any
@@ -251,4 +258,38 @@ class PredictDoor(PredictModels):
         """Which behaviours come how long before the outcome, told from chance. See `kohort.workspace.signals.signals`."""
         from kohort.workspace.signals import signals
 
-        return signals(self._ws, name, seed=seed, progress=progress)
+        found = signals(self._ws, name, seed=seed, progress=progress)
+        note(self._ws, found["name"], "signals", found)
+        return found
+
+    # -- what pages and programs read -------------------------------------------------------------------------------
+
+    def overview(self) -> dict[str, Any]:
+        """What is predicted and how each of it stands. See `kohort.workspace.predict_shown.overview`."""
+        from kohort.workspace.predict_shown import overview
+
+        return overview(self._ws)
+
+    def line(self, name: str) -> dict[str, Any]:
+        """How one prediction stands, as `overview` lists it."""
+        from kohort.workspace.predict_shown import line
+
+        return line(self._ws, name)
+
+    def show(self, name: str) -> dict[str, Any]:
+        """One prediction from all sides. See `kohort.workspace.predict_shown.show`."""
+        from kohort.workspace.predict_shown import show
+
+        return show(self._ws, name)
+
+    def likely(self, name: str, **how: Any) -> dict[str, Any]:
+        """Some customers by their kept probability, with reasons. See `kohort.workspace.likely.likely`."""
+        from kohort.workspace.likely import likely
+
+        return likely(self._ws, name, **how)
+
+    def of_customer(self, customer: str, *, reasons: bool = True) -> dict[str, Any]:
+        """What is predicted of one customer. See `kohort.workspace.likely.of_customer`."""
+        from kohort.workspace.likely import of_customer
+
+        return of_customer(self._ws, customer, reasons=reasons)

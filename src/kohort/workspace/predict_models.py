@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any, get_args
 
 from kohort import __version__
 from kohort.errors import NotEnough, NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
+from kohort.workspace.predict_notes import note
 from kohort.workspace.predict_past import people_now, training_set
+from kohort.workspace.predict_segments import by_segment
 from kohort.workspace.profiled import Profiled
 
 if TYPE_CHECKING:
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 KIND = "prediction"
 MOST_BEFORE = 100
 """Versions that a prediction can be rolled back through."""
+MOST_LOADED = 6
+"""Versions that stay in memory."""
 
 _FILE = "model.kohort"
 
@@ -35,6 +41,8 @@ class PredictModels:
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
+        self._loaded: OrderedDict[str, tuple[Model, dict[str, Any]]] = OrderedDict()
+        self._lock = Lock()
 
     def targets(self) -> tuple[Target, ...]:
         """What `kohort.yaml` defines, or one sensible target for what the data contains."""
@@ -117,18 +125,22 @@ class PredictModels:
         found = data.train(costs=costs, threads=ws.threads, progress=progress, about=about, **how)
         if found.model is None:
             return found
-        model = replace(found.model, about={**found.model.about, "definitions": write_features(used)})
+        assert found.judged is not None
+        report = {**found.report, "segments": by_segment(ws, data, found.judged)}
+        model = replace(found.model, about={**found.model.about, "report": report, "definitions": write_features(used)})
         manifest = {**about, "trained_at": iso(time.time_ns() // 1_000), "until": int(data.known_at.max())}
         with ws.store.write_lock():
             if model.id not in ws.store.artefacts.ids(KIND):
                 ws.store.artefacts.save(KIND, model.id, {_FILE: model.to_bytes()}, manifest)
-        return replace(found, model=model, report={**found.report, "version": model.id})
+        return replace(found, model=model, report={**report, "version": model.id})
 
     def learned(self, data: Dataset, used: Sequence[FeatureDefinition], data_version: str, **how: Any) -> Trained:
         """As `fitted`; where there is a model it scores from now on."""
         found = self.fitted(data, used, data_version, **how)
         if found.model is not None:
             self.make_current(data.target.name, found.model.id)
+        kept = ("code", "reason", "warnings", "rows", "customers", "positives", "version")
+        note(self._ws, data.target.name, "training", {k: found.report[k] for k in kept if k in found.report})
         return found
 
     def make_current(self, name: str, version: str) -> None:
@@ -147,11 +159,20 @@ class PredictModels:
         return int(self.load(version)[1]["until"])
 
     def load(self, id_: str) -> tuple[Model, dict[str, Any]]:
-        """A kept version and its manifest."""
+        """A kept version and its manifest. The last few stay in memory: a version never changes."""
         from kohort.predict.model import model_from_bytes
 
-        files, manifest = self._ws.store.artefacts.load(KIND, id_)
-        return model_from_bytes(files[_FILE]), manifest
+        with self._lock:
+            kept = self._loaded.get(id_)
+        if kept is None:
+            files, manifest = self._ws.store.artefacts.load(KIND, id_)
+            kept = model_from_bytes(files[_FILE]), manifest
+        with self._lock:
+            self._loaded[id_] = kept
+            self._loaded.move_to_end(id_)
+            while len(self._loaded) > MOST_LOADED:
+                self._loaded.popitem(last=False)
+        return kept
 
     # -- rows ------------------------------------------------------------------------------------------------------
 

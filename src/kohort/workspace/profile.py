@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kohort.definitions.triggers import is_hidden, pause_feature
-from kohort.errors import NotFound, UnknownCustomer, WrongUsage
+from kohort.errors import NotEnough, NotFound, UnknownCustomer, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.limits import LIMITS
 from kohort.trust.limits import Forbidding
@@ -49,19 +49,28 @@ class ProfileDoor:
         self._forbidding = Forbidding(workspace.store)
         self._lock = threading.Lock()
 
-    def of(self, number: str, *, identity: bool = False) -> dict[str, Any]:
+    def of(
+        self, number: str, *, identity: bool = False, predictions: bool = False, reasons: bool = False
+    ) -> dict[str, Any]:
         """A customer by the company's number, or by the short code that stands for her.
 
         Args:
             identity: Tell too which ids are hers and why, and which household and account she belongs to: `identity` is
                 `{"ids": [{"customer_id", "visitor", "since", "why", "how", "score", "evidence"}], "household", "account"}`.
+            predictions: Tell too what is predicted of her, as `ws.predict.of_customer` does: `predictions` and `value`.
+            reasons: And why; that takes about a second more.
 
         Raises:
             UnknownCustomer: Nobody has it.
         """
         (key,) = customer_keys(self._ws.store.vault, [number])
         document = self._document(key)
-        return document | {"identity": self._identity(key)} if identity else document
+        if identity:
+            document |= {"identity": self._identity(key)}
+        if predictions:
+            told = self._ws.predict.of_customer(short_code(key), reasons=reasons)
+            document |= {name: told[name] for name in ("predictions", "value")}
+        return document
 
     def find(self, identity: Mapping[str, Any]) -> dict[str, Any]:
         """A customer by one of her identities: `{"email": "…"}`; see IDENTITIES.
@@ -126,6 +135,21 @@ class ProfileDoor:
             ],
             "next": short_code(keys[-1]) if more else None,
         }
+
+    def predictions(self) -> dict[str, Any]:
+        """What is predicted and how each stands: see `ws.predict.overview`. Empty where there is nothing to predict yet."""
+        try:
+            return self._ws.predict.overview()
+        except NotEnough:
+            return {"predictions": [], "value": None}
+
+    def prediction(self, name: str) -> dict[str, Any]:
+        """One prediction, or `name/part`, from all sides: see `ws.predict.show`.
+
+        Raises:
+            NotFound: There is no such prediction.
+        """
+        return self._ws.predict.show(name)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

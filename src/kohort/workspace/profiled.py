@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
 
 
+def may_be_told(ws: Workspace, table: pa.Table) -> pa.Table:
+    """What was said of customers, without those who have objected to profiling, or whose data may not be used, since then."""
+    import numpy as np
+    import pyarrow as pa
+
+    from kohort.model.limits import LIMITS
+    from kohort.trust.limits import forbidding
+
+    unasked = forbidding(ws.store, *LIMITS)
+    return table.filter(pa.array(~np.isin(table.column("customer").to_numpy(), unasked)))
+
+
 class Profiled:
     """The engine of a workspace without those who object to profiling or whose data may not be used.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -56,9 +56,9 @@ def keep(
     customers = table.ids.to_numpy()
     with ws.store.write_lock():
         there = pa.array(ws.store.vault.there(customers), pa.bool_())  # nobody who was erased meanwhile
-        figures = p, model.percentile(p)
-        rows = _events(asked, version, customers, *figures, when=when, number=number, zone=ws.zone).filter(there)
-        new = _append(ws, rows)
+        figures = {SCORE_PARTS["probability"]: p, SCORE_PARTS["percentile"]: model.percentile(p).round(1)}
+        rows = said_of(asked.name, version, customers, figures, when=when, number=number, zone=ws.zone).filter(there)
+        new = append(ws, rows)
         said = {**now, "data": ws.store.log.version(), "number": number, "customers": rows.num_rows}
         ws.store.state.set(_place(asked), said)
     progress("Scoring", 1, 1)
@@ -132,7 +132,7 @@ def _refuse_the_past(ws: Workspace, target: Target, version: str, when: int, bef
         raise WrongUsage(f"Scores of {iso(before['as_of'])} are kept already.", hint="Keep scores of a later moment.")
 
 
-def _append(ws: Workspace, rows: pa.Table) -> int:
+def append(ws: Workspace, rows: pa.Table) -> int:
     """Stores events and says how many were new. The caller holds the write lock."""
     from kohort.model.source import BatchReport
 
@@ -146,18 +146,25 @@ def _append(ws: Workspace, rows: pa.Table) -> int:
     return done.stored
 
 
-def _events(
-    target: Target,
+def said_of(
+    name: str,
     version: str,
     customers: np.ndarray,
-    p: np.ndarray,
-    percentile: np.ndarray,
+    figures: Mapping[str, np.ndarray],
     *,
     when: int,
     number: int,
     zone: str,
 ) -> pa.Table:
-    """Scores as `EventLog.append` takes them."""
+    """Figures about customers as events, as `EventLog.append` takes them.
+
+    Args:
+        name: Of what is said, for `SCORE_OF`.
+        version: Of the model that says it.
+        figures: Declared column → a figure for each customer; NaN = none.
+        when: The moment they are of.
+        number: Of this writing: of two of one moment the later one counts.
+    """
     import numpy as np
     import pyarrow as pa
 
@@ -168,22 +175,22 @@ def _events(
     def same(value: str | int, kind: pa.DataType) -> pa.Array:
         return pa.repeat(pa.scalar(value, kind), rows)
 
-    def figures(values: np.ndarray) -> pa.Array:
-        return pa.array(np.rint(values * NUMBER_SCALE).astype(np.int64))
+    def scaled(values: np.ndarray) -> pa.Array:
+        missing = np.isnan(values)
+        return pa.array(np.rint(np.where(missing, 0.0, values) * NUMBER_SCALE).astype(np.int64), mask=missing)
 
     return pa.table(
         {
-            "event_id": pa.array([f"{SCORE}/{target.name}/{number:09}/{int(c):x}" for c in customers], pa.string()),
+            "event_id": pa.array([f"{SCORE}/{name}/{number:09}/{int(c):x}" for c in customers], pa.string()),
             "customer": pa.array(customers, pa.int64()),
             "event": same(SCORE, pa.string()),
             "ts": same(when, pa.int64()),
             "received_at": same(time.time_ns() // 1_000, pa.int64()),
             "local_day": same(day, pa.int32()),
             "local_hour": same(local.hour, pa.int32()),
-            SCORE_OF: same(target.name, pa.string()),
+            SCORE_OF: same(name, pa.string()),
             SCORE_MODEL: same(version, pa.string()),
-            SCORE_PARTS["probability"]: figures(p),
-            SCORE_PARTS["percentile"]: figures(percentile.round(1)),
+            **{column: scaled(values) for column, values in figures.items()},
         }
     )
 

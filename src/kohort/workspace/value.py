@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kohort import __version__
 from kohort.errors import NotEnough
 from kohort.model.clock import iso
+from kohort.model.event import VALUE_COLUMNS, VALUE_OF
 from kohort.model.progress import Progress, silent
 from kohort.workspace.people import company_numbers
-from kohort.workspace.profiled import Profiled
+from kohort.workspace.profiled import Profiled, may_be_told
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 
 KIND = "lifetime"
 HORIZON = "90 days"
+FIGURES = {
+    f"{figure}{end}": f"p_kohort_{name}{end}"
+    for figure, name in (("purchases", "purchases"), ("value", "worth"))
+    for end in ("", "_low", "_high")
+}
+"""A column of the scores → its column in the log."""
 _FILE = "model.kohort"
+_KEPT = "lifetime.kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,104 @@ class ValueDoor:
         )
         return Valued(table, found.purchases, found.value)
 
+    def keep(self, *, as_of: int | str | None = None, progress: Progress = silent) -> dict[str, Any]:
+        """Scores everybody and stores that as events of the log, so that it is erased, merged and exported with the rest.
+
+        Returns:
+            `{"model", "as_of", "horizon", "customers", "new", "purchases", "value"}`, the last two of all together, with intervals.
+
+        Raises:
+            NotEnough: No model was fitted yet, or nobody had bought by then.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        from kohort.workspace.people import customer_keys
+        from kohort.workspace.scores import append, said_of
+
+        ws, model = self._ws, self.current()
+        when = as_of if isinstance(as_of, int) else ws.as_of(as_of)
+        found = self.score(as_of=when, progress=progress)
+        customers = np.array(customer_keys(ws.store.vault, found.table.column("customer_id").to_pylist()), np.int64)
+        figures = {
+            column: found.table.column(name).to_numpy(zero_copy_only=False).astype(float)
+            for name, column in FIGURES.items()
+            if name in found.table.column_names
+        }
+        totals = {"purchases": found.purchases, "value": found.value}
+        number = int((self.kept() or {}).get("number", 0)) + 1
+        ws.store.log.declare(VALUE_COLUMNS)
+        with ws.store.write_lock():
+            there = pa.array(ws.store.vault.there(customers), pa.bool_())  # nobody who was erased meanwhile
+            rows = said_of(VALUE_OF, model.id, customers, figures, when=when, number=number, zone=ws.zone).filter(there)
+            new = append(ws, rows)
+            said = {
+                "number": number,
+                "as_of": when,
+                "version": model.id,
+                "customers": rows.num_rows,
+                "horizon": model.about["report"]["horizon"],
+                **{name: None if total is None else asdict(total) for name, total in totals.items()},
+            }
+            ws.store.state.set(_KEPT, said)
+        told = {name: said[name] for name in ("horizon", "customers", "purchases", "value")}
+        return {"model": model.id, "as_of": iso(when), "new": new, **told}
+
+    def kept(self) -> dict[str, Any] | None:
+        """What was kept last: `number`, `as_of` (µs), `version`, `customers`, `horizon`, totals; None = nothing was."""
+        found: dict[str, Any] | None = self._ws.store.state.get(_KEPT)
+        return found
+
+    def best(self, *, cursor: int = 0, limit: int = 50) -> dict[str, Any]:
+        """Kept figures, the customers who are expected to be worth most first (without amounts: to buy most).
+
+        Returns:
+            `{"as_of", "horizon", "customers", "by", "rows": [{"customer_id", "code", "purchases", "value"}], "next"}`, figures
+            `{"value", "low", "high"}` or None; `next` = the cursor of the next page, None = there is none.
+
+        Raises:
+            NotEnough: Nothing was kept yet.
+        """
+        import pyarrow.compute as pc
+
+        from kohort.workspace.people import short_code
+
+        kept, table = self._figures(None)
+        by = "value" if pc.sum(pc.is_valid(table.column("value"))).as_py() else "purchases"
+        order = [(by, "descending"), ("customer", "ascending")]
+        some = table.sort_by(order).slice(cursor, limit)
+        keys = some.column("customer").to_pylist()
+        numbers = company_numbers(self._ws.store.vault, keys)
+        rows = [
+            {"customer_id": number, "code": short_code(key), **_told(row)}
+            for key, number, row in zip(keys, numbers, some.to_pylist(), strict=True)
+        ]
+        more = cursor + limit < table.num_rows
+        about = {"as_of": iso(kept["as_of"]), "horizon": kept["horizon"], "customers": table.num_rows, "by": by}
+        return {**about, "rows": rows, "next": cursor + limit if more else None}
+
+    def of(self, customer: int) -> dict[str, Any] | None:
+        """What is kept of one customer (a pseudonym): `{"as_of", "horizon", "purchases", "value"}`; None = nothing."""
+        if self.kept() is None:
+            return None
+        kept, table = self._figures([customer])
+        if not table.num_rows:
+            return None
+        return {"as_of": iso(kept["as_of"]), "horizon": kept["horizon"], **_told(table.to_pylist()[0])}
+
+    def _figures(self, customers: Sequence[int] | None) -> tuple[dict[str, Any], pa.Table]:
+        from kohort.engines.told import told
+
+        kept = self.kept()
+        if kept is None:
+            raise NotEnough(
+                "Nobody's value is worked out yet.",
+                hint="Start it on the page /value, or in Python: ws.predict.value.keep()",
+            )
+        shot = self._ws.store.log.snapshot()
+        table = told(shot, VALUE_OF, FIGURES, as_of=kept["as_of"], number=kept["number"], customers=customers)
+        return kept, may_be_told(self._ws, table)
+
     def report(self) -> dict[str, Any]:
         """What `fit` said of the current model."""
         model = self.current()
@@ -167,3 +273,13 @@ class ValueDoor:
 
         ws, engine = self._ws, Profiled(self._ws)
         return Past(ws.store.log.snapshot(), definitions, engine.purchases, engine.features, ws.zone, ws.currency)
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """Figures with their intervals, as documents hold them."""
+    return {
+        name: None
+        if row[name] is None
+        else {"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
+        for name in ("purchases", "value")
+    }

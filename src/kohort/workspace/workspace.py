@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kohort.store.audit_log import AuditLog
     from kohort.store.store import Store
     from kohort.store.users import Users
+    from kohort.workspace.activity import ActivityDoor
     from kohort.workspace.connections import ConnectionsDoor
     from kohort.workspace.context import ContextDoor
     from kohort.workspace.customers import CustomerDoor
@@ -440,6 +441,13 @@ class Workspace:
         from kohort.workspace.predict import PredictDoor
 
         return PredictDoor(self)
+
+    @cached_property
+    def activity(self) -> ActivityDoor:
+        """What arrives, who enters and leaves, what could not be used: what happens right now."""
+        from kohort.workspace.activity import ActivityDoor
+
+        return ActivityDoor(self)
 
     @cached_property
     def identity(self) -> IdentityDoor:

@@ -1,0 +1,371 @@
+"""The pages about predictions as HTML text: the list, one with its validation, who is likely, and the card of one customer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from kohort.model.feature import FeatureInfo
+from kohort.views import own_words as say
+from kohort.views import prediction_charts, words
+from kohort.views import prediction_words as about
+from kohort.views.formats import EN
+from kohort.views.pages import Shell, page
+from kohort.views.working import Work
+from kohort.views.worth import value_told, worth_of
+
+LIKELY = (("most", "Most likely first"), ("least", "Least likely first"))
+MOST_SHIFTS = 5
+
+
+def href(name: str, below: str = "") -> str:
+    """Where a prediction, or a part of one, is shown."""
+    whole, _, part = name.partition("/")
+    return f"/predictions/{quote(whole, safe='')}{below}" + (f"?part={quote(part, safe='')}" if part else "")
+
+
+def predictions(shell: Shell, told: Mapping[str, Any], works: Sequence[Work], *, zone: str, currency: str) -> str:
+    """What is predicted, how well, since when, whether it still fits, and how fresh chances are.
+
+    Args:
+        told: `ws.predict.overview()`.
+        works: What runs now.
+    """
+    rows = []
+    for line in told["predictions"]:
+        rows.append(_listed(line, zone))
+        rows += [{**_listed(part, zone), "below": True} for part in line["parts"]]
+    return page(
+        "predictions.html",
+        shell,
+        "predictions",
+        rows=rows,
+        works=works,
+        value=None if told["value"] is None else value_told(told["value"], zone, currency),
+    )
+
+
+def _listed(line: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    badge, tone = about.state(line)
+    auc = line["metrics"].get("roc_auc")
+    return {
+        "href": href(line["name"]),
+        "title": about.title(line),
+        "text": about.sentence(line) if line["state"] in ("ok", "parts") else about.WHY_NOT.get(line["state"], ""),
+        "badge": badge,
+        "tone": tone,
+        "below": False,
+        "good": None if auc is None else about.estimate("roc_auc", auc),
+        "since": say.day(line["trained_at"], zone) if line["trained_at"] else "",
+        "fit": about.FITS[line["fit"]["code"]][0] if line["fit"] else ("Not checked yet" if line["version"] else ""),
+        "fresh": about.fresh(line["scores"], zone) if line["version"] else "",
+        "stale": bool(line["scores"] and line["scores"]["stale"]),
+    }
+
+
+def prediction(
+    shell: Shell, line: Mapping[str, Any], work: Work | None, labels: Mapping[tuple[str, str], str], *, zone: str
+) -> str:
+    """One prediction from all sides.
+
+    Args:
+        line: `ws.predict.show(name)`.
+        work: The latest about it.
+        labels: (definition, key of a part) → what people read for segments.
+    """
+    badge, tone = about.state(line)
+    report = line["report"]
+    shown: dict[str, Any] = {} if report is None else _validation(report, labels, zone)
+    return page(
+        "prediction.html",
+        shell,
+        "predictions",
+        line=line,
+        title=about.title(line),
+        lead=about.sentence(line),
+        badge=badge,
+        tone=tone,
+        why_not=about.WHY_NOT.get(line["state"], ""),
+        address=href(line["name"]),
+        action=href(line["name"]).partition("?")[0],
+        whole=line["name"].partition("/")[0],
+        people=href(line["name"], "/customers"),
+        parts=[_listed(part, zone) for part in line["parts"]],
+        work=work,
+        fresh=about.fresh(line["scores"], zone),
+        trained=say.day(line["trained_at"], zone) if line["trained_at"] else "",
+        learned=say.day(line["learned_until"], zone) if line["learned_until"] else "",
+        check=None if line["check"] is None else _check(line["check"], zone),
+        signals=None if line["signals"] is None else _signals(line["signals"], zone),
+        versions=[_version(v, zone) for v in line["versions"]],
+        warnings=[] if report is None else [_warning(w) for w in report["warnings"]],
+        card=line["card"],
+        r=report,
+        **{"figures": [], "charts_": {}, "rows": {}, "threshold": None, "headline": "", "over_fit": "", **shown},
+    )
+
+
+def _validation(report: Mapping[str, Any], labels: Mapping[tuple[str, str], str], zone: str) -> dict[str, Any]:
+    auc = report["metrics"]["roc_auc"]
+    figures = [
+        {"title": title, "key": key, "called": called, "how": how, "value": value, "interval": interval}
+        for key, title, called, how in about.FIGURES
+        for value, interval in [about.estimate(key, report["metrics"][key])]
+    ]
+    likely = f"{EN.number(100 * auc['low'])} and {EN.number(100 * auc['high'])}"
+    return {
+        "headline": f"It puts {EN.number(100 * auc['value'])} of 100 pairs in the right order, likely between {likely}. "
+        "Chance would get 50.",
+        "figures": figures,
+        "threshold": _threshold(report),
+        "charts_": {
+            "gains": prediction_charts.gains(report["gains"]),
+            "calibration": prediction_charts.calibration(report["calibration"]),
+            "learning": prediction_charts.learning(report["learning_curve"]),
+        },
+        "rows": {
+            "baselines": _baselines(report),
+            "periods": [_part(say.day(int(p["from"]), zone), p) for p in report["periods"]],
+            "segments": [_part(_segment(labels, p), p) for p in report.get("segments", ())],
+            "parts": [_part(f"{_feature_label(report, p)}: {p['value']}", p) for p in report["parts"]],
+        },
+        "over_fit": _over_fit(report["over_fit"]),
+    }
+
+
+def _threshold(report: Mapping[str, Any]) -> dict[str, str]:
+    told, costs = report["threshold"], report["threshold"]["costs"]
+    return {
+        "from": EN.in_100(told["value"]),
+        "told": EN.percent(told["told"]),
+        "missed": EN.number(costs["missed"], 2),
+        "alarm": EN.number(costs["alarm"], 2),
+        "base": EN.in_100(report["base_rate"]),
+    }
+
+
+def _baselines(report: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """This beside what needs none: how they rank and how far off they are."""
+    lines = [("This prediction", report["metrics"])]
+    named = {"everybody_the_same": "The same chance for everybody"}
+    for key, figures in report["baseline"].items():
+        lines.append((named.get(key) or f"Only: {figures['label']}", figures))
+    found = []
+    for title, figures in dict(lines).items():
+        ranks = (
+            about.estimate("roc_auc", figures["roc_auc"]) if "roc_auc" in figures else ("50 in 100", "by definition")
+        )
+        loss = about.estimate("log_loss", figures["log_loss"])
+        found.append((title, *ranks, f"{loss[0]} ({loss[1]})"))
+    return found
+
+
+def _part(title: str, told: Mapping[str, Any]) -> dict[str, str]:
+    """How it does on a part of the judged rows, or that there are too few of them."""
+    row = {"title": title, "rows": EN.number(told["rows"]), "positives": EN.number(told["positives"])}
+    if told["metrics"] is None:
+        return {**row, "ranks": "", "interval": "", "off": ""}
+    ranks, interval = about.estimate("roc_auc", told["metrics"]["roc_auc"])
+    off, between = about.estimate("calibration_error", told["metrics"]["calibration_error"])
+    return {**row, "ranks": ranks, "interval": interval, "off": f"{off} ({between})"}
+
+
+def _segment(labels: Mapping[tuple[str, str], str], told: Mapping[str, Any]) -> str:
+    part = labels.get((told["segment"], told["part"]), told["part"])
+    whole = words.label_of(told["segment"])
+    return part if told["part"] == told["segment"] else f"{whole}: {part}"
+
+
+def _feature_label(report: Mapping[str, Any], told: Mapping[str, Any]) -> str:
+    return words.label_of(str(told["feature"]))
+
+
+def _over_fit(told: Mapping[str, float]) -> str:
+    return (
+        f"On the rows it learned from it puts {EN.number(100 * told['learned'], 1)} of 100 pairs in the right order, on those it "
+        f"had not seen {EN.number(100 * told['judged'], 1)}: a gap of {EN.number(100 * told['gap'], 1)}. "
+        "From 5 on, part of what it knows is learned by heart."
+    )
+
+
+def _warning(told: Mapping[str, Any]) -> dict[str, str]:
+    title = about.WARNINGS.get(told["code"], words.label_of(told["code"]))
+    return {
+        "title": title,
+        "feature": words.label_of(told["feature"]) if told["feature"] else "",
+        "text": told["text"],
+        "done": "Left out." if told["left_out"] else "",
+    }
+
+
+def _check(found: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    decay, drift, retrain = found["decay"], found["drift"], found["retrain"]
+    text = about.FIT_WORDS.get(decay["code"], "")
+    if decay["code"] == "not_yet":
+        text = (
+            f"The first outcomes that it has not learned from are known on {say.day(retrain['possible_from'], zone)}."
+        )
+    moved = [s for s in drift["inputs"] if s["verdict"] in ("drift", "small")][:MOST_SHIFTS]
+    reasons = [about.DUE.get(r["code"], r["text"]) for r in retrain["reasons"]]
+    wait = (
+        ""
+        if retrain["due"] or not reasons
+        else f" There is nothing new to learn before {say.day(retrain['possible_from'], zone)}."
+    )
+    return {
+        "on": say.day(found["noted_at"], zone),
+        "fit": about.FITS[decay["code"]],
+        "text": text,
+        "drift": about.DRIFTS[drift["verdict"]],
+        "shifts": [
+            {
+                "label": s["label"],
+                "part": s["moved"]["part"],
+                "before": EN.percent(s["moved"]["before"]),
+                "now": EN.percent(s["moved"]["now"]),
+                "psi": EN.number(s["psi"], 2),
+            }
+            for s in moved
+        ],
+        "due": retrain["due"],
+        "why": f"Because {' and '.join(reasons)}.{wait}" if reasons else "",
+        "periods": [_period(p, zone) for p in decay["periods"]],
+    }
+
+
+def _period(told: Mapping[str, Any], zone: str) -> dict[str, str]:
+    if told["code"] != "ok":
+        return {"on": say.day(told["as_of"], zone), "said": "", "happened": "", "ranks": "Not enough data"}
+    value, interval = about.estimate("roc_auc", told["metrics"]["roc_auc"])
+    return {
+        "on": say.day(told["as_of"], zone),
+        "said": EN.in_100(told["said"]),
+        "happened": EN.in_100(told["happened"]),
+        "ranks": f"{value} ({interval})",
+    }
+
+
+def _signals(found: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    none = {
+        "none": "Nothing comes before it more often than chance can.",
+        "too_few": found["text"],
+        "no_behaviours": "Nothing else is known of customers than what is predicted itself.",
+    }
+    return {
+        "on": say.day(found["noted_at"], zone),
+        "text": none.get(found["code"], ""),
+        "customers": EN.number(found["customers"]),
+        "rows": [
+            {
+                "title": words.label_of(s["behaviour"]),
+                "when": f"{s['days_before']['from']} to {s['days_before']['to']} days before",
+                "with": EN.in_100(s["with_outcome"]),
+                "without": EN.in_100(s["without"]),
+                "lead": f"{EN.number(s['lead']['median'])} days before"
+                f" (half: {EN.number(s['lead']['from'])}–{EN.number(s['lead']['to'])})"
+                if s.get("lead") and s["lead"].get("median") is not None
+                else "",
+            }
+            for s in found["signals"]
+        ],
+    }
+
+
+def _version(told: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    value, interval = about.estimate("roc_auc", told["metrics"]["roc_auc"])
+    return {**told, "on": say.day(told["trained_at"], zone), "ranks": value, "interval": interval}
+
+
+# Single customers -----------------------------------------------------------------------------------------------------
+
+
+def likely(
+    shell: Shell,
+    line: Mapping[str, Any],
+    some: Mapping[str, Any],
+    *,
+    order: str,
+    cursor: int,
+    features: Sequence[FeatureInfo],
+    zone: str,
+    currency: str,
+) -> str:
+    """Who is likely, with the reasons.
+
+    Args:
+        line: `ws.predict.line(name)`.
+        some: `ws.predict.likely(name)`, customers as they may be seen.
+    """
+    known = {info.name: info for info in features}
+    rows = [
+        {**row, "chance": EN.in_100(row["probability"]), **about.reasons(row, known, currency)} for row in some["rows"]
+    ]
+    told = (
+        ""
+        if some["told"] is None
+        else f" {EN.number(some['told'])} of them reach the line of {EN.in_100(some['threshold'])}."
+    )
+    return page(
+        "likely.html",
+        shell,
+        "predictions",
+        title=about.title(line),
+        lead=f"{about.sentence(line)} Worked out for {words.plural(some['customers'], 'customer')} as of "
+        f"{say.day(some['as_of'], zone)}.{told}",
+        back=href(line["name"]),
+        here_=href(line["name"], "/customers"),
+        stale=some["stale"],
+        rows=rows,
+        order=order,
+        orders=LIKELY,
+        cursor=cursor,
+        next=some["next"],
+    )
+
+
+def of_customer(
+    told: Mapping[str, Any], lines: Mapping[str, str], features: Sequence[FeatureInfo], *, zone: str, currency: str
+) -> dict[str, Any] | None:
+    """The card of one customer; None where nothing is predicted of her.
+
+    Args:
+        told: `ws.predict.of_customer(number)`.
+        lines: Prediction → its title.
+    """
+    if not told["predictions"] and told["value"] is None:
+        return None
+    known = {info.name: info for info in features}
+    rows = [
+        {
+            "title": lines.get(one["name"], one["name"]),
+            "href": href(one["name"]),
+            "chance": EN.in_100(one["probability"]),
+            "share": one["probability"],
+            "higher": _higher(one["percentile"]),
+            "told": one["told"],
+            "on": say.day(one["as_of"], zone),
+            **about.reasons(one, known, currency),
+        }
+        for one in told["predictions"]
+    ]
+    value = told["value"]
+    return {
+        "rows": rows,
+        "value": None if value is None else {**worth_of(value, currency), "on": say.day(value["as_of"], zone)},
+    }
+
+
+def _higher(percentile: float) -> str:
+    """Where a chance stands among those of the customers that the prediction was tried on."""
+    if percentile < 1:
+        return "About the lowest of all customers it was tried on"
+    if percentile >= 99:
+        return "About the highest of all customers it was tried on"
+    return f"Higher than that of {EN.in_100(percentile / 100)} customers it was tried on"
+
+
+def titles(lines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Prediction, or part → what people read for it."""
+    every = [one for line in lines for one in (line, *line["parts"])]
+    return {one["name"]: about.title(one) for one in every}

@@ -1,0 +1,38 @@
+"""Long work as a page that waits for it tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kohort.model.job import Job
+from kohort.views.formats import EN
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One piece of work.
+
+    Attributes:
+        title: What is being done, in words.
+        href: Where all about it stands; empty = nowhere.
+    """
+
+    job: Job
+    title: str
+    href: str = ""
+
+    @property
+    def text(self) -> str:
+        """How it is doing, in one line."""
+        job = self.job
+        if job.running:
+            much = "" if not job.total else f", {EN.number(job.done)} of {EN.number(job.total)}"
+            return f"{job.note or 'Beginning'}{much}."
+        if job.state == "done":
+            return str((job.result or {}).get("text", ""))
+        return job.error if job.state == "failed" else "What was there before is as it was."
+
+    @property
+    def ended(self) -> str:
+        """How it ended; empty while it runs."""
+        return {"done": "done", "failed": "did not work", "stopped": "stopped"}.get(self.job.state, "")
