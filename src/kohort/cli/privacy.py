@@ -34,6 +34,7 @@ _STORES = {
     "examples": "example customers",
     "model_rows": "rows in saved models",
     "looks": "entries of the audit log",
+    "cases": "requests of theirs, which stay without them",
 }
 
 

@@ -22,6 +22,7 @@ from kohort.store.api_keys import ApiKeys
 from kohort.store.artefacts import Artefacts
 from kohort.store.audit_log import AuditLog
 from kohort.store.by_hand import ByHand
+from kohort.store.cases import Cases
 from kohort.store.database import Database
 from kohort.store.definition_texts import DefinitionTexts
 from kohort.store.deliveries import Deliveries
@@ -69,6 +70,7 @@ class Store:
         self.trait_changes = TraitChanges(database)
         self.api_keys = ApiKeys(database)
         self.requests = Requests(database)
+        self.cases = Cases(database)
         self.audit_log = AuditLog(database, vault.key_for("audit log"))
         self.sessions = Sessions(database, self.audit_log)
         self.users = Users(database, self.sessions, self.audit_log)
@@ -172,6 +174,7 @@ class Store:
                 self.links.drop(con, person)  # last: they say who is meant
                 self.merges.forget(con, person, learned_us=now)
                 self.audit_log.forget(con, person)
+                self.cases.forget(con, person)
         return gone
 
     def verify(self) -> list[Problem]:
@@ -192,6 +195,7 @@ class Store:
             self.links.check,
             self.merges.check,
             self.requests.check,
+            self.cases.check,
             self.users.check,
             self.sessions.check,
             self.audit_log.check,

@@ -31,11 +31,12 @@ class ConnectionsDoor:
 
         Returns:
             `{"name", "source", "mapped", "kind", "place", "since", "per_minute", "variables", "last_run", "complete",
-            "reached"}` each; `reached` is a time or a number, None = the next run begins at the beginning.
+            "reached", "tried", "error"}` each; `reached` is a time or a number, None = the next run begins at the beginning; `tried` is
+            when it was last run, and `error` why that ended early.
         """
         mapped = {m.name for m in self._ws.config.sources}
         return [
-            {**c.as_dict(), "mapped": c.source in mapped, **_told(self._position(c))}
+            {**c.as_dict(), "mapped": c.source in mapped, **_told(self._position(c)), **self._outcome(c)}
             for c in self._ws.config.connections
         ]
 
@@ -60,7 +61,19 @@ class ConnectionsDoor:
             WrongUsage: There are none, or one gives a series.
             MissingExtra: The extra `sources` is not installed.
         """
-        return [self._pull(c, again=again, answers=answers or {}, progress=progress) for c in self._named(names)]
+        found = []
+        for c in self._named(names):
+            done = self._pull(c, again=again, answers=answers or {}, progress=progress)
+            error = None if done.error is None else {"code": done.error.code, "message": done.error.message}
+            with self._ws.store.write_lock():
+                self._ws.store.state.set_bookmark(_outcome_of(c), {"tried_us": time.time_ns() // 1_000, "error": error})
+            found.append(done)
+        return found
+
+    def _outcome(self, connection: Connection) -> dict[str, Any]:
+        """When it was last run, and why that ended early."""
+        kept = self._ws.store.state.bookmark(_outcome_of(connection)) or {}
+        return {"tried": iso(kept["tried_us"]) if kept else None, "error": kept.get("error")}
 
     def _named(self, names: Sequence[str]) -> list[Connection]:
         known = {c.name: c for c in self._ws.config.connections}
@@ -125,6 +138,10 @@ class ConnectionsDoor:
         from kohort.ingest.connect.run import read_position
 
         return read_position(self._ws.store.state, connection)
+
+
+def _outcome_of(connection: Connection) -> str:
+    return f"outcome of connection {connection.name}"
 
 
 def _told(position: Position) -> dict[str, Any]:
