@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,25 +16,33 @@ from kohort.model.clock import iso, parse_instant
 from kohort.workspace.workspace import Workspace
 
 ADA, BEN, CLEO = "customer-0001x", "customer-0002x", "customer-0003x"
+KOHORT = """consent: {marketing: t_newsletter, calls: t_calls}
+segments: {buyers: {rule: did('order_line'), purpose: marketing}}
+destinations: {mail: {webhook: 'https://mail.example/in?token=x', secret_env: MAIL, identifiers: [email]}}
+retention: {events: 25 months}
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that no test changes."""
+    folder = tmp_path_factory.mktemp("cases")
+    lines = [f"o{n},customer-000{n}x,2026-01-0{n},tea,1,5" for n in range(1, 5)]
+    (folder / "orders.csv").write_text("\n".join(["order_id,customer_id,order_date,product,quantity,price", *lines]))
+    people = [f"customer-000{n}x,Ada-{n}x,a{n}-x@shop.example.com,{agreed}" for n, agreed in ((1, "yes"), (2, "no"))]
+    (folder / "people.csv").write_text("\n".join(["customer_id,name,email,newsletter", *people]))
+    with kohort.create(folder / "ws") as ws:
+        ws.ingest(folder / "orders.csv", kind="orders")
+        ws.ingest(folder / "people.csv", kind="customers")
+    file = folder / "ws" / "kohort.yaml"
+    file.write_text(file.read_text() + KOHORT)
+    return folder / "ws"
 
 
 @pytest.fixture
-def ws(tmp_path: Path) -> Iterator[Workspace]:
-    lines = [f"o{n},customer-000{n}x,2026-01-0{n},tea,1,5" for n in range(1, 5)]
-    (tmp_path / "orders.csv").write_text("\n".join(["order_id,customer_id,order_date,product,quantity,price", *lines]))
-    people = [f"customer-000{n}x,Ada-{n}x,a{n}-x@shop.example.com,{agreed}" for n, agreed in ((1, "yes"), (2, "no"))]
-    (tmp_path / "people.csv").write_text("\n".join(["customer_id,name,email,newsletter", *people]))
-    with kohort.create(tmp_path / "ws") as made:
-        made.ingest(tmp_path / "orders.csv", kind="orders")
-        made.ingest(tmp_path / "people.csv", kind="customers")
-        file = tmp_path / "ws" / "kohort.yaml"
-        file.write_text(
-            file.read_text() + "consent: {marketing: t_newsletter, calls: t_calls}\n"
-            "segments: {buyers: {rule: did('order_line'), purpose: marketing}}\n"
-            "destinations: {mail: {webhook: 'https://mail.example/in?token=x', secret_env: MAIL, identifiers: [email]}}\n"
-            "retention: {events: 25 months}\n"
-        )
-        yield made
+def ws(made: Path, tmp_path: Path) -> Iterator[Workspace]:
+    with kohort.open(shutil.copytree(made, tmp_path / "ws")) as one:
+        yield one
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,10 @@ def agreed(
     snapshot = snapshot.resolved(as_of)
     known = flags(consent, snapshot.columns)
     traits = sorted(set(known.values()))
-    people, found = 0, [pa.table({"customer": pa.array([], pa.int64()), **{t: pa.array([], pa.bool_()) for t in traits}})]
+    people, found = (
+        0,
+        [pa.table({"customer": pa.array([], pa.int64()), **{t: pa.array([], pa.bool_()) for t in traits}})],
+    )
     with connect(folders=folders_of(snapshot), memory_limit=MEMORY_LIMIT, threads=threads) as con:
         withheld = of_log(snapshot, as_of, known, duckdb_reader(con, snapshot))
         latest = "".join(

@@ -45,6 +45,17 @@ Act = Literal[
     "key_revoked",
     "exported",
     "erased",
+    "request_received",
+    "request_settled",
+    "request_reopened",
+    "rectified",
+    "forbade",
+    "allowed",
+    "recorded_consent",
+    "expired",
+    "looked_at_rejected",
+    "judged_row",
+    "retried_rejected",
 ]
 """What the audit log knows of. Stable: programs may rely on these words."""
 

@@ -42,5 +42,4 @@ def due(received_us: int, zone: str) -> int:
     came = moment(received_us).astimezone(ZoneInfo(zone))
     year, month = divmod(came.year * 12 + came.month, 12)
     last = min(came.day, calendar.monthrange(year, month + 1)[1])
-    following = datetime(year, month + 1, last) + timedelta(days=1)
-    return micros(following.replace(tzinfo=ZoneInfo(zone))) - 1
+    return micros(datetime(year, month + 1, last, tzinfo=ZoneInfo(zone)) + timedelta(days=1)) - 1

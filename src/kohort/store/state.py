@@ -100,6 +100,13 @@ class State:
             rows = batches.all(con, schema.batch.c.id)
         return [_report(row["report"]) for row in rows if row["report"]]
 
+    def last_batches(self) -> dict[str, tuple[int, BatchReport]]:
+        """Source → when its latest finished batch began (microseconds UTC), and its report."""
+        with self._database.read() as con:
+            rows = [row for row in batches.all(con, schema.batch.c.id) if row["report"]]
+        reports = ((row["started_us"], _report(row["report"])) for row in rows)
+        return {report.source: (at, report) for at, report in reports if report.source}
+
     def batch_of(self, fingerprint: str) -> BatchReport | None:
         """The latest finished batch of a file with this content."""
         with self._database.read() as con:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from kohort.definitions.retention import write_retention
 from kohort.model.clock import iso
+from kohort.store.sealed import Ledger
 from kohort.store.vault_counts import identifiers, people
 from kohort.trust.models import to_make_again
 
@@ -111,3 +112,9 @@ def last_expired(store: Store) -> dict[str, Any] | None:
 
     done = [r for r in store.requests.all() if r.kind == KIND and r.ended_us]
     return {"request": f"{KIND}-{done[-1].number}", "at": iso(done[-1].asked_us), **done[-1].receipt} if done else None
+
+
+def links_stamp(store: Store) -> str:
+    """Another text whenever other ids are one person: does an answer about persons still hold?"""
+    with store._database.read() as con:
+        return "|".join(map(str, Ledger(con).get("link")))

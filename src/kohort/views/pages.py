@@ -20,6 +20,7 @@ Summary = Mapping[str, Any]
 
 SORTS = (("revenue", "Revenue"), ("customers", "Customers"), ("growth", "Growth"))
 MOST_COLUMNS = 4
+_AWAY = frozenset({"audit-log", "privacy", "settings"})
 POSSIBLE_FROM = 30  # customers; discovery refuses fewer
 RELIABLE_FROM = 1_000  # customers; below it discovery itself calls its evidence insufficient
 
@@ -88,6 +89,16 @@ class Shell:
                     Place("discover", "/discover", "How we chose", "Choice", "choose", "d"),
                     Place("health", "/data-health", "Data health", "Health", "health", "h", score),
                     *(
+                        (Place("privacy", "/privacy", "Privacy", "Privacy", "shield", "p"),)
+                        if self.has_customers
+                        else ()
+                    ),
+                    *(
+                        (Place("settings", "/settings", "Settings", "Settings", "gear", "t"),)
+                        if self.has_customers
+                        else ()
+                    ),
+                    *(
                         (Place("identity", "/identity", "Same customer?", "Same?", "joined", "i"),)
                         if self.has_customers
                         else ()
@@ -109,8 +120,8 @@ class Shell:
 
     @property
     def tabs(self) -> tuple[Place, ...]:
-        """The menu in one row, for phones. No room for the log: one's account leads to it."""
-        return tuple(place for _, places in self.places for place in places if place.id != "audit-log")
+        """The menu in one row, for phones. No room for the log, privacy and settings: one's account leads to them."""
+        return tuple(place for _, places in self.places for place in places if place.id not in _AWAY)
 
 
 def positions(found: Segmentation) -> dict[str, int]:

@@ -31,12 +31,15 @@ from kohort.web.customer_pages import customer_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
 from kohort.web.documents import read as read_documents
 from kohort.web.guard import Guard
+from kohort.web.health_pages import health_pages
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
+from kohort.web.privacy_pages import privacy_pages
 from kohort.web.profile import profile_routes
+from kohort.web.settings_pages import settings_pages
 from kohort.web.shell import asking
 from kohort.web.stream import Streams
 from kohort.web.warm import Warming
@@ -199,6 +202,9 @@ def _people(
 
     if mine is not None and isinstance(source, Workspace):
         customer_pages(app, source, mine, read)
+        privacy_pages(app, source, read)
+        settings_pages(app, source, read)
+        health_pages(app, source, read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
 

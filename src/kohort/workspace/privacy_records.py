@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from kohort import __version__
 from kohort.errors import NotFound
 
 if TYPE_CHECKING:
@@ -31,24 +32,32 @@ class RecordsDoor:
             `{"purpose", "trait", "agreed", "refused", "never_asked", "segments", "triggers"}` each; of who forbids any profiling or
             use, see `forbidding`.
         """
-        from kohort.engines.agreed import agreed
+        from kohort.trust.register import links_stamp
 
         ws, config = self._ws, self._ws.config
         if not config.consent:
             return []
-        found = agreed(ws.store.log.snapshot(), config.consent, as_of=time.time_ns() // 1_000, threads=ws.threads)
+        steady = f"{__version__}|{sorted(config.consent.items())}|{links_stamp(ws.store)}"
+        found = ws.kept.get("purposes", steady, self._agreed)
         return [
             {
                 "purpose": purpose,
-                "trait": config.consent[purpose],
-                "agreed": said.yes,
-                "refused": said.no,
-                "never_asked": said.silent,
+                "trait": trait,
+                **found[purpose],
                 "segments": [d.name for d in config.segments if d.purpose == purpose],
                 "triggers": [t.name for t in config.triggers if t.purpose == purpose],
             }
-            for purpose, said in found.items()
+            for purpose, trait in config.consent.items()
         ]
+
+    def _agreed(self) -> dict[str, dict[str, int]]:
+        from kohort.engines.agreed import agreed
+
+        ws = self._ws
+        found = agreed(ws.store.log.snapshot(), ws.config.consent, as_of=time.time_ns() // 1_000, threads=ws.threads)
+        return {
+            purpose: {"agreed": one.yes, "refused": one.no, "never_asked": one.silent} for purpose, one in found.items()
+        }
 
     def forbidding(self) -> dict[str, int]:
         """Limit ("objection", "restriction") → customers who said so; of somebody with several ids, one."""
