@@ -24,6 +24,7 @@ segments: {buyers: {rule: did('order_line'), purpose: marketing}}
 retention: {events: 25 months}
 destinations: {mail: {webhook: 'https://mail.example/in?token=sesame', secret_env: NO_SUCH_VARIABLE_X}}
 triggers: {hello: {on: entered buyers, send_to: [mail]}}
+connections: {crm: {source: crm, table: people, url_env: NO_CRM_VARIABLE_X}}
 cleaning: {cheap: {where: "amount = 5", because: Test orders}}
 """
 
@@ -215,7 +216,7 @@ def test_what_is_too_old_goes_when_somebody_is_sure(shop: Shop) -> None:
     file = shop.ws.root / "kohort.yaml"
     file.write_text(file.read_text().replace("25 months", "1 day"))
     page = shop.get("Ida", "/privacy/retention")
-    assert "4 are too old to be kept" in page
+    assert "4 events are too old to be kept" in page
     assert shop.send("Ida", "/privacy/retention", "Delete it now").status_code == 400
     done = shop.send("Ida", "/privacy/retention", "Delete it now", sure="yes")
     assert done.headers["location"] == "/privacy/receipts/retention-1"
@@ -259,7 +260,11 @@ def test_a_key_is_shown_once_and_can_be_revoked(shop: Shop) -> None:
 
 
 def test_settings_say_how_sources_and_destinations_do_and_show_no_secret(shop: Shop) -> None:
+    assert "Never fetched" in shop.get("Ann", "/settings")
+    (pulled,) = shop.ws.connections.pull(["crm"])
+    assert pulled.error is not None
     page = shop.get("Ann", "/settings")
+    assert pulled.error.message in unescape(page)
     assert "orders.csv" in page
     assert "NO_SUCH_VARIABLE_X with its secret is not set here" in page
     assert "25 months" in page

@@ -37,6 +37,8 @@ def privacy() -> None:
     kohort privacy rectify 14127 --kind email --ask
     kohort privacy retention
     kohort privacy requests
+    kohort privacy ask 14127 --kind erasure
+    kohort privacy asked
     """
 
 

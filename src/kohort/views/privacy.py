@@ -10,9 +10,13 @@ from kohort.model.cases import CASE_KINDS, OUTCOMES, WAYS
 from kohort.model.source import IDENTITY_KINDS
 from kohort.views import own_words as say
 from kohort.views import privacy_words as words_of
+from kohort.views.findings import listing
 from kohort.views.pages import Shell, page
+from kohort.views.words import plural
 
 HERE = "privacy"
+NO_DATE = "1970-01-01T00:00:00Z"
+"""When statements of tables without dates are said to have been made: before everything else."""
 RECENT = 10
 """Settled requests on the first page."""
 
@@ -186,11 +190,19 @@ def retention(
         shell,
         HERE,
         clocks=clocks,
-        due=sum(one["due"] for one in clocks),
+        due=_due(now["clocks"]),
         hold=now["hold"],
         last=last and {**last, "on": say.day(last["at"], zone)},
         problem=problem,
     )
+
+
+def _due(clocks: Sequence[Mapping[str, Any]]) -> str:
+    """How much is too old, of each kind: "98 events and 1 person are"; empty where nothing is."""
+    nouns = {"events": "event", "rejected_rows": "row", "identifiers": "identifier", "people": "person"}
+    counts = {data: sum(one["due"] for one in clocks if one["data"] == data) for data in nouns}
+    told = [plural(n, nouns[data], "people" if data == "people" else None) for data, n in counts.items() if n]
+    return f"{listing(told)} {'is' if sum(counts.values()) == 1 else 'are'}" if told else ""
 
 
 def _row(case: Asked, today: date, zone: str) -> dict[str, Any]:
@@ -217,7 +229,10 @@ def _purpose(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _statements(one: Mapping[str, Any], key: str, zone: str) -> list[dict[str, Any]]:
-    return [{**s, "yes": s[key], "on": say.day(s["at"], zone)} for s in reversed(one["statements"])]
+    def on(at: str) -> str:
+        return "no date" if at == NO_DATE else say.day(at, zone)
+
+    return [{**s, "yes": s[key], "on": on(s["at"])} for s in reversed(one["statements"])]
 
 
 def _told(said: Mapping[str, Any], zone: str) -> list[dict[str, Any]]:

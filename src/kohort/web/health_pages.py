@@ -35,10 +35,10 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
     """
 
     @app.get("/data-health/checks/{name}", response_class=HTMLResponse)
-    def check(name: str, row: int | None = None, right: bool | None = None) -> Response:
+    def check(name: str, row: int | None = None) -> Response:
         rule = _rule(ws, name)
         known = rule.known.marks or {}
-        done = {"id": row, "right": known[row]} if row in known and right is not None else None
+        done = {"id": row, "right": known[row]} if row is not None and row in known else None
         return HTMLResponse(views.check(read().shell, rule.as_dict(), queue(ws, name, 1), done=done))
 
     @app.post("/data-health/checks/{name}")
@@ -52,7 +52,7 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
             right = say == "right"
             mark(ws, name, [int(row)] if right else [], [] if right else [int(row)])
             note(ws, "judged_row", f"{name}, row {row}: {say}")
-            return RedirectResponse(f"{request.url.path}?row={row}&right={str(right).lower()}", 303)
+            return RedirectResponse(f"{request.url.path}?row={row}", 303)
 
         return await run_in_threadpool(judged)
 

@@ -223,8 +223,9 @@ class Answers:
         return ""
 
     def _rectify(self, case: dict[str, Any], fields: Fields) -> str:
-        said = {name: fields.get(name, "") for name in ("wrong", "right", "source", "proof")}
-        told = self._ws.privacy.rectify(case["code"], fields.get("kind", ""), **said)
+        wrong, right = fields.get("wrong", ""), fields.get("right", "")
+        kind, said = fields.get("kind", ""), _evidence(fields)
+        told = self._ws.privacy.rectify(case["code"], kind, wrong=wrong, right=right, **said)
         return self._done("rectified", case, told["request"])
 
     def _erase(self, case: dict[str, Any], fields: Fields) -> str:
@@ -299,5 +300,5 @@ def _limit(fields: Fields) -> Any:
     return fields["limit"]
 
 
-def _evidence(fields: Fields) -> dict[str, str]:
+def _evidence(fields: Fields) -> dict[str, Any]:
     return {"source": fields.get("source", ""), "proof": fields.get("proof", "")}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kohort.errors import NotFound, WrongUsage
+from kohort.errors import KohortError, NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 
@@ -63,12 +63,20 @@ class ConnectionsDoor:
         """
         found = []
         for c in self._named(names):
-            done = self._pull(c, again=again, answers=answers or {}, progress=progress)
-            error = None if done.error is None else {"code": done.error.code, "message": done.error.message}
-            with self._ws.store.write_lock():
-                self._ws.store.state.set_bookmark(_outcome_of(c), {"tried_us": time.time_ns() // 1_000, "error": error})
+            try:
+                done = self._pull(c, again=again, answers=answers or {}, progress=progress)
+            except KohortError as error:
+                self._note_outcome(c, error)
+                raise
+            self._note_outcome(c, done.error)
             found.append(done)
         return found
+
+    def _note_outcome(self, connection: Connection, error: KohortError | None) -> None:
+        told = None if error is None else {"code": error.code, "message": error.message}
+        with self._ws.store.write_lock():
+            kept = {"tried_us": time.time_ns() // 1_000, "error": told}
+            self._ws.store.state.set_bookmark(_outcome_of(connection), kept)
 
     def _outcome(self, connection: Connection) -> dict[str, Any]:
         """When it was last run, and why that ended early."""

@@ -9,7 +9,7 @@ from kohort.workspace.cleaning import judged_by
 if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
 
-FEW = 50
+FEW = 20
 
 
 def reasons(ws: Workspace) -> list[dict[str, Any]]:
