@@ -119,6 +119,14 @@ def test_once_she_is_erased_her_requests_stay_and_tell_nobody_who_she_was(ws: Wo
     assert ws.store.verify() == []
 
 
+def test_while_she_is_being_erased_her_request_is_about_nobody(ws: Workspace) -> None:
+    ws.privacy.cases.receive("erasure", ADA, by="Ida")
+    (ada,) = (int(key) for key in ws.store.vault.known([ADA]))
+    ws.store.vault.erase([ada], erased_us=1)
+    assert ws.privacy.cases.one(1)["code"] is None
+    assert ws.privacy.cases.all()[0]["customer"] is None
+
+
 def test_purposes_count_who_agreed_who_refused_and_who_was_never_asked(ws: Workspace) -> None:
     marketing, calls = ws.privacy.records.purposes()
     assert (marketing["agreed"], marketing["refused"], marketing["never_asked"]) == (1, 1, 2)

@@ -203,6 +203,8 @@ def test_a_consent_is_written_down_with_its_source_and_proof(shop: Shop) -> None
 def test_a_request_is_settled_by_hand_too_and_nothing_is_done_about_a_settled_one(shop: Shop) -> None:
     place = shop.receive("erasure")
     word = re.findall(r'name="word" value="(\w+)"', shop.get("Ida", place))[0]
+    for other in ({"do": "rectify"}, {"do": "forbid", "limit": "objection"}, {"do": "consent"}, {"do": "dance"}):
+        assert shop.ask("Ida", "POST", place, data={"word": word, **other}).status_code == 400, other
     shop.send("Ida", place, "Settle", outcome="refused")
     assert "Refused, with a reason she was told" in shop.get("Ida", place)
     late = shop.ask("Ida", "POST", place, data={"word": word, "do": "erase", "sure": "yes"})

@@ -35,6 +35,8 @@ DONE = {
     "allow": "Taken back.",
     "consent": "Written down.",
 }
+FOR = {"rectify": "rectification", "erase": "erasure", "consent": "consent"}
+"""What a form does → the kind of request it answers; one about a limit answers the kind of that name."""
 Fields = Mapping[str, str]
 
 
@@ -201,6 +203,8 @@ class Answers:
         case = self._ws.privacy.cases.one(number)
         if do not in ("reopen", "settle") and (case["code"] is None or case["done"] is not None):
             raise WrongUsage("This request is settled." if case["done"] else "She was erased already.")
+        if do not in ("reopen", "settle") and FOR.get(do, fields.get("limit")) != case["kind"]:
+            raise WrongUsage("This request asks for something else.")
         return self._acts[do](case, fields) or f"/privacy/requests/{number}?done={do}"
 
     def export(self, number: int, form: str) -> str:
@@ -230,8 +234,6 @@ class Answers:
 
     def _erase(self, case: dict[str, Any], fields: Fields) -> str:
         check_sure(fields)
-        if case["kind"] != "erasure":
-            raise WrongUsage("This request asks for something else.")
         told = self._ws.privacy.erase([case["code"]])
         receipt = told["request"] or ""
         note(self._ws, "erased", receipt or f"request {case['number']}")

@@ -95,15 +95,19 @@ class CaseDoor:
         return self.one(number)
 
     def _shown(self, found: list[Case]) -> list[dict[str, Any]]:
-        keys = [case.customer for case in found if case.customer is not None]
-        numbers = dict(zip(keys, company_numbers(self._ws.store.vault, keys), strict=True))
+        vault = self._ws.store.vault
+        asked = [case.customer for case in found if case.customer is not None]
+        # While she is being erased her key is gone already, and the ledger still has her pseudonym.
+        keys = [key for key, there in zip(asked, vault.there(asked), strict=True) if there]
+        numbers: dict[int | None, str] = dict(zip(keys, company_numbers(vault, keys), strict=True))
+        codes: dict[int | None, str] = {key: short_code(key) for key in keys}
         now = time.time_ns() // 1_000
         return [
             {
                 "number": case.number,
                 "kind": case.kind,
-                "code": None if case.customer is None else short_code(case.customer),
-                "customer": None if case.customer is None else numbers[case.customer],
+                "code": codes.get(case.customer),
+                "customer": numbers.get(case.customer),
                 "way": case.way,
                 "by": case.by,
                 "received": iso(case.received_us),
