@@ -85,6 +85,22 @@ MAY = {
     "POST /definitions/{name}/remove": "maA",
     "POST /definitions/{name}/restore": "maA",
     "GET /audit-log": "pA",
+    "GET /privacy": "pA",
+    "POST /privacy": "pA",
+    "GET /privacy/requests/{number}": "pA",
+    "POST /privacy/requests/{number}": "pA",
+    "GET /privacy/requests/{number}/export": "pA",
+    "GET /privacy/receipts/{name}": "pA",
+    "GET /privacy/records": "pA",
+    "GET /privacy/retention": "pA",
+    "POST /privacy/retention": "pA",
+    "GET /settings": "A",
+    "POST /settings/users": "A",
+    "POST /settings/keys": "A",
+    "GET /data-health/checks/{name}": "mapA",
+    "POST /data-health/checks/{name}": "mapA",
+    "GET /data-health/rejected": "mapA",
+    "POST /data-health/rejected": "aA",
     "GET /metrics": "A",
 }
 OPEN = {"GET /login", "POST /login", "GET /set-up", "POST /set-up", "GET /static", "GET /health", "GET /ready"}
@@ -109,6 +125,7 @@ class Site:
             self.ws.users.add(role, role, PASSWORD, by="test")
             self.tokens[role] = self.ws.store.sessions.begin(role)
         (self.key,) = (int(key) for key in self.ws.store.vault.known(["K3"]))
+        self.ws.privacy.cases.receive("access", "K3", by="test")
         self.app = create(self.ws)
 
     def ask(self, role: Any, *asked: tuple[str, str], key: str = "") -> list[httpx.Response]:
@@ -143,7 +160,7 @@ def path_of(pattern: str, site: Site) -> str:
     """An address of a pattern, with something in it that is there."""
     if pattern == "/static":
         return "/static/style.css"
-    values = {"segment_id": "s1", "name": "buyers", "code": short_code(site.key), "number": "K3"}
+    values = {"segment_id": "s1", "name": "buyers", "code": short_code(site.key), "number": "1"}
     values |= {"upload": "0123456789abcdef", "id": "1", "kind": "csv"}
     return re.sub(r"\{(\w+)(?::path)?\}", lambda found: values[found[1]], pattern)
 

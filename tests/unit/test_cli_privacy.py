@@ -74,3 +74,21 @@ def test_people_read_what_went_and_what_remains(folder: Path) -> None:
     assert (
         "Nothing was found." in CliRunner().invoke(app, ["privacy", "scan", "customer-0001", "-w", str(folder)]).stdout
     )
+
+
+def test_what_somebody_asks_is_written_down_listed_and_settled(folder: Path) -> None:
+    asked = call(folder, "ask", "customer-0001", "--kind", "access", "--way", "letter", "--received", "2026-01-31")
+    assert (asked["number"], asked["late"], asked["due"][:10]) == (1, True, "2026-02-28")
+    assert [one["customer"] for one in call(folder, "asked")["asked"]] == ["customer-0001"]
+    assert call(folder, "settle", "1", "--outcome", "refused")["outcome"] == "refused"
+    assert call(folder, "settle", "1", "--reopen")["done"] is None
+    assert call(folder, "settle", "9", code=1)["error"]["code"] == "not_found"
+
+
+def test_the_records_of_processing_are_given_out_and_name_nobody(folder: Path) -> None:
+    told = call(folder, "records")
+    assert [(one["name"], one["count"]) for one in told["data"]] == [("order_line", 4)]
+    assert told["agreed"] == []
+    assert "customer-000" not in json.dumps(told)
+    shown = CliRunner().invoke(app, ["privacy", "records", "-w", str(folder)])
+    assert "4 customer ids and 0 visitors." in shown.output

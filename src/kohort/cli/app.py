@@ -6,6 +6,7 @@ from __future__ import annotations
 from kohort.cli import (
     audit_log,
     bots,
+    cases,
     cleaning,
     clv,
     connect,
@@ -38,6 +39,7 @@ __all__ = [
     "app",
     "audit_log",
     "bots",
+    "cases",
     "cleaning",
     "clv",
     "connect",

@@ -11,6 +11,7 @@ from kohort.cli.door import Door, Result, command
 from kohort.cli.options import machine_user, moment
 from kohort.cli.root import app
 from kohort.errors import WrongUsage
+from kohort.views.privacy_words import WENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,21 +21,6 @@ if TYPE_CHECKING:
 
 PEOPLE_FILE = click.Path(exists=True, dir_okay=False)
 FORBIDDEN = {"objection": "being profiled", "restriction": "being used at all"}
-_STORES = {
-    "vault": "ids with their keys",
-    "events": "events",
-    "transitions": "entries and exits",
-    "memberships": "memberships that went on",
-    "rejected_rows": "rejected rows",
-    "links": "links between ids",
-    "merges": "decisions about who is one customer",
-    "reasons": "reasons of other decisions",
-    "by_hand": "mentions in lists by hand",
-    "deliveries": "deliveries",
-    "examples": "example customers",
-    "model_rows": "rows in saved models",
-    "looks": "entries of the audit log",
-}
 
 
 @app.group("privacy", short_help="What people may ask about their data.")
@@ -51,6 +37,8 @@ def privacy() -> None:
     kohort privacy rectify 14127 --kind email --ask
     kohort privacy retention
     kohort privacy requests
+    kohort privacy ask 14127 --kind erasure
+    kohort privacy asked
     """
 
 
@@ -248,7 +236,7 @@ def _receipt(screen: Screen, data: dict[str, Any]) -> None:
         return
     whom = "One person is" if data["people"] == 1 else f"{data['people']:,} people are"
     screen.line(f"{whom} erased ({data['request']}).")
-    lines = [(text, f"{data['stores'][name]:,}") for name, text in _STORES.items() if data["stores"].get(name)]
+    lines = [(text, f"{data['stores'][name]:,}") for name, text in WENT.items() if data["stores"].get(name)]
     if lines:
         screen.table([("what went", "left"), ("", "right")], lines)
     for recipient in data.get("recipients", ()):

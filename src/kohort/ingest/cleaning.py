@@ -69,7 +69,7 @@ class Cleaner:
     def reason(self, place: int) -> str:
         """Why a row was put aside, in one sentence without its values."""
         rule = self.rules[place]
-        return f"The cleaning rule {rule.name} puts it aside{': ' + rule.because if rule.because else ''}."
+        return f"The cleaning rule {rule.name} puts it aside{': ' + rule.because.rstrip('.') if rule.because else ''}."
 
 
 def _looked_at(rule: CleaningRule, events: pa.Table) -> int:

@@ -60,6 +60,17 @@ Act = Literal[
     "work_started",
     "work_stopped",
     "file_brought",
+    "request_received",
+    "request_settled",
+    "request_reopened",
+    "rectified",
+    "forbade",
+    "allowed",
+    "recorded_consent",
+    "expired",
+    "looked_at_rejected",
+    "judged_row",
+    "retried_rejected",
 ]
 """What the audit log knows of. Stable: programs may rely on these words."""
 

@@ -56,7 +56,7 @@ class Purged:
 
     Attributes:
         stores: "events", "transitions", "memberships", "links", "merges", "by_hand", "deliveries", "examples",
-            "kept_answers", "looks" (entries of the audit log) → how many.
+            "kept_answers", "looks" (entries of the audit log), "cases" (requests of theirs) → how many.
         recipients: Destinations that had been told about these persons.
     """
 
@@ -140,6 +140,7 @@ def _make_true(store: Store, ids: np.ndarray, rewritten: Rewritten, members: For
                 "examples": leave_out_examples(con, customers),
                 "kept_answers": _kept(con),
                 "looks": store.audit_log.forget(con, customers),
+                "cases": store.cases.forget(con, customers),
             },
             recipients,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0007"
+HEAD = "0008"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -406,4 +406,23 @@ job = sa.Table(
     _text("error"),
     _digest(),
     sa.Index("job_state", "state"),
+)
+
+# -- requests of persons (kohort.store.cases) ----------------------------------------------------------------------
+
+privacy_case = sa.Table(
+    "privacy_case",
+    metadata,
+    _big("number", primary_key=True, autoincrement=False),  # 1, 2, … in the order they were written down
+    _text("kind"),  # kohort.model.cases.CaseKind
+    _big("customer"),  # pseudonym; null once she was erased
+    _text("way"),  # how it came
+    _text("by"),  # who wrote it down
+    _big("received_us", nullable=False),
+    _big("due_us", nullable=False),  # last instant of the last day
+    _big("done_us"),  # null while it is open
+    _text("done_by"),
+    _text("outcome"),  # kohort.model.cases.Outcome; empty while it is open
+    _text("receipt"),  # of what was done: erasure-4; empty where there is none
+    _digest(),
 )

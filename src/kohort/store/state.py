@@ -106,6 +106,10 @@ class State:
             rows = batches.all(con, schema.batch.c.id)
         return [(_report(row["report"]), int(row["started_us"])) for row in rows if row["report"]]
 
+    def last_batches(self) -> dict[str, tuple[int, BatchReport]]:
+        """Source → when its latest finished batch began (microseconds UTC), and its report."""
+        return {report.source: (at, report) for report, at in self.batches_begun() if report.source}
+
     def batch_of(self, fingerprint: str) -> BatchReport | None:
         """The latest finished batch of a file with this content."""
         with self._database.read() as con:

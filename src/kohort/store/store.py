@@ -22,6 +22,7 @@ from kohort.store.api_keys import ApiKeys
 from kohort.store.artefacts import Artefacts
 from kohort.store.audit_log import AuditLog
 from kohort.store.by_hand import ByHand
+from kohort.store.cases import Cases
 from kohort.store.database import Database
 from kohort.store.definition_texts import DefinitionTexts
 from kohort.store.deliveries import Deliveries
@@ -73,6 +74,7 @@ class Store:
         self.requests = Requests(database)
         self.jobs = JobRecords(database)
         self.uploads = Uploads(root)
+        self.cases = Cases(database)
         self.audit_log = AuditLog(database, vault.key_for("audit log"))
         self.sessions = Sessions(database, self.audit_log)
         self.users = Users(database, self.sessions, self.audit_log)
@@ -176,6 +178,7 @@ class Store:
                 self.links.drop(con, person)  # last: they say who is meant
                 self.merges.forget(con, person, learned_us=now)
                 self.audit_log.forget(con, person)
+                self.cases.forget(con, person)
         return gone
 
     def verify(self) -> list[Problem]:
@@ -197,6 +200,7 @@ class Store:
             self.merges.check,
             self.requests.check,
             self.jobs.check,
+            self.cases.check,
             self.users.check,
             self.sessions.check,
             self.audit_log.check,

@@ -31,6 +31,7 @@ STATE: dict[str, str] = {
     "identity_decision": "decisions about every id are deleted, and reasons of others that name the person are emptied",
     "identity_question": "questions about every id are deleted",
     "delivery": "deliveries are deleted; the receipt names their destinations",
+    "privacy_case": "requests stay, about nobody",
     "privacy_request": "pseudonyms go once nothing needs them",
     "login_user": "names people who work here, no customer: kohort users remove",
     "login_session": "names people who work here, no customer: goes within a day",

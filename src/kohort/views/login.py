@@ -22,7 +22,10 @@ MAY: Mapping[Role, str] = {
     "viewer": "You see groups and figures, and no single customer.",
     "marketer": "You see groups and single customers, find them, and say who is one customer.",
     "analyst": "You see groups and single customers, by codes that stand for them.",
-    "privacy-officer": "You see groups and single customers, say who is one customer, and read who did what.",
+    "privacy-officer": (
+        "You see groups and single customers, say who is one customer, answer what customers ask about their data, "
+        "and read who did what."
+    ),
     "administrator": "You may do everything that the pages offer.",
 }
 ACTS: Mapping[str, str] = {
@@ -65,6 +68,17 @@ ACTS: Mapping[str, str] = {
     "work_started": "Started work",
     "work_stopped": "Stopped work",
     "file_brought": "Brought a file",
+    "request_received": "Wrote down what a customer asks",
+    "request_settled": "Settled what a customer asked",
+    "request_reopened": "Opened a request again",
+    "rectified": "Corrected what is kept about a customer",
+    "forbade": "Wrote down an objection or a restriction",
+    "allowed": "Took an objection or a restriction back",
+    "recorded_consent": "Wrote a consent down",
+    "expired": "Deleted what was too old",
+    "looked_at_rejected": "Looked at rows that could not be used",
+    "judged_row": "Said whether a row was put aside rightly",
+    "retried_rejected": "Read rejected rows again",
 }
 
 

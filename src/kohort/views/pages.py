@@ -20,6 +20,7 @@ Summary = Mapping[str, Any]
 
 SORTS = (("revenue", "Revenue"), ("customers", "Customers"), ("growth", "Growth"))
 MOST_COLUMNS = 4
+_AWAY = frozenset({"audit-log", "build", "privacy", "settings"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,16 @@ class Shell:
                 (
                     Place("health", "/data-health", "Data health", "Health", "health", "h", score),
                     *(
+                        (Place("privacy", "/privacy", "Privacy", "Privacy", "shield", "p"),)
+                        if self.has_customers
+                        else ()
+                    ),
+                    *(
+                        (Place("settings", "/settings", "Settings", "Settings", "gear", "t"),)
+                        if self.has_customers
+                        else ()
+                    ),
+                    *(
                         (Place("identity", "/identity", "Same customer?", "Same?", "joined", "i"),)
                         if self.has_customers
                         else ()
@@ -120,8 +131,8 @@ class Shell:
 
     @property
     def tabs(self) -> tuple[Place, ...]:
-        """The menu in one row, for phones. No room for the log, to which one's account leads, and for what the segments lead to."""
-        return tuple(place for _, places in self.places for place in places if place.id not in ("audit-log", "build"))
+        """The menu in one row, for phones. No room for the log, privacy and settings, to which one's account leads, and for what the segments lead to."""
+        return tuple(place for _, places in self.places for place in places if place.id not in _AWAY)
 
 
 def positions(found: Segmentation) -> dict[str, int]:

@@ -45,6 +45,8 @@ _KNOWS = frozenset[Role]({"marketer", "privacy-officer", "administrator"})
 _WORKS = frozenset[Role]({"marketer", "analyst", "administrator"})
 _ANALYSES = frozenset[Role]({"analyst", "administrator"})
 _ANSWERS = frozenset[Role]({"privacy-officer", "administrator"})
+_RUNS = frozenset[Role]({"administrator"})
+_CLEANS = frozenset[Role]({"analyst", "administrator"})
 
 TABLE: dict[Address, Rule] = {
     # The way in
@@ -116,8 +118,27 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/definitions/{name}/restore"): Rule(_WORKS),
     # Who did what
     ("GET", "/audit-log"): Rule(_ANSWERS, look="read_the_log"),
+    # What customers may ask about their data. Looks at one of them are written down by the page itself, which knows her.
+    ("GET", "/privacy"): Rule(_ANSWERS),
+    ("POST", "/privacy"): Rule(_ANSWERS),
+    ("GET", "/privacy/requests/{number}"): Rule(_ANSWERS),
+    ("POST", "/privacy/requests/{number}"): Rule(_ANSWERS),
+    ("GET", "/privacy/requests/{number}/export"): Rule(_ANSWERS),
+    ("GET", "/privacy/receipts/{name}"): Rule(_ANSWERS),
+    ("GET", "/privacy/records"): Rule(_ANSWERS),
+    ("GET", "/privacy/retention"): Rule(_ANSWERS),
+    ("POST", "/privacy/retention"): Rule(_ANSWERS),
+    # Who may come in, and where data comes from and goes to
+    ("GET", "/settings"): Rule(_RUNS),
+    ("POST", "/settings/users"): Rule(_RUNS),
+    ("POST", "/settings/keys"): Rule(_RUNS),
+    # Rows that could not be used
+    ("GET", "/data-health/checks/{name}"): Rule(_SEES, look="looked_at_rejected"),
+    ("POST", "/data-health/checks/{name}"): Rule(_SEES),
+    ("GET", "/data-health/rejected"): Rule(_SEES, look="looked_at_rejected"),
+    ("POST", "/data-health/rejected"): Rule(_CLEANS),
     # Machines
-    ("GET", "/metrics"): Rule(frozenset({"administrator"}), scope=True),
+    ("GET", "/metrics"): Rule(_RUNS, scope=True),
     ("GET", "/v1/customers"): KEY,
     ("POST", "/v1/customers/lookup"): KEY,
     ("GET", "/v1/customers/{number:path}"): KEY,

@@ -37,13 +37,16 @@ from kohort.web.export_pages import export_pages
 from kohort.web.guard import Guard
 from kohort.web.job_pages import job_pages
 from kohort.web.live_pages import live_pages
+from kohort.web.health_pages import health_pages
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
 from kohort.web.predict_pages import predict_pages
+from kohort.web.privacy_pages import privacy_pages
 from kohort.web.profile import profile_routes
+from kohort.web.settings_pages import settings_pages
 from kohort.web.shell import asking
 from kohort.web.start_pages import start_pages
 from kohort.web.stream import Streams
@@ -213,6 +216,9 @@ def _people(
         customer_pages(app, source, mine, read)
         identity_pages(app, source, read)
         predict_pages(app, source, mine, read)
+        privacy_pages(app, source, read)
+        settings_pages(app, source, read)
+        health_pages(app, source, read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
 

@@ -16,7 +16,7 @@ from fastapi import Request
 from kohort.errors import WrongUsage
 from kohort.web import who
 
-MOST_BYTES = 4_096
+MOST_BYTES = 16_384
 """Of what a form, or a look-up, sends."""
 WORD = "word"
 """The field that every form carries."""

@@ -75,7 +75,7 @@ def queue(ws: Workspace, name: str, sample: int = SAMPLE) -> list[dict[str, Any]
     rows = [row for row in _put_aside(ws, rule, known.version) if row.id not in (known.marks or {})]
     lot = sorted(rows, key=lambda row: hashlib.blake2b(f"{rule.digest} {row.id}".encode()).digest())
     return [
-        {"id": row.id, "source": row.source, "file": row.file, "line": row.line, "row": _shown(ws, row)}
+        {"id": row.id, "source": row.source, "file": row.file, "line": row.line, "row": judged_by(ws, row)}
         for row in lot[: max(sample, 0)]
     ]
 
@@ -112,7 +112,7 @@ def _put_aside(ws: Workspace, rule: CleaningRule, version: int) -> list[Rejected
     return rows
 
 
-def _shown(ws: Workspace, row: RejectedRow) -> dict[str, str]:
+def judged_by(ws: Workspace, row: RejectedRow) -> dict[str, str]:
     """What a person may judge a row by. Of a source that is no longer known, nothing."""
     mapping = next((m for m in ws.config.sources if m.name == row.source), None)
     if mapping is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kohort.errors import NotFound, WrongUsage
+from kohort.errors import KohortError, NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 
@@ -31,11 +31,12 @@ class ConnectionsDoor:
 
         Returns:
             `{"name", "source", "mapped", "kind", "place", "since", "per_minute", "variables", "last_run", "complete",
-            "reached"}` each; `reached` is a time or a number, None = the next run begins at the beginning.
+            "reached", "tried", "error"}` each; `reached` is a time or a number, None = the next run begins at the beginning; `tried` is
+            when it was last run, and `error` why that ended early.
         """
         mapped = {m.name for m in self._ws.config.sources}
         return [
-            {**c.as_dict(), "mapped": c.source in mapped, **_told(self._position(c))}
+            {**c.as_dict(), "mapped": c.source in mapped, **_told(self._position(c)), **self._outcome(c)}
             for c in self._ws.config.connections
         ]
 
@@ -60,7 +61,27 @@ class ConnectionsDoor:
             WrongUsage: There are none, or one gives a series.
             MissingExtra: The extra `sources` is not installed.
         """
-        return [self._pull(c, again=again, answers=answers or {}, progress=progress) for c in self._named(names)]
+        found = []
+        for c in self._named(names):
+            try:
+                done = self._pull(c, again=again, answers=answers or {}, progress=progress)
+            except KohortError as error:
+                self._note_outcome(c, error)
+                raise
+            self._note_outcome(c, done.error)
+            found.append(done)
+        return found
+
+    def _note_outcome(self, connection: Connection, error: KohortError | None) -> None:
+        told = None if error is None else {"code": error.code, "message": error.message}
+        with self._ws.store.write_lock():
+            kept = {"tried_us": time.time_ns() // 1_000, "error": told}
+            self._ws.store.state.set_bookmark(_outcome_of(connection), kept)
+
+    def _outcome(self, connection: Connection) -> dict[str, Any]:
+        """When it was last run, and why that ended early."""
+        kept = self._ws.store.state.bookmark(_outcome_of(connection)) or {}
+        return {"tried": iso(kept["tried_us"]) if kept else None, "error": kept.get("error")}
 
     def _named(self, names: Sequence[str]) -> list[Connection]:
         known = {c.name: c for c in self._ws.config.connections}
@@ -125,6 +146,10 @@ class ConnectionsDoor:
         from kohort.ingest.connect.run import read_position
 
         return read_position(self._ws.store.state, connection)
+
+
+def _outcome_of(connection: Connection) -> str:
+    return f"outcome of connection {connection.name}"
 
 
 def _told(position: Position) -> dict[str, Any]:

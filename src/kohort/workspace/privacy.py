@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kohort.trust.erasure import Eraser
     from kohort.trust.retention import Clocks
     from kohort.trust.scan import Scan
+    from kohort.workspace.privacy_cases import CaseDoor
+    from kohort.workspace.privacy_records import RecordsDoor
     from kohort.workspace.profile import ProfileDoor
     from kohort.workspace.workspace import Workspace
 
@@ -31,6 +33,20 @@ class PrivacyDoor:
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
+
+    @cached_property
+    def cases(self) -> CaseDoor:
+        """Who asked what, by when she has to have an answer, and what became of it."""
+        from kohort.workspace.privacy_cases import CaseDoor
+
+        return CaseDoor(self._ws)
+
+    @cached_property
+    def records(self) -> RecordsDoor:
+        """What is kept of people, what for, who is told, for how long; and who agreed to it."""
+        from kohort.workspace.privacy_records import RecordsDoor
+
+        return RecordsDoor(self._ws)
 
     def erase(self, numbers: Sequence[str], *, progress: Progress = silent) -> dict[str, Any]:
         """Erases customers from everywhere, and answers the receipt. What comes in about them later is refused.
@@ -292,9 +308,13 @@ class PrivacyDoor:
         said = stated(False, source=source, proof=proof, at=at, now=time.time_ns() // 1_000)
         return limits.allow(self._ws.store, self._people(numbers), limit, said)
 
-    def expiring(self) -> dict[str, Any]:
-        """What is older than `retention:` in kohort.yaml says; nothing is changed. See `kohort.trust.retention.Clocks.due`."""
-        return self._clocks().due()
+    def expiring(self, ahead_us: int = 0) -> dict[str, Any]:
+        """What is older than `retention:` in kohort.yaml says; nothing is changed. See `kohort.trust.retention.Clocks.due`.
+
+        Args:
+            ahead_us: What will be so many microseconds from now, of what is there today.
+        """
+        return self._clocks(ahead_us).due()
 
     def expire(self) -> dict[str, Any]:
         """Deletes it, and answers the receipt. See `kohort.trust.retention.Clocks.apply`.
@@ -305,11 +325,11 @@ class PrivacyDoor:
         """
         return self._clocks().apply()
 
-    def _clocks(self) -> Clocks:
+    def _clocks(self, ahead_us: int = 0) -> Clocks:
         from kohort.trust.retention import Clocks
 
         ws = self._ws
-        now, erase = time.time_ns() // 1_000, self._eraser(silent).erase
+        now, erase = time.time_ns() // 1_000 + ahead_us, self._eraser(silent).erase
         return Clocks(ws.store, ws.config.retention, now, ws.zone, ws.config.consent, erase)
 
     def _people(self, numbers: Sequence[str]) -> list[int]:
@@ -326,13 +346,18 @@ class PrivacyDoor:
         if target.suffix.lower() not in _WRITERS:
             raise WrongUsage("The file may end in .html, .json or .csv.")
         document = self.export(number)
-        text = _WRITERS[target.suffix.lower()](document)
+        text = self.as_text(document, target.suffix.lower())
         try:
             with open(target, "w", encoding="utf-8", newline="", opener=_private) as out:
                 out.write(text)
         except OSError as error:
             raise BadInput("The file cannot be written.", place=target.name, hint=error.strerror or "") from error
         return document
+
+    @staticmethod
+    def as_text(document: dict[str, Any], ending: str) -> str:
+        """An export as the text of a file that ends in ".html", ".json" or ".csv"."""
+        return _WRITERS[ending](document)
 
     @cached_property
     def _profiles(self) -> ProfileDoor:

@@ -64,6 +64,12 @@ class TriggerDoor:
             for t in config.triggers
         ]
 
+    def destinations(self) -> Sequence[dict[str, Any]]:
+        """Every destination: what it is, and how it goes; see `kohort.workspace.destinations.listed`."""
+        from kohort.workspace.destinations import listed
+
+        return listed(self._ws)
+
     def deliveries(
         self,
         *,

@@ -1,0 +1,69 @@
+"""Rows that could not be used, and spot checks of cleaning rules, as HTML text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kohort.model.segmentation import Estimate
+from kohort.views import charts
+from kohort.views.pages import Shell, page
+from kohort.views.svg import Chart
+
+HERE = "health"
+
+
+def check(
+    shell: Shell, rule: Mapping[str, Any], queue: Sequence[Mapping[str, Any]], *, done: Mapping[str, Any] | None = None
+) -> str:
+    """One row at a time that a rule put aside: was that right?
+
+    Args:
+        rule: As `kohort.health.cleaning.Standing.as_dict` tells.
+        queue: Rows that nobody has judged, as `kohort.workspace.cleaning.queue` tells.
+        done: The row that was just judged, and how: `{"id", "right"}`.
+    """
+    return page("check.html", shell, HERE, rule=rule, row=queue[0] if queue else None, share=share(rule), done=done)
+
+
+def rejected(
+    shell: Shell,
+    reasons: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    chosen: tuple[str, str] | None,
+    rules: Sequence[Mapping[str, Any]],
+    read: Mapping[str, int] | None = None,
+    problem: str = "",
+) -> str:
+    """Rows that could not be used, with their reasons.
+
+    Args:
+        reasons, rows: As `kohort.workspace.rejected` tells.
+        chosen: Source and code of the rows that are shown; None = all.
+        rules: Cleaning rules, as `kohort.health.cleaning.Standing.as_dict` tells.
+        read: What became of the rows when they were read again.
+        problem: Why they were not.
+    """
+    return page(
+        "rejected.html",
+        shell,
+        HERE,
+        reasons=reasons,
+        waiting=sum(one["rows"] for one in reasons),
+        rows=rows,
+        shown=sum(one["rows"] for one in reasons if chosen is None or chosen == (one["source"], one["code"])),
+        chosen=chosen,
+        rules=[{**rule, "chart": share(rule)} for rule in rules],
+        read=read,
+        problem=problem,
+    )
+
+
+def share(rule: Mapping[str, Any]) -> Chart | None:
+    """The share that was right with its interval; None while nothing was checked."""
+    if rule["share"] is None:
+        return None
+    low, high = f"{100 * rule['low']:.0f}", f"{100 * rule['high']:.0f}"
+    text = f"{100 * rule['share']:.0f}% of the checked rows were right; with 95% certainty {low} to {high}% of all are"
+    return charts.interval(Estimate(rule["share"], rule["low"], rule["high"]), text)

@@ -1,0 +1,99 @@
+"""Routes of rows that could not be used: why, checking by hand what cleaning rules did, and reading them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from kohort.errors import BadInput, NotFound, WrongUsage
+from kohort.views import checks as views
+from kohort.web import forms
+from kohort.web.noting import note
+from kohort.web.privacy_pages import said
+from kohort.workspace.cleaning import mark, queue, standings
+from kohort.workspace.rejected import reasons, rows
+
+if TYPE_CHECKING:
+    from kohort.health.cleaning import Standing
+    from kohort.web.documents import Documents
+    from kohort.workspace.workspace import Workspace
+
+COUNTS = ("read", "stored", "duplicate", "rejected")
+Again = Annotated[str, Query(pattern=r"^(\d{1,12}(-\d{1,12}){3})?$")]
+"""What became of rows that were read again, as it stands in the address."""
+
+
+def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> None:
+    """Adds them to the application.
+
+    Args:
+        read: The documents around every page, as they are now.
+    """
+
+    @app.get("/data-health/checks/{name}", response_class=HTMLResponse)
+    def check(name: str, row: int | None = None) -> Response:
+        rule = _rule(ws, name)
+        known = rule.known.marks or {}
+        done = {"id": row, "right": known[row]} if row is not None and row in known else None
+        return HTMLResponse(views.check(read().shell, rule.as_dict(), queue(ws, name, 1), done=done))
+
+    @app.post("/data-health/checks/{name}")
+    async def judge(request: Request, name: str) -> Response:
+        fields = await forms.fields_of(request)
+
+        def judged() -> Response:
+            row, say = fields.get("row", ""), fields.get("say")
+            if say not in ("right", "wrong") or not (row.isascii() and row.isdigit()):
+                raise WrongUsage("The form does not say what is meant.")
+            right = say == "right"
+            mark(ws, name, [int(row)] if right else [], [] if right else [int(row)])
+            note(ws, "judged_row", f"{name}, row {row}: {say}")
+            return RedirectResponse(f"{request.url.path}?row={row}", 303)
+
+        return await run_in_threadpool(judged)
+
+    def shown(
+        source: str = "", code: str = "", counts: dict[str, int] | None = None, problem: str = ""
+    ) -> HTMLResponse:
+        chosen = (source, code) if source and code else None
+        text = views.rejected(
+            read().shell,
+            reasons(ws),
+            rows(ws, source=source or None, code=code or None),
+            chosen=chosen,
+            rules=[rule.as_dict() for rule in standings(ws)],
+            read=counts,
+            problem=problem,
+        )
+        return HTMLResponse(text, 400 if problem else 200)
+
+    @app.get("/data-health/rejected", response_class=HTMLResponse)
+    def rejected(source: str = "", code: str = "", again: Again = "") -> Response:
+        counts = dict(zip(COUNTS, map(int, again.split("-")), strict=True)) if again else None
+        return shown(source, code, counts)
+
+    @app.post("/data-health/rejected")
+    async def retry(request: Request) -> Response:
+        await forms.fields_of(request)
+
+        def read_again() -> Response:
+            try:
+                report = ws.retry_rejected()
+            except (BadInput, NotFound, WrongUsage) as error:
+                return shown(problem=said(error))
+            found = [sum(getattr(batch, name) for batch in report.batches) for name in COUNTS]
+            note(ws, "retried_rejected", f"{found[0]} rows, {found[1]} stored")
+            return RedirectResponse(f"/data-health/rejected?again={'-'.join(map(str, found))}", 303)
+
+        return await run_in_threadpool(read_again)
+
+
+def _rule(ws: Workspace, name: str) -> Standing:
+    found = {one.rule.name: one for one in standings(ws)}
+    if name not in found:
+        raise NotFound("cleaning rule", name, found)
+    return found[name]
