@@ -25,6 +25,7 @@ from kohort.store.by_hand import ByHand
 from kohort.store.database import Database
 from kohort.store.definition_texts import DefinitionTexts
 from kohort.store.deliveries import Deliveries
+from kohort.store.feedback import Feedback
 from kohort.store.files import private_file, private_folder
 from kohort.store.journal import Journal, being_written
 from kohort.store.journal_shelf import Look
@@ -64,6 +65,7 @@ class Store:
         self.state = State(database, Quarantine(vault.quarantine, vault.release))
         self.definitions = DefinitionTexts(database)
         self.by_hand = ByHand(database)
+        self.feedback = Feedback(database)
         self.status = Statuses(database)
         self.deliveries = Deliveries(database)
         self.trait_changes = TraitChanges(database)
@@ -171,6 +173,7 @@ class Store:
             with self._database.write() as con:
                 self.links.drop(con, person)  # last: they say who is meant
                 self.merges.forget(con, person, learned_us=now)
+                self.feedback.forget(con, person)
                 self.audit_log.forget(con, person)
         return gone
 
@@ -185,6 +188,7 @@ class Store:
             self.members.check,
             self.definitions.check,
             self.by_hand.check,
+            self.feedback.check,
             self.status.all,
             self.deliveries.check,
             self.trait_changes.check,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kohort.workspace.connections import ConnectionsDoor
     from kohort.workspace.context import ContextDoor
     from kohort.workspace.customers import CustomerDoor
+    from kohort.workspace.feedback import FeedbackDoor
     from kohort.workspace.found import Found
     from kohort.workspace.groups import GroupDoor
     from kohort.workspace.identity import IdentityDoor
@@ -420,6 +421,13 @@ class Workspace:
         from kohort.workspace.segments import SegmentDoor
 
         return SegmentDoor(self)
+
+    @cached_property
+    def feedback(self) -> FeedbackDoor:
+        """What people say about segments and single memberships, and what it adds up to."""
+        from kohort.workspace.feedback import FeedbackDoor
+
+        return FeedbackDoor(self)
 
     @cached_property
     def triggers(self) -> TriggerDoor:
