@@ -105,9 +105,7 @@ def by_lot(customers: np.ndarray, secret: str, name: str) -> np.ndarray:
     return np.argsort(x ^ (x >> np.uint64(31)), kind="stable")
 
 
-def evidence(
-    about: Sequence[Saying], people: Sequence[Judged], members: np.ndarray, order: np.ndarray
-) -> Evidence:
+def evidence(about: Sequence[Saying], people: Sequence[Judged], members: np.ndarray, order: np.ndarray) -> Evidence:
     """What was said about a segment, put together.
 
     Args:

@@ -172,6 +172,7 @@ def segment(
     by_hand: Sequence[Mapping[str, Any]] = (),
     titles: Mapping[tuple[str, str], str],
     found: Segmentation | None = None,
+    team: Mapping[str, Any] | None = None,
 ) -> str:
     """One definition: who is in it, how its conditions add up, how it moved, what it overlaps with, how it came about.
 
@@ -180,6 +181,7 @@ def segment(
         by_hand: What people decided about single customers, newest first.
         titles: (definition or adopted segmentation, key of a part) → what people read for it.
         found: The groups that have pages of their own.
+        team: What people say about it, from `kohort.views.feedback.card`.
     """
     preview = look["preview"]
     return page(
@@ -206,6 +208,7 @@ def segment(
         depends_on=_links(s.about.depends_on, own),
         used_by=_links(s.about.used_by, own),
         evaluated=say.day(s.about.status.evaluated_at, own.zone),
+        team=team,
     )
 
 

@@ -80,6 +80,7 @@ class Shell:
                         else ()
                     ),
                     Place("map", "/map", "Customer map", "Map", "map", "m"),
+                    *((Place("digest", "/digest", "Digest", "Digest", "doc", "n"),) if self.has_customers else ()),
                 ),
             ),
             (
@@ -190,8 +191,12 @@ def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue", own: M
     )
 
 
-def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
-    """One segment: words, differences, customers to check, place on the map, rule and steadiness."""
+def segment(shell: Shell, found: Segmentation, which: Segment, *, team: Mapping[str, Any] | None = None) -> str:
+    """One segment: words, differences, customers to check, place on the map, rule and steadiness.
+
+    Args:
+        team: What people say about it, from `kohort.views.feedback.card`; None = the source keeps nothing of that.
+    """
     shown = people(found, which)
     used = sorted((f for f in found.features if f.used), key=lambda f: -(f.relevance or 0.0))
     return page(
@@ -210,6 +215,7 @@ def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
         columns=shown["columns"],
         trend_title=findings.trend_title(which),
         micro=[m for m in found.micro if m.parent == which.id],
+        team=team,
     )
 
 

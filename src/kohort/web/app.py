@@ -30,6 +30,7 @@ from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
 from kohort.web.documents import read as read_documents
+from kohort.web.feedback_pages import feedback_pages
 from kohort.web.guard import Guard
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
@@ -39,6 +40,7 @@ from kohort.web.own_pages import own_pages
 from kohort.web.profile import profile_routes
 from kohort.web.shell import asking
 from kohort.web.stream import Streams
+from kohort.web.team import Team
 from kohort.web.warm import Warming
 
 if TYPE_CHECKING:
@@ -108,9 +110,10 @@ def create(
     app.state.door = tracking.Door(inbox, keys or _keys(source), limits)
     app.add_middleware(tracking.Tracking, door=app.state.door)
     app.add_middleware(Counted, counts=app.state.counts)
-    _pages(app, source, read)
+    opinions = _opinions(source, mine)
+    _pages(app, source, read, opinions)
     if mine is not None:
-        own_pages(app, mine, read)
+        own_pages(app, mine, read, opinions)
     _people(app, source, mine, read, insist)
     _machines(app, source)
     _streams(app, source)
@@ -199,6 +202,7 @@ def _people(
 
     if mine is not None and isinstance(source, Workspace):
         customer_pages(app, source, mine, read)
+        feedback_pages(app, Team(source, mine), read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
 
@@ -209,7 +213,14 @@ def _own(source: Source, looks: Looks) -> OwnSegments | None:
     return OwnSegments(source, looks) if isinstance(source, Workspace) else None
 
 
-def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
+def _opinions(source: Source, mine: OwnSegments | None) -> Team | None:
+    """What people say about segments; a source of found segments alone keeps nothing of that."""
+    from kohort.workspace.workspace import Workspace
+
+    return Team(source, mine) if mine is not None and isinstance(source, Workspace) else None
+
+
+def _pages(app: FastAPI, source: Source, read: Callable[[], Documents], opinions: Team | None) -> None:
     # Plain functions on purpose: the framework runs them in a thread, so a slow disk never blocks another reader.
     @app.get("/", response_class=HTMLResponse)
     def overview() -> Response:
@@ -233,7 +244,8 @@ def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
         d = read()
         which = d.segment(segment_id)
         assert d.found is not None
-        return HTMLResponse(pages.segment(d.shell, d.found, which))
+        team = None if opinions is None else opinions.of_found(d, which)
+        return HTMLResponse(pages.segment(d.shell, d.found, which, team=team))
 
     @app.get("/segments/{segment_id}/customers", response_class=HTMLResponse)
     def customers(segment_id: str, cursor: int = 0) -> Response:

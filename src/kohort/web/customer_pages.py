@@ -4,7 +4,7 @@ about merges; every decision is in the log and can be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode
 
@@ -13,15 +13,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
-from kohort.model.access import Act
 from kohort.model.event import GROUPS
 from kohort.views.customer import MORE
 from kohort.views.customer import customer as customer_page
 from kohort.views.customer import search as search_page
 from kohort.views.review import review as review_page
 from kohort.web import forms, sight, who
+from kohort.web.acts import note
 from kohort.web.own import OwnSegments
-from kohort.workspace.people import customer_keys
 
 if TYPE_CHECKING:
     from kohort.web.documents import Documents
@@ -52,7 +51,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
         people = ws.customers.search(text)["customers"] if text.strip() else []
         if len(people) == 1:
             return _to(f"/customers/{people[0]['code']}")
-        _note(ws, "looked_at_customer", codes=[person["code"] for person in people])
+        note(ws, "looked_at_customer", codes=[person["code"] for person in people])
         return HTMLResponse(search_page(read().shell, forms.word(), people))
 
     @app.get("/customers/{code}", response_class=HTMLResponse)
@@ -77,7 +76,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
 
         def apart() -> Response:
             ws.identity.split(code, fields.get("other", ""), by=who.now().by)
-            _note(ws, "split", codes=[code])
+            note(ws, "split", codes=[code])
             return _to(f"/customers/{code}")
 
         return await run_in_threadpool(apart)
@@ -94,7 +93,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
                 ws.groups.put(code, level)
             else:
                 ws.groups.reset(code, level)
-            _note(ws, "grouped", level, [code])
+            note(ws, "grouped", level, [code])
             return _to(f"/customers/{code}")
 
         return await run_in_threadpool(decided)
@@ -121,7 +120,7 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
                 raise WrongUsage("Say whether they are one customer or two.")
             accept, reject = ([number], []) if say == "same" else ([], [number])
             made = ws.identity.answer(accept, reject, by=who.now().by)["decisions"]
-            _note(ws, "said_one_customer" if accept else "said_two_customers", f"question {number}")
+            note(ws, "said_one_customer" if accept else "said_two_customers", f"question {number}")
             return _to("/identity", done=made[0] if made else None)
 
         return await run_in_threadpool(answered)
@@ -133,18 +132,10 @@ def customer_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable
         def undone() -> Response:
             decision = _number(fields, "decision")
             ws.identity.take_back(decision, by=who.now().by)
-            _note(ws, "took_back", f"decision {decision}")
+            note(ws, "took_back", f"decision {decision}")
             return _to("/identity")
 
         return await run_in_threadpool(undone)
-
-
-def _note(ws: Workspace, act: Act, about: str = "", codes: Sequence[str] = ()) -> None:
-    """Writes down what somebody who is logged in did or saw; decisions have their own log beside."""
-    asks = who.now()
-    if asks.name and (about or codes):
-        whom = customer_keys(ws.store.vault, codes)
-        ws.store.audit_log.note(act, by=asks.name, about=about, customers=whom)
 
 
 def _number(fields: Mapping[str, str], name: str) -> int:

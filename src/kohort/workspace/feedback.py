@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
 
-from kohort.errors import NotEnough, NotFound, WrongUsage
+from kohort.errors import NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.store.feedback import Said
-from kohort.workspace.people import company_numbers, customer_keys, this_user, short_code
+from kohort.workspace.feedback_subject import FOUND, Subject, members_of, subject_of
+from kohort.workspace.people import company_numbers, customer_keys, short_code, this_user
 from kohort.workspace.reasons import checked_reason
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kohort.definitions.segments import SegmentDefinition
     from kohort.model.links import Roots
     from kohort.segments.feedback import Evidence, Judged
     from kohort.store.feedback import Saying
     from kohort.workspace.workspace import Workspace
 
-FOUND = "found"
-"""Name of what `discover` found last and nobody adopted. Votes about it are kept under the id of that result."""
+Row: TypeAlias = "dict[str, Any]"
+Rows: TypeAlias = "list[dict[str, Any]]"
+Keys: TypeAlias = "list[int]"
+People: TypeAlias = "list[Judged]"
+
 FEW = 5
 """Customers that are put before people at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What is talked about.
-
-    Attributes:
-        name: As it is kept: `found` stands as `found:ID`.
-        parts: Key of each part → what people read.
-        definition: None of what was found.
-    """
-
-    name: str
-    parts: Mapping[str, str]
-    version: int
-    definition: SegmentDefinition | None
 
 
 class FeedbackDoor:
@@ -62,7 +48,7 @@ class FeedbackDoor:
         customer: str | None = None,
         text: str = "",
         by: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Row:
         """Keep what somebody says about a segment, a part of it, or about whether one member belongs there.
 
         A person has one vote about each: a later one takes the place of hers before. Comments stay beside each other.
@@ -107,7 +93,7 @@ class FeedbackDoor:
         )
         return self._rows([kept])[0]
 
-    def withdraw(self, number: int, *, by: str | None = None) -> dict[str, Any]:
+    def withdraw(self, number: int, *, by: str | None = None) -> Row:
         """Take back what one has said oneself, and answer it.
 
         Raises:
@@ -123,9 +109,7 @@ class FeedbackDoor:
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def list(
-        self, name: str | None = None, *, part: str | None = None, customer: str | None = None
-    ) -> list[dict[str, Any]]:
+    def list(self, name: str | None = None, *, part: str | None = None, customer: str | None = None) -> Rows:
         """Everything that stands, newest first: `number`, `segment`, `part`, `customer_id` and `code` (None = about the
         segment), `said`, `text`, `drawn`, `by`, `at`."""
         kept = self._ws.store.feedback.all(None if name is None else self._subject(name).name)
@@ -146,7 +130,7 @@ class FeedbackDoor:
         """
         return self._evidence(self._subject(name), part or "")
 
-    def wrong(self, name: str, part: str | None = None) -> list[dict[str, Any]]:
+    def wrong(self, name: str, part: str | None = None) -> Rows:
         """Customers of whom people say that they do not belong, or do not agree, newest first: `customer_id`, `code`, `part`,
         `verdict`, `against`, `votes`, `reasons`, `by`, `inside` (whether she is a member now), `held` (taken out by hand)."""
         subject = self._subject(name)
@@ -172,7 +156,7 @@ class FeedbackDoor:
             for number, one in zip(numbers, found, strict=True)
         ]
 
-    def to_check(self, name: str, part: str | None = None, *, limit: int = FEW) -> list[dict[str, Any]]:
+    def to_check(self, name: str, part: str | None = None, *, limit: int = FEW) -> Rows:
         """Members whom chance puts before people next, those first whom nobody has judged: `customer_id`, `code`, `part`,
         `since`, `reason`."""
         subject = self._subject(name)
@@ -189,7 +173,7 @@ class FeedbackDoor:
             for key, number in zip(keys, company_numbers(self._ws.store.vault, keys), strict=True)
         ]
 
-    def refinement(self, name: str, part: str | None = None) -> dict[str, Any]:
+    def refinement(self, name: str, part: str | None = None) -> Row:
         """Which one condition would take out those who do not belong and keep those who do, if answers and chance allow it.
 
         Returns:
@@ -250,28 +234,10 @@ class FeedbackDoor:
         found = self._ws.store.state.segmentation()
         return None if found is None else found.name or FOUND
 
-    def _subject(self, name: str) -> _Subject:
-        store, config = self._ws.store, self._ws.config
-        definition = next((d for d in config.segments if d.name == name), None)
-        if definition is not None:
-            from kohort.definitions.segments_text import title
+    def _subject(self, name: str) -> Subject:
+        return subject_of(self._ws, name)
 
-            parts = {p.key: title(p.key, p.label) for p in definition.parts}
-            status = store.status.all().get(name)
-            return _Subject(name, parts, status.version if status else 0, definition)
-        if name == FOUND or name.startswith(f"{FOUND}:"):
-            found = store.state.segmentation("", id=name.partition(":")[2] or None)
-            if found is None:
-                raise NotEnough("Nothing was found yet.", hint="Run: kohort discover")
-            return _Subject(f"{FOUND}:{found.id}", {s.id: s.name for s in found.segments}, 0, None)
-        found = store.state.segmentation(name) if name else None
-        if found is None:
-            known = [row["name"] for row in self._ws.segmentations() if row["adopted"]]
-            raise NotFound("segment", name, [*(d.name for d in config.segments), *known])
-        status = store.status.all().get(name)
-        return _Subject(name, {s.id: s.name for s in found.segments}, status.version if status else 0, None)
-
-    def _defined(self, name: str) -> _Subject:
+    def _defined(self, name: str) -> Subject:
         subject = self._subject(name)
         if subject.definition is None:
             raise WrongUsage(
@@ -280,13 +246,13 @@ class FeedbackDoor:
             )
         return subject
 
-    def _key(self, subject: _Subject, customer: str) -> int:
+    def _key(self, subject: Subject, customer: str) -> int:
         if subject.definition is not None and subject.definition.kind == "accounts":
             raise WrongUsage("The members of this segment are accounts; say what you think about the segment itself.")
         (key,) = customer_keys(self._ws.store.vault, [customer])
         return self._ws.store.meant(key)
 
-    def _part_of(self, subject: _Subject, key: int) -> str:
+    def _part_of(self, subject: Subject, key: int) -> str:
         """The part that a customer is in, or was when people talked about her."""
         import pyarrow.compute as pc
 
@@ -297,22 +263,10 @@ class FeedbackDoor:
             raise WrongUsage("This customer is not in the segment.", hint="Say what you think about those who are.")
         return str(mine[-1])
 
-    def _members(self, subject: _Subject) -> pa.Table:
-        """Members now: customer, segment, and since and reason where they are known."""
-        if not subject.name.startswith(f"{FOUND}:"):
-            try:
-                return self._ws.store.members.current(subject.name)
-            except NotFound:  # nobody was placed yet
-                return _nobody()
-        from kohort.workspace.found import people
+    def _members(self, subject: Subject) -> pa.Table:
+        return members_of(self._ws, subject)
 
-        kept = self._ws.store.state.get("found")
-        if kept is None or f"{FOUND}:{kept['segmentation']}" != subject.name:
-            return _nobody()
-        table, _ = people(self._ws, "")
-        return table.select(["_customer", "_segment"]).rename_columns(["customer", "segment"])
-
-    def _keys(self, subject: _Subject, part: str) -> np.ndarray:
+    def _keys(self, subject: Subject, part: str) -> np.ndarray:
         import pyarrow.compute as pc
 
         if subject.definition is not None and subject.definition.kind == "accounts":
@@ -322,26 +276,26 @@ class FeedbackDoor:
         keys: np.ndarray = table.filter(inside).column("customer").to_numpy()
         return keys
 
-    def _order(self, subject: _Subject, keys: np.ndarray) -> np.ndarray:
+    def _order(self, subject: Subject, keys: np.ndarray) -> np.ndarray:
         from kohort.segments.feedback import by_lot
 
         return by_lot(keys, str(self._ws.store.state.get("hash_seed")), subject.name)
 
-    def _next(self, subject: _Subject, part: str) -> list[int]:
+    def _next(self, subject: Subject, part: str) -> Keys:
         """Members nobody has judged, in the order by lot."""
         keys = self._keys(subject, part)
         known = np.array([one.customer for one in self._judged(subject, part)], np.int64)
         along = keys[self._order(subject, keys)]
-        found: list[int] = along[~np.isin(along, known)].tolist()
+        found: Keys = along[~np.isin(along, known)].tolist()
         return found
 
-    def _judged(self, subject: _Subject, part: str) -> list[Judged]:
+    def _judged(self, subject: Subject, part: str) -> People:
         from kohort.segments.feedback import judged
 
         found = judged(self._ws.store.feedback.all(subject.name), self._roots())
         return [one for one in found if not part or one.part == part]
 
-    def _evidence(self, subject: _Subject, part: str) -> Evidence:
+    def _evidence(self, subject: Subject, part: str) -> Evidence:
         from kohort.segments.feedback import evidence
 
         about = [
@@ -352,13 +306,13 @@ class FeedbackDoor:
         keys = self._keys(subject, part)
         return evidence(about, self._judged(subject, part), keys, self._order(subject, keys))
 
-    def _held(self, subject: _Subject, *, added: bool = False) -> dict[int, str]:
+    def _held(self, subject: Subject, *, added: bool = False) -> dict[int, str]:
         """Customers who are kept out by hand → of which part ("" = of every one); `added` = those who were put in, too."""
         table = self._ws.store.by_hand.table().to_pylist()
         mine = [row for row in table if row["name"] == subject.name and (added or not row["added"])]
         return {row["customer"]: row["segment"] for row in mine}
 
-    def _rule(self, subject: _Subject, part: str) -> str:
+    def _rule(self, subject: Subject, part: str) -> str:
         """The rule as written of what is talked about; empty where there is none, or several."""
         if subject.definition is None:
             return ""
@@ -370,7 +324,7 @@ class FeedbackDoor:
 
         return roots(self._ws.store.links.now())
 
-    def _rows(self, sayings: Sequence[Saying]) -> list[dict[str, Any]]:
+    def _rows(self, sayings: Sequence[Saying]) -> Rows:
         keys = [one.customer for one in sayings if one.customer is not None]
         numbers = dict(zip(keys, company_numbers(self._ws.store.vault, keys), strict=True)) if keys else {}
         return [
@@ -396,12 +350,6 @@ def _name(by: str | None) -> str:
     if not name:
         raise WrongUsage("Say who says this.")
     return name
-
-
-def _nobody() -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table({"customer": pa.array([], pa.int64()), "segment": pa.array([], pa.string())})
 
 
 __all__ = ["FEW", "FOUND", "FeedbackDoor"]

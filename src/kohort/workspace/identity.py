@@ -210,7 +210,12 @@ class IdentityDoor:
             if number not in waiting:
                 raise NotFound("open question", str(number), hint="See: kohort identity review")
         whom = [id_ for number in (*accept, *reject) for id_ in (waiting[number].keep, waiting[number].other)]
-        text, who, at, since = checked_reason(self._ws.store.vault, reason, whom), by or this_user(), _now(), self._since()
+        text, who, at, since = (
+            checked_reason(self._ws.store.vault, reason, whom),
+            by or this_user(),
+            _now(),
+            self._since(),
+        )
         answered = {"accepted": dict.fromkeys(accept), "rejected": dict.fromkeys(reject)}
         made = [
             merges.answer(number, what == "accepted", ts=since, by=who, at=at, reason=text)

@@ -100,7 +100,9 @@ def _written(split: Split) -> str:
             return f"{split.about} is null"
         case "above" | "at_most":
             assert isinstance(value, float)
-            return f"{split.about} {'>' if split.how == 'above' else '<='} {np.format_float_positional(value, trim='-')}"
+            return (
+                f"{split.about} {'>' if split.how == 'above' else '<='} {np.format_float_positional(value, trim='-')}"
+            )
         case _:
             text = str(value)
             literal = text if text in ("true", "false") else "'" + text.replace("'", "''") + "'"

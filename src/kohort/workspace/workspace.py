@@ -604,6 +604,18 @@ class Workspace:
         place.write_text(text, encoding="utf-8")
         return place
 
+    def digest(self, since: str = "7d") -> dict[str, Any]:
+        """What moved in the days before the newest data, what it was worth, and what needs a look; about no single customer.
+
+        See `kohort.workspace.digest.digest`.
+
+        Example:
+            `ws.digest("2w")["looks"]`
+        """
+        from kohort.workspace.digest import digest
+
+        return digest(self, since)
+
     def pin_definitions(self, used: tuple[FeatureDefinition, ...]) -> None:
         """Write default features into `kohort.yaml`, so that they are seen, edited and kept; own ones stay as they are."""
         if not self.config.features:
