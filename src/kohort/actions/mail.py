@@ -36,7 +36,7 @@ class Mailer:
     """A mail server, and between whom mails go.
 
     Attributes:
-        security: "starttls", "tls" (from the first byte), or "none", which only a server on this machine may be asked with a password.
+        security: "starttls", "tls" (from the first byte), or "none", which is for a server on this machine only.
     """
 
     host: str
@@ -106,7 +106,7 @@ def mailer(environment: Mapping[str, str]) -> Mailer:
     """The mail server that the environment names.
 
     Raises:
-        WrongUsage: Something is missing, or is not what it should be; or a password would travel unprotected.
+        WrongUsage: Something is missing, or is not what it should be; or the mail would travel unprotected.
     """
     said = {name: environment.get(name, "").strip() for name in (HOST, PORT, SECURITY, USER, SENDER, TO)}
     missing = [name for name in (HOST, SENDER, TO) if not said[name]]
@@ -116,13 +116,11 @@ def mailer(environment: Mapping[str, str]) -> Mailer:
     if security not in PORTS:
         raise WrongUsage(f"{SECURITY} is none of {', '.join(PORTS)}.")
     password = environment.get(PASSWORD, "")
-    if security == "none" and (said[USER] or password) and said[HOST] not in LOCAL_NAMES:
-        raise WrongUsage("The password would travel unprotected.", hint=f"Set {SECURITY} to starttls or tls.")
     if security == "none" and said[HOST] not in LOCAL_NAMES:
         raise WrongUsage("The mail would travel unprotected.", hint=f"Set {SECURITY} to starttls or tls.")
     to = tuple(dict.fromkeys(one.strip() for one in said[TO].split(",") if one.strip()))
-    if len(to) > MOST_RECEIVERS:
-        raise WrongUsage(f"{TO} has at most {MOST_RECEIVERS} receivers.")
+    if not 0 < len(to) <= MOST_RECEIVERS:
+        raise WrongUsage(f"{TO} has 1 to {MOST_RECEIVERS} receivers, with commas between them.")
     for name, address in ((SENDER, said[SENDER]), *((TO, one) for one in to)):
         if "@" not in parseaddr(address)[1] or not address.isprintable():
             raise WrongUsage(f"{name} holds something that is no e-mail address.")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 USUAL = "7d"
 LONGEST = 366
-_SINCE = re.compile(r"(\d{1,4})\s*(d|days?|w|weeks?)?")
+_SINCE = re.compile(r"(\d{1,4})\s*(d|days?|w|weeks?)?", re.ASCII)
 MOST = 5
 """Entries and exits that are told as the biggest."""
 
@@ -80,8 +80,8 @@ class _Digest:
     def __init__(self, ws: Workspace, days: int) -> None:
         self.ws, self.days, self.now = ws, days, time.time_ns() // 1_000
         self.lines = ws.segments.list()
-        try:
-            self.until: int | None = ws.as_of()
+        try:  # members may show a later moment than the last event: somebody asked for it
+            self.until: int | None = max(ws.as_of(), *(line.status.as_of or 0 for line in self.lines), 0)
         except NotEnough:
             self.until = None
         self.untold: list[dict[str, str]] = []
