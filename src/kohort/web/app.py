@@ -114,6 +114,8 @@ def create(
     _pages(app, source, read, opinions)
     if mine is not None:
         own_pages(app, mine, read, opinions)
+    if opinions is not None:
+        feedback_pages(app, opinions, read)
     _people(app, source, mine, read, insist)
     _machines(app, source)
     _streams(app, source)
@@ -202,7 +204,6 @@ def _people(
 
     if mine is not None and isinstance(source, Workspace):
         customer_pages(app, source, mine, read)
-        feedback_pages(app, Team(source, mine), read)
         login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
 
 

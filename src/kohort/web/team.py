@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kohort.model.segmentation import Segment
     from kohort.views.own import OwnSegment
     from kohort.web.documents import Documents
+    from kohort.workspace.profile import ProfileDoor
     from kohort.workspace.workspace import Workspace
 
 MOST_COLUMNS = 4
@@ -102,6 +104,13 @@ class Team:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _profiles(self) -> ProfileDoor:
+        """What rules have become stays with it, so that one more customer costs little."""
+        from kohort.workspace.profile import ProfileDoor
+
+        return ProfileDoor(self.ws)
+
     def _card(self, place: Place, name: str, part: str | None, *, proposals: bool) -> dict[str, Any]:
         """`part`: the found group that is talked about as a whole; None = a definition with all its parts."""
         feedback = self.ws.feedback
@@ -128,16 +137,13 @@ class Team:
 
     def _values(self, rows: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
         """A few facts about each, as text, and what they are called."""
-        from kohort.workspace.profile import ProfileDoor
-
         columns = self.ws.store.log.columns()
         infos = [d.info(columns) for d in (self.ws.definitions() if rows else ()) if not d.about_mood]
         shown = [f for f in infos if f.type == "number"][:MOST_COLUMNS]
-        profiles = ProfileDoor(self.ws)
         found: list[dict[str, str]] = []
         for row in rows:
             try:
-                known = profiles.of(row["code"])["features"]
+                known = self._profiles.of(row["code"])["features"]
             except NotEnough:
                 known = {}
             found.append({f.name: EN.value(known.get(f.name), f.unit, self.ws.currency) for f in shown})
