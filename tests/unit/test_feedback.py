@@ -134,6 +134,16 @@ def test_who_is_checked_by_lot_gives_a_rate_and_who_was_chosen_gives_none(ws) ->
     assert ws.feedback.evidence("buyers").unanswered == 4, "she passed four over"
 
 
+def test_members_of_one_part_are_drawn_from_its_own_list(ws) -> None:
+    order = [r["customer_id"] for r in ws.feedback.to_check("value", "rest", limit=26)]
+    for one in order[:3]:
+        ws.feedback.add("value", "agree", customer=one, by="Ann")
+    assert ws.feedback.evidence("value", "rest").drawn == 3
+    whole = ws.feedback.evidence("value")
+    assert whole.checked == 3
+    assert whole.unanswered < 5, "of the whole list only as far as people came"
+
+
 def test_where_people_disagree_with_each_other_it_is_disputed(ws) -> None:
     ws.feedback.add("buyers", "disagree", customer="G1", by="Ann")
     ws.feedback.add("buyers", "agree", customer="G1", by="Bob")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Verdict = Literal["belongs", "wrong", "disputed"]
 
+AT_ONCE = 5
+"""Members that are put before people at once: so many may be passed over for one that is answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -118,8 +121,7 @@ def evidence(about: Sequence[Saying], people: Sequence[Judged], members: np.ndar
     along = members[order].tolist()
     now = [one for one in along if one in verdicts]
     counts = _counts(verdicts[one].verdict for one in now)
-    last = max((i for i, one in enumerate(along) if one in verdicts and verdicts[one].drawn), default=-1)
-    looked_at = along[: last + 1]
+    looked_at = along[: _reach(along, verdicts)]
     drawn = _counts(verdicts[one].verdict for one in looked_at if one in verdicts)
     clear = drawn["belongs"] + drawn["wrong"]
     said = [one.said for one in about]
@@ -138,6 +140,19 @@ def evidence(about: Sequence[Saying], people: Sequence[Judged], members: np.ndar
         rate=wilson(drawn["wrong"], clear),
         gone=len(verdicts.keys() - set(now)),
     )
+
+
+def _reach(along: Sequence[int], verdicts: Mapping[int, Judged]) -> int:
+    """How far people came along the list: to the last one whom chance put before them, with few passed over on the way."""
+    reach = passed_over = 0
+    for place, one in enumerate(along, start=1):
+        if one not in verdicts:
+            passed_over += 1
+            if passed_over >= AT_ONCE:
+                break
+        elif verdicts[one].drawn:
+            reach = place
+    return reach
 
 
 def _judged(customer: int, part: str, said: list[Saying]) -> Judged:

@@ -76,13 +76,16 @@ def headline(d: Mapping[str, Any]) -> str:
     entered, left = (sum(row[which] for row in d["moved"]) for which in ("entered", "left"))
     where = words.plural(len({row["label"] for row in d["moved"]}), "segment")
     text = f"{EN.number(entered)} entries and {EN.number(left)} exits in {where}."
-    top = next(
-        (row for row in d["moved"] if row["value"] and not row["redefined"] and abs(row["value"]["net"]) >= 1), None
-    )
+    top = next((row for row in d["moved"] if not row["redefined"] and _sure(row["value"])), None)
     if top is not None:
         money = EN.short_money(abs(top["value"]["net"]), d["currency"])
-        text += f" Most value {'came into' if top['value']['net'] > 0 else 'left'} {top['label']}: {money} on balance."
+        text += f" More than chance: value {'came into' if top['value']['net'] > 0 else 'left'} {top['label']}, {money} on balance."
     return f"{text} {look}"
+
+
+def _sure(value: Mapping[str, Any] | None) -> bool:
+    """Whether more than chance says that value came, or went."""
+    return value is not None and value["low"] is not None and (value["low"] > 0 or value["high"] < 0)
 
 
 def digest_page(shell: Shell, d: Mapping[str, Any], *, since: str) -> str:

@@ -211,17 +211,15 @@ def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, A
     if found["state"] == "by_chance":
         odds = "" if found["by_chance"] is None else f" The best of {tried} is no better than chance often is."
         return {**told, "text": "Nothing separates those who do not belong from those who do.", "detail": odds.strip()}
-    often = max(1, round(1000 * found["by_chance"]))
+    often = 1000 * found["by_chance"]
+    odds = "fewer than 1" if often < 1 else f"about {EN.number(often)}"
     return {
         **told,
         "text": f"Keep only those of whom this is so: {_condition(found, place)}.",
         "detail": (
-            f"It would take out {EN.in_100(found['wrong_out']['value'])} of those who do not belong (likely between "
-            f"{EN.between(100 * found['wrong_out']['low'], 100 * found['wrong_out']['high'])}) and keep "
-            f"{EN.in_100(found['right_kept']['value'])} of those who do (likely between "
-            f"{EN.between(100 * found['right_kept']['low'], 100 * found['right_kept']['high'])}), by the same "
-            f"{found['wrong'] + found['belong']} answers it was found with. Of {tried} chance alone finds as good a one "
-            f"in {often} of 1,000 tries."
+            f"By the {found['wrong'] + found['belong']} answers it was found with, it takes out {say.likely(found['wrong_out'])} "
+            f"of those who do not belong, and keeps {say.likely(found['right_kept'])} of those who do. We compared {tried}; on "
+            f"answers dealt out at random the best one is as good in {odds} of 1,000 tries."
         ),
         "rule": found["rule"],
         "condition": found["condition"],

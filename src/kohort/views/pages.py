@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kohort.model.feature import FeatureInfo
 from kohort.model.health import HealthReport
@@ -15,6 +15,9 @@ from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import charts, findings, words
 from kohort.views.formats import EN
 from kohort.views.paper import render
+
+if TYPE_CHECKING:
+    from kohort.segments.feedback import Evidence
 
 Summary = Mapping[str, Any]
 
@@ -110,8 +113,8 @@ class Shell:
 
     @property
     def tabs(self) -> tuple[Place, ...]:
-        """The menu in one row, for phones. No room for the log: one's account leads to it."""
-        return tuple(place for _, places in self.places for place in places if place.id != "audit-log")
+        """The menu in one row, for phones. No room for the log and the digest: one's account and the overview lead there."""
+        return tuple(place for _, places in self.places for place in places if place.id not in ("audit-log", "digest"))
 
 
 def positions(found: Segmentation) -> dict[str, int]:
@@ -135,8 +138,19 @@ def page(template: str, shell: Shell, here: str, found: Segmentation | None = No
     return render(template, **shared | values)
 
 
-def overview(shell: Shell, found: Segmentation, summary: Summary, health: HealthReport | None) -> str:
-    """The first page: the main finding, key figures, who brings in the money, and how far to trust it."""
+def overview(
+    shell: Shell,
+    found: Segmentation,
+    summary: Summary,
+    health: HealthReport | None,
+    *,
+    checked: Evidence | None = None,
+) -> str:
+    """The first page: the main finding, key figures, who brings in the money, and how far to trust it.
+
+    Args:
+        checked: What people say about single members; None = nothing is kept of that.
+    """
     moves, since = findings.moves(found)
     months = [(m["month"], m.get("revenue")) for m in summary.get("monthly", ())]
     return page(
@@ -152,6 +166,7 @@ def overview(shell: Shell, found: Segmentation, summary: Summary, health: Health
         total=sum(s.revenue or 0.0 for s in found.segments),
         chosen=findings.chosen(found),
         cautions=found.warnings,
+        checked=checked,
         moves=moves,
         moves_since=since,
         months=charts.monthly(

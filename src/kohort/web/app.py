@@ -228,7 +228,8 @@ def _pages(app: FastAPI, source: Source, read: Callable[[], Documents], opinions
         d = read()
         if d.found is None or not d.found.segments:
             return d.start("overview") if d.found is None else HTMLResponse(pages.segments(d.shell, d.found))
-        return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health))
+        checked = None if opinions is None else opinions.checked()
+        return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health, checked=checked))
 
     @app.get("/segments", response_class=HTMLResponse)
     def segments(sort: str = "revenue", own_sort: Annotated[str, Query(alias="own")] = "written") -> Response:

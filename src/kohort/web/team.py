@@ -16,6 +16,7 @@ from kohort.workspace.people import this_user
 
 if TYPE_CHECKING:
     from kohort.model.segmentation import Segment
+    from kohort.segments.feedback import Evidence
     from kohort.views.own import OwnSegment
     from kohort.web.documents import Documents
     from kohort.workspace.profile import ProfileDoor
@@ -77,6 +78,10 @@ class Team:
         if name is None:
             raise NotFound("segment", "found")
         return name
+
+    def checked(self) -> Evidence:
+        """What people say about members of the found groups that pages show, all together."""
+        return self.ws.feedback.evidence(self.found())
 
     def of_customer(self, name: str, code: str) -> dict[str, Any]:
         """What people said about one membership, for the page that says why."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from kohort.errors import NotFound, WrongUsage
 from kohort.model.clock import iso
+from kohort.segments.feedback import AT_ONCE
 from kohort.store.feedback import Said
 from kohort.workspace.feedback_subject import FOUND, Subject, members_of, subject_of
 from kohort.workspace.people import company_numbers, customer_keys, short_code, this_user
@@ -27,8 +28,7 @@ Rows: TypeAlias = "list[dict[str, Any]]"
 Keys: TypeAlias = "list[int]"
 People: TypeAlias = "list[Judged]"
 
-FEW = 5
-"""Customers that are put before people at once."""
+FEW = AT_ONCE
 
 
 class FeedbackDoor:
@@ -75,7 +75,8 @@ class FeedbackDoor:
         if customer is not None:
             key = self._key(subject, customer)
             part = self._part_of(subject, key)
-            drawn = said != "comment" and key in self._next(subject, "")[:FEW]
+            lists = {"", part} if said != "comment" else set()  # people go along all of them, or those of one part
+            drawn = any(key in self._next(subject, one)[:FEW] for one in lists)
         elif part and part not in subject.parts:
             raise NotFound(f"part of {name!r}", part, subject.parts)
         reason = checked_reason(self._ws.store.vault, text, [] if key is None else [key])
