@@ -53,6 +53,9 @@ PAGES = {
     "build-levels": "/build/value",
     "customer": "/customers/K2",
     "same": "/identity",
+    "opinions": "/definitions/value/feedback",
+    "check": "/definitions/value/check",
+    "digest": "/digest?since=30d",
 }
 
 
@@ -78,6 +81,9 @@ def shop(tmp_path_factory):
         names = [d.name for d in ws.config.segments if d.name != "later"]
         for day in ("01-31", "02-29", "03-31", "04-30", "05-31", "06-28"):
             ws.segments.run(names, as_of=f"2024-{day}")
+        for i, said in enumerate(["agree", "disagree", "disagree"]):
+            ws.feedback.add("value", said, customer=f"K{i + 1}", text="Orders for <b>a school</b>" * i, by=f"Ann {i}")
+        ws.feedback.add("value", "disagree", part="gold", text="The border is too low", by="Bob van der Berg")
         ws.store.status.failed("broken", "bad_input: The sum does not fit.", now=1)
     return folder / "shop"
 
@@ -157,3 +163,34 @@ def test_a_key_leads_to_the_lifecycle(browser, site):
         visit.page.keyboard.press("g")
         visit.page.keyboard.press("l")
         visit.page.wait_for_url("**/lifecycle")
+
+
+def test_members_are_judged_with_two_keys_one_after_the_other(browser, site):
+    with Visit(browser, site + PAGES["check"]) as visit:
+        page = visit.page
+        page.keyboard.press("y")
+        assert "done=" not in page.url, "a key means nothing where no customer has the focus"
+        first = page.locator("form[data-votes] button").first
+        first.focus()
+        page.keyboard.press("n")
+        page.wait_for_url(re.compile("done="))
+        assert "does not belong here" in page.locator("[role=status]").inner_text()
+        told = page.url
+        page.keyboard.press("y")
+        page.wait_for_url(lambda url: url != told)
+        assert "belongs here" in page.locator("[role=status]").inner_text()
+        page.locator("form[data-votes] input.field").first.type("yny")
+        assert page.locator("form[data-votes] input.field").first.input_value() == "yny", "and nothing inside a text"
+
+
+def test_a_vote_is_undone_without_script(browser, site):
+    with Visit(browser, site + PAGES["opinions"], script=False) as visit:
+        page = visit.page
+        before = page.locator(".comment").count()
+        page.fill("#say", "Nice group")
+        page.click("text=Comment >> nth=-1")
+        page.wait_for_url(re.compile("done="))
+        assert page.locator(".comment").count() == before + 1
+        page.click("text=Undo that")
+        page.wait_for_load_state()
+        assert page.locator(".comment").count() == before

@@ -9,6 +9,7 @@ from kohort.errors import NotFound, RefusedDefinition, WrongUsage
 from kohort.model.clock import DAY_US
 from kohort.workspace import edits
 from kohort.workspace.edits import Edits
+from kohort.workspace.people import this_user
 
 ORDERS = "order_id,customer,date,amount\n" + "".join(f"O{c},K{c},2024-05-{c:02d},20\n" for c in range(1, 9))
 
@@ -32,7 +33,7 @@ def test_a_pause_stands_in_the_file_with_who_set_it_in_the_state(ws) -> None:
     assert ws.segments.edits()["buyers"].by == "Bob", "it was paused already"
     ws.segments.resume("buyers")
     assert not ws.segments.definition("buyers").paused
-    assert ws.segments.edits()["buyers"].by == edits.machine_user()
+    assert ws.segments.edits()["buyers"].by == this_user()
     with pytest.raises(NotFound):
         ws.segments.pause("nobody")
 

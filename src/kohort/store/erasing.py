@@ -55,7 +55,7 @@ class Purged:
     """What was taken out, by store.
 
     Attributes:
-        stores: "events", "transitions", "memberships", "links", "merges", "by_hand", "deliveries", "examples",
+        stores: "events", "transitions", "memberships", "links", "merges", "by_hand", "feedback", "deliveries", "examples",
             "kept_answers", "looks" (entries of the audit log), "cases" (requests of theirs) → how many.
         recipients: Destinations that had been told about these persons.
     """
@@ -136,6 +136,7 @@ def _make_true(store: Store, ids: np.ndarray, rewritten: Rewritten, members: For
                 "links": store.links.drop(con, customers),
                 "merges": store.merges.forget(con, customers, learned_us=int(time.time() * 1e6)),
                 "by_hand": _by_hand(con, ids),
+                "feedback": store.feedback.forget(con, customers),
                 "deliveries": rows + trait_changes.erase_in(con, customers),
                 "examples": leave_out_examples(con, customers),
                 "kept_answers": _kept(con),

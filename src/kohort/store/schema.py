@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0008"
+HEAD = "0009"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -424,5 +424,23 @@ privacy_case = sa.Table(
     _text("done_by"),
     _text("outcome"),  # kohort.model.cases.Outcome; empty while it is open
     _text("receipt"),  # of what was done: erasure-4; empty where there is none
+    _digest(),
+)
+
+# -- feedback (kohort.store.feedback) ------------------------------------------------------------------------------
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    _big("number", primary_key=True, autoincrement=False),  # older first
+    _text("name"),  # a definition, an adopted segmentation, or found:ID
+    _text("part"),  # empty = the whole
+    _big("customer"),  # whose membership it is about; null = about the segment
+    _text("said"),  # agree, disagree, comment
+    _text("text"),  # why; names nobody
+    sa.Column("drawn", sa.Boolean, nullable=False),  # whether chance chose the customer, and no person
+    _big("version", nullable=False),  # of the definition then
+    _text("by"),
+    _big("said_us", nullable=False),
     _digest(),
 )

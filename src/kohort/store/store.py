@@ -26,6 +26,7 @@ from kohort.store.cases import Cases
 from kohort.store.database import Database
 from kohort.store.definition_texts import DefinitionTexts
 from kohort.store.deliveries import Deliveries
+from kohort.store.feedback import Feedback
 from kohort.store.files import private_file, private_folder
 from kohort.store.jobs import JobRecords
 from kohort.store.journal import Journal, being_written
@@ -67,6 +68,7 @@ class Store:
         self.state = State(database, Quarantine(vault.quarantine, vault.release))
         self.definitions = DefinitionTexts(database)
         self.by_hand = ByHand(database)
+        self.feedback = Feedback(database)
         self.status = Statuses(database)
         self.deliveries = Deliveries(database)
         self.trait_changes = TraitChanges(database)
@@ -177,6 +179,7 @@ class Store:
             with self._database.write() as con:
                 self.links.drop(con, person)  # last: they say who is meant
                 self.merges.forget(con, person, learned_us=now)
+                self.feedback.forget(con, person)
                 self.audit_log.forget(con, person)
                 self.cases.forget(con, person)
         return gone
@@ -192,6 +195,7 @@ class Store:
             self.members.check,
             self.definitions.check,
             self.by_hand.check,
+            self.feedback.check,
             self.status.all,
             self.deliveries.check,
             self.trait_changes.check,

@@ -98,6 +98,15 @@ def by_hand(store: Store, ids: Sequence[int], names: Sequence[str]) -> list[dict
     ]
 
 
+def feedback(store: Store, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """What people said about whether she belongs into segments: `segment`, `part`, `said`, `text`, `at`; by whom is not said."""
+    return [
+        {"segment": s.name, "part": s.part or None, "said": s.said, "text": s.text, "at": iso(s.at_us)}
+        for s in store.feedback.all()
+        if s.customer in ids
+    ]
+
+
 def merges(store: Store, ids: Sequence[int]) -> list[dict[str, Any]]:
     """What was decided about which records are hers: `what`, `at`, `how`, `score`, `evidence`, `reason`, `stands`.
 

@@ -35,6 +35,7 @@ STATE: dict[str, str] = {
     "privacy_request": "pseudonyms go once nothing needs them",
     "login_user": "names people who work here, no customer: kohort users remove",
     "login_session": "names people who work here, no customer: goes within a day",
+    "feedback": "what was said about the person is deleted, and reasons of others that name her are emptied",
     "audit_entry": "pseudonym and salt go; what is left of them leads to nobody, and the chain holds",
     "job": "names people who work here, no customer: goes with the 200 after it",
 }

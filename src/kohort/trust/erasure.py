@@ -110,7 +110,7 @@ class Eraser:
         with store._database.write() as con:
             rejected = store.state.reject_no_more(con, mentions.in_row)
             receipt["stores"]["rejected_rows"] = receipt["stores"].get("rejected_rows", 0) + rejected
-            reasons = store.merges.unsay(con, mentions.in_text)
+            reasons = store.merges.unsay(con, mentions.in_text) + store.feedback.unsay(con, mentions.in_text)
             receipt["stores"]["reasons"] = receipt["stores"].get("reasons", 0) + reasons
             store.requests.advance(con, number, "asked", receipt)
         store.vault.erase(request.customers, erased_us=request.asked_us)

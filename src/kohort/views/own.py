@@ -142,6 +142,7 @@ def segment(
     found: Segmentation | None = None,
     edit: Edit | None = None,
     done: str = "",
+    team: Mapping[str, Any] | None = None,
 ) -> str:
     """One definition: who is in it, how its conditions add up, how it moved, what it overlaps with, how it came about.
 
@@ -152,6 +153,7 @@ def segment(
         found: The groups that have pages of their own.
         edit: Who changed it last.
         done: What was just done to it: a key of `own_words.DONE`.
+        team: What people say about it, from `kohort.views.feedback.card`.
     """
     preview = look["preview"]
     return page(
@@ -181,6 +183,7 @@ def segment(
         done=say.DONE.get(done, ""),
         changed=say.changed(edit, own.zone),
         leave=words.plural(s.about.size, s.noun) if s.about.size else "",
+        team=team,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kohort.views import own_words as say
@@ -13,8 +13,23 @@ if TYPE_CHECKING:
     from kohort.segments.reasons import PartWhy, Why
 
 
-def why(shell: Shell, own: Own, s: OwnSegment, person: Person) -> str:
-    """Whether one customer is in, since when, condition by condition, what is missing, and what time alone will do."""
+def why(
+    shell: Shell,
+    own: Own,
+    s: OwnSegment,
+    person: Person,
+    *,
+    word: str = "",
+    votes: Sequence[Mapping[str, Any]] = (),
+    me: str = "",
+) -> str:
+    """Whether one customer is in, since when, condition by condition, what is missing, and what time alone will do.
+
+    Args:
+        word: What proves that a form is ours; empty = nobody is asked whether she belongs.
+        votes: What people said about that, newest first, as `ws.feedback.list` tells.
+        me: Who reads.
+    """
     answer = person.answer
     labels = s.labels
     inside = answer.segment is not None
@@ -35,6 +50,9 @@ def why(shell: Shell, own: Own, s: OwnSegment, person: Person) -> str:
         notes=answer.notes,
         outlook=say.outlook(answer, labels, own.zone),
         changes=answer.change is not None,
+        word=word,
+        votes=[{**v, "on": say.day(v["at"], own.zone)} for v in votes],
+        mine=next((v["said"] for v in votes if v["by"] == me), ""),
         elsewhere=[
             {
                 "label": x.label,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kohort.model.feature import FeatureInfo
 from kohort.model.health import HealthReport
@@ -16,11 +16,14 @@ from kohort.views import charts, findings, words
 from kohort.views.formats import EN
 from kohort.views.paper import render
 
+if TYPE_CHECKING:
+    from kohort.segments.feedback import Evidence
+
 Summary = Mapping[str, Any]
 
 SORTS = (("revenue", "Revenue"), ("customers", "Customers"), ("growth", "Growth"))
 MOST_COLUMNS = 4
-_AWAY = frozenset({"audit-log", "build", "privacy", "settings"})
+_AWAY = frozenset({"audit-log", "build", "digest", "privacy", "settings"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Shell:
                     ),
                     *((Place("live", "/live", "Live", "Live", "pulse", "v"),) if self.has_customers else ()),
                     Place("map", "/map", "Customer map", "Map", "map", "m"),
+                    *((Place("digest", "/digest", "Digest", "Digest", "doc", "n"),) if self.has_customers else ()),
                 ),
             ),
             (
@@ -156,8 +160,19 @@ def page(template: str, shell: Shell, here: str, found: Segmentation | None = No
     return render(template, **shared | values)
 
 
-def overview(shell: Shell, found: Segmentation, summary: Summary, health: HealthReport | None) -> str:
-    """The first page: the main finding, key figures, who brings in the money, and how far to trust it."""
+def overview(
+    shell: Shell,
+    found: Segmentation,
+    summary: Summary,
+    health: HealthReport | None,
+    *,
+    checked: Evidence | None = None,
+) -> str:
+    """The first page: the main finding, key figures, who brings in the money, and how far to trust it.
+
+    Args:
+        checked: What people say about single members; None = nothing is kept of that.
+    """
     moves, since = findings.moves(found)
     months = [(m["month"], m.get("revenue")) for m in summary.get("monthly", ())]
     return page(
@@ -173,6 +188,7 @@ def overview(shell: Shell, found: Segmentation, summary: Summary, health: Health
         total=sum(s.revenue or 0.0 for s in found.segments),
         chosen=findings.chosen(found),
         cautions=found.warnings,
+        checked=checked,
         moves=moves,
         moves_since=since,
         months=charts.monthly(
@@ -212,8 +228,12 @@ def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue", own: M
     )
 
 
-def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
-    """One segment: words, differences, customers to check, place on the map, rule and steadiness."""
+def segment(shell: Shell, found: Segmentation, which: Segment, *, team: Mapping[str, Any] | None = None) -> str:
+    """One segment: words, differences, customers to check, place on the map, rule and steadiness.
+
+    Args:
+        team: What people say about it, from `kohort.views.feedback.card`; None = the source keeps nothing of that.
+    """
     shown = people(found, which)
     used = sorted((f for f in found.features if f.used), key=lambda f: -(f.relevance or 0.0))
     return page(
@@ -232,6 +252,7 @@ def segment(shell: Shell, found: Segmentation, which: Segment) -> str:
         columns=shown["columns"],
         trend_title=findings.trend_title(which),
         micro=[m for m in found.micro if m.parent == which.id],
+        team=team,
     )
 
 

@@ -38,6 +38,7 @@ WENT: Mapping[str, str] = {
     "merges": "decisions about who is one customer",
     "reasons": "reasons of other decisions",
     "by_hand": "mentions in lists by hand",
+    "feedback": "votes about where somebody belongs",
     "deliveries": "deliveries",
     "examples": "example customers",
     "model_rows": "rows in saved models",

@@ -89,6 +89,18 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/predictions/{name}"): Rule(_ANALYSES),
     ("GET", "/value"): EVERYBODY,
     ("POST", "/value"): Rule(_ANALYSES),
+    ("GET", "/digest"): EVERYBODY,
+    # What people say about groups; single customers on pages of their own
+    ("GET", "/definitions/{name}/feedback"): EVERYBODY,
+    ("POST", "/definitions/{name}/feedback"): EVERYBODY,
+    ("GET", "/segments/{segment_id}/feedback"): EVERYBODY,
+    ("POST", "/segments/{segment_id}/feedback"): EVERYBODY,
+    ("POST", "/feedback/withdraw"): EVERYBODY,
+    ("GET", "/definitions/{name}/check"): Rule(_SEES, look="looked_at_members"),
+    ("POST", "/definitions/{name}/check"): Rule(_SEES, look="looked_at_members"),
+    ("GET", "/segments/{segment_id}/check"): Rule(_SEES, look="looked_at_members"),
+    ("POST", "/segments/{segment_id}/check"): Rule(_SEES, look="looked_at_members"),
+    ("POST", "/definitions/{name}/by-hand"): Rule(_KNOWS),
     # Groups with a few examples, which only those see who may see single customers
     ("GET", "/segments/{segment_id}"): Rule(frozenset(ROLES), look="looked_at_members"),
     ("GET", "/report"): Rule(frozenset(ROLES), look="looked_at_members"),

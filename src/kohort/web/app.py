@@ -34,6 +34,7 @@ from kohort.web.discover_pages import discover_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
 from kohort.web.documents import read as read_documents
 from kohort.web.export_pages import export_pages
+from kohort.web.feedback_pages import feedback_pages
 from kohort.web.guard import Guard
 from kohort.web.job_pages import job_pages
 from kohort.web.live_pages import live_pages
@@ -50,6 +51,7 @@ from kohort.web.settings_pages import settings_pages
 from kohort.web.shell import asking
 from kohort.web.start_pages import start_pages
 from kohort.web.stream import Streams
+from kohort.web.team import Team
 from kohort.web.warm import Warming
 
 if TYPE_CHECKING:
@@ -119,9 +121,12 @@ def create(
     app.state.door = tracking.Door(inbox, keys or _keys(source), limits)
     app.add_middleware(tracking.Tracking, door=app.state.door)
     app.add_middleware(Counted, counts=app.state.counts)
-    _pages(app, source, read)
+    opinions = _opinions(source, mine)
+    _pages(app, source, read, opinions)
     if mine is not None:
-        own_pages(app, mine, read)
+        own_pages(app, mine, read, opinions)
+    if opinions is not None:
+        feedback_pages(app, opinions, read)
     _people(app, source, mine, read, insist)
     _finding(app, source, read)
     _machines(app, source)
@@ -245,14 +250,22 @@ def _own(source: Source, looks: Looks) -> OwnSegments | None:
     return OwnSegments(source, looks) if isinstance(source, Workspace) else None
 
 
-def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
+def _opinions(source: Source, mine: OwnSegments | None) -> Team | None:
+    """What people say about segments; a source of found segments alone keeps nothing of that."""
+    from kohort.workspace.workspace import Workspace
+
+    return Team(source, mine) if mine is not None and isinstance(source, Workspace) else None
+
+
+def _pages(app: FastAPI, source: Source, read: Callable[[], Documents], opinions: Team | None) -> None:
     # Plain functions on purpose: the framework runs them in a thread, so a slow disk never blocks another reader.
     @app.get("/", response_class=HTMLResponse)
     def overview() -> Response:
         d = read()
         if d.found is None or not d.found.segments:
             return d.start("overview") if d.found is None else HTMLResponse(pages.segments(d.shell, d.found))
-        return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health))
+        checked = None if opinions is None else opinions.checked()
+        return HTMLResponse(pages.overview(d.shell, d.found, d.summary, d.health, checked=checked))
 
     @app.get("/segments", response_class=HTMLResponse)
     def segments(
@@ -274,7 +287,8 @@ def _pages(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:
         d = read()
         which = d.segment(segment_id)
         assert d.found is not None
-        return HTMLResponse(pages.segment(d.shell, d.found, which))
+        team = None if opinions is None else opinions.of_found(d, which)
+        return HTMLResponse(pages.segment(d.shell, d.found, which, team=team))
 
     @app.get("/segments/{segment_id}/customers", response_class=HTMLResponse)
     def customers(segment_id: str, cursor: int = 0) -> Response:

@@ -17,7 +17,7 @@ from kohort.views import discover as views
 from kohort.views import own_words as say
 from kohort.web import forms, who
 from kohort.web.jobs import Jobs
-from kohort.web.noted import note
+from kohort.web.noting import note
 from kohort.workspace.found import found_last
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from kohort.views.jobs import job as job_page
 from kohort.web import forms, who
 from kohort.web.job_kinds import KINDS, Kind
 from kohort.web.jobs import Jobs
-from kohort.web.noted import note
+from kohort.web.noting import note
 
 if TYPE_CHECKING:
     from kohort.web.documents import Documents

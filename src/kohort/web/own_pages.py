@@ -17,14 +17,16 @@ from kohort.web.own import OwnSegments
 
 if TYPE_CHECKING:
     from kohort.web.documents import Documents
+    from kohort.web.team import Team
 
 PAGE_SIZE = 50
 
 
-def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> None:
+def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents], opinions: Team | None = None) -> None:
     """Adds them to the application.
 
     Args:
+        opinions: What people say about segments.
         read: The documents around every page, as they are now.
     """
 
@@ -48,6 +50,7 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> 
             found=d.found,
             edit=own.edits().get(name),
             done=done,
+            team=None if opinions is None else opinions.of_own(one),
         )
         return HTMLResponse(text)
 
@@ -66,7 +69,9 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents]) -> 
         if part is not None and part not in one.labels:
             raise NotFound(f"part of {one.label!r}", part, one.labels)
         sight.check_code(code)
-        return HTMLResponse(why_page(d.shell, everything, one, sight.person(own.why(one, code, part))))
+        person = sight.person(own.why(one, code, part))
+        said = {} if opinions is None else opinions.of_customer(name, person.code)
+        return HTMLResponse(why_page(d.shell, everything, one, person, **said))
 
     @app.get("/lifecycle", response_class=HTMLResponse)
     def lifecycle(of: str = "") -> Response:

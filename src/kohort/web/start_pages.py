@@ -16,7 +16,7 @@ from kohort.model.source import ROLES, SourceKind
 from kohort.views import start as views
 from kohort.web import forms, who
 from kohort.web.jobs import Jobs
-from kohort.web.noted import note
+from kohort.web.noting import note
 from kohort.web.receive import receive
 
 if TYPE_CHECKING:

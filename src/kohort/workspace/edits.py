@@ -71,15 +71,5 @@ class Edits:
         self._state.set(_REMOVED, [asdict(one) for one in removed])
 
 
-def machine_user() -> str:
-    """Who works on this machine, for the record of decisions."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
 def _now() -> int:
     return time.time_ns() // 1_000

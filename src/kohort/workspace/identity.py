@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kohort.errors import NeedsAnswer, NotEnough, NotFound, WrongUsage
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
-from kohort.workspace.people import company_numbers, customer_keys, short_code
+from kohort.workspace.people import company_numbers, customer_keys, short_code, this_user
 from kohort.workspace.reasons import checked_reason
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class IdentityDoor:
                 run, since = store.merges.begin_run(), self._since()
                 # Somebody may have been erased while all were compared.
                 sure, unsure = (self._known(pairs) for pairs in (merges, found.questions))
-                made, asked = store.merges.publish(sure, unsure, ts=since, by=by or _user(), at=_now(), run=run)
+                made, asked = store.merges.publish(sure, unsure, ts=since, by=by or this_user(), at=_now(), run=run)
             merges = [decision.pair for decision in made]
         progress("Decided", 3, 3)
         return {
@@ -118,7 +117,7 @@ class IdentityDoor:
             NotFound: There was no such run.
         """
         undone = self._ws.store.merges.undo(
-            run, by=by or _user(), at=_now(), reason=checked_reason(self._ws.store.vault, reason, ())
+            run, by=by or this_user(), at=_now(), reason=checked_reason(self._ws.store.vault, reason, ())
         )
         return {"run": run, "taken_back": len(undone)}
 
@@ -211,7 +210,12 @@ class IdentityDoor:
             if number not in waiting:
                 raise NotFound("open question", str(number), hint="See: kohort identity review")
         whom = [id_ for number in (*accept, *reject) for id_ in (waiting[number].keep, waiting[number].other)]
-        text, who, at, since = checked_reason(self._ws.store.vault, reason, whom), by or _user(), _now(), self._since()
+        text, who, at, since = (
+            checked_reason(self._ws.store.vault, reason, whom),
+            by or this_user(),
+            _now(),
+            self._since(),
+        )
         answered = {"accepted": dict.fromkeys(accept), "rejected": dict.fromkeys(reject)}
         made = [
             merges.answer(number, what == "accepted", ts=since, by=who, at=at, reason=text)
@@ -233,7 +237,7 @@ class IdentityDoor:
         store = self._ws.store
         whom = [id_ for d in store.merges.log() if d.number == decision for id_ in (d.pair.keep, d.pair.other)]
         text = checked_reason(store.vault, reason, whom)
-        store.merges.take_back(decision, by=by or _user(), at=_now(), reason=text)
+        store.merges.take_back(decision, by=by or this_user(), at=_now(), reason=text)
         return {"taken_back": decision, "open": len(store.merges.questions())}
 
     # -- by hand ---------------------------------------------------------------------------------------------------
@@ -255,7 +259,7 @@ class IdentityDoor:
                 raise WrongUsage("That is one customer already: the same number twice.")
             text = checked_reason(store.vault, reason, (one, two))
             pair = Pair(one, two, BY_HAND)
-            made = store.merges.merge([pair], ts=self._since(), by=by or _user(), at=_now(), reason=text)
+            made = store.merges.merge([pair], ts=self._since(), by=by or this_user(), at=_now(), reason=text)
         return {
             "changed": bool(made),
             "customer_id": self._numbers([store.meant(one)])[0],
@@ -290,7 +294,7 @@ class IdentityDoor:
             )
         number = numbers[0] if merge is None else merge
         store.merges.split(
-            number, by=by or _user(), at=_now(), reason=checked_reason(self._ws.store.vault, reason, keys)
+            number, by=by or this_user(), at=_now(), reason=checked_reason(self._ws.store.vault, reason, keys)
         )
         roots = [store.meant(key) for key in keys]
         return {"taken_back": number, "customers": self._numbers(roots)}
@@ -366,11 +370,3 @@ class IdentityDoor:
 
 def _now() -> int:
     return time.time_ns() // 1_000
-
-
-def _user() -> str:
-    """Who works on this machine, for the record of decisions."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

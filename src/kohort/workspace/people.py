@@ -102,6 +102,16 @@ def codes_for(vault: Vault, numbers: Sequence[str]) -> dict[str, str]:
     return {n: found.get(n) or (n if is_short_code(n) else "unknown") for n in numbers}
 
 
+def this_user() -> str:
+    """Who works on this machine, for the record of decisions where nobody logs in."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
 def _renamed(found: Segmentation, name: Callable[[Any], str]) -> Segmentation:
     """The same with other names for its example customers."""
 

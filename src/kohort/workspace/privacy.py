@@ -138,7 +138,7 @@ class PrivacyDoor:
             number: The company's customer number, or the short code shown in its place.
 
         Returns:
-            `{"company", "as_of", "identities", "segments", "history", "by_hand", "merges", "corrections", "features",
+            `{"company", "as_of", "identities", "segments", "history", "by_hand", "feedback", "merges", "corrections", "features",
             "next_change", "consent", "limits", "recipients", "events", "rejected", "sources"}`: `segments` with `since` and `because`,
             `history` all stays there ever were, `merges` what was decided about which records are hers,
             `corrections` what was rectified, `recipients` what
@@ -168,6 +168,7 @@ class PrivacyDoor:
             "segments": profile["segments"],
             "history": access.history(store, ids[0], names),
             "by_hand": access.by_hand(store, ids, names),
+            "feedback": access.feedback(store, ids),
             "merges": access.merges(store, ids),
             "corrections": corrections(store, ids),
             "features": profile["features"],

@@ -11,7 +11,8 @@ from kohort.model.progress import Progress, silent
 from kohort.workspace import building, looks
 from kohort.workspace import definitions as texts
 from kohort.workspace.definitions import Body
-from kohort.workspace.edits import Edits, machine_user
+from kohort.workspace.edits import Edits
+from kohort.workspace.people import this_user
 
 if TYPE_CHECKING:
     from kohort.definitions.rules.choices import Choices
@@ -64,7 +65,7 @@ class SegmentTexts:
         definition = texts.read_new(self._ws, name, rule)
         checked(self._ws.store, self._ws.config.segments, definition)
         texts.keep(self._ws, definition)
-        self._edits.note(definition.name, "saved", by or machine_user())
+        self._edits.note(definition.name, "saved", by or this_user())
         return definition
 
     def pause(self, name: str, *, by: str | None = None) -> None:
@@ -83,7 +84,7 @@ class SegmentTexts:
         definition = self.definition(name)
         if definition.paused != paused:
             texts.keep(self._ws, replace(definition, paused=paused))
-            self._edits.note(name, "paused" if paused else "resumed", by or machine_user())
+            self._edits.note(name, "paused" if paused else "resumed", by or this_user())
 
     def edits(self) -> dict[str, Edit]:
         """Definition → who changed it last, and when. What was written into `kohort.yaml` by hand is not among them."""
@@ -107,7 +108,7 @@ class SegmentTexts:
             raise WrongUsage(f"There is another segment called {name!r} now.", hint="Give that one another name first.")
         definition = self.add(name, self.read(gone.text, name=name), by=by)
         self._edits.is_back(name)
-        self._edits.note(name, "restored", by or machine_user())
+        self._edits.note(name, "restored", by or this_user())
         return definition
 
     def choices(self, *, without: str = "") -> Choices:
@@ -233,7 +234,7 @@ class SegmentTexts:
             moments.append(self._moment(None))
         if there := next((d for d in definitions if d.name == name), None):
             label, size = looks.described(ws, name).label, looks.described(ws, name).size
-            self._edits.note_removed(name, label, write_definition(there), size, by or machine_user())
+            self._edits.note_removed(name, label, write_definition(there), size, by or this_user())
         texts.let_go(ws, name)
         remove(ws.store, definitions, name, as_of=max((m for m in moments if m is not None), default=0))
 

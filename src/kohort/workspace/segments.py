@@ -14,9 +14,8 @@ from kohort.model.progress import Progress, silent
 from kohort.workspace import definitions as texts
 from kohort.workspace import looks
 from kohort.workspace.definitions import Body
-from kohort.workspace.edits import machine_user
 from kohort.workspace.looks import Each
-from kohort.workspace.people import customer_keys
+from kohort.workspace.people import customer_keys, this_user
 from kohort.workspace.segment_texts import Language, SegmentTexts
 
 if TYPE_CHECKING:
@@ -261,7 +260,7 @@ class SegmentDoor(SegmentTexts):
         from kohort.segments.by_hand import put_in
 
         keys = looks.member_keys(self._ws, name, customers)
-        put_in(self._ws.store, self._ws.config.segments, name, keys, by=by or machine_user(), part=segment, note=note)
+        put_in(self._ws.store, self._ws.config.segments, name, keys, by=by or this_user(), part=segment, note=note)
 
     def take_out(
         self, name: str, customers: Sequence[str], *, segment: str = "", note: str = "", by: str | None = None
@@ -270,14 +269,14 @@ class SegmentDoor(SegmentTexts):
         from kohort.segments.by_hand import take_out
 
         keys = looks.member_keys(self._ws, name, customers)
-        take_out(self._ws.store, self._ws.config.segments, name, keys, by=by or machine_user(), part=segment, note=note)
+        take_out(self._ws.store, self._ws.config.segments, name, keys, by=by or this_user(), part=segment, note=note)
 
     def reset(self, name: str, customers: Sequence[str], *, by: str | None = None) -> None:
         """Forget what was decided by hand about these customers: the rule decides again from the next run on."""
         from kohort.segments.by_hand import reset
 
         keys = looks.member_keys(self._ws, name, customers)
-        reset(self._ws.store, self._ws.config.segments, name, keys, by=by or machine_user())
+        reset(self._ws.store, self._ws.config.segments, name, keys, by=by or this_user())
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

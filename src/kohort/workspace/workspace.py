@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kohort.workspace.connections import ConnectionsDoor
     from kohort.workspace.context import ContextDoor
     from kohort.workspace.customers import CustomerDoor
+    from kohort.workspace.feedback import FeedbackDoor
     from kohort.workspace.found import Found
     from kohort.workspace.groups import GroupDoor
     from kohort.workspace.identity import IdentityDoor
@@ -429,6 +430,13 @@ class Workspace:
         return SegmentDoor(self)
 
     @cached_property
+    def feedback(self) -> FeedbackDoor:
+        """What people say about segments and single memberships, and what it adds up to."""
+        from kohort.workspace.feedback import FeedbackDoor
+
+        return FeedbackDoor(self)
+
+    @cached_property
     def triggers(self) -> TriggerDoor:
         """What is told to other systems when customers enter and leave segments, and what was delivered."""
         from kohort.workspace.triggers import TriggerDoor
@@ -627,6 +635,18 @@ class Workspace:
         place = Path(path)
         place.write_text(text, encoding="utf-8")
         return place
+
+    def digest(self, since: str = "7d") -> dict[str, Any]:
+        """What moved in the days before the newest data, what it was worth, and what needs a look; about no single customer.
+
+        See `kohort.workspace.digest.digest`.
+
+        Example:
+            `ws.digest("2w")["looks"]`
+        """
+        from kohort.workspace.digest import digest
+
+        return digest(self, since)
 
     def pin_definitions(self, used: tuple[FeatureDefinition, ...]) -> None:
         """Write default features into `kohort.yaml`, so that they are seen, edited and kept; own ones stay as they are."""

@@ -20,5 +20,7 @@
     if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(e.target.tagName)) { last = ''; return }
     if (last === 'g') document.querySelector(`.nav a[data-go="${CSS.escape(e.key)}"]`)?.click();
     last = e.key === 'g' ? 'g' : '';
+    // Votes: y and n, only while the focus is on the customer they are about.
+    e.target.closest('[data-votes]')?.querySelector(`button[data-key="${CSS.escape(e.key)}"]`)?.click();
   });
 })();

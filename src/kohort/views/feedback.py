@@ -1,0 +1,236 @@
+"""What the team says about a segment, and checking its members by hand, as HTML text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kohort.views import own_words as say
+from kohort.views import words
+from kohort.views.formats import EN
+from kohort.views.pages import Shell, page
+
+if TYPE_CHECKING:
+    from kohort.segments.feedback import Evidence
+
+LATEST = 3
+"""Comments on the page of the segment itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The segment that is talked about.
+
+    Attributes:
+        label: What people read for it.
+        href: Of its page; the pages of feedback are below.
+        back: Address and name of the list it stands in.
+        pattern: Of its address: "/definitions/{name}".
+        parts: (key, what people read) where there are several to vote on.
+        noun: What its members are.
+        zone: IANA name, for days.
+        currency: For values of what separates members.
+    """
+
+    label: str
+    href: str
+    back: tuple[str, str]
+    pattern: str
+    parts: tuple[tuple[str, str], ...]
+    noun: str
+    zone: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What was said about one segment.
+
+    Attributes:
+        rows: Of `ws.feedback.list`, newest first.
+        evidence: Key of a part → what it adds up to; "" = the whole.
+        proposals: (what people read for the part, `ws.feedback.refinement`).
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    evidence: Mapping[str, Evidence]
+    proposals: Sequence[tuple[str, Mapping[str, Any]]]
+
+
+def card(place: Place, said: Opinions, *, me: str, word: str) -> dict[str, Any]:
+    """What a page shows of the opinions on a segment.
+
+    Args:
+        me: Who reads, for her own votes.
+        word: What proves that the forms are ours.
+    """
+    about = [row for row in said.rows if row["customer_id"] is None]
+    subjects = [("", "The whole segment" if place.parts else place.label), *place.parts]
+    return {
+        "place": place,
+        "word": word,
+        "votes": [_votes(key, label, about, said.evidence[key], me) for key, label in subjects],
+        "comments": [_comment(row, dict(place.parts), me, place.zone) for row in about if row["text"]],
+        "checked": checked(said.evidence[""], place.noun),
+        "count": len(about),
+        "proposals": [_proposal(label, found, place) for label, found in said.proposals],
+    }
+
+
+def feedback(shell: Shell, team: Mapping[str, Any], *, problem: str = "", done: int | None = None) -> str:
+    """Everything that was said about a segment.
+
+    Args:
+        team: From `card`.
+        problem: Why something was not taken.
+        done: Number of what was just said, which can be taken back.
+    """
+    return page("feedback.html", shell, "segments", team=team, tab="feedback", problem=problem, done=done)
+
+
+def check(
+    shell: Shell,
+    team: Mapping[str, Any],
+    *,
+    part: str,
+    people: Sequence[Mapping[str, Any]],
+    columns: Sequence[tuple[str, str]],
+    wrong: Sequence[Mapping[str, Any]],
+    decides: bool,
+    problem: str = "",
+    done: Mapping[str, Any] | None = None,
+) -> str:
+    """Members to be judged, and those of whom people say that they do not belong.
+
+    Args:
+        part: Key of the part that is looked at; "" = all.
+        people: Of `ws.feedback.to_check`, each with `href` and `values`.
+        columns: Name and label of the values shown of each.
+        wrong: Of `ws.feedback.wrong`, each with `href` and, where she said it herself, `mine`.
+        decides: Whether the one who reads may take customers out by hand.
+        done: What was just said, with `customer_id`.
+    """
+    place: Place = team["place"]
+    labels = dict(place.parts)
+    return page(
+        "feedback.html",
+        shell,
+        "segments",
+        team=team,
+        tab="check",
+        part=part,
+        people=[
+            {
+                **row,
+                "part_label": labels.get(row["part"], ""),
+                "since_text": say.day(row["since"], place.zone),
+                "why": say.REASONS.get(row["reason"], row["reason"]),
+            }
+            for row in people
+        ],
+        columns=columns,
+        wrong=[{**row, "part_label": labels.get(row["part"], ""), "text": _against(row)} for row in wrong],
+        decides=decides,
+        problem=problem,
+        done=done,
+    )
+
+
+def checked(e: Evidence, noun: str) -> dict[str, str]:
+    """How many were checked, and what that says about all; `rate` is empty while chance put nobody before people."""
+    of = f"{EN.number(e.checked)} of {words.plural(e.members, noun)} checked"
+    parts = [
+        f"{EN.number(e.belong)} belong" if e.belong else "",
+        f"{EN.number(e.wrong)} do not" if e.wrong else "",
+        f"about {EN.number(e.disputed)} people disagree" if e.disputed else "",
+    ]
+    text = ", ".join(part for part in parts if part)
+    rate = ""
+    if e.rate is not None:
+        rate = (
+            f"Of {words.plural(e.drawn, noun)} drawn by lot, {EN.number(e.drawn_wrong)} "
+            f"{'does' if e.drawn_wrong == 1 else 'do'} not belong: {say.likely(e.rate)} among all."
+        )
+        if e.unanswered:
+            rate += f" {words.plural(e.unanswered, 'drawn one')} got no answer, so it is less sure than that."
+    elif e.checked:
+        rate = f"People chose these {noun}s themselves, so they say nothing about the others."
+    gone = (
+        f" {words.plural(e.gone, noun)} whom people judged before {'is' if e.gone == 1 else 'are'} not in it any more."
+    )
+    return {"head": of, "text": f"{text}." if text else "", "rate": rate, "gone": gone if e.gone else ""}
+
+
+def _votes(key: str, label: str, about: Sequence[Mapping[str, Any]], e: Evidence, me: str) -> dict[str, Any]:
+    mine = next((r for r in about if r["by"] == me and r["part"] == key and r["said"] != "comment"), None)
+    return {
+        "part": key,
+        "label": label,
+        "agree": e.agree,
+        "disagree": e.disagree,
+        "share": f"{say.likely(e.share)} disagree" if e.share and e.agree + e.disagree > 1 else "",
+        "mine": mine["said"] if mine else "",
+    }
+
+
+def _comment(row: Mapping[str, Any], labels: Mapping[str, str], me: str, zone: str) -> dict[str, Any]:
+    name = str(row["by"])
+    return {
+        "number": row["number"],
+        "by": name,
+        "initials": "".join(part[0] for part in name.split()[:2]).upper() or "?",
+        "on": say.day(row["at"], zone),
+        "about": labels.get(row["part"], ""),
+        "said": {"agree": "agrees", "disagree": "disagrees"}.get(row["said"], ""),
+        "text": row["text"],
+        "mine": name == me,
+    }
+
+
+def _against(row: Mapping[str, Any]) -> str:
+    """Who says that somebody does not belong."""
+    names = list(dict.fromkeys(row["by"]))
+    who = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    if row["verdict"] == "disputed":
+        return f"{who} would take this one out; as many would not"
+    return who
+
+
+def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """A proposal for the next refinement in words, or why there is none."""
+    told: dict[str, Any] = {"label": label, "state": found["state"], "rule": "", "condition": ""}
+    if found["state"] == "not_enough":
+        needed = found["needed"]
+        text = (
+            f"Not enough answers yet: {needed} {place.noun}s who belong and {needed} who do not are needed; there are "
+            f"{found['belong']} and {found['wrong']}."
+        )
+        return {**told, "text": text, "detail": ""}
+    tried = words.plural(found["tried"], "condition")
+    if found["state"] == "by_chance":
+        odds = "" if found["by_chance"] is None else f" The best of {tried} is no better than chance often is."
+        return {**told, "text": "Nothing separates those who do not belong from those who do.", "detail": odds.strip()}
+    often = 1000 * found["by_chance"]
+    odds = "fewer than 1" if often < 1 else f"about {EN.number(often)}"
+    return {
+        **told,
+        "text": f"Keep only those of whom this is so: {_condition(found, place)}.",
+        "detail": (
+            f"By the {found['wrong'] + found['belong']} answers it was found with, it takes out {say.likely(found['wrong_out'])} "
+            f"of those who do not belong, and keeps {say.likely(found['right_kept'])} of those who do. We compared {tried}; on "
+            f"answers dealt out at random the best one is as good in {odds} of 1,000 tries."
+        ),
+        "rule": found["rule"],
+        "condition": found["condition"],
+    }
+
+
+def _condition(found: Mapping[str, Any], place: Place) -> str:
+    if found["sentence"]:
+        return str(found["sentence"]).rstrip(".")
+    name = found["label"] or found["about"]
+    value = EN.value(found["value"], found["unit"], place.currency) if found["value"] is not None else ""
+    how = {"above": "more than", "at_most": "at most", "is": "is", "is_not": "is not"}
+    how |= {"known": "is known", "unknown": "is not known", "meets": "holds", "fails": "does not hold"}
+    return f"{name} {how[found['how']]} {value}".strip()
