@@ -43,6 +43,12 @@ Act = Literal[
     "read_the_log",
     "key_added",
     "key_revoked",
+    "segment_changed",
+    "segment_removed",
+    "segment_paused",
+    "segment_resumed",
+    "segments_run",
+    "consent_recorded",
     "exported",
     "erased",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0006"
+HEAD = "0007"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -384,4 +384,17 @@ audit_entry = sa.Table(
     _text("chain"),  # keyed digest of all that, and of the one before
     _digest(),
     sa.Index("audit_customer", "customer"),
+)
+
+# -- programs (kohort.store.answered) ------------------------------------------------------------------------------
+
+answered_request = sa.Table(
+    "answered_request",
+    metadata,
+    _text("name", primary_key=True),  # keyed digest of whose key it is and of the Idempotency-Key
+    _text("request"),  # keyed digest of all that was asked
+    _big("begun_us", nullable=False),
+    _big("status", nullable=False),  # of the answer; 0 = it is being worked on
+    sa.Column("answer", sa.LargeBinary, nullable=False),
+    _digest(),
 )

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from kohort.errors import Damaged, KohortError, WrongUsage
 from kohort.model.arrival import Link
 from kohort.model.links import root_of, roots
+from kohort.store.answered import Answered
 from kohort.store.api_keys import ApiKeys
 from kohort.store.artefacts import Artefacts
 from kohort.store.audit_log import AuditLog
@@ -69,6 +70,7 @@ class Store:
         self.trait_changes = TraitChanges(database)
         self.api_keys = ApiKeys(database)
         self.requests = Requests(database)
+        self.answered = Answered(database, vault.key_for("answered requests"))
         self.audit_log = AuditLog(database, vault.key_for("audit log"))
         self.sessions = Sessions(database, self.audit_log)
         self.users = Users(database, self.sessions, self.audit_log)
@@ -192,6 +194,7 @@ class Store:
             self.links.check,
             self.merges.check,
             self.requests.check,
+            self.answered.check,
             self.users.check,
             self.sessions.check,
             self.audit_log.check,

@@ -34,6 +34,7 @@ STATE: dict[str, str] = {
     "privacy_request": "pseudonyms go once nothing needs them",
     "login_user": "names people who work here, no customer: kohort users remove",
     "login_session": "names people who work here, no customer: goes within a day",
+    "answered_request": "holds keyed digests and answers that name nobody: goes within a day",
     "audit_entry": "pseudonym and salt go; what is left of them leads to nobody, and the chain holds",
 }
 """Table of `state.db` → what an erasure does there."""

@@ -26,6 +26,7 @@ from kohort.views import own, pages
 from kohort.views.paper import STATIC
 from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
+from kohort.web.api import ApiDoor, api_routes, problem, wrong_field
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages
 from kohort.web.documents import Documents, Source, store_of, vault_of
@@ -36,7 +37,6 @@ from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
-from kohort.web.profile import profile_routes
 from kohort.web.shell import asking
 from kohort.web.stream import Streams
 from kohort.web.warm import Warming
@@ -100,6 +100,8 @@ def create(
     app.state.counts = Counts()
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     insist = login or os.environ.get(LOGIN_VARIABLE) == "yes"
+    if mine is not None:
+        app.add_middleware(ApiDoor, store=store_of(source))
     app.add_middleware(Guard, store=store_of(source), page=partial(_problem, source), insist=insist)
     app.add_middleware(Unforeseen, page=partial(_problem, source))
     app.add_middleware(Protected)
@@ -114,7 +116,7 @@ def create(
     _people(app, source, mine, read, insist)
     _machines(app, source)
     _streams(app, source)
-    _profiles(app, source, live)
+    _programs(app, source, live)
     app.state.monitor = _monitor(app, source)
     _problems(app, source)
     check_table(app.routes)
@@ -181,14 +183,13 @@ def _monitor(app: FastAPI, source: Source) -> Monitor:
     return Monitor(app.state.door, mine, app.state.streams if mine is not None else None)
 
 
-def _profiles(app: FastAPI, source: Source, live: Live | None) -> None:
-    """Single customers and lists of segments, for programs, of a workspace."""
+def _programs(app: FastAPI, source: Source, live: Live | None) -> None:
+    """What programs read and change; a source of found segments alone has nothing for them."""
     from kohort.workspace.profile import ProfileDoor
     from kohort.workspace.workspace import Workspace
 
     if isinstance(source, Workspace):
-        door = ProfileDoor(source, None if live is None else live.profiles.of)
-        profile_routes(app, door, source.store.api_keys)
+        api_routes(app, source, ProfileDoor(source, None if live is None else live.profiles.of))
 
 
 def _people(
@@ -323,13 +324,13 @@ def _problems(app: FastAPI, source: Source) -> None:
     @app.exception_handler(RequestValidationError)
     async def odd_address(request: Request, error: RequestValidationError) -> Response:
         if for_programs(request.url.path):
-            return told("bad_query", "Something in the address is not a number or a name we know.", "", 422)
+            return wrong_field(error.errors())
         return page("This address is not right", "Something in the address is not a number or a name we know.", "", 422)
 
     @app.exception_handler(KohortError)
     async def known(request: Request, error: KohortError) -> Response:
         status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, WrongUsage) else 503
         if for_programs(request.url.path):
-            return told(error.code, error.message, error.hint, status)
+            return problem(error)
         title = "We cannot find that" if status == 404 else "We cannot show this right now"
         return page(title, error.message, error.hint, status)

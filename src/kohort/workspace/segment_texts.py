@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from kohort.errors import NotEnough, WrongUsage
@@ -125,6 +126,17 @@ class SegmentTexts:
             NotEnough: There is one version only.
         """
         return looks.diff(self._ws, name, old, new)
+
+    def pause(self, name: str, paused: bool = True) -> SegmentDefinition:
+        """Let the members of a definition stay as they are, or follow its rule again from the next run on.
+
+        Raises:
+            NotFound: There is no such definition.
+            WrongUsage: It is an adopted segmentation, which changes only when it is run.
+        """
+        definition = replace(self.definition(name), paused=paused)
+        texts.keep(self._ws, definition)
+        return definition
 
     def remove(self, name: str) -> None:
         """Take a definition out: it stands in no file any more, and everybody leaves it. History stays.
