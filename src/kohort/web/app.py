@@ -100,9 +100,10 @@ def create(
     app.state.counts = Counts()
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     insist = login or os.environ.get(LOGIN_VARIABLE) == "yes"
-    if mine is not None:
-        app.add_middleware(ApiDoor, store=store_of(source))
-    app.add_middleware(Guard, store=store_of(source), page=partial(_problem, source), insist=insist)
+    store = store_of(source)
+    if store is not None:
+        app.add_middleware(ApiDoor, store=store, limits=limits)
+    app.add_middleware(Guard, store=store, page=partial(_problem, source), insist=insist)
     app.add_middleware(Unforeseen, page=partial(_problem, source))
     app.add_middleware(Protected)
     if inbox is None and live is not None:

@@ -131,9 +131,10 @@ def _parts(ws: Workspace, about: Description) -> list[dict[str, Any]]:
     return rows
 
 
-def _written(ws: Workspace, name: str) -> Any:
+def _written(ws: Workspace, name: str) -> dict[str, Any] | None:
     from kohort.definitions.yaml_text import read_yaml
 
     if not any(d.name == name for d in ws.config.segments):
         return None
-    return read_yaml(ws.segments.text(name), "the definition").data
+    found = read_yaml(ws.segments.text(name), "the definition").data[name]
+    return {"rule": found} if isinstance(found, str) else found

@@ -11,15 +11,15 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 
 from kohort import __version__
-from kohort.web.api.door import POINTS
+from kohort.web.tracking.inbox import DEFAULTS
 
 PATH = "/v1/openapi.json"
 ABOUT = f"""What programs read and change in a Kohort workspace.
 
 Send a key as `Authorization: Bearer …`: one of scope `read` reads, one of scope `admin` changes things too
-(`kohort keys add NAME --scope read`). A key may use {POINTS:,} points in a second: a look-up costs one, what computes over
-everybody or changes something costs 50. Lists that can be long come in pages: ask again with `cursor` = the `next` of the page
-before. Every error is `{{"code", "message", "hint"}}`. Events are sent to other addresses, with a key of scope `ingest`:
+(`kohort keys add NAME --scope read`). A key may use {DEFAULTS.points_per_second:,} points in a second: a look-up costs one, what
+computes over everybody or changes something costs 50. Lists that can be long come in pages: ask again with `cursor` = the `next`
+of the page before. Every error is `{{"code", "message", "hint"}}`. Events are sent to other addresses, with a key of scope `ingest`:
 docs/tracking-http.md."""
 STREAM: dict[str, Any] = {
     "get": {

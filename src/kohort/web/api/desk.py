@@ -62,7 +62,7 @@ class Desk:
             changes: It takes an Idempotency-Key.
             body, query: What the function reads itself: the form of its body, names of fields of its address.
         """
-        every = {*ALWAYS, *codes, *(CHANGES if changes else ())}
+        every = {*ALWAYS, *codes, *(CHANGES if changes else ()), *(("no_such_address",) if "{" in path else ())}
         extra: dict[str, Any] = {"parameters": [_field(name) for name in query]}
         if changes:
             extra["parameters"] = [IDEMPOTENCY_KEY]

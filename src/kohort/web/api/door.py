@@ -25,7 +25,7 @@ from kohort.web.guard import asked_of
 from kohort.web.middleware import for_programs, told
 from kohort.web.tracking.answers import Refusal
 from kohort.web.tracking.credentials import of_header
-from kohort.web.tracking.inbox import Limits
+from kohort.web.tracking.inbox import DEFAULTS, Limits
 from kohort.web.tracking.rates import Rates
 from kohort.web.tracking.reading import Gone, Held, Reading
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 BODY_BYTES = 256 * 1024
 HELD_BYTES = 64 * 1024**2
-POINTS = 1_000
-"""What a key may ask in a second: a look-up costs one point, what computes over everybody or changes something 50."""
 IDEMPOTENCY = "idempotency-key"
 _WORDS = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -51,7 +49,7 @@ class ApiDoor:
     """Middleware around the routes for programs; other addresses pass through it.
 
     Args:
-        points: What a key may ask in a second.
+        limits: How many points a key may use in a second, and for how long a body may arrive.
         clock: Seconds that only grow.
         wall: Seconds since 1970.
     """
@@ -60,15 +58,15 @@ class ApiDoor:
         self,
         app: ASGIApp,
         store: Store,
-        points: int = POINTS,
+        limits: Limits = DEFAULTS,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.app, self._store = app, store
-        self._rates = Rates(points, points, clock, wall)
+        self._rates = Rates(limits.points_per_second, limits.points_per_second, clock, wall)
         self._held = Held(HELD_BYTES)
-        self._limits = Limits()
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         mine = scope["type"] == "http" and for_programs(scope["path"])

@@ -27,7 +27,7 @@ class Known:
 
 KNOWN: dict[str, Known] = {
     "bad_idempotency_key": Known(400, "An Idempotency-Key has 1 to 255 visible ASCII characters."),
-    "bad_input": Known(400, "A moment is not a date or a time.", "Write 2026-11-30 or 2026-11-30T12:00:00Z."),
+    "bad_time": Known(400, "A moment is not a date or a time.", "Write 2026-11-30 or 2026-11-30T12:00:00Z."),
     "wrong_usage": Known(400, "The call itself is wrong.", "The message says how."),
     "unauthorized": Known(
         401,
@@ -35,6 +35,7 @@ KNOWN: dict[str, Known] = {
         "Send Authorization: Bearer, with a key made by: kohort keys add NAME --scope read",
     ),
     "wrong_scope": Known(403, "This key is not for changing.", "Use a key of scope admin."),
+    "no_such_address": Known(404, "There is nothing at this address."),
     "not_found": Known(404, "No segment has this name.", "Did you mean 'loyal'?"),
     "unknown_customer": Known(404, "No customer has this number.", "Write it as it stands in your files."),
     "kept_current": Known(409, "A server keeps these segments current; there is nothing to run."),
@@ -68,7 +69,7 @@ def status_of(error: KohortError) -> int:
 
 def problem(error: KohortError) -> JSONResponse:
     """An error of the engine, for programs."""
-    message = error.message
+    message = KNOWN["bad_time"].message if error.code == "bad_time" else error.message
     if isinstance(error, NotFound):
         message = _CALLED.sub(" has this name.", message)  # a wrong call may have put a person's number there
     answer = told(error.code, message, error.hint, status_of(error))

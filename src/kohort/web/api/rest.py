@@ -50,7 +50,7 @@ def data(desk: Desk, ws: Workspace) -> None:
         """
         return answer(programs.health(ws))
 
-    @desk.add("GET", "/v1/events/count", "data", models.EventsCount, "bad_input", "bad_query")
+    @desk.add("GET", "/v1/events/count", "data", models.EventsCount, "bad_time", "bad_query")
     def count_events(
         event: Annotated[str | None, Query(max_length=200, examples=["Order Completed"])] = None, since: Since = None
     ) -> Response:
@@ -90,7 +90,7 @@ def people(desk: Desk, ws: Workspace) -> None:
         "unknown_customer",
         "not_found",
         "wrong_usage",
-        "bad_input",
+        "bad_time",
         example={"new": True},
         changes=True,
     )

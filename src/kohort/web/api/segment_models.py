@@ -59,7 +59,7 @@ class Segment(BaseModel):
     error: str
     depends_on: list[str]
     used_by: list[str]
-    definition: Any
+    definition: dict[str, Any] | None
 
 
 class Saved(Segment):

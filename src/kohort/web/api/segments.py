@@ -52,13 +52,14 @@ def looking(desk: Desk, ws: Workspace) -> None:
         """One segment: its rules, its size, what it depends on."""
         return answer(programs.segment(ws, name))
 
-    @desk.add("POST", "/v1/segments/preview", TAG, told.Preview, "not_found", "not_enough", "bad_input", *REFUSED)
+    @desk.add("POST", "/v1/segments/preview", TAG, told.Preview, "not_found", "not_enough", "bad_time", *REFUSED)
     def preview_segment(body: models.PreviewBody) -> Response:
         """What a rule would hold, condition by condition, before it is saved.
 
         `sample` has a few members by the company's numbers.
         """
-        given = None if body.segment is not None else programs.rule_body(body.rule, body.definition)
+        unsaved = body.segment is None or (body.rule, body.definition) != (None, None)
+        given = programs.rule_body(body.rule, body.definition) if unsaved else None
         found = ws.segments.preview(body.segment, rule=given, as_of=body.as_of, language=body.language)
         return answer(found.as_dict())
 
@@ -70,7 +71,7 @@ def looking(desk: Desk, ws: Workspace) -> None:
         "not_found",
         "not_enough",
         "wrong_usage",
-        "bad_input",
+        "bad_time",
         "bad_query",
     )
     def segment_movement(name: Name, since: AsOf = None, until: AsOf = None, by: models.Each = "month") -> Response:
@@ -85,7 +86,7 @@ def looking(desk: Desk, ws: Workspace) -> None:
         "not_found",
         "not_enough",
         "wrong_usage",
-        "bad_input",
+        "bad_time",
         "bad_query",
     )
     def segment_overlap(name: Name, as_of: AsOf = None) -> Response:
@@ -104,7 +105,7 @@ def looking(desk: Desk, ws: Workspace) -> None:
         "unknown_customer",
         "not_enough",
         "wrong_usage",
-        "bad_input",
+        "bad_time",
         "bad_query",
     )
     def segment_why(
@@ -188,7 +189,7 @@ def changing(desk: Desk, ws: Workspace) -> None:
         "kept_current",
         "not_enough",
         "wrong_usage",
-        "bad_input",
+        "bad_time",
         changes=True,
     )
     def run_segments(request: Request, body: models.RunBody) -> Response:
