@@ -49,7 +49,7 @@ def profile_routes(desk: Desk, profiles: ProfileDoor) -> None:
         body=models.Identity,
     )
     async def lookup_customer(request: Request) -> Response:
-        """The same without the identity in an address, which proxies log."""
+        """A customer by one of her identities, sent in a body: proxies log addresses."""
         # The body is read here, the rest is for a thread: it asks the vault.
         body = await body_of(request)
         return await run_in_threadpool(lambda: answer(profiles.find(_identity(body))))

@@ -69,7 +69,7 @@ def people(desk: Desk, ws: Workspace) -> None:
     def search_customers(request: Request, body: models.Search) -> Response:
         """Who has exactly this number, e-mail address, telephone number, anonymous id, name or address.
 
-        At most of these there is one; names and addresses can be several customers'.
+        Names and addresses can be those of several customers.
         """
         found = ws.customers.search(body.text)
         note_customer(ws, request, "searched", "/v1/customers/search", *(c["code"] for c in found["customers"]))
