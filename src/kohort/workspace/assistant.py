@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import NotFound, WrongUsage
+from kohort.model.clock import parse_start
 from kohort.workspace import programs
 from kohort.workspace.people import codes_for, customer_keys, is_short_code
 
@@ -180,7 +181,9 @@ def _events(asked: Asked) -> dict[str, Any]:
     from kohort.workspace.live import events_count
 
     since = asked.said.get("since")
-    return events_count(asked.ws, event=asked.said.get("event"), since=None if since is None else asked.ws.as_of(since))
+    return events_count(
+        asked.ws, event=asked.said.get("event"), since=None if since is None else parse_start(since, zone=asked.ws.zone)
+    )
 
 
 def _save(asked: Asked) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from fastapi import Path, Query, Request
 from fastapi.responses import Response
 
 from kohort.errors import WrongUsage
+from kohort.model.clock import parse_start
 from kohort.model.delivery import DeliveryState
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segmentation
@@ -57,7 +58,7 @@ def data(desk: Desk, ws: Workspace) -> None:
         """How many events there are, of how many customers."""
         from kohort.workspace.live import events_count
 
-        return answer(events_count(ws, event=event, since=None if since is None else ws.as_of(since)))
+        return answer(events_count(ws, event=event, since=None if since is None else parse_start(since, zone=ws.zone)))
 
 
 def people(desk: Desk, ws: Workspace) -> None:
