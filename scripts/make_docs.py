@@ -1,6 +1,6 @@
-"""Make the generated parts of docs/ anew: tables of discovery worlds, screenshots of the demo.
+"""Make the generated parts of docs/ anew: the page on the interface for programs, tables of discovery worlds, screenshots of the demo.
 
-python scripts/make_docs.py [worlds] [screenshots]
+python scripts/make_docs.py [api] [worlds] [screenshots]
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+
+def api() -> None:
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "api_docs.py"), "--write"], check=True)
 
 
 def worlds() -> None:
@@ -24,7 +28,7 @@ def screenshots() -> None:
         subprocess.run([sys.executable, str(ROOT / "scripts" / "screenshots.py"), shop], check=True)
 
 
-PARTS = {"worlds": worlds, "screenshots": screenshots}
+PARTS = {"api": api, "worlds": worlds, "screenshots": screenshots}
 
 
 def main() -> None:

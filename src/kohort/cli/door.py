@@ -203,7 +203,7 @@ def unexpected(error: Exception, app: click.Group, given: list[str]) -> dict[str
 def print_json(data: dict[str, Any]) -> None:
     """One JSON object on stdout; unknown numbers are null."""
     indent = 2 if sys.stdout.isatty() else None
-    click.echo(json.dumps(_plain(data), indent=indent, allow_nan=False, default=str))
+    click.echo(json.dumps(plain(data), indent=indent, allow_nan=False, default=str))
 
 
 def clean(text: str) -> str:
@@ -220,13 +220,14 @@ def _harmful(c: str) -> bool:
     return (c < " " and c not in "\n\t") or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value that JSON has: unknown numbers are null, and those of other libraries numbers."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if hasattr(value, "item") and not isinstance(value, str | bytes):
-        return _plain(value.item())
+        return plain(value.item())
     return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kohort.cli.door import Door, Result, command
-from kohort.cli.options import moment
+from kohort.cli.options import start
 from kohort.cli.root import app
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def count(door: Door, *, event: str | None, since: str | None) -> Result:
     from kohort.workspace.live import events_count
 
     with door.open() as ws, door.progress():
-        data = events_count(ws, event=event, since=moment(ws, since))
+        data = events_count(ws, event=event, since=start(ws, since))
 
     def shown(screen: Screen) -> None:
         screen.line(f"{data['events']:,} events of {data['customers']:,} customers.")

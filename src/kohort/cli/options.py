@@ -43,6 +43,20 @@ def machine_user() -> str:
         return "the command line"
 
 
+def start(ws: Workspace, text: str | None) -> int | None:
+    """What `--since` says, in µs UTC: a date is the beginning of that day; None where it was left out.
+
+    Raises:
+        WrongUsage: It is no date and no time.
+    """
+    from kohort.model.clock import parse_start
+
+    try:
+        return None if text is None else parse_start(text, zone=ws.zone)
+    except BadInput as error:
+        raise WrongUsage(error.message, hint=error.hint) from error
+
+
 def moment(ws: Workspace, text: str | None) -> int | None:
     """What `--as-of` says, in µs UTC; None where it was left out.
 

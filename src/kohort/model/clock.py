@@ -49,6 +49,17 @@ def iso(us: int) -> str:
     return moment(us).isoformat().replace("+00:00", "Z")
 
 
+def parse_start(text: str, *, zone: str = "UTC") -> int:
+    """As `parse_instant`, for the beginning of a stretch of time: a date alone means the *beginning* of that local day.
+
+    Example:
+        >>> iso(parse_start("2011-12-09")), iso(parse_start("2011-12-09T12:50Z"))
+        ('2011-12-09T00:00:00Z', '2011-12-09T12:50:00Z')
+    """
+    day = text.strip()
+    return parse_instant(f"{day}T00:00" if _DATE_ONLY.fullmatch(day) else day, zone=zone)
+
+
 def parse_instant(text: str, *, zone: str = "UTC") -> int:
     """An instant from what a person types: an ISO date or date-time.
 

@@ -206,13 +206,16 @@ class Deliveries:
         trigger: str | None = None,
         customer: int | None = None,
         id: str | None = None,  # noqa: A002
+        before: int | None = None,
         limit: int = 100,
     ) -> list[Delivery]:
-        """The latest deliveries, newest first."""
+        """The latest deliveries, newest first; `before`: of those made before the one with this number."""
         asked = {_t.state: state, _t.destination: destination, _t.trigger_name: trigger, _t.id: id}
         where = [column == value for column, value in asked.items() if value is not None]
         if customer is not None:
             where.append(_t.customer == customer)
+        if before is not None:
+            where.append(_t.number < before)
         statement = sa.select(schema.delivery).where(*where).order_by(_t.number.desc()).limit(limit)
         with self._database.read() as con:
             return [_delivery(row) for row in _checked(con, statement)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0009"
+HEAD = "0010"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -442,5 +442,18 @@ feedback = sa.Table(
     _big("version", nullable=False),  # of the definition then
     _text("by"),
     _big("said_us", nullable=False),
+    _digest(),
+)
+
+# -- programs (kohort.store.answered) ------------------------------------------------------------------------------
+
+answered_request = sa.Table(
+    "answered_request",
+    metadata,
+    _text("name", primary_key=True),  # keyed digest of whose key it is and of the Idempotency-Key
+    _text("request"),  # keyed digest of all that was asked
+    _big("begun_us", nullable=False),
+    _big("status", nullable=False),  # of the answer; 0 = it is being worked on
+    sa.Column("answer", sa.LargeBinary, nullable=False),
     _digest(),
 )

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from kohort.errors import Damaged, KohortError, WrongUsage
 from kohort.model.arrival import Link
 from kohort.model.links import root_of, roots
+from kohort.store.answered import Answered
 from kohort.store.api_keys import ApiKeys
 from kohort.store.artefacts import Artefacts
 from kohort.store.audit_log import AuditLog
@@ -77,6 +78,7 @@ class Store:
         self.jobs = JobRecords(database)
         self.uploads = Uploads(root)
         self.cases = Cases(database)
+        self.answered = Answered(database, vault.key_for("answered requests"))
         self.audit_log = AuditLog(database, vault.key_for("audit log"))
         self.sessions = Sessions(database, self.audit_log)
         self.users = Users(database, self.sessions, self.audit_log)
@@ -205,6 +207,7 @@ class Store:
             self.requests.check,
             self.jobs.check,
             self.cases.check,
+            self.answered.check,
             self.users.check,
             self.sessions.check,
             self.audit_log.check,

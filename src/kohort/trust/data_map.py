@@ -36,6 +36,7 @@ STATE: dict[str, str] = {
     "login_user": "names people who work here, no customer: kohort users remove",
     "login_session": "names people who work here, no customer: goes within a day",
     "feedback": "what was said about the person is deleted, and reasons of others that name her are emptied",
+    "answered_request": "holds keyed digests and answers that name nobody: goes within a day",
     "audit_entry": "pseudonym and salt go; what is left of them leads to nobody, and the chain holds",
     "job": "names people who work here, no customer: goes with the 200 after it",
 }

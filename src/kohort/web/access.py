@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.routing import BaseRoute, Mount
 
@@ -27,6 +28,8 @@ class Rule:
         past: Nobody looks who asks: nothing about the workspace is there, or the address itself asks for the key of a program.
         scope: People of these roles, and programs with a key of the scope read.
         look: Single customers are on the page: that somebody looks, who may see them, is written down as this before.
+        key: Scope of the key that `kohort.web.api` asks a program for; empty = it does not ask, or the address does itself.
+        cost: How much of what a key may ask in a second it takes.
     """
 
     roles: frozenset[Role] = frozenset()
@@ -34,11 +37,16 @@ class Rule:
     past: bool = False
     scope: bool = False
     look: Act | None = None
+    key: Literal["", "read", "admin"] = ""
+    cost: int = 1
 
 
 OPEN = Rule(open=True)
 ALWAYS = Rule(open=True, past=True)
 KEY = Rule(past=True)
+READ = Rule(past=True, key="read")
+COMPUTE = Rule(past=True, key="read", cost=50)
+CHANGE = Rule(past=True, key="admin", cost=50)
 EVERYBODY = Rule(frozenset(ROLES))
 _SEES = frozenset[Role]({"marketer", "analyst", "privacy-officer", "administrator"})
 _KNOWS = frozenset[Role]({"marketer", "privacy-officer", "administrator"})
@@ -151,14 +159,36 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/data-health/rejected"): Rule(_CLEANS),
     # Machines
     ("GET", "/metrics"): Rule(_RUNS, scope=True),
-    ("GET", "/v1/customers"): KEY,
-    ("POST", "/v1/customers/lookup"): KEY,
-    ("GET", "/v1/customers/{number:path}"): KEY,
-    ("GET", "/v1/segments"): KEY,
-    ("GET", "/v1/segments/{name:path}/members"): KEY,
-    ("GET", "/v1/predictions"): KEY,
-    ("GET", "/v1/predictions/{name:path}"): KEY,
     ("GET", "/v1/stream"): KEY,
+    # Programs
+    ("GET", "/v1/openapi.json"): ALWAYS,
+    ("GET", "/v1/customers"): READ,
+    ("POST", "/v1/customers/lookup"): READ,
+    ("POST", "/v1/customers/search"): READ,
+    ("GET", "/v1/customers/{number:path}"): READ,
+    ("GET", "/v1/segments"): READ,
+    ("POST", "/v1/segments/preview"): COMPUTE,
+    ("POST", "/v1/segments/run"): CHANGE,
+    ("GET", "/v1/segments/{name}"): READ,
+    ("PUT", "/v1/segments/{name}"): CHANGE,
+    ("DELETE", "/v1/segments/{name}"): CHANGE,
+    ("POST", "/v1/segments/{name}/pause"): CHANGE,
+    ("POST", "/v1/segments/{name}/resume"): CHANGE,
+    ("GET", "/v1/segments/{name}/movement"): COMPUTE,
+    ("GET", "/v1/segments/{name}/overlap"): COMPUTE,
+    ("GET", "/v1/segments/{name}/why"): COMPUTE,
+    ("GET", "/v1/segments/{name:path}/members"): READ,
+    ("GET", "/v1/segmentations"): READ,
+    ("GET", "/v1/segmentations/{name}"): READ,
+    ("GET", "/v1/features"): READ,
+    ("GET", "/v1/predictions"): READ,
+    ("GET", "/v1/predictions/{name:path}"): READ,
+    ("GET", "/v1/health"): COMPUTE,
+    ("GET", "/v1/events/count"): COMPUTE,
+    ("GET", "/v1/triggers"): READ,
+    ("GET", "/v1/deliveries"): READ,
+    ("GET", "/v1/consent"): READ,
+    ("POST", "/v1/consent"): CHANGE,
 }
 
 

@@ -27,6 +27,7 @@ from kohort.views.discover import discover as discover_page
 from kohort.views.paper import STATIC
 from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
+from kohort.web.api import ApiDoor, api_routes, problem, wrong_field
 from kohort.web.build_pages import build_pages
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages, identity_pages
@@ -46,7 +47,6 @@ from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
 from kohort.web.predict_pages import predict_pages
 from kohort.web.privacy_pages import privacy_pages
-from kohort.web.profile import profile_routes
 from kohort.web.settings_pages import settings_pages
 from kohort.web.shell import asking
 from kohort.web.start_pages import start_pages
@@ -113,7 +113,10 @@ def create(
     app.state.counts = Counts()
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     insist = login or os.environ.get(LOGIN_VARIABLE) == "yes"
-    app.add_middleware(Guard, store=store_of(source), page=partial(_problem, source), insist=insist)
+    store = store_of(source)
+    if store is not None:
+        app.add_middleware(ApiDoor, store=store, limits=limits)
+    app.add_middleware(Guard, store=store, page=partial(_problem, source), insist=insist)
     app.add_middleware(Unforeseen, page=partial(_problem, source))
     app.add_middleware(Protected)
     if inbox is None and live is not None:
@@ -131,7 +134,7 @@ def create(
     _finding(app, source, read)
     _machines(app, source)
     _streams(app, source, read)
-    _profiles(app, source, live)
+    _programs(app, source, live)
     app.state.monitor = _monitor(app, source)
     _problems(app, source)
     check_table(app.routes)
@@ -199,14 +202,13 @@ def _monitor(app: FastAPI, source: Source) -> Monitor:
     return Monitor(app.state.door, mine, app.state.streams if mine is not None else None)
 
 
-def _profiles(app: FastAPI, source: Source, live: Live | None) -> None:
-    """Single customers and lists of segments, for programs, of a workspace."""
+def _programs(app: FastAPI, source: Source, live: Live | None) -> None:
+    """What programs read and change; a source of found segments alone has nothing for them."""
     from kohort.workspace.profile import ProfileDoor
     from kohort.workspace.workspace import Workspace
 
     if isinstance(source, Workspace):
-        door = ProfileDoor(source, None if live is None else live.profiles.of)
-        profile_routes(app, door, source.store.api_keys)
+        api_routes(app, source, ProfileDoor(source, None if live is None else live.profiles.of))
 
 
 def _people(
@@ -373,13 +375,13 @@ def _problems(app: FastAPI, source: Source) -> None:
     @app.exception_handler(RequestValidationError)
     async def odd_address(request: Request, error: RequestValidationError) -> Response:
         if for_programs(request.url.path):
-            return told("bad_query", "Something in the address is not a number or a name we know.", "", 422)
+            return wrong_field(error.errors())
         return page("This address is not right", "Something in the address is not a number or a name we know.", "", 422)
 
     @app.exception_handler(KohortError)
     async def known(request: Request, error: KohortError) -> Response:
         status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, WrongUsage) else 503
         if for_programs(request.url.path):
-            return told(error.code, error.message, error.hint, status)
+            return problem(error)
         title = "We cannot find that" if status == 404 else "We cannot show this right now"
         return page(title, error.message, error.hint, status)

@@ -60,7 +60,7 @@ class Guard:
         if scope["type"] != "http" or self._store is None:
             await self.app(scope, receive, send)
             return
-        asked = _asked(scope)
+        asked = asked_of(scope)
         if asked.rule.past if asked.rule else for_programs(scope["path"]):
             await self.app(scope, receive, send)
             return
@@ -144,7 +144,7 @@ class Guard:
         return bool(key) and self._store.api_keys.find(key, "read") is not None
 
 
-def _asked(scope: Scope) -> Asked:
+def asked_of(scope: Scope) -> Asked:
     """The address that the application will answer with: found by its own routes, in its own order."""
     for route in scope["app"].routes:
         match, found = route.matches(scope)

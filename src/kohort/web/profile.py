@@ -1,87 +1,116 @@
 """`/v1/customers`, `/v1/segments` and `/v1/predictions`: what programs read. Reading only.
 
-A key of scope read or admin is asked for. Identities stand in the address only where a program wants it so: the same
-question can be asked with a body, which no proxy writes into its log.
+Identities stand in the address only where a program wants it so: the same question can be asked with a body, which no proxy
+writes into its log.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import FastAPI, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
+from kohort.web.api import models, prediction_models, segment_models
+from kohort.web.api.desk import Desk, answer
 from kohort.web.forms import body_of
-from kohort.web.tracking.credentials import of_header
-from kohort.workspace.profile import MOST_MEMBERS, ProfileDoor
-
-if TYPE_CHECKING:
-    from kohort.store.api_keys import ApiKeys
+from kohort.workspace.profile import IDENTITIES, MOST_MEMBERS, ProfileDoor
 
 
-def profile_routes(app: FastAPI, profiles: ProfileDoor, keys: ApiKeys) -> None:
+def profile_routes(desk: Desk, profiles: ProfileDoor) -> None:
     """Adds them to the application."""
-    refused = _guard(keys)
 
-    @app.get("/v1/customers")
-    def find(request: Request) -> Response:
-        return refused(request) or _answer(profiles.find(_one_of_each(request)))
+    @desk.add(
+        "GET",
+        "/v1/customers",
+        "customers",
+        models.Customer,
+        "unknown_customer",
+        "wrong_usage",
+        "not_enough",
+        query=IDENTITIES,
+    )
+    def find_customer(request: Request) -> Response:
+        """A customer by one of her identities: exactly one of them is given."""
+        return answer(profiles.find(_one_of_each(request)))
 
-    @app.post("/v1/customers/lookup")
-    async def lookup(request: Request) -> Response:
+    @desk.add(
+        "POST",
+        "/v1/customers/lookup",
+        "customers",
+        models.Customer,
+        "unknown_customer",
+        "wrong_usage",
+        "not_enough",
+        "body_too_large",
+        body=models.Identity,
+    )
+    async def lookup_customer(request: Request) -> Response:
+        """A customer by one of her identities, sent in a body: proxies log addresses."""
         # The body is read here, the rest is for a thread: it asks the vault.
         body = await body_of(request)
+        return await run_in_threadpool(lambda: answer(profiles.find(_identity(body))))
 
-        def answer() -> Response:
-            return refused(request) or _answer(profiles.find(_identity(body)))
-
-        return await run_in_threadpool(answer)
-
-    @app.get("/v1/customers/{number:path}")
+    @desk.add(
+        "GET",
+        "/v1/customers/{number:path}",
+        "customers",
+        models.Customer,
+        "unknown_customer",
+        "not_enough",
+        "bad_query",
+    )
     def customer(
-        request: Request, number: str, identity: bool = False, predictions: bool = False, reasons: bool = False
+        number: Annotated[
+            str, Path(description="The company's number, or the code that stands for her.", examples=["14127"])
+        ],
+        identity: Annotated[bool, Query(description="Tell too which ids are hers and why.")] = False,
+        predictions: Annotated[bool, Query(description="Tell too what is predicted of her.")] = False,
+        reasons: Annotated[bool, Query(description="And why; that takes about a second more.")] = False,
     ) -> Response:
-        return refused(request) or _answer(
+        """One customer: her segments, her features, and what time alone will change."""
+        return answer(
             profiles.of(number, identity=identity, predictions=predictions or reasons, reasons=reasons)
         )
 
-    @app.get("/v1/segments")
-    def segments(request: Request) -> Response:
-        return refused(request) or _answer(profiles.segments())
+    @desk.add("GET", "/v1/segments", "segments", segment_models.Segments)
+    def segments() -> Response:
+        """Every segment with its parts and sizes, which are up to five seconds old."""
+        return answer(profiles.segments())
 
-    @app.get("/v1/predictions")
-    def predictions(request: Request) -> Response:
-        return refused(request) or _answer(profiles.predictions())
+    @desk.add("GET", "/v1/predictions", "predictions", prediction_models.Predictions)
+    def predictions() -> Response:
+        """What is predicted, how well, and how old its chances are; and what customers will be worth."""
+        return answer(profiles.predictions())
 
-    @app.get("/v1/predictions/{name:path}")
-    def prediction(request: Request, name: str) -> Response:
-        return refused(request) or _answer(profiles.prediction(name))
-
-    @app.get("/v1/segments/{name:path}/members")
-    def members(
-        request: Request, name: str, cursor: str = "", limit: Annotated[int, Query(ge=1, le=MOST_MEMBERS)] = 100
+    @desk.add("GET", "/v1/predictions/{name:path}", "predictions", prediction_models.Prediction, "not_found", "bad_query")
+    def prediction(
+        name: Annotated[
+            str, Path(description="A prediction, or a part of one: next/tea.", max_length=200, examples=["churn_90d"])
+        ],
     ) -> Response:
-        return refused(request) or _answer(profiles.members(name, cursor, limit))
+        """One prediction from all sides: how it was checked, what it goes by, its versions."""
+        return answer(profiles.prediction(name))
 
-
-def _guard(keys: ApiKeys) -> Any:
-    """Says why a request may not read; None where it may."""
-
-    def refused(request: Request) -> Response | None:
-        text = of_header(request.headers.get("authorization", "").encode("latin-1"))
-        key = keys.known(text) if text else None
-        if key is not None and key.may("read"):
-            return None
-        if key is not None and key.revoked_us is None:
-            return _told(403, "wrong_scope", "This key is not for reading.", "Use a key of scope read.")
-        hint = "Send Authorization: Bearer, with a key made by: kohort keys add NAME --scope read"
-        # Without WWW-Authenticate: a browser would ask the visitor of a page for a password.
-        return _told(401, "unauthorized", "This needs an API key of the scope read.", hint)
-
-    return refused
+    @desk.add(
+        "GET",
+        "/v1/segments/{name:path}/members",
+        "segments",
+        segment_models.Members,
+        "not_found",
+        "wrong_usage",
+        "bad_query",
+    )
+    def segment_members(
+        name: Annotated[str, Path(description="A segment, or a part of one: value/gold.", examples=["value/gold"])],
+        cursor: Annotated[str, Query(description="The `next` of the page before.")] = "",
+        limit: Annotated[int, Query(ge=1, le=MOST_MEMBERS)] = 100,
+    ) -> Response:
+        """Members, page by page, in an order that does not change while others come and go."""
+        return answer(profiles.members(name, cursor, limit))
 
 
 def _identity(body: bytes) -> dict[str, Any]:
@@ -99,12 +128,3 @@ def _one_of_each(request: Request) -> dict[str, str]:
     if len(fields) != len(dict(fields)):
         raise WrongUsage("The address names something twice.")
     return dict(fields)
-
-
-def _answer(document: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(document), media_type="application/json", headers={"Cache-Control": "no-store"})
-
-
-def _told(status: int, code: str, message: str, hint: str) -> Response:
-    body = orjson.dumps({"code": code, "message": message, "hint": hint})
-    return Response(body, status, {"Cache-Control": "no-store"}, "application/json")

@@ -77,9 +77,13 @@ class TriggerDoor:
         destination: str | None = None,
         state: DeliveryState | None = None,
         customer: str | None = None,
+        before: int | None = None,
         limit: int = 100,
     ) -> Sequence[dict[str, Any]]:
         """The latest deliveries, newest first, with the company's numbers; instants are ISO 8601.
+
+        Args:
+            before: Of those made before the one with this place (`place` of an answer).
 
         Raises:
             NotFound: No trigger has this name, and none that was told of had.
@@ -89,7 +93,7 @@ class TriggerDoor:
             self._known(trigger)
         key = None if customer is None else customer_keys(self._ws.store.vault, [customer])[0]
         found = self._ws.store.deliveries.some(
-            state=state, destination=destination, trigger=trigger, customer=key, limit=limit
+            state=state, destination=destination, trigger=trigger, customer=key, before=before, limit=limit
         )
         people = self._people()
         return [_shown(d, people) for d in found]
@@ -375,6 +379,7 @@ def _shown(d: Delivery, people: VaultPeople) -> dict[str, Any]:
     person = people.named(d.name, [d.customer], ()).get(d.customer)
     told: dict[str, Any] = {
         "id": d.id,
+        "place": d.number,
         "trigger": d.trigger,
         "destination": d.destination,
         "customer_id": person.number if person else None,

@@ -60,6 +60,8 @@ class Limits:
     """Of one key."""
     requests_per_second: int = 1_000
     """Of one key."""
+    points_per_second: int = 1_000
+    """Of one key for reading and changing: a look-up costs one, what computes over everybody or changes something 50."""
     held_bytes: int = 256 * 1024**2
     """Of all requests that are being read or waited for."""
     read_seconds: float = 20.0
