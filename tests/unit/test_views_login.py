@@ -48,7 +48,12 @@ def hrefs(shell: Shell) -> list[str]:
 
 def test_the_menu_shows_what_may_be_asked_for() -> None:
     assert hrefs(SHELL) == ["/", "/audit-log"]
-    assert [place.href for place in SHELL.tabs] == ["/"], "a phone has room for eight"
+    assert [place.href for place in SHELL.tabs] == ["/", "/audit-log"]
+    assert SHELL.more == ()
+    everything = Shell("Shop", has_customers=True, has_lifecycle=True)
+    at_hand, behind = ([place.href for place in places] for places in (everything.tabs, everything.more))
+    assert at_hand == ["/", "/segments", "/customers", "/live"], "a phone has room for five, and More is one of them"
+    assert sorted(at_hand + behind) == sorted(hrefs(everything))
     assert 'href="/audit-log"' in login.account(SHELL, "privacy-officer", 1)
     assert SHELL.may("/audit-log")
     assert not SHELL.may("/audit-log", "POST")

@@ -7,7 +7,6 @@ import pytest
 import kohort
 from kohort.errors import NotFound, RefusedDefinition, WrongUsage
 from kohort.model.clock import DAY_US
-from kohort.workspace import edits
 from kohort.workspace.edits import Edits
 from kohort.workspace.people import this_user
 

@@ -6,7 +6,7 @@ Doors fetch the documents and call these; nothing here reads a file or knows HTT
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kohort.model.feature import FeatureInfo
@@ -23,7 +23,6 @@ Summary = Mapping[str, Any]
 
 SORTS = (("revenue", "Revenue"), ("customers", "Customers"), ("growth", "Growth"))
 MOST_COLUMNS = 4
-_AWAY = frozenset({"audit-log", "build", "digest", "privacy", "settings"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,40 @@ class Place:
     short: str
     icon: str
     go: str  # key after "g" that goes there
+    needs: str = ""  # what has to be there: customers, a lifecycle, logins
     count: str = ""
+
+
+_MENU = (
+    (
+        "Understand",
+        (
+            Place("overview", "/", "Overview", "Overview", "home", "o"),
+            Place("segments", "/segments", "Segments", "Segments", "segments", "s"),
+            Place("build", "/build", "Build with rules", "Build", "rule", "b", "customers"),
+            Place("lifecycle", "/lifecycle", "Lifecycle", "Stages", "stages", "l", "lifecycle"),
+            Place("discover", "/discover", "Discover", "Discover", "discover", "d"),
+            Place("customers", "/customers", "Customers", "Customers", "people", "c", "customers"),
+            Place("predictions", "/predictions", "Predictions", "Next", "ahead", "r", "customers"),
+            Place("live", "/live", "Live", "Live", "pulse", "v", "customers"),
+            Place("map", "/map", "Customer map", "Map", "map", "m"),
+            Place("digest", "/digest", "Digest", "Digest", "doc", "n", "customers"),
+        ),
+    ),
+    (
+        "Trust",
+        (
+            Place("health", "/data-health", "Data health", "Health", "health", "h"),
+            Place("identity", "/identity", "Same customer?", "Same?", "joined", "i", "customers"),
+            Place("privacy", "/privacy", "Privacy", "Privacy", "shield", "p", "customers"),
+            Place("settings", "/settings", "Settings", "Settings", "gear", "t", "customers"),
+            Place("audit-log", "/audit-log", "Who did what", "Log", "doc", "w", "logins"),
+        ),
+    ),
+)
+_AT_HAND = ("overview", "segments", "customers", "live", "discover", "map", "health")
+"""What a phone shows below its pages, as far as there is room; the rest is behind "More", which takes a place itself."""
+_ROOM = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,68 +97,21 @@ class Shell:
     places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        found = "" if self.segments is None else str(self.segments)
-        score = "" if self.score is None else str(self.score)
-        menu = (
-            (
-                "Understand",
-                (
-                    Place("overview", "/", "Overview", "Overview", "home", "o"),
-                    Place("segments", "/segments", "Segments", "Segments", "segments", "s", found),
-                    *(
-                        (Place("build", "/build", "Build with rules", "Build", "rule", "b"),)
-                        if self.has_customers
-                        else ()
-                    ),
-                    *(
-                        (Place("lifecycle", "/lifecycle", "Lifecycle", "Stages", "stages", "l"),)
-                        if self.has_lifecycle
-                        else ()
-                    ),
-                    Place("discover", "/discover", "Discover", "Discover", "discover", "d"),
-                    *(
-                        (Place("customers", "/customers", "Customers", "Find", "people", "c"),)
-                        if self.has_customers
-                        else ()
-                    ),
-                    *(
-                        (Place("predictions", "/predictions", "Predictions", "Next", "ahead", "r"),)
-                        if self.has_customers
-                        else ()
-                    ),
-                    *((Place("live", "/live", "Live", "Live", "pulse", "v"),) if self.has_customers else ()),
-                    Place("map", "/map", "Customer map", "Map", "map", "m"),
-                    *((Place("digest", "/digest", "Digest", "Digest", "doc", "n"),) if self.has_customers else ()),
-                ),
-            ),
-            (
-                "Trust",
-                (
-                    Place("health", "/data-health", "Data health", "Health", "health", "h", score),
-                    *(
-                        (Place("privacy", "/privacy", "Privacy", "Privacy", "shield", "p"),)
-                        if self.has_customers
-                        else ()
-                    ),
-                    *(
-                        (Place("settings", "/settings", "Settings", "Settings", "gear", "t"),)
-                        if self.has_customers
-                        else ()
-                    ),
-                    *(
-                        (Place("identity", "/identity", "Same customer?", "Same?", "joined", "i"),)
-                        if self.has_customers
-                        else ()
-                    ),
-                    *(
-                        (Place("audit-log", "/audit-log", "Who did what", "Log", "doc", "w"),)
-                        if self.rights is not None
-                        else ()
-                    ),
-                ),
-            ),
-        )
-        allowed = ((heading, tuple(place for place in places if self.may(place.href))) for heading, places in menu)
+        there = {
+            "": True,
+            "customers": self.has_customers,
+            "lifecycle": self.has_lifecycle,
+            "logins": self.rights is not None,
+        }
+        counts = {"segments": self.segments, "health": self.score}
+        allowed = []
+        for heading, menu in _MENU:
+            places = [place for place in menu if there[place.needs] and self.may(place.href)]
+            shown = [
+                replace(place, count=str(count)) if (count := counts.get(place.id)) is not None else place
+                for place in places
+            ]
+            allowed.append((heading, tuple(shown)))
         object.__setattr__(self, "places", tuple((heading, places) for heading, places in allowed if places))
 
     def may(self, pattern: str, method: str = "GET") -> bool:
@@ -135,8 +120,17 @@ class Shell:
 
     @property
     def tabs(self) -> tuple[Place, ...]:
-        """The menu in one row, for phones. No room for the log, privacy and settings, to which one's account leads, and for what the segments lead to."""
-        return tuple(place for _, places in self.places for place in places if place.id not in _AWAY)
+        """What a phone shows below its pages: the most used places of the menu."""
+        every = {place.id: place for _, places in self.places for place in places}
+        if len(every) <= _ROOM:
+            return tuple(every.values())
+        return tuple(every[name] for name in _AT_HAND if name in every)[: _ROOM - 1]
+
+    @property
+    def more(self) -> tuple[Place, ...]:
+        """The rest of the menu, which a phone opens."""
+        at_hand = {place.id for place in self.tabs}
+        return tuple(place for _, places in self.places for place in places if place.id not in at_hand)
 
 
 def positions(found: Segmentation) -> dict[str, int]:

@@ -37,9 +37,9 @@ from kohort.web.documents import read as read_documents
 from kohort.web.export_pages import export_pages
 from kohort.web.feedback_pages import feedback_pages
 from kohort.web.guard import Guard
+from kohort.web.health_pages import health_pages
 from kohort.web.job_pages import job_pages
 from kohort.web.live_pages import live_pages
-from kohort.web.health_pages import health_pages
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor

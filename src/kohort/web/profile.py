@@ -72,9 +72,7 @@ def profile_routes(desk: Desk, profiles: ProfileDoor) -> None:
         reasons: Annotated[bool, Query(description="And why; that takes about a second more.")] = False,
     ) -> Response:
         """One customer: her segments, her features, and what time alone will change."""
-        return answer(
-            profiles.of(number, identity=identity, predictions=predictions or reasons, reasons=reasons)
-        )
+        return answer(profiles.of(number, identity=identity, predictions=predictions or reasons, reasons=reasons))
 
     @desk.add("GET", "/v1/segments", "segments", segment_models.Segments)
     def segments() -> Response:
@@ -86,7 +84,9 @@ def profile_routes(desk: Desk, profiles: ProfileDoor) -> None:
         """What is predicted, how well, and how old its chances are; and what customers will be worth."""
         return answer(profiles.predictions())
 
-    @desk.add("GET", "/v1/predictions/{name:path}", "predictions", prediction_models.Prediction, "not_found", "bad_query")
+    @desk.add(
+        "GET", "/v1/predictions/{name:path}", "predictions", prediction_models.Prediction, "not_found", "bad_query"
+    )
     def prediction(
         name: Annotated[
             str, Path(description="A prediction, or a part of one: next/tea.", max_length=200, examples=["churn_90d"])

@@ -19,9 +19,9 @@ class PredictionLine(BaseModel):
         examples=["ok"],
     )
     reason: str = Field(description="Why there is nothing to go by; empty where there is.")
-    version: int | None
-    metrics: dict[str, Any] | None = Field(description="Each with its interval, on customers it was not trained on.")
-    warnings: list[Any]
+    version: str | None
+    metrics: dict[str, Any] = Field(description="Each with its interval, on customers it was not trained on.")
+    warnings: int = Field(description="How many things speak against relying on it.")
     fit: dict[str, Any] | None = Field(description="What the last check said; null where nobody checked this version.")
     scores: dict[str, Any] | None = Field(description="How old everybody's chances are; null where none are kept.")
 
