@@ -25,7 +25,7 @@ class Kind:
         title: What is being done, in words: "Finding groups".
         work: Does it. Gets a workspace of its own, the arguments as they were given, and whom to tell how far it is. What
             it returns is kept: figures about groups, never a customer. A `KohortError` is shown in its words.
-        onward: Address of the page that shows the result; `{id}` in it is the number of the job.
+        onward: Address of the page that shows the result; `{id}` in it is the number of the job, `{name}` one of its arguments.
         button: What the link to it says.
     """
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -20,6 +22,8 @@ from kohort.web.noting import note
 if TYPE_CHECKING:
     from kohort.web.documents import Documents
     from kohort.workspace.workspace import Workspace
+
+_FIELD = re.compile(r"\{(\w+)\}")
 
 
 def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> None:
@@ -63,4 +67,6 @@ def kind_of(one: Job) -> Kind:
 
 
 def onward(one: Job, kind: Kind) -> str:
-    return kind.onward.replace("{id}", one.id)
+    """Where the result of a job is shown: the address of its kind with the number and the arguments of this one in it."""
+    known = {"id": one.id} | {name: value for name, value in one.arguments.items() if isinstance(value, str)}
+    return _FIELD.sub(lambda field: quote(known.get(field[1], ""), safe=""), kind.onward)
