@@ -1,8 +1,7 @@
-"""The page of one piece of long work, and what the shell says of those that are going on."""
+"""The page of one piece of long work."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from kohort.model.job import Job
@@ -10,16 +9,9 @@ from kohort.views import own_words as say
 from kohort.views import words
 from kohort.views.formats import EN
 from kohort.views.pages import Shell, page
+from kohort.views.working import progress
 
 SECOND_US = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One line of the list of what is going on: number of the job, and what it does."""
-
-    id: str
-    title: str
 
 
 def job(
@@ -39,8 +31,8 @@ def job(
     Args:
         title: What it does.
         by: Who started it; empty where nobody had to log in.
-        onward: Address of the page that shows its result.
-        button: What the link to it says.
+        onward: Address of the page that shows its result, or where it can be tried again.
+        button: What the link to the result says.
         now: Microseconds UTC.
         before: The last one of its kind that was done, for how long it may take.
     """
@@ -67,12 +59,6 @@ def _said(one: Job, zone: str, now: int, before: Job | None) -> dict[str, Any]:
     }
 
 
-def progress(one: Job) -> str:
-    """The present phase as a sentence begins: "Comparing groupings"."""
-    text = one.note or "Getting ready"
-    return f"{text[:1].upper()}{text[1:]}"
-
-
 def lasted(us: int) -> str:
     """A length of time in words.
 
@@ -84,5 +70,5 @@ def lasted(us: int) -> str:
     if seconds < 90:
         return words.plural(seconds, "second")
     if seconds < 5_400:
-        return words.plural(seconds // 60, "minute")
-    return words.plural(seconds // 3_600, "hour")
+        return words.plural(round(seconds / 60), "minute")
+    return words.plural(round(seconds / 3_600), "hour")

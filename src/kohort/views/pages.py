@@ -15,6 +15,7 @@ from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import charts, findings, words
 from kohort.views.formats import EN
 from kohort.views.paper import render
+from kohort.views.working import Work
 
 if TYPE_CHECKING:
     from kohort.segments.feedback import Evidence
@@ -92,8 +93,8 @@ class Shell:
     """What proves that the form for logging out is ours."""
     no_login: bool = False
     """Whether everybody at this machine sees the pages, because there is no user yet. The demo, which holds no secret, is silent."""
-    work: tuple[Any, ...] = ()
-    """Long work that is going on (`kohort.views.jobs.Work`), the latest first."""
+    work: tuple[Work, ...] = ()
+    """Long work that is going on, the latest first."""
     places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -122,10 +122,14 @@ def start(
     )
 
 
-def bring(shell: Shell, *, word: str) -> str:
-    """The page for more data, where there is some already."""
+def bring(shell: Shell, *, word: str, read: Job | None = None) -> str:
+    """The page for more data, where there is some already.
+
+    Args:
+        read: What was read in just now.
+    """
     values: dict[str, Any] = {"feeds": shell.may("/start/upload", "POST"), "by_path": shell.may("/start/path", "POST")}
-    return page("bring.html", shell, "", word=word, customers=1, **values)
+    return page("bring.html", shell, "", word=word, read=_counted(read), **values)
 
 
 def reading(shell: Shell, token: str, one: Reading, *, word: str) -> str:

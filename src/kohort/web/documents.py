@@ -12,10 +12,10 @@ from kohort.model.health import HealthReport
 from kohort.model.job import Job
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import own, own_list, pages
-from kohort.views.jobs import Work
 from kohort.views.start import start
+from kohort.views.working import Work
 from kohort.web import access, forms, sight
-from kohort.web.job_kinds import KINDS
+from kohort.web.job_kinds import line_of
 from kohort.web.jobs import Jobs
 from kohort.web.own import OwnSegments
 from kohort.web.shell import asking
@@ -124,4 +124,4 @@ def work(source: Source) -> tuple[Work, ...]:
 
     if not isinstance(source, Workspace):
         return ()
-    return tuple(Work(one.id, KINDS[one.kind].title) for one in Jobs(source).running() if one.kind in KINDS)
+    return tuple(line_of(one) for one in Jobs(source).running())

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from kohort.model.job import Job
 from kohort.views.jobs import job as job_page
 from kohort.web import forms, who
-from kohort.web.job_kinds import KINDS, Kind
+from kohort.web.job_kinds import kind_of
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
 
 if TYPE_CHECKING:
     from kohort.web.documents import Documents
     from kohort.workspace.workspace import Workspace
-
-_FIELD = re.compile(r"\{(\w+)\}")
 
 
 def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> None:
@@ -35,13 +30,13 @@ def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> Non
         one = jobs.get(id)
         kind = kind_of(one)
         if wait and one.state == "done":
-            return RedirectResponse(onward(one, kind), 303)
+            return RedirectResponse(kind.address(one), 303)
         text = job_page(
             read().shell,
             one,
             title=kind.title,
             by="" if one.by == who.PAGES else one.by,
-            onward=onward(one, kind),
+            onward=kind.address(one),
             button=kind.button,
             zone=ws.zone,
             now=time.time_ns() // 1_000,
@@ -59,14 +54,3 @@ def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> Non
             return RedirectResponse(f"/jobs/{id}", 303)
 
         return await run_in_threadpool(stopped)
-
-
-def kind_of(one: Job) -> Kind:
-    """What a job does; one of a kind that this version does not know was done by another."""
-    return KINDS.get(one.kind) or Kind("Work of another version", lambda *_: {}, "/", "Go to the overview")
-
-
-def onward(one: Job, kind: Kind) -> str:
-    """Where the result of a job is shown: the address of its kind with the number and the arguments of this one in it."""
-    known = {"id": one.id} | {name: value for name, value in one.arguments.items() if isinstance(value, str)}
-    return _FIELD.sub(lambda field: quote(known.get(field[1], ""), safe=""), kind.onward)

@@ -17,10 +17,11 @@ from kohort.model.access import Act
 from kohort.views import predictions as views
 from kohort.views import worth as worth_views
 from kohort.views.working import Work
-from kohort.web import access, forms, sight, who
+from kohort.web import forms, sight, who
 from kohort.web.documents import or_none
-from kohort.web.job_kinds import KINDS
+from kohort.web.job_kinds import line_of
 from kohort.web.jobs import Jobs
+from kohort.web.noting import note
 
 if TYPE_CHECKING:
     from kohort.model.feature import FeatureInfo
@@ -59,7 +60,7 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
         told = or_none(ws.predict.overview)
         if told is None:
             return d.start("predictions")
-        works = [_work(job) for job in jobs.all() if job.kind.startswith("predict-") and job.running]
+        works = [line_of(job) for job in jobs.running() if job.kind.startswith("predict-")]
         return HTMLResponse(views.predictions(d.shell, told, works, zone=ws.zone, currency=ws.currency))
 
     @app.get("/predictions/{name}", response_class=HTMLResponse)
@@ -141,7 +142,7 @@ def _asked(ws: Workspace, jobs: Jobs, name: str, fields: Mapping[str, str]) -> R
     do = fields.get("do", "")
     if do == "rollback":
         ws.predict.rollback(target.name, to=fields.get("version", ""))
-        _note(ws, "rolled_back", target.name)
+        note(ws, "rolled_back", target.name)
     elif do in WORK:
         kind, act = WORK[do]
         whole, _, part = target.name.partition("/")
@@ -171,17 +172,11 @@ def _costs(fields: Mapping[str, str]) -> dict[str, float]:
 
 def _begin(ws: Workspace, jobs: Jobs, kind: str, arguments: dict[str, Any], *, act: Act, about: str) -> None:
     """Begins a job, but for one that is under way already."""
-    under_way = (job for job in jobs.all() if job.running and job.kind == kind)
+    under_way = (job for job in jobs.running() if job.kind == kind)
     if any(job.arguments.get("name") == arguments.get("name") for job in under_way):
         return
     jobs.start(kind, arguments, by=who.now().by)
-    _note(ws, act, about)
-
-
-def _note(ws: Workspace, act: Act, about: str) -> None:
-    asks = who.now()
-    if asks.name:
-        ws.store.audit_log.note(act, by=asks.name, about=about)
+    note(ws, act, about)
 
 
 def _full(name: str, part: str) -> str:
@@ -191,9 +186,4 @@ def _full(name: str, part: str) -> str:
 def _latest(jobs: Jobs, mine: Callable[[Job], bool]) -> Work | None:
     """The last piece of work about something, running or ended."""
     found = [job for job in jobs.all() if mine(job)]
-    return _work(max(found, key=lambda job: job.started_us)) if found else None
-
-
-def _work(job: Job) -> Work:
-    there = access.rule_of("GET", "/jobs/{id}") is not None
-    return Work(job, KINDS[job.kind].title if job.kind in KINDS else job.kind, f"/jobs/{job.id}" if there else "")
+    return line_of(found[0]) if found else None
