@@ -25,6 +25,8 @@ def job(
     zone: str,
     now: int,
     before: Job | None = None,
+    stops: bool = True,
+    half_way: str = "",
 ) -> str:
     """The page of a job.
 
@@ -35,6 +37,8 @@ def job(
         button: What the link to the result says.
         now: Microseconds UTC.
         before: The last one of its kind that was done, for how long it may take.
+        stops: Whether somebody may stop it.
+        half_way: What is so where it ended half way; empty = all is as it was before.
     """
     return page(
         "job.html",
@@ -45,6 +49,8 @@ def job(
         by=by,
         onward=onward,
         button=button,
+        stops=stops,
+        half_way=half_way,
         **_said(one, zone, now, before),
     )
 

@@ -67,12 +67,14 @@ def main(folder: str, number: str, held: int) -> None:
     """Does one job and writes down how it ended."""
     os.set_inheritable(held, False)
     os.nice(_NICE)
+    from kohort.web import who
     from kohort.web.job_kinds import KINDS
     from kohort.workspace.workspace import Workspace
 
     with Workspace.open(Path(folder)) as ws:
         records = ws.store.jobs
         job = records.get(number)
+        who.current.set(who.Who(name="" if job.by == who.PAGES else job.by))  # for what is written down about it
         reporter = Reporter(records, number)
         reporter.begin()
         state: JobState = "done"

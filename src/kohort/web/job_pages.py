@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from kohort.errors import WrongUsage
 from kohort.views.jobs import job as job_page
 from kohort.web import forms, who
 from kohort.web.job_kinds import kind_of
@@ -41,6 +42,8 @@ def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> Non
             zone=ws.zone,
             now=time.time_ns() // 1_000,
             before=jobs.latest(one.kind, "done"),
+            stops=kind.stops,
+            half_way=kind.half_way,
         )
         return HTMLResponse(text)
 
@@ -49,6 +52,8 @@ def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> Non
         await forms.fields_of(request)
 
         def stopped() -> Response:
+            if not kind_of(jobs.get(id)).stops:
+                raise WrongUsage("This is not stopped half way.", hint="Wait until it has ended.")
             jobs.stop(id)
             note(ws, "work_stopped", jobs.get(id).kind)
             return RedirectResponse(f"/jobs/{id}", 303)
