@@ -15,11 +15,13 @@ class Work:
     Attributes:
         title: What is being done, in words.
         href: Where all about it stands.
+        half_way: What is so where it ended half way; empty = all is as it was before.
     """
 
     job: Job
     title: str
     href: str
+    half_way: str = ""
 
     @property
     def text(self) -> str:
@@ -30,7 +32,9 @@ class Work:
             return f"{progress(job)}{much}."
         if job.state == "done":
             return str((job.result or {}).get("text", ""))
-        return job.error if job.state == "failed" else "What was there before is as it was."
+        if job.state == "failed":
+            return f"{job.error} {self.half_way}".strip()
+        return self.half_way or "What was there before is as it was."
 
     @property
     def ended(self) -> str:

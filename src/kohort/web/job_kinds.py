@@ -171,4 +171,5 @@ def kind_of(job: Job) -> Kind:
 
 def line_of(job: Job) -> Line:
     """A job as pages tell of it in one line."""
-    return Line(job, kind_of(job).title, f"/jobs/{job.id}")
+    kind = kind_of(job)
+    return Line(job, kind.title, f"/jobs/{job.id}", kind.half_way)
