@@ -63,6 +63,11 @@ DONE = {
     "restored": "It is back.",
 }
 """What was just done, said once."""
+NOT_DONE = {
+    "not_run": "It is kept, but it could not be run just now: nobody entered or left because of it yet. Run it later.",
+    "nothing": "There was nothing to run: it is paused, or a server keeps it current.",
+}
+"""What was just asked for and did not happen."""
 
 DID = {"saved": "Saved", "paused": "Paused", "resumed": "Resumed", "restored": "Brought back"}
 
@@ -186,7 +191,7 @@ def state_why(line: Description, edit: Edit | None, zone: str) -> str:
 
 def changed(edit: Edit | None, zone: str) -> str:
     """Who changed a definition last: "Paused by Ann on 3 May 2024."; empty where nobody knows."""
-    return f"{DID[edit.what]} by {edit.by} on {day(edit.at, zone)}." if edit else ""
+    return f"{DID[edit.what]}{edit.by and f' by {edit.by}'} on {day(edit.at, zone)}." if edit else ""
 
 
 def fresh(line: Description, zone: str, *, live: bool = False) -> str:
