@@ -21,7 +21,8 @@ WAYS = (
 COUNTS = range(3, 11)
 """Numbers of groups that can be asked for."""
 
-FIRST_NAME = "Main"
+FIRST_NAME, LONGEST_NAME = "Main", 60
+"""Of what is adopted together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def discover(shell: Shell, found: Segmentation, run: Run | None = None, *, highl
         ways=WAYS,
         counts=COUNTS,
         so_far=first_steps("Adopt") if run and found.segments and not run.adopted and not run.names else (),
+        longest=LONGEST_NAME,
         first_name=run.names[0] if run and run.names else FIRST_NAME,
         choice=choice(found) if found.segments else "",
         tried=words.tried(whole),

@@ -33,10 +33,10 @@ class Place:
     id: str
     href: str
     label: str
-    short: str
     icon: str
     go: str  # key after "g" that goes there
     needs: str = ""  # what has to be there: customers, a lifecycle, logins
+    short: str = ""  # where there is little room; empty = the label
     count: str = ""
 
 
@@ -44,26 +44,26 @@ _MENU = (
     (
         "Understand",
         (
-            Place("overview", "/", "Overview", "Overview", "home", "o"),
-            Place("segments", "/segments", "Segments", "Segments", "segments", "s"),
-            Place("build", "/build", "Build with rules", "Build", "rule", "b", "customers"),
-            Place("lifecycle", "/lifecycle", "Lifecycle", "Stages", "stages", "l", "lifecycle"),
-            Place("discover", "/discover", "Discover", "Discover", "discover", "d"),
-            Place("customers", "/customers", "Customers", "Customers", "people", "c", "customers"),
-            Place("predictions", "/predictions", "Predictions", "Next", "ahead", "r", "customers"),
-            Place("live", "/live", "Live", "Live", "pulse", "v", "customers"),
-            Place("map", "/map", "Customer map", "Map", "map", "m"),
-            Place("digest", "/digest", "Digest", "Digest", "doc", "n", "customers"),
+            Place("overview", "/", "Overview", "home", "o"),
+            Place("segments", "/segments", "Segments", "segments", "s"),
+            Place("build", "/build", "Build with rules", "rule", "b", "customers"),
+            Place("lifecycle", "/lifecycle", "Lifecycle", "stages", "l", "lifecycle"),
+            Place("discover", "/discover", "Discover", "discover", "d"),
+            Place("customers", "/customers", "Customers", "people", "c", "customers"),
+            Place("predictions", "/predictions", "Predictions", "ahead", "r", "customers"),
+            Place("live", "/live", "Live", "pulse", "v", "customers"),
+            Place("map", "/map", "Customer map", "map", "m", short="Map"),
+            Place("digest", "/digest", "Digest", "clock", "n", "customers"),
         ),
     ),
     (
         "Trust",
         (
-            Place("health", "/data-health", "Data health", "Health", "health", "h"),
-            Place("identity", "/identity", "Same customer?", "Same?", "joined", "i", "customers"),
-            Place("privacy", "/privacy", "Privacy", "Privacy", "shield", "p", "customers"),
-            Place("settings", "/settings", "Settings", "Settings", "gear", "t", "customers"),
-            Place("audit-log", "/audit-log", "Who did what", "Log", "doc", "w", "logins"),
+            Place("health", "/data-health", "Data health", "health", "h", short="Health"),
+            Place("identity", "/identity", "Same customer?", "joined", "i", "customers"),
+            Place("privacy", "/privacy", "Privacy", "shield", "p", "customers"),
+            Place("settings", "/settings", "Settings", "gear", "t", "customers"),
+            Place("audit-log", "/audit-log", "Who did what", "doc", "w", "logins", short="Log"),
         ),
     ),
 )

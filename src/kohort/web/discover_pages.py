@@ -60,8 +60,8 @@ def discover_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -
                 raise WrongUsage("Other groups were found meanwhile.", hint="Open Discover again and look at those.")
             name = " ".join(fields.get("name", "").split())
             chosen = [s.id for s in found.segments if fields.get(s.id) == "yes"]
-            if not chosen or not name:
-                raise WrongUsage("Choose at least one group, and say what they are called together.")
+            if not chosen or not 1 <= len(name) <= views.LONGEST_NAME:
+                raise WrongUsage("Choose at least one group, and say in few words what they are called together.")
             return _start("adopt", {"segmentation": found.id, "name": name, "only": chosen}, about=name)
 
         return await run_in_threadpool(adopted)
@@ -69,8 +69,14 @@ def discover_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -
     @app.post("/discover/undo")
     async def undo(request: Request) -> Response:
         fields = await forms.fields_of(request)
-        name = fields.get("name", "")
-        return await run_in_threadpool(_start, "take_back", {"name": name}, about=name)
+
+        def undone() -> Response:
+            name = fields.get("name", "")
+            if name not in {row["name"] for row in ws.segmentations() if row["adopted"]}:
+                raise WrongUsage("Nothing is adopted under this name.", hint="Open Discover again: it was taken back already.")
+            return _start("take_back", {"name": name}, about=name)
+
+        return await run_in_threadpool(undone)
 
     def _start(kind: str, arguments: Mapping[str, Any], about: str = "") -> Response:
         number = jobs.start(kind, arguments, by=who.now().by)
