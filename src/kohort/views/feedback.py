@@ -138,16 +138,20 @@ def check(
 
 
 def checked(e: Evidence, noun: str) -> dict[str, str]:
-    """How many were checked, and what that says about all; `rate` is empty while chance put nobody before people."""
+    """How many were checked, and what that says about all; `rate` is empty while nobody was checked."""
+    if noun == "account":
+        return {"head": "Accounts are not judged one by one", "text": "", "rate": "", "gone": ""}
     of = f"{EN.number(e.checked)} of {words.plural(e.members, noun)} checked"
     parts = [
         f"{EN.number(e.belong)} belong" if e.belong else "",
         f"{EN.number(e.wrong)} do not" if e.wrong else "",
-        f"about {EN.number(e.disputed)} people disagree" if e.disputed else "",
+        f"people are divided over {EN.number(e.disputed)}" if e.disputed else "",
     ]
     text = ", ".join(part for part in parts if part)
     rate = ""
-    if e.rate is not None:
+    if e.members and e.belong + e.wrong == e.members:
+        rate = f"Every {noun} was checked."
+    elif e.rate is not None:
         rate = (
             f"Of {words.plural(e.drawn, noun)} drawn by lot, {EN.number(e.drawn_wrong)} "
             f"{'does' if e.drawn_wrong == 1 else 'do'} not belong: {say.likely(e.rate)} among all."

@@ -108,7 +108,7 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/definitions/{name}/check"): Rule(_SEES, look="looked_at_members"),
     ("GET", "/segments/{segment_id}/check"): Rule(_SEES, look="looked_at_members"),
     ("POST", "/segments/{segment_id}/check"): Rule(_SEES, look="looked_at_members"),
-    ("POST", "/definitions/{name}/by-hand"): Rule(_KNOWS),
+    ("POST", "/definitions/{name}/by-hand"): Rule(_KNOWS, look="looked_at_members"),
     # Groups with a few examples, which only those see who may see single customers
     ("GET", "/segments/{segment_id}"): Rule(frozenset(ROLES), look="looked_at_members"),
     ("GET", "/report"): Rule(frozenset(ROLES), look="looked_at_members"),
