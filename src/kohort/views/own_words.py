@@ -214,17 +214,14 @@ def clock(us: int, zone: str) -> str:
 
 def failure(line: Description, zone: str) -> str:
     """Why the last run left it alone; empty where it did not."""
-    error = line.status.error
-    if not error:
+    if not line.status.error:
         return ""
-    code, _, rest = error.partition(": ")
-    reason = rest if rest and " " not in code else error
     kept = (
         f"Its {words.plural(line.size, 'member')} stayed as of {day(line.status.as_of, zone)}."
         if line.version
         else "Nobody is in it yet."
     )
-    return f"{words.sentence(reason)} {kept}"
+    return f"{words.sentence(line.status.problem)} {kept}"
 
 
 def change(now: int, before: int, since: str) -> str:
