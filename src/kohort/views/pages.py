@@ -329,14 +329,17 @@ def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> s
 
 
 def choice(found: Segmentation) -> str:
-    """Which grouping came out best and on what grounds; empty where none was measured."""
+    """Which grouping came out best and on what grounds, or was asked for; empty where none was measured."""
     picked = findings.chosen(found)
     if picked is None or picked.stability is None:
         return ""
+    name = f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups"
+    holds = f"{words.holds(picked.stability)} customers stay in their group when we check again."
+    if len(found.candidates) == 1:
+        return f"{name}: {holds}"
     return (
-        f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups came out best when everything is weighed: "
-        "how well groups hold when re-checked, how clearly they differ, their sizes, what they say about money and how "
-        f"easily they are explained. {words.holds(picked.stability)} customers stay in their group when we check again."
+        f"{name} came out best when everything is weighed: how well groups hold when re-checked, how clearly they differ, "
+        f"their sizes, what they say about money and how easily they are explained. {holds}"
     )
 
 

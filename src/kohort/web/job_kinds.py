@@ -73,13 +73,14 @@ def _discover(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -
 
 
 def _adopt(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """What was found under `segmentation`, or the segments `only` of it, adopted as `name`."""
+    """The segments `only` of what was found under `segmentation`, adopted as `name`."""
     from kohort.workspace.found import latest
 
-    if latest(ws).as_found.id != arguments["segmentation"]:
+    found, name, only = latest(ws), str(arguments["name"]), list(arguments["only"])
+    if found.as_found.id != arguments["segmentation"]:
         raise WrongUsage("Other groups were found meanwhile.", hint="Look at those, then adopt them.")
-    done = ws.adopt(str(arguments["name"]), only=arguments.get("only"), progress=progress)
-    return {name: done[name] for name in ("name", "version", "customers", "segments")}
+    progress("Giving everybody a place", 0, None)
+    return {"name": name, "version": found.adopt(name, only).version, "segments": len(only)}
 
 
 def _take_back(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
