@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -45,12 +45,12 @@ def build_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[[]
     @app.post("/build", response_class=HTMLResponse)
     async def sent(request: Request) -> Response:
         fields = await forms.fields_of(request, build.MOST_BYTES)
-        return await run_in_threadpool(door.sent, build.drafted(fields), fields.get("do", ""))
+        return await run_in_threadpool(door.sent, fields)
 
     @app.post("/build/preview", response_class=HTMLResponse)
     async def preview(request: Request) -> Response:
         fields = await forms.fields_of(request, build.MOST_BYTES)
-        return await run_in_threadpool(door.part, build.changed(build.drafted(fields), fields.get("do", "")))
+        return await run_in_threadpool(door.part, fields)
 
     @app.post("/definitions/{name}/pause")
     async def pause(request: Request, name: str) -> Response:
@@ -85,12 +85,13 @@ class _Builder:
         text = views.build(self.read().shell, draft, looked, self._about(draft), said=told, tried=tried)
         return HTMLResponse(text, 400 if said is not None else 200)
 
-    def part(self, draft: Draft) -> Response:
+    def part(self, fields: Mapping[str, str]) -> Response:
         """The form without what surrounds it."""
-        shell = Shell("", **asking())
+        shell, draft = Shell("", **asking()), build.changed(build.drafted(self.ws, fields), fields.get("do", ""))
         return HTMLResponse(views.form(shell, draft, build.look(self.ws, draft), self._about(draft)))
 
-    def sent(self, draft: Draft, do: str) -> Response:
+    def sent(self, fields: Mapping[str, str]) -> Response:
+        draft, do = build.drafted(self.ws, fields), fields.get("do", "")
         if do not in ("save", "draft", "try"):
             return self.page(build.changed(draft, do))
         try:
@@ -136,16 +137,16 @@ class _Builder:
         return _to(name, "nothing" if job is None and done == "run" else done)
 
     def _about(self, draft: Draft) -> About:
-        ws, there = self.ws, next((d for d in self.ws.config.segments if d.name == draft.of), None)
-        status = None if there is None else ws.store.status.all().get(there.name)
+        ws, there = self.ws, next((s for s in self.own.all().segments if s.name == draft.of), None)
         return views.About(
             ws.segments.choices(without=draft.of),
             self.own.titles(),
             ws.zone,
             ws.currency,
-            there,
-            status is not None and bool(status.version),
-            ws.store.kept_current() is not None,
+            there.definition if there else None,
+            there.said if there else {},
+            ran=there is not None and bool(there.about.version),
+            live=ws.store.kept_current() is not None,
         )
 
     def _tried(self, draft: Draft) -> Tried:
