@@ -59,7 +59,7 @@ def _said(one: Job, zone: str, now: int, before: Job | None) -> dict[str, Any]:
     return {
         "phase": progress(one),
         "figure": f"{EN.number(one.done)} of {EN.number(one.total)}" if one.total else "",
-        "started": f"{say.day(one.started_us, zone)}, {say.clock(one.started_us, zone)}",
+        "started": say.moment_of(one.started_us, zone),
         "lasted": lasted((one.ended_us or now) - one.started_us),
         "usual": lasted(before.ended_us - before.started_us) if before is not None and before.ended_us else "",
     }

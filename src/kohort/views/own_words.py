@@ -212,6 +212,11 @@ def clock(us: int, zone: str) -> str:
     return datetime.fromtimestamp(us // 1_000_000, ZoneInfo(zone)).strftime("%H:%M:%S")
 
 
+def moment_of(when: int | str, zone: str) -> str:
+    """Day and time of day: 9 Dec 2011, 14:03:05."""
+    return f"{day(when, zone)}, {clock(when if isinstance(when, int) else parse_instant(when, zone='UTC'), zone)}"
+
+
 def failure(line: Description, zone: str) -> str:
     """Why the last run left it alone; empty where it did not."""
     if not line.status.error:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from kohort.errors import WrongUsage
 from kohort.model.progress import Progress
+from kohort.views import checks
 from kohort.views.working import Work as Line
 from kohort.web import predict_jobs, privacy_jobs
 from kohort.web.noting import note
@@ -117,7 +118,7 @@ def _retry(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -> d
     """Rows that could not be used, read again as they are."""
     found = _counts(ws.retry_rejected(progress=progress))
     note(ws, "retried_rejected", f"{found['read']} rows, {found['stored']} stored")
-    return found
+    return {**found, "text": checks.read_again(found)}
 
 
 def _counts(report: IngestReport) -> dict[str, Any]:
@@ -155,12 +156,7 @@ KINDS: dict[str, Kind] = {
         half_way=privacy_jobs.HALF_WAY,
         stops=False,
     ),
-    "retry": Kind(
-        "Reading rows again that were left out",
-        _retry,
-        "/data-health/rejected?read={id}",
-        "See what came of it",
-    ),
+    "retry": Kind("Reading rows again", _retry, "/data-health/rejected", "See what came of it"),
 }
 """Name of a kind, as it is kept → what it is."""
 

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import Busy, CannotWrite, WrongUsage
+from kohort.model.clock import DAY_US
 from kohort.model.job import Job
-from kohort.web.job_kinds import KINDS
+from kohort.views.working import Work
+from kohort.web.job_kinds import KINDS, line_of
 
 if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
@@ -103,6 +105,14 @@ class Jobs:
     def latest(self, kind: str, state: str = "") -> Job | None:
         """The last job of a kind, or the last one that ended in this way; None where there was none."""
         return next((job for job in self.all() if job.kind == kind and state in ("", job.state)), None)
+
+    def lately(self, *kinds: str, **arguments: object) -> Work | None:
+        """The last work of some kinds with these among its arguments, as pages tell of it; None where there was none
+        within a day."""
+        one = next((j for j in self.all() if j.kind in kinds and arguments.items() <= j.arguments.items()), None)
+        if one is None or (one.ended_us and time.time_ns() // 1_000 - one.ended_us > DAY_US):
+            return None
+        return line_of(one)
 
     def _started(self, kind: str, arguments: Mapping[str, Any], by: str) -> str:
         going = self.running()

@@ -16,7 +16,6 @@ from kohort.errors import WrongUsage
 from kohort.model.access import Act
 from kohort.views import predictions as views
 from kohort.views import worth as worth_views
-from kohort.views.working import Work
 from kohort.web import forms, sight, who
 from kohort.web.documents import or_none
 from kohort.web.job_kinds import line_of
@@ -25,7 +24,6 @@ from kohort.web.noting import note
 
 if TYPE_CHECKING:
     from kohort.model.feature import FeatureInfo
-    from kohort.model.job import Job
     from kohort.web.documents import Documents
     from kohort.web.own import OwnSegments
     from kohort.workspace.likely import Order
@@ -66,7 +64,7 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
     @app.get("/predictions/{name}", response_class=HTMLResponse)
     def one(name: str, part: str = "") -> Response:
         line = ws.predict.show(_full(name, part))
-        work = _latest(jobs, lambda job: job.arguments.get("name") == line["name"])
+        work = jobs.lately(*(kind for kind, _ in WORK.values()), name=line["name"])
         return HTMLResponse(views.prediction(read().shell, line, work, own.titles(), zone=ws.zone))
 
     @app.post("/predictions/{name}")
@@ -98,7 +96,7 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
     def value() -> Response:
         told = (or_none(ws.predict.overview) or {}).get("value")
         report = or_none(ws.predict.value.report)
-        work = _latest(jobs, lambda job: job.kind == VALUE)
+        work = jobs.lately(VALUE)
         return HTMLResponse(worth_views.value(read().shell, told, report, work, zone=ws.zone))
 
     @app.post("/value")
@@ -182,8 +180,3 @@ def _begin(ws: Workspace, jobs: Jobs, kind: str, arguments: dict[str, Any], *, a
 def _full(name: str, part: str) -> str:
     return f"{name}/{part}" if part else name
 
-
-def _latest(jobs: Jobs, mine: Callable[[Job], bool]) -> Work | None:
-    """The last piece of work about something, running or ended."""
-    found = [job for job in jobs.all() if mine(job)]
-    return line_of(found[0]) if found else None

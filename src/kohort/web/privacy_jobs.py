@@ -35,4 +35,4 @@ def expire(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -> d
     """What is older than `retention:` says."""
     receipt = ws.privacy.expire(progress=progress)["request"]
     note(ws, "expired", receipt or "nothing")
-    return {"receipt": receipt}
+    return {"receipt": receipt, "text": "" if receipt else "Nothing was too old."}
