@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import Busy, NotFound, WrongUsage
 from kohort.views import checks as views
-from kohort.web import forms, who
+from kohort.web import begin, forms
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
 from kohort.web.privacy_pages import said
@@ -76,10 +76,9 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
 
         def read_again() -> Response:
             try:
-                number = jobs.start("retry", {}, by=who.now().by)
+                number = begin.retry(ws)
             except Busy as error:
                 return shown(problem=said(error))
-            note(ws, "work_started", "retry")
             return RedirectResponse(f"/jobs/{number}", 303)
 
         return await run_in_threadpool(read_again)

@@ -10,12 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from kohort.errors import WrongUsage
 from kohort.views.jobs import job as job_page
-from kohort.web import forms, who
+from kohort.web import begin, forms, who
 from kohort.web.job_kinds import kind_of
 from kohort.web.jobs import Jobs
-from kohort.web.noting import note
 
 if TYPE_CHECKING:
     from kohort.web.documents import Documents
@@ -52,10 +50,7 @@ def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> Non
         await forms.fields_of(request)
 
         def stopped() -> Response:
-            if not kind_of(jobs.get(id)).stops:
-                raise WrongUsage("This is not stopped half way.", hint="Wait until it has ended.")
-            jobs.stop(id)
-            note(ws, "work_stopped", jobs.get(id).kind)
+            begin.stop(ws, id)
             return RedirectResponse(f"/jobs/{id}", 303)
 
         return await run_in_threadpool(stopped)

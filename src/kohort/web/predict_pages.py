@@ -13,10 +13,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
-from kohort.model.access import Act
 from kohort.views import predictions as views
 from kohort.views import worth as worth_views
-from kohort.web import forms, sight, who
+from kohort.web import begin, forms, sight
 from kohort.web.documents import or_none
 from kohort.web.job_kinds import line_of
 from kohort.web.jobs import Jobs
@@ -31,17 +30,6 @@ if TYPE_CHECKING:
 
 FEW, MANY = 20, 50
 """Customers on a page, with reasons and without."""
-
-WORK: dict[str, tuple[str, Act]] = {
-    "train": ("predict-train", "trained"),
-    "retrain": ("predict-retrain", "trained"),
-    "check": ("predict-check", "checked_prediction"),
-    "tell": ("predict-tell", "worked_out_chances"),
-    "signals": ("predict-signals", "checked_prediction"),
-}
-"""What a form may ask for → the kind of job, and how it stands in the log of who did what."""
-VALUE = "predict-value"
-HORIZONS = ("30 days", "90 days", "26 weeks", "52 weeks")
 
 
 def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[[], Documents]) -> None:
@@ -64,13 +52,13 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
     @app.get("/predictions/{name}", response_class=HTMLResponse)
     def one(name: str, part: str = "") -> Response:
         line = ws.predict.show(_full(name, part))
-        work = jobs.lately(*(kind for kind, _ in WORK.values()), name=line["name"])
+        work = jobs.lately(*(f"predict-{do}" for do in begin.PREDICTING), name=line["name"])
         return HTMLResponse(views.prediction(read().shell, line, work, own.titles(), zone=ws.zone))
 
     @app.post("/predictions/{name}")
     async def asked(request: Request, name: str) -> Response:
         fields = await forms.fields_of(request)
-        return await run_in_threadpool(_asked, ws, jobs, name, fields)
+        return await run_in_threadpool(_asked, ws, name, fields)
 
     @app.get("/predictions/{name}/customers", response_class=HTMLResponse)
     def likely(
@@ -96,7 +84,7 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
     def value() -> Response:
         told = (or_none(ws.predict.overview) or {}).get("value")
         report = or_none(ws.predict.value.report)
-        work = jobs.lately(VALUE)
+        work = jobs.lately(begin.VALUE)
         return HTMLResponse(worth_views.value(read().shell, told, report, work, zone=ws.zone))
 
     @app.post("/value")
@@ -105,9 +93,9 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
 
         def begun() -> Response:
             horizon = fields.get("horizon", "")
-            if horizon not in HORIZONS:
+            if horizon not in begin.HORIZONS:
                 raise WrongUsage("The form does not say how far ahead.")
-            _begin(ws, jobs, VALUE, {"horizon": horizon}, act="worked_out_value", about="value")
+            begin.value(ws, horizon)
             return RedirectResponse("/value", 303)
 
         return await run_in_threadpool(begun)
@@ -133,7 +121,7 @@ def card_of(ws: Workspace, code: str) -> dict[str, Any] | None:
     return views.of_customer(told, titles, infos(ws), zone=ws.zone, currency=ws.currency)
 
 
-def _asked(ws: Workspace, jobs: Jobs, name: str, fields: Mapping[str, str]) -> Response:
+def _asked(ws: Workspace, name: str, fields: Mapping[str, str]) -> Response:
     """What a form asks for: a job, or another version at once."""
     full = _full(name, fields.get("part", ""))
     target = ws.predict.target(full)
@@ -141,15 +129,8 @@ def _asked(ws: Workspace, jobs: Jobs, name: str, fields: Mapping[str, str]) -> R
     if do == "rollback":
         ws.predict.rollback(target.name, to=fields.get("version", ""))
         note(ws, "rolled_back", target.name)
-    elif do in WORK:
-        kind, act = WORK[do]
-        whole, _, part = target.name.partition("/")
-        arguments: dict[str, Any] = {"name": target.name, "whole": whole, "part": part}
-        if do == "train":
-            arguments |= _costs(fields)
-        if do == "retrain":
-            arguments["anyway"] = True  # a person asks: what is tried takes over only where it is surely better
-        _begin(ws, jobs, kind, arguments, act=act, about=target.name)
+    elif do in begin.PREDICTING:
+        begin.predict(ws, do, target.name, _costs(fields) if do == "train" else {})
     else:
         raise WrongUsage("The form does not say what is meant.")
     return RedirectResponse(views.href(target.name), 303)
@@ -166,15 +147,6 @@ def _costs(fields: Mapping[str, str]) -> dict[str, float]:
     if not all(0 < cost < 1e9 for cost in found.values()):
         raise WrongUsage("Costs are numbers above 0, as 2.5.")
     return found
-
-
-def _begin(ws: Workspace, jobs: Jobs, kind: str, arguments: dict[str, Any], *, act: Act, about: str) -> None:
-    """Begins a job, but for one that is under way already."""
-    under_way = (job for job in jobs.running() if job.kind == kind)
-    if any(job.arguments.get("name") == arguments.get("name") for job in under_way):
-        return
-    jobs.start(kind, arguments, by=who.now().by)
-    note(ws, act, about)
 
 
 def _full(name: str, part: str) -> str:

@@ -31,6 +31,11 @@ def place(ws: Workspace, jobs: Jobs, name: str) -> str | None:
     if is_quick(ws, name):
         ws.segments.run(name)
         return ""
+    return as_job(ws, jobs, name)
+
+
+def as_job(ws: Workspace, jobs: Jobs, name: str) -> str:
+    """Lets members follow however long that takes; says the number of the job."""
     # What a run depends on is among the arguments: whatever changes while one is under way gets a run of its own.
     return jobs.start("run", {"name": name, "of": stamp(ws)}, by=who.now().by)
 

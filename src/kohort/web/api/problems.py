@@ -52,6 +52,7 @@ KNOWN: dict[str, Known] = {
     "busy": Known(503, "Another process is writing to the workspace.", "Try again in a moment."),
     "cannot_write": Known(503, "The disk does not take what it is given.", "Make room; it goes on by itself."),
     "damaged": Known(503, "A stored file does not check out.", "Run: kohort doctor"),
+    "too_slow": Known(503, "The body did not arrive in time.", "Send it again."),
 }
 """Every code with its status and an example of what is said. A refused definition can have a narrower code: docs/rules.md lists them."""
 
