@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from kohort.views import own_words as say
 from kohort.views import words
@@ -203,7 +204,7 @@ def _against(row: Mapping[str, Any]) -> str:
 
 def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, Any]:
     """A proposal for the next refinement in words, or why there is none."""
-    told: dict[str, Any] = {"label": label, "state": found["state"], "rule": "", "condition": ""}
+    told: dict[str, Any] = {"label": label, "state": found["state"], "rule": "", "build": ""}
     if found["state"] == "not_enough":
         needed = found["needed"]
         text = (
@@ -215,6 +216,7 @@ def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, A
     if found["state"] == "by_chance":
         odds = "" if found["by_chance"] is None else f" The best of {tried} is no better than chance often is."
         return {**told, "text": "Nothing separates those who do not belong from those who do.", "detail": odds.strip()}
+    one_rule = bool(found["rule"]) and place.href.startswith("/definitions/") and not place.parts
     often = 1000 * found["by_chance"]
     odds = "fewer than 1" if often < 1 else f"about {EN.number(often)}"
     return {
@@ -226,7 +228,7 @@ def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, A
             f"answers dealt out at random the best one is as good in {odds} of 1,000 tries."
         ),
         "rule": found["rule"],
-        "condition": found["condition"],
+        "build": f"/build{place.href.removeprefix('/definitions')}?{urlencode({'rule': found['rule']})}" if one_rule else "",
     }
 
 

@@ -33,18 +33,25 @@ _KINDS: tuple[RowKind, ...] = ("did", "did_not", "has", "is_in", "is_not_in", "t
 # What the form holds --------------------------------------------------------------------------------------------------
 
 
-def opened(ws: Workspace, name: str = "") -> Draft:
+def opened(ws: Workspace, name: str = "", rule: str = "") -> Draft:
     """The form as it is opened: for a new definition, or for one that there is.
+
+    Args:
+        rule: Another one for it that somebody proposes; it is only shown.
 
     Raises:
         NotFound: There is no such definition.
+        WrongUsage: The proposal is no rule.
     """
     from kohort.definitions.segments_text import title
 
     if not name:
         return Draft(rows=Rows("all", (first_row(),)))
     d = ws.segments.definition(name)
-    rows = ws.segments.rows(name)
+    try:
+        rows = ws.segments.rows(name, rule)
+    except RefusedDefinition as error:
+        raise WrongUsage(f"What is proposed is no rule: {error.message}") from error
     text = "" if rows else ws.segments.text(name)
     return Draft(name, seen(ws, name), title(d.name, d.label), d.description, rows or Rows(), text, rows is None)
 

@@ -39,8 +39,8 @@ def build_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[[]
         return door.page(build.opened(ws))
 
     @app.get("/build/{name}", response_class=HTMLResponse)
-    def change(name: str) -> Response:
-        return door.page(build.opened(ws, name))
+    def change(name: str, rule: str = "") -> Response:
+        return door.page(build.opened(ws, name, rule))
 
     @app.post("/build", response_class=HTMLResponse)
     async def sent(request: Request) -> Response:
