@@ -117,8 +117,8 @@ def card_of(ws: Workspace, code: str) -> dict[str, Any] | None:
     told = ws.predict.of_customer(code)
     if not told["predictions"] and told["value"] is None:
         return None
-    titles = views.titles(ws.predict.overview()["predictions"])
-    return views.of_customer(told, titles, infos(ws), zone=ws.zone, currency=ws.currency)
+    lines = [ws.predict.line(one["name"]) for one in told["predictions"]]
+    return views.of_customer(told, lines, infos(ws), zone=ws.zone, currency=ws.currency)
 
 
 def _asked(ws: Workspace, name: str, fields: Mapping[str, str]) -> Response:
