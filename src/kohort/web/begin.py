@@ -114,6 +114,16 @@ def retry(ws: Workspace) -> str:
     return _once(ws, "retry", {}, "work_started", "retry")
 
 
+def erase(ws: Workspace, number: int) -> str:
+    """Erases whom a request is about, and settles it. See `_delete`."""
+    return _delete(ws, "erase", {"number": number}, f"erase: request {number}")
+
+
+def expire(ws: Workspace) -> str:
+    """Deletes what is older than `retention:` says. See `_delete`."""
+    return _delete(ws, "expire", {}, "expire")
+
+
 def stop(ws: Workspace, id: str) -> None:  # noqa: A002
     """Ends a job half way.
 
@@ -127,6 +137,17 @@ def stop(ws: Workspace, id: str) -> None:  # noqa: A002
         raise WrongUsage("This is not stopped half way.", hint="Wait until it has ended.")
     jobs.stop(id)
     note(ws, "work_stopped", job.kind)
+
+
+def _delete(ws: Workspace, kind: str, arguments: Mapping[str, Any], about: str) -> str:
+    """Begins what deletes for good, one at a time.
+
+    Raises:
+        WrongUsage: Other data is being deleted.
+    """
+    if any(job.kind in _DELETING and (job.kind, job.arguments) != (kind, arguments) for job in Jobs(ws).running()):
+        raise WrongUsage("Other data is being deleted at this moment.", hint="Do this once that has ended.")
+    return _start(ws, kind, arguments, "work_started", about)
 
 
 def _once(ws: Workspace, kind: str, arguments: Mapping[str, Any], act: Act, about: str) -> str:

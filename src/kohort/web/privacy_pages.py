@@ -18,7 +18,7 @@ from kohort.model.clock import DAY_US, parse_instant
 from kohort.model.limits import LIMITS
 from kohort.views import own_words
 from kohort.views import privacy as views
-from kohort.web import forms, who
+from kohort.web import begin, forms, who
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
 
@@ -42,8 +42,6 @@ Fields = Mapping[str, str]
 Number = Annotated[int, Path(ge=1, le=10**12)]
 REFUSED = (BadInput, Busy, NotFound, WrongUsage)
 """What a page says itself, beside the form."""
-DELETING = ("erase", "expire")
-"""Jobs of which one goes on at a time."""
 
 
 def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> None:
@@ -169,7 +167,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
             by_name()
             try:
                 check_sure(fields)
-                return RedirectResponse(delete(ws, "expire", {}), 303)
+                return RedirectResponse(f"/jobs/{begin.expire(ws)}", 303)
             except REFUSED as error:
                 return clocks(said(error))
 
@@ -261,7 +259,7 @@ class Answers:
 
     def _erase(self, case: dict[str, Any], fields: Fields) -> str:
         check_sure(fields)
-        return delete(self._ws, "erase", {"number": case["number"]}, about=f": request {case['number']}")
+        return f"/jobs/{begin.erase(self._ws, case['number'])}"
 
     def _forbid(self, case: dict[str, Any], fields: Fields) -> str:
         told = self._ws.privacy.forbid(_limit(fields), [case["code"]], **_evidence(fields))
@@ -306,21 +304,6 @@ def by_name() -> None:
             "This needs a login, so that it is known who did it.",
             hint="Make the first user: kohort users add NAME --role administrator",
         )
-
-
-def delete(ws: Workspace, kind: str, arguments: Mapping[str, Any], about: str = "") -> str:
-    """Begins what deletes for good, one at a time; answers the address of the job.
-
-    Raises:
-        WrongUsage: Other data is being deleted.
-        Busy: Too much is being done already.
-    """
-    jobs = Jobs(ws)
-    if any(one.kind in DELETING and (one.kind, one.arguments) != (kind, arguments) for one in jobs.running()):
-        raise WrongUsage("Other data is being deleted at this moment.", hint="Do this once that has ended.")
-    number = jobs.start(kind, arguments, by=who.now().by)
-    note(ws, "work_started", f"{kind}{about}")
-    return f"/jobs/{number}"
 
 
 def check_sure(fields: Fields) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Path
 from fastapi.responses import Response
 
+from kohort.web import begin
 from kohort.web.api import privacy_models as models
 from kohort.web.api.desk import Desk, answer
 from kohort.web.noting import note
-from kohort.web.privacy_pages import Answers, delete
+from kohort.web.privacy_pages import Answers
 
 if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
@@ -106,7 +107,7 @@ def _clocks(desk: Desk, ws: Workspace) -> None:
     @desk.add("POST", "/v1/privacy/retention", TAG, models.Deleting, "wrong_usage", changes=True)
     def delete_what_is_too_old(body: models.Sure) -> Response:
         """Deletes it, as a job."""
-        return answer({"job": _job(delete(ws, "expire", {}))})
+        return answer({"job": begin.expire(ws)})
 
 
 def _fields(body: models.Request, **more: str) -> dict[str, str]:
