@@ -118,7 +118,7 @@ def test_work_that_is_stopped_says_so(site: Site) -> None:
 @pytest.mark.parametrize(
     ("line", "body", "status", "code"),
     [
-        ("POST /v1/jobs", {"kind": "sing"}, 422, "bad_body"),
+        ("POST /v1/jobs", {"kind": "k1@shop.example"}, 422, "bad_body"),
         ("POST /v1/jobs", {"kind": "discover", "k": 1}, 422, "bad_body"),
         ("POST /v1/jobs", {"kind": "adopt", "segmentation": "found-0", "name": "Main"}, 400, "wrong_usage"),
         ("POST /v1/jobs", {"kind": "take_back", "name": "Main"}, 400, "wrong_usage"),

@@ -89,8 +89,10 @@ def wrong_field(errors: Sequence[Any]) -> JSONResponse:
         known = []  # the name of the field is the caller's own
     if first["type"] == "json_invalid":
         return told("bad_body", "The body is not JSON.", "", 422)
-    name = ".".join(known)[:_LONGEST_PLACE]
-    message = f"{name}: {first['msg']}" if name else str(first["msg"])
+    name, text = ".".join(known)[:_LONGEST_PLACE], str(first["msg"])
+    if first["type"] == "union_tag_invalid":  # the usual text repeats what was sent
+        name, text = first["ctx"]["discriminator"].strip("'"), f"Input should be {first['ctx']['expected_tags']}"
+    message = f"{name}: {text}" if name else text
     return told("bad_body" if where == "body" else "bad_query", message, "See GET /v1/openapi.json.", 422)
 
 
