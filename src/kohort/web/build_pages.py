@@ -137,7 +137,8 @@ class _Builder:
         return _to(name, "nothing" if job is None and done == "run" else done)
 
     def _about(self, draft: Draft) -> About:
-        ws, there = self.ws, next((s for s in self.own.all().segments if s.name == draft.of), None)
+        ws, written = self.ws, [s for s in self.own.all().segments if s.definition is not None]
+        there = next((s for s in written if s.name == draft.of), None)
         return views.About(
             ws.segments.choices(without=draft.of),
             self.own.titles(),
