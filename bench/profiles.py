@@ -78,7 +78,7 @@ def main() -> None:
     write = json.loads((folder.parent / "keys.json").read_text())[0]
     with kohort.open(folder) as shop:
         key = shop.keys.add(f"profiles {time.time_ns()}", "read")
-    people = [f"u{n}" for n in range(options.customers)]
+    people = [f"u{n}" for n in range(min(live_world.PEOPLE, options.customers // 2))]
     process, address = served(folder, options.dir / "profile.log")
     try:
         for told in ("nothing else", f"{options.rate:.0f} events a second"):
