@@ -23,8 +23,8 @@ INTRO = f"""# The interface for programs
 <!-- Made by scripts/api_docs.py from /v1/openapi.json: change what is said there. -->
 
 What the pages show and do, for your programs: segments, groups that are found, features, customers, predictions, feedback, the health of
-the data, deliveries, long work, and what people ask about their data. Your server describes all of it at `GET /v1/openapi.json` (OpenAPI 3.1), from which clients can be made. Events are sent to
-[other addresses](tracking-http.md), and every entry and exit comes as a [stream](live.md).
+the data, deliveries, long work, and what people ask about their data. Your server describes all of it at `GET /v1/openapi.json`
+(OpenAPI 3.1), from which clients can be made. Events are sent to [other addresses](tracking-http.md), and every entry and exit comes as a [stream](live.md).
 
 ```sh
 kohort keys add crm --scope read                # reads

@@ -28,6 +28,8 @@ PREDICTING: dict[str, Act] = {
 """What can be done with a prediction → how it stands in the log of who did what. Jobs of it are called predict-train, …"""
 VALUE = "predict-value"
 HORIZONS = ("30 days", "90 days", "26 weeks", "52 weeks")
+_DELETING = ("erase", "expire")
+"""Jobs of which one goes on at a time."""
 
 
 def discover(ws: Workspace, algorithm: str = "auto", k: int | None = None) -> str:

@@ -151,4 +151,3 @@ def _costs(fields: Mapping[str, str]) -> dict[str, float]:
 
 def _full(name: str, part: str) -> str:
     return f"{name}/{part}" if part else name
-

@@ -53,7 +53,9 @@ class Evidence(BaseModel):
     drawn: int
     drawn_wrong: int
     unanswered: int
-    rate: Estimate | None = Field(description="Share of members who do not belong, where chance drew those who were judged.")
+    rate: Estimate | None = Field(
+        description="Share of members who do not belong, where chance drew those who were judged."
+    )
     gone: int
 
 

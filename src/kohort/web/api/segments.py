@@ -190,4 +190,3 @@ def changing(desk: Desk, ws: Workspace) -> None:
         report = ws.segments.run(body.segments, as_of=body.as_of)
         note(ws, "segment_run", f"{len(report.outcomes)} segments")
         return answer(report.as_dict())
-

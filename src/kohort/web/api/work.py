@@ -44,6 +44,7 @@ JOB: dict[str, Any] = {
 
 def work(desk: Desk, ws: Workspace) -> None:
     """Adds them to the application."""
+
     @desk.add("GET", "/v1/jobs", TAG, models.Jobs)
     def list_jobs() -> Response:
         """Long work that is going on, and some that has ended; the latest first."""
@@ -88,7 +89,7 @@ def work(desk: Desk, ws: Workspace) -> None:
         return answer(replace(with_company_numbers(found, ws.store.vault), map=()).as_dict())
 
 
-def _begun(ws: Workspace, body: models.Wanted) -> str:
+def _begun(ws: Workspace, body: models.Wanted) -> str:  # noqa: PLR0911 - one per kind
     """The number of the job that does what is asked for."""
     match body:
         case models.Discover():
