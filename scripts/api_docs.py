@@ -24,7 +24,8 @@ INTRO = f"""# The interface for programs
 
 What the pages show and do, for your programs: segments, groups that are found, features, customers, predictions, feedback, the health of
 the data, deliveries, long work, and what people ask about their data. Your server describes all of it at `GET /v1/openapi.json`
-(OpenAPI 3.1), from which clients can be made. Events are sent to [other addresses](tracking-http.md), and every entry and exit comes as a [stream](live.md).
+(OpenAPI 3.1), from which clients can be made. Events are sent to [other addresses](tracking-http.md), and every
+entry and exit comes as a [stream](live.md).
 
 ```sh
 kohort keys add crm --scope read                # reads
@@ -119,7 +120,7 @@ def _type(schema: dict[str, Any], document: dict[str, Any]) -> str:
         return " or ".join(str(word) or '""' for word in schema["enum"])
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_type(one, document) for one in schema["anyOf"]))
-    kind = schema.get("type", "anything")
+    kind = str(schema.get("type", "anything"))
     if kind == "array":
         return f"list of {_type(schema.get('items', {}), document)}"
     return {"string": "text", "boolean": "flag", "integer": "whole number"}.get(kind, kind)

@@ -56,6 +56,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_a_client_of_the_official_kit_lists_asks_and_is_refused(shop: Shop, mode: str) -> None:
     from mcp import Client, StdioServerParameters
+    from mcp.types import TextContent
 
     arguments = ["-m", "kohort", "mcp", "-w", str(shop.ws.root)]
     environment = {"PYTHONPATH": str(Path(kohort.__file__).parents[1])}
@@ -72,7 +73,9 @@ def test_a_client_of_the_official_kit_lists_asks_and_is_refused(shop: Shop, mode
             assert (seen.is_error, seen.structured_content["size"]) == (False, 3)
             refused = await client.call_tool("preview_rule", {"rule": "bought('tea')"})
             assert refused.is_error
-            assert json.loads(refused.content[0].text) == refused.structured_content
+            (said,) = refused.content
+            assert isinstance(said, TextContent)
+            assert json.loads(said.text) == refused.structured_content
             assert refused.structured_content["hint"]
 
     asyncio.run(asked())

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from kohort.web import begin
 from kohort.web.api import privacy_models as models
 from kohort.web.api.desk import Desk, answer
+from kohort.web.api.models import Request
 from kohort.web.noting import note
 from kohort.web.privacy_pages import Answers
 
@@ -110,7 +111,7 @@ def _clocks(desk: Desk, ws: Workspace) -> None:
         return answer({"job": begin.expire(ws)})
 
 
-def _fields(body: models.Request, **more: str) -> dict[str, str]:
+def _fields(body: Request, **more: str) -> dict[str, str]:
     """What a program sends, as a form would say it."""
     return {name: _word(value) for name, value in (body.model_dump() | more).items() if value is not None}
 

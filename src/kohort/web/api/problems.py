@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,9 @@ def problem(error: KohortError) -> JSONResponse:
 
 def wrong_field(errors: Sequence[Any]) -> JSONResponse:
     """Why a request is not what its description asks for: the first field that is wrong, and never its value."""
-    first = errors[0] if errors else {"loc": (), "msg": "It is not what this address takes.", "type": ""}
+    first: Mapping[str, Any] = (
+        errors[0] if errors else {"loc": (), "msg": "It is not what this address takes.", "type": ""}
+    )
     where, *place = first["loc"] or ("query",)
     known = [str(part) for part in place if not isinstance(part, int)]
     if first["type"] == "extra_forbidden":
