@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -216,7 +217,7 @@ def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, A
     if found["state"] == "by_chance":
         odds = "" if found["by_chance"] is None else f" The best of {tried} is no better than chance often is."
         return {**told, "text": "Nothing separates those who do not belong from those who do.", "detail": odds.strip()}
-    one_rule = bool(found["rule"]) and place.href.startswith("/definitions/") and not place.parts
+    own = re.findall("^/definitions(/.+)", place.href) if found["rule"] and not place.parts else []
     often = 1000 * found["by_chance"]
     odds = "fewer than 1" if often < 1 else f"about {EN.number(often)}"
     return {
@@ -228,7 +229,7 @@ def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, A
             f"answers dealt out at random the best one is as good in {odds} of 1,000 tries."
         ),
         "rule": found["rule"],
-        "build": f"/build{place.href.removeprefix('/definitions')}?{urlencode({'rule': found['rule']})}" if one_rule else "",
+        "build": f"/build{own[0]}?{urlencode({'rule': found['rule']})}" if own else "",
     }
 
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from kohort.errors import KohortError
+from kohort.errors import KohortError, NotEnough
 from kohort.views import build as views
 from kohort.views.pages import Shell
 from kohort.web import build, forms, running, sight, who
@@ -36,11 +36,11 @@ def build_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[[]
 
     @app.get("/build", response_class=HTMLResponse)
     def new() -> Response:
-        return door.page(build.opened(ws))
+        return door.opened()
 
     @app.get("/build/{name}", response_class=HTMLResponse)
     def change(name: str, rule: str = "") -> Response:
-        return door.page(build.opened(ws, name, rule))
+        return door.opened(name, rule)
 
     @app.post("/build", response_class=HTMLResponse)
     async def sent(request: Request) -> Response:
@@ -78,6 +78,13 @@ class _Builder:
 
     def __init__(self, ws: Workspace, own: OwnSegments, read: Callable[[], Documents]) -> None:
         self.ws, self.own, self.read, self.jobs = ws, own, read, Jobs(ws)
+
+    def opened(self, name: str = "", rule: str = "") -> Response:
+        """The form as it is opened; where there is no data yet, what to do first."""
+        try:
+            return self.page(build.opened(self.ws, name, rule))
+        except NotEnough:
+            return self.read().start("segments")
 
     def page(self, draft: Draft, said: KohortError | None = None, tried: Tried | None = None) -> Response:
         looked = build.look(self.ws, draft)

@@ -57,8 +57,8 @@ class Row:
 
     Attributes:
         fields: did: event, counted, times, length, unit, where. did_not: event, length, unit, where. has: of, test, value.
-            is_in, is_not_in: segment (`in_segment('value', 'gold')`). text: text; it may stand beside the others. One that is missing is empty; an empty
-            unit means ever.
+            is_in, is_not_in: segment (`in_segment('value', 'gold')`). text: text, beside
+            the others too. One that is missing is empty; an empty unit means ever.
         group: Neighbours with the same one are joined the other way round; empty = it stands alone.
     """
 
