@@ -56,7 +56,9 @@ def _traits(store: Store) -> list[dict[str, Any]]:
 
 def purposes(config: WorkspaceConfig) -> list[dict[str, Any]]:
     """Those that need consent: `{"purpose", "trait", "segments", "triggers"}` each, with who asks for it."""
-    return [{"purpose": purpose, "trait": trait, **_users(config, purpose)} for purpose, trait in config.consent.items()]
+    return [
+        {"purpose": purpose, "trait": trait, **_users(config, purpose)} for purpose, trait in config.consent.items()
+    ]
 
 
 def _users(config: WorkspaceConfig, purpose: str) -> dict[str, list[str]]:

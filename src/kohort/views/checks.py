@@ -66,7 +66,9 @@ def rejected(
 def read_again(counts: Mapping[str, int]) -> str:
     """What became of rows that were read again."""
     stored, known, stay = (EN.number(counts[name]) for name in ("stored", "duplicate", "rejected"))
-    return f"Of {plural(counts['read'], 'row')}, {stored} can be used now, {known} were known already, {stay} stay here."
+    return (
+        f"Of {plural(counts['read'], 'row')}, {stored} can be used now, {known} were known already, {stay} stay here."
+    )
 
 
 def share(rule: Mapping[str, Any]) -> Chart | None:

@@ -122,7 +122,9 @@ def sentence(line: Mapping[str, Any]) -> str:
         case "churn":
             return f"The chance that there is no {happening(line)} {horizon}."
         case "next":
-            return f"The chance of {_one(happening(line))} {horizon}, and the day by which half of such customers had one."
+            return (
+                f"The chance of {_one(happening(line))} {horizon}, and the day by which half of such customers had one."
+            )
         case "cross_sell":
             what = line["part"] or f"each {words.label_of(line['column']).lower()}"
             return f"The chance of a first {happening(line)} of {what} {horizon}, of customers who never had one."
@@ -159,7 +161,8 @@ def state(line: Mapping[str, Any]) -> tuple[str, str]:
 
 def trained(report: Mapping[str, Any]) -> str:
     """What came of training, in a sentence."""
-    parts = [one for one in report.get("parts", ()) if "eligible" in one]  # others tell how one model does on kinds of customers
+    # Those of a single model tell how it does on kinds of customers.
+    parts = [one for one in report.get("parts", ()) if "eligible" in one]
     if parts:
         told = sum(one["eligible"] for one in parts)
         return f"{told} of {words.plural(len(parts), 'part')} can be told."

@@ -114,7 +114,6 @@ def _cautions(report: Mapping[str, Any], off: float) -> list[str]:
     return [said[one["code"]] for one in report["cautions"] if one["code"] in said]
 
 
-
 def worth(shell: Shell, some: Mapping[str, Any], *, cursor: int, zone: str, currency: str) -> str:
     """Customers by what they are expected to be worth.
 
