@@ -116,7 +116,7 @@ def test_among_many_segments_one_that_looks_as_if_value_left_is_not_called_sure(
     far = {**row, "value": {"entered": 500.0, "left": 0.0, "net": 500.0, "low": 400.0, "high": 600.0}}
     assert "More than chance" in headline({**found, "moved": [near]})
     assert "More than chance" not in headline({**found, "moved": [near] * 20})
-    assert "More than chance: value came into Recent" in headline({**found, "moved": [far, *[near] * 20]})
+    assert "More than chance: value came into All" in headline({**found, "moved": [far, *[near] * 20]})
 
 
 @pytest.mark.parametrize(("text", "days"), [("7d", 7), ("2w", 14), ("14 days", 14), (" 1 week ", 7), ("30", 30)])
