@@ -76,7 +76,7 @@ class Site:
         """The job that an answer leads to, once it has ended."""
         assert answer.status_code == 303, answer.text
         number = answer.headers["location"].removeprefix("/jobs/")
-        wait, end = threading.Event(), time.monotonic() + 120
+        wait, end = threading.Event(), time.monotonic() + 300
         while (job := Jobs(self.ws).get(number)).running:
             assert time.monotonic() < end
             wait.wait(0.1)
