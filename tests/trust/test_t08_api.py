@@ -38,6 +38,7 @@ OPERATIONS = sorted(
     for (method, pattern), rule in TABLE.items()
     if pattern.startswith("/v1/") and rule.key
 )
+NAMES = [" ".join(one) for one in OPERATIONS]
 BEGINNING = {("POST", "/v1/jobs"), ("POST", "/v1/privacy/retention")}
 """What begins a process where it succeeds: only what is wrong is sent there."""
 SAID = {
@@ -119,13 +120,13 @@ def test_every_address_is_described(site: Site) -> None:
     assert described == {*OPERATIONS, ("GET", ENDLESS)}
 
 
-@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=" ".join)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_no_server_error_and_no_answer_that_is_not_described(site: Site, method: str, path: str) -> None:
     tried(site, method, path, 6)
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=" ".join)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_the_same_at_length(site: Site, method: str, path: str) -> None:
     site.fill()
     tried(site, method, path, 500)
