@@ -67,11 +67,13 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
         full = _full(name, part)
         line = ws.predict.line(full)
         how: Order = "least" if order == "least" else "most"
-        some = sight.document(ws.predict.likely(full, cursor=cursor, limit=FEW, order=how), ws.store.vault)
+        some = or_none(lambda: ws.predict.likely(full, cursor=cursor, limit=FEW, order=how))
+        if some is None:
+            return RedirectResponse(views.href(full), 303)  # where it says that nobody's is worked out
         text = views.likely(
             read().shell,
             line,
-            some,
+            sight.document(some, ws.store.vault),
             order=how,
             cursor=cursor,
             features=infos(ws),
@@ -102,8 +104,11 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
 
     @app.get("/value/customers", response_class=HTMLResponse)
     def worth(cursor: Annotated[int, Query(ge=0, le=10_000_000)] = 0) -> Response:
-        some = sight.document(ws.predict.value.best(cursor=cursor, limit=MANY), ws.store.vault)
-        return HTMLResponse(worth_views.worth(read().shell, some, cursor=cursor, zone=ws.zone, currency=ws.currency))
+        some = or_none(lambda: ws.predict.value.best(cursor=cursor, limit=MANY))
+        if some is None:
+            return RedirectResponse("/value", 303)
+        told = sight.document(some, ws.store.vault)
+        return HTMLResponse(worth_views.worth(read().shell, told, cursor=cursor, zone=ws.zone, currency=ws.currency))
 
 
 def infos(ws: Workspace) -> list[FeatureInfo]:
