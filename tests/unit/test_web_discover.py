@@ -186,7 +186,11 @@ def test_what_nobody_can_ask_for_is_refused(site: Site) -> None:
         with pytest.raises(WrongUsage):
             _asked(fields)
     word_only = {"word": hidden(site.get("/start"), "/start/upload")["word"]}
-    for place, sent in (("/discover/undo", {"name": "Main"}), ("/start/path", {"path": " "}), ("/discover/adopt", {"name": "Main"})):
+    for place, sent in (
+        ("/discover/undo", {"name": "Main"}),
+        ("/start/path", {"path": " "}),
+        ("/discover/adopt", {"name": "Main"}),
+    ):
         answer = site.post(place, {**word_only, **sent})
         assert answer.status_code == 400, answer.text
         assert "That did not work" in answer.text
