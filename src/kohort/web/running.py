@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kohort.web.jobs import Jobs
     from kohort.workspace.workspace import Workspace
 
-QUICK_CUSTOMERS, QUICK_EVENTS = 50_000, 1_000_000
+QUICK_CUSTOMERS, QUICK_EVENTS = 20_000, 300_000
 """Up to here a run is over in about a second."""
 
 
