@@ -184,9 +184,10 @@ def retention(
         last: The latest time that something was deleted.
         work: Deleting it, where that goes on or ended just now.
     """
+    kinds = [one["data"] for one in now["clocks"]]
     clocks = [
         {
-            "what": words_of.clock(one),
+            "what": words_of.clock(one, alone=kinds.count(one["data"]) == 1),
             "keep": one["keep"],
             "until": say.day(one["until"], zone),
             "due": one["due"],

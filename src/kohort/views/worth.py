@@ -108,8 +108,8 @@ def _cautions(report: Mapping[str, Any], off: float) -> list[str]:
     """What to know before figures are used. `off`: by which share the total of the taken way was too high when it was tried."""
     said = {
         **_CAUTIONS,
-        "total_off": f"When tried, the total was {EN.percent(abs(off))} too {'low' if off < 0 else 'high'}: a season, or growth. "
-        "Take totals with that in mind.",
+        "total_off": f"When tried, the total was {EN.percent(abs(off))} too "
+        f"{'low: a season, or growth' if off < 0 else 'high: a season, or customers who fell away'}. Take totals with that in mind.",
     }
     return [said[one["code"]] for one in report["cautions"] if one["code"] in said]
 
