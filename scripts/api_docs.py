@@ -49,8 +49,8 @@ curl -X PUT -H "Authorization: Bearer $ADMIN" -H "Idempotency-Key: $(uuidgen)" \
 - **Errors** are `{{"code", "message", "hint"}}`; of a definition that was refused also `mistakes`, each with its place. Codes are
   stable. Apart from a rule, no message repeats what was asked for. Answers may get more fields; a request with a field
   that is not known is refused.
-- **Long work** (finding groups, training, running a large segment, erasing) is a job: it is begun with `POST /v1/jobs`, goes on when the
-  connection ends, and `GET /v1/jobs/{{id}}` says how far it is and what came of it.
+- **Long work** (finding groups, training, running a large segment, erasing) is a job: it is begun with `POST /v1/jobs` (erasing: with the
+  request for it), goes on when the connection ends, and `GET /v1/jobs/{{id}}` says how far it is and what came of it.
 - **Who did what.** Changes, searches, and looks at why somebody is in a segment, who is likely, or what she agreed to are in the
   [audit log](security.md) under the name of the key. Customers are told by your own numbers; each can also be asked for by the code
   that stands for her (`c-…`), which belongs in an address better than a number that is an e-mail address: proxies log addresses.
