@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from kohort.model.health import Finding, HealthReport, SourceHealth
+from kohort.model.job import Job
 from kohort.model.segmentation import Segmentation, segmentation_from_dict
 from kohort.views import pages, words
 from kohort.views.discover import discover
 from kohort.views.paper import STATIC, TEMPLATES
 from kohort.views.report import render_report
 from kohort.views.start import start
+from kohort.views.working import Work
 
 SAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "views" / "sample.py"))
 ROUTES = re.compile(
@@ -318,3 +320,11 @@ def test_the_companys_own_groups_stand_beside_the_segments():
         assert "They mostly agree." in page
         assert "VIP holds two kinds." in page
         assert re.search(r"<td>VIP</td><td class=\"right\">40</td><td class=\"right\">75%</td>", page)
+
+
+def test_while_data_is_read_in_nobody_is_told_that_it_is_there():
+    work = Work(Job("1", "demo", {}, "Ann", "running"), "Reading the demo shop in", "/jobs/1")
+    text = start(pages.Shell("Shop", work=(work,)), "overview", customers=5000, word="w")
+    assert "Your data is being read in" in text
+    assert "Your data is in." not in text
+    assert '<li class="now" aria-current="step"><i>3</i>Read in' in text

@@ -16,6 +16,8 @@ POSSIBLE_FROM = 30  # customers; discovery refuses fewer
 RELIABLE_FROM = 1_000  # customers; below it discovery itself calls its evidence insufficient
 
 STEPS = ("Data", "Check", "Read in", "Find groups", "Adopt")
+READING = frozenset({"ingest", "demo"})
+"""Kinds of long work that bring data in."""
 
 ROLE_LABELS: Mapping[str, str] = {
     "customer": "Customer number",
@@ -80,9 +82,17 @@ def start(shell: Shell, here: str, *, customers: int, word: str = "", read: Job 
         word: What proves that the forms are ours; empty = there is no workspace to bring anything to.
         read: What was read in just now.
     """
-    few, hopeless = 0 < customers < RELIABLE_FROM, customers < POSSIBLE_FROM
-    if not customers:
+    going = {one.job.kind for one in shell.work}
+    reads, looks = bool(going & READING), "discover" in going
+    few, hopeless = 0 < customers < RELIABLE_FROM and not reads, customers < POSSIBLE_FROM and not reads
+    if reads:
         said: dict[str, Any] = {
+            "title": "No segments yet",
+            "heading": "Your data is being read in",
+            "text": "Figures on other pages grow until it is done. Then the groups in it can be found.",
+        }
+    elif not customers:
+        said = {
             "title": "Welcome",
             "heading": "See your customer groups in about ten minutes",
             "text": "Orders with a customer, a date and an amount are enough for a first result.",
@@ -97,7 +107,7 @@ def start(shell: Shell, here: str, *, customers: int, word: str = "", read: Job 
     else:
         said = {
             "title": "No segments yet",
-            "heading": "Your data is in. Now find the groups in it",
+            "heading": "Kohort is looking for groups" if looks else "Your data is in. Now find the groups in it",
             "text": "Kohort compares several ways of grouping your customers and tells you honestly which one holds.",
         }
     return page(
@@ -105,7 +115,7 @@ def start(shell: Shell, here: str, *, customers: int, word: str = "", read: Job 
         shell,
         here,
         **said,
-        art="empty-group.svg" if customers else "empty-data.svg",
+        art="empty-group.svg" if customers and not reads else "empty-data.svg",
         customers=customers,
         hopeless=hopeless,
         few=few,
@@ -115,7 +125,7 @@ def start(shell: Shell, here: str, *, customers: int, word: str = "", read: Job 
         finds=bool(word) and not hopeless and shell.may("/discover", "POST"),
         read=_counted(read),
         rules=bool(word) and shell.may("/build"),
-        steps=steps("Find groups" if customers else "Data"),
+        steps=steps("Read in" if reads else "Find groups" if customers else "Data"),
     )
 
 
