@@ -342,6 +342,8 @@ def test_adopted_segmentations_stand_beside_segments_of_your_own(tmp_path) -> No
         people.segments.add("mine", "in_segment('Main', 's1') and age >= 0")
         people.segments.run()
         assert who(people, "mine") == main != set()
+        with pytest.raises(NotEnough):  # nothing has changed since
+            people.segments.diff("mine")
         assert {d.name: d.kind for d in people.segments.list()} == {"mine": "rule", "Main": "found"}
         for wrong in (
             lambda: people.segments.remove("Main"),

@@ -57,6 +57,11 @@ def adopted_parts(store: Store) -> dict[str, tuple[str, ...]]:
     return {name: tuple(s.id for s in kept.segments) for name, kept in found if kept is not None}
 
 
+def adopted_ids(store: Store) -> dict[str, str]:
+    """Each adopted segmentation → what tells its newest version from others: definitions that ask for it mean that one."""
+    return {row["name"]: row["id"] for row in store.state.segmentations() if row["adopted"]}
+
+
 def checked(
     store: Store, definitions: Sequence[SegmentDefinition], new: SegmentDefinition
 ) -> tuple[SegmentDefinition, ...]:

@@ -14,7 +14,7 @@ from kohort.model.clock import iso
 from kohort.model.membership import Difference, Placed
 from kohort.model.progress import Progress, silent
 from kohort.segments.accounts import account_rows
-from kohort.segments.definitions import Meaning, version_text
+from kohort.segments.definitions import Meaning, adopted_ids, version_text
 from kohort.segments.dependencies import refers_to, with_needed
 from kohort.segments.evaluate import (
     Evaluator,
@@ -277,7 +277,7 @@ class _Versions:
     def __init__(self, store: Store, latest: Mapping[str, tuple[int, int]], question: Question) -> None:
         self._meaning = Meaning({f.name: f for f in question.features}, question.zone, question.settings)
         self._versions = {name: f"version {version}" for name, (version, _) in latest.items()}
-        self._versions |= {row["name"]: row["id"] for row in store.state.segmentations() if row["adopted"]}
+        self._versions |= adopted_ids(store)
         self._kept = store.definitions.in_force()
 
     def text(self, definition: SegmentDefinition) -> str:

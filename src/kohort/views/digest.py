@@ -19,6 +19,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "failed": ("Failed", "alert", "bad"),
     "paused": ("Paused", "clock", "warn"),
     "draft": ("Draft", "clock", "info"),
+    "waiting": ("Not run yet", "clock", "warn"),
     "stale": ("Old", "clock", "warn"),
     "health": ("Data", "data", "warn"),
     "votes": ("Team", "people", "info"),
@@ -73,7 +74,7 @@ def headline(d: Mapping[str, Any]) -> str:
         return f"No segment was run yet, so nobody can have moved. {look}"
     if not d["moved"]:
         if len(d["untold"]) >= d["segments"]:
-            return f"Nothing can be said about who moved: no segment was run in this time. {look}"
+            return f"Nothing can be said about who moved: no segment was run both before this time and in it. {look}"
         return f"Nobody entered or left a segment. {look}"
     entered, left = (sum(row[which] for row in d["moved"]) for which in ("entered", "left"))
     where = words.plural(len({row["label"] for row in d["moved"]}), "segment")

@@ -260,6 +260,8 @@ def chance(lift: Mapping[str, float] | None) -> str:
     if lift["low"] <= 1 <= lift["high"]:
         return "About as many as by chance"
     value, low, high = (EN.compact(lift[k]) for k in ("value", "low", "high"))
+    if value == "0":
+        return "Hardly any, far fewer than by chance"
     text = f"{'Only ' if lift['value'] < 1 else ''}{value} times as many as by chance"
     return text if low == high else f"{text}, likely between {low} and {high}"
 

@@ -173,7 +173,7 @@ class _Digest:
             elif line.evaluation == "paused":
                 yield {"kind": "paused", **told, "text": "It is paused: nobody enters or leaves."}
             elif not line.version and line.kind != "found":
-                yield {"kind": "stale", **told, "text": "It was never run, so nobody is in it."}
+                yield {"kind": "waiting", **told, "text": "It was never run, so nobody is in it."}
             elif status.as_of is not None and until - status.as_of > self.days * DAY_US:
                 late = (until - status.as_of) // DAY_US
                 yield {"kind": "stale", **told, "text": f"Its members are {late:,} days older than the newest data."}

@@ -157,14 +157,14 @@ def with_numbers(found: DryRun, vault: Vault) -> DryRun:
 
 def _text_now(ws: Workspace, name: str) -> str | None:
     """What `kohort.yaml` says, as a version's text; None where it defines no such segment."""
-    from kohort.segments.definitions import Meaning, version_text
+    from kohort.segments.definitions import Meaning, adopted_ids, version_text
 
     definition = next((d for d in ws.config.segments if d.name == name), None)
     if definition is None:
         return None
     meaning = Meaning({f.name: f for f in rule_features(ws)}, ws.zone, ws.config.segment_settings)
     versions = {n: f"version {status.version}" for n, status in ws.store.status.all().items()}
-    return version_text(definition, meaning, versions)
+    return version_text(definition, meaning, versions | adopted_ids(ws.store))
 
 
 def _pair(name: str, versions: Mapping[int, str], old: int | None, new: int | None) -> tuple[str, str]:
