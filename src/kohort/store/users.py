@@ -110,7 +110,9 @@ class Users:
             NotLetIn: Nobody has let her in, or she would become somebody else.
         """
         with self._database.write() as con:
-            known = of_subject(con, issuer, subject) or self._met(con, issuer, subject, name, role, _wall(now))
+            known = of_subject(con, issuer, subject)
+            if known is None:
+                known = self._met(con, issuer, subject, name=name, role=role, at=_wall(now))
             given = role or cast(Role | None, known["role"] or None)
             if given is None:
                 raise NotLetIn("no_role")
@@ -225,7 +227,7 @@ class Users:
         self._insert(con, row, "user_added" if there else "set_up", by)
 
     def _met(
-        self, con: Connection, issuer: str, subject: str, name: str | None, role: Role | None, at: int
+        self, con: Connection, issuer: str, subject: str, *, name: str | None, role: Role | None, at: int
     ) -> sa.RowMapping:
         """Somebody who comes from a provider for the first time. Whoever is here already under that name is somebody else."""
         if name is None:

@@ -134,7 +134,7 @@ def create(
         own_pages(app, mine, read, opinions)
     if opinions is not None:
         feedback_pages(app, opinions, read)
-    _people(app, source, mine, read, insist, client)
+    _people(app, source, mine, read, insist=insist, client=client)
     _finding(app, source, read)
     _machines(app, source)
     _streams(app, source, read)
@@ -220,6 +220,7 @@ def _people(
     source: Source,
     mine: OwnSegments | None,
     read: Callable[[], Documents],
+    *,
     insist: bool,
     client: Client | None,
 ) -> None:

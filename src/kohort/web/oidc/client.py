@@ -207,8 +207,19 @@ class Client:
 
 
 _ERRORS = frozenset(
-    "access_denied invalid_client invalid_grant invalid_request invalid_scope login_required server_error "
-    "temporarily_unavailable unauthorized_client unsupported_grant_type unsupported_response_type".split()
+    {
+        "access_denied",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "login_required",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "unsupported_response_type",
+    }
 )
 
 

@@ -29,6 +29,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
 """Algorithm → kind of key and curve. Only signatures that nobody can make who can check them: no `none`, and none with a
 shared secret, with which a public key could be taken for one."""
 
+_PUBLIC = ("kty", "kid", "use", "alg", "crv", "n", "e", "x", "y")
+"""What is read of a key. Where a provider shows more, a private half for example, we do not hold it."""
+
 
 def claims_of(
     token: str,
@@ -92,7 +95,7 @@ def _key(keys: Sequence[Any], algorithm: str, kid: Any) -> Any:
     ]
     if len(fits) != 1:
         raise UnknownKey("token signed with a key that the provider does not show")
-    key = jwt.PyJWK(fits[0], algorithm)
+    key = jwt.PyJWK({name: fits[0][name] for name in _PUBLIC if name in fits[0]}, algorithm)
     if kind == "RSA" and key.key.key_size < SMALLEST_RSA:
         raise Refused("token signed with a key that is too short")
     return key
