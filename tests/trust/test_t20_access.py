@@ -26,6 +26,8 @@ PASSWORD = "plum kettle orbit sand"
 MAY = {
     "GET /login": "vmapA",
     "POST /login": "vmapA",
+    "GET /login/oidc": "vmapA",
+    "GET /login/oidc/back": "vmapA",
     "GET /set-up": "vmapA",
     "POST /set-up": "vmapA",
     "POST /logout": "vmapA",
@@ -114,7 +116,17 @@ MAY = {
     "POST /data-health/rejected": "aA",
     "GET /metrics": "A",
 }
-OPEN = {"GET /login", "POST /login", "GET /set-up", "POST /set-up", "GET /static", "GET /health", "GET /ready"}
+OPEN = {
+    "GET /login",
+    "POST /login",
+    "GET /login/oidc",
+    "GET /login/oidc/back",
+    "GET /set-up",
+    "POST /set-up",
+    "GET /static",
+    "GET /health",
+    "GET /ready",
+}
 LETTER = dict(zip(ROLES, "vmapA", strict=True))
 
 

@@ -50,7 +50,7 @@ def test_users_come_change_and_go_as_programs_expect(shop: Path) -> None:
     }
     listed = data(shop, "users", "list")["users"]
     assert [(u["name"], u["role"]) for u in listed] == [("Ann", "administrator"), ("Bob", "analyst")]
-    assert listed[0].keys() == {"name", "role", "made", "password_since"}
+    assert listed[0].keys() == {"name", "role", "made", "login", "password_since"}
     with kohort.open(shop) as ws:
         assert ws.users.proven("Bob", "seven green ladders hum")
     assert data(shop, "users", "remove", "Bob") == {"removed": "Bob"}
@@ -82,6 +82,28 @@ def test_wrong_calls_say_so(shop: Path, arguments: list[str], code: str, exit_co
     told = call(shop, "users", *arguments, "--json", typed=PASSWORD)
     assert told.exit_code == exit_code
     assert json.loads(told.stdout)["error"]["code"] == code
+
+
+def test_somebody_is_named_who_logs_in_through_the_identity_provider(shop: Path) -> None:
+    add(shop, "Ann", "administrator")
+    told = data(shop, "users", "add", "cas@shop.example", "--role", "analyst", "--oidc")
+    assert told == {"name": "cas@shop.example", "role": "analyst", "login": "provider"}
+    (cas,) = (u for u in data(shop, "users", "list")["users"] if u["name"] != "Ann")
+    assert (cas["login"], cas["expected"], cas["password_since"]) == ("provider", True, None)
+    assert "identity provider" in call(shop, "users", "list").stdout
+    both = call(shop, "users", "add", "Eve", "--role", "viewer", "--oidc", "--password-stdin", typed=PASSWORD)
+    assert both.exit_code == 2
+    assert call(shop, "users", "password", "cas@shop.example", "--password-stdin", typed=PASSWORD).exit_code == 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_with_half_of_an_identity_provider_nothing_is_served(
+    shop: Path, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KOHORT_OIDC_ISSUER", "https://id.example")
+    told = call(shop, "serve", "--host", host, "--port", "0", "--json")
+    assert told.exit_code == 2
+    assert "KOHORT_OIDC_CLIENT_ID" in json.loads(told.stdout)["error"]["message"]
 
 
 def test_a_weak_password_is_refused_and_not_repeated(shop: Path) -> None:

@@ -224,6 +224,7 @@ ENVIRONMENT = {
     "debug_off": ("KOHORT_DEBUG", "1"),
     "no_default_secret": (KEY, "0123456789abcdef" * 4),
     "proxies": ("FORWARDED_ALLOW_IPS", "*"),
+    "login_provider": ("KOHORT_OIDC_ISSUER", "https://id.example"),
 }
 
 

@@ -51,6 +51,7 @@ HOME = {
     "fastavro": {"live"},
     "prometheus_client": {"live", "web"},
     "httptools": {"web"},
+    "jwt": {"web"},
     "click": {"cli"},
     "rich": {"cli"},
     "fastapi": {"web"},

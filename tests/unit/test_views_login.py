@@ -23,6 +23,7 @@ def test_names_stay_text_everywhere() -> None:
     line = login.Line(1, 1_790_000_000_000_000, HOSTILE, "looked_at_customer", HOSTILE, HOSTILE)
     pages = [
         login.login("w", name=HOSTILE, onward=HOSTILE, problem=HOSTILE),
+        login.login("w", provider=HOSTILE, leave=HOSTILE),
         login.set_up("w", asks_word=True, name=HOSTILE, problem=HOSTILE),
         login.account(SHELL, "viewer", 2, problem=HOSTILE, done=HOSTILE),
         login.audit_log(SHELL, [line], zone="Europe/Berlin", following=1),

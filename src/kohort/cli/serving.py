@@ -14,6 +14,7 @@ from pathlib import Path
 from kohort.cli.logs import LOG_VARIABLE, How, set_up
 from kohort.errors import BadInput, KohortError
 from kohort.model.log import say
+from kohort.model.oidc import here as provider_here
 from kohort.model.serving import FIRST_VARIABLE, LOGIN_VARIABLE, PLAIN_VARIABLE, word_digest
 
 APP = "kohort.web.app:create"
@@ -59,8 +60,10 @@ def serve(
 
     Raises:
         CannotServe: The port is taken, the pages did not start, or everybody who reaches them would see them.
+        WrongUsage: The settings of the identity provider cannot be meant (`kohort.model.oidc`).
     """
-    login = login or os.environ.get(LOGIN_VARIABLE) == "yes"
+    elsewhere = provider_here() is not None
+    login = login or elsewhere or os.environ.get(LOGIN_VARIABLE) == "yes"
     if not (users or login or is_this_machine(host)):
         raise CannotServe(
             "Nobody can log in yet, so the pages are shown on this machine only.",
@@ -106,7 +109,7 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
         insist = login or not is_this_machine(host)
-        nobody = insist and not users
+        nobody = insist and not (users or elsewhere)
         # Lines of a log are kept and passed on: no place for a word that lets somebody in.
         word = first_word() if nobody and log == "text" else ""
         if not is_this_machine(host) and not plain:

@@ -15,6 +15,7 @@ from kohort.model.access import FEWEST_CHARACTERS, ROLES
 
 if TYPE_CHECKING:
     from kohort.cli.screen import Screen
+    from kohort.store.users import User
 
 _ROLE = click.Choice(list(ROLES))
 _from_stdin = click.option(
@@ -29,6 +30,7 @@ def users() -> None:
     \b
     kohort users add Ann --role administrator
     kohort users add Bob --role marketer
+    kohort users add cas@shop.example --role analyst --oidc
     kohort users role Bob analyst
     kohort users password Bob
     kohort users remove Bob
@@ -39,31 +41,43 @@ def users() -> None:
 @click.argument("name")
 @click.option("--role", type=_ROLE, required=True, help="What she may see and do: docs/security.md.")
 @_from_stdin
-def add(door: Door, *, name: str, role: str, from_stdin: bool) -> Result:
-    """Let NAME log in to the pages. A password of at least 12 characters is asked for; she can change it on her own page."""
+@click.option("--oidc", is_flag=True, help="She logs in through the identity provider, which calls her NAME.")
+def add(door: Door, *, name: str, role: str, from_stdin: bool, oidc: bool) -> Result:
+    """Let NAME log in to the pages. A password of at least 12 characters is asked for; she can change it on her own page.
+
+    With --oidc she has none here: the first to come from the identity provider whom it calls NAME is let in, and from then on
+    nobody else (docs/security.md).
+    """
+    if oidc and from_stdin:
+        raise WrongUsage("Who logs in through the identity provider has no password here.", hint="Say one of the two.")
     with door.open() as ws:
-        ws.users.add(name, role, _password(from_stdin), by=machine_user())
-    return Result({"name": name, "role": role}, lambda screen: screen.line(f"{name} may log in, as {role}."))
+        if oidc:
+            ws.users.expect(name, role, by=machine_user())
+        else:
+            ws.users.add(name, role, _password(from_stdin), by=machine_user())
+    how = " through the identity provider" if oidc else ""
+    told = {"name": name, "role": role} | ({"login": "provider"} if oidc else {})
+    return Result(told, lambda screen: screen.line(f"{name} may log in{how}, as {role}."))
 
 
 @command(users, "list", short_help="Everybody who may log in.", epilog="Example: kohort users list -w shop")
 def listed(door: Door) -> Result:
-    """List the users: name, role, since when, and how old the password is."""
-    from kohort.model.clock import iso
-
+    """List the users: name, role, since when, and how old the password is, or that they log in through the identity provider."""
     with door.open() as ws:
         zone = ws.zone
-        rows: list[dict[str, Any]] = [
-            {"name": u.name, "role": u.role, "made": iso(u.made_us), "password_since": iso(u.password_us)}
-            for u in ws.users.list()
-        ]
+        rows = [_row(user) for user in ws.users.list()]
 
     def shown(screen: Screen) -> None:
+        def since(row: dict[str, Any]) -> str:
+            if row["login"] == "provider":
+                return "identity provider"
+            return screen.day(row["password_since"])
+
         if not rows:
             screen.line("Nobody logs in: the pages are open to whoever works at this machine.")
             screen.command("kohort users add NAME --role administrator")
             return
-        lines = [(r["name"], r["role"], screen.day(r["made"]), screen.day(r["password_since"])) for r in rows]
+        lines = [(r["name"], r["role"], screen.day(r["made"]), since(r)) for r in rows]
         screen.table([(name, "left") for name in ("name", "role", "since", "password since")], lines)
 
     return Result({"users": rows}, shown, zone=zone)
@@ -98,6 +112,16 @@ def remove(door: Door, *, name: str) -> Result:
     with door.open() as ws:
         ws.users.remove(name, by=machine_user())
     return Result({"removed": name}, lambda screen: screen.line(f"{name} may not log in any more."))
+
+
+def _row(user: User) -> dict[str, Any]:
+    """One user as programs read her; `expected`: she is still to come from the provider for the first time."""
+    from kohort.model.clock import iso
+
+    told = {"name": user.name, "role": user.role, "made": iso(user.made_us)}
+    if user.provider:
+        return {**told, "login": "provider", "expected": user.expected, "password_since": None}
+    return {**told, "login": "password", "password_since": iso(user.password_us)}
 
 
 def _password(from_stdin: bool) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from kohort.health.checks import Case, Examination
 from kohort.model.clock import moment
+from kohort.model.oidc import here as provider_here
 from kohort.model.serving import SERVE_HOST
 
 GIGABYTE = 1_000_000_000
@@ -164,6 +165,11 @@ def proxies(_case: Case) -> str:
     return "Everybody may pretend to be any address (FORWARDED_ALLOW_IPS is *)." if "*" in trusted else ""
 
 
+def login_provider(_case: Case) -> str | None:
+    """Where the environment names an identity provider, all that is needed is there; the provider itself is not asked."""
+    return None if provider_here() is None else ""
+
+
 def currency_rates(case: Case, file: Path | None = None) -> str | None:
     """How old the newest exchange rate is; only matters where money comes in several currencies."""
     file = file or _rates_file()
@@ -265,6 +271,13 @@ INSTALLATION = (
         "No foreign address is believed.",
         "Set FORWARDED_ALLOW_IPS to your proxy's address.",
         proxies,
+    ),
+    Examination(
+        "login_provider",
+        "problem",
+        "People can be sent to the identity provider.",
+        "Set what docs/security.md lists, or unset every KOHORT_OIDC_ variable.",
+        login_provider,
     ),
     Examination(
         "currency_rates",

@@ -26,6 +26,7 @@ Act = Literal[
     "user_removed",
     "role_changed",
     "password_changed",
+    "identity_linked",
     "logged_in",
     "login_failed",
     "logged_out",

@@ -93,7 +93,8 @@ def hashed(text: str) -> str:
 
 
 def matches(kept: str | None, text: str) -> bool:
-    """Whether a password is the one of which this is kept. Takes as long where nothing is: None = nobody has that name.
+    """Whether a password is the one of which this is kept. Takes as long where nothing is: None = nobody has that name,
+    empty = she has none.
 
     Raises:
         Busy: Too many are being worked out.
@@ -108,7 +109,7 @@ def matches(kept: str | None, text: str) -> bool:
             right = _hasher().verify(kept or nobody, normal(text))
         except (InvalidHashError, VerificationError):
             return False
-    return right and kept is not None
+    return right and bool(kept)
 
 
 class _Turn:

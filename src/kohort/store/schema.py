@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0010"
+HEAD = "0011"
 """The schema version this code writes. Equals the newest migration."""
 
 metadata = sa.MetaData()
@@ -353,6 +353,17 @@ login_user = sa.Table(
     _text("password"),  # argon2id with settings and salt
     _big("made_us", nullable=False),
     _big("password_us", nullable=False),  # since when it is this one
+    _digest(),
+)
+
+login_identity = sa.Table(
+    "login_identity",
+    metadata,
+    _text("name", primary_key=True),  # of the user
+    _text("issuer"),  # the provider that says who she is; empty until she has come
+    _text("subject"),  # what it calls her for ever; empty until she has come
+    _text("role"),  # the one that an administrator gave her; empty where hers only follows from what the provider says
+    _big("since_us", nullable=False),
     _digest(),
 )
 

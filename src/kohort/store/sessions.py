@@ -69,11 +69,12 @@ class Sessions:
     def __init__(self, database: Database, log: AuditLog) -> None:
         self._database, self._log = database, log
 
-    def begin(self, person: str, *, instead_of: str = "", now: int | None = None) -> str:
+    def begin(self, person: str, *, instead_of: str = "", how: str = "", now: int | None = None) -> str:
         """Somebody has proven who she is: a new token. Sessions that are over go at the same time.
 
         Args:
             instead_of: A token that this browser had: its session ends.
+            how: She has proven it, for the log; empty = with her password.
         """
         at, token = _wall(now), secrets.token_urlsafe(32)
         with self._database.write() as con:
@@ -83,7 +84,7 @@ class Sessions:
             row = {"number": Ledger(con).take("login_session"), "person": person, "token": _hash(token), "earlier": ""}
             times = {"begun_us": at, "seen_us": at, "turned_us": at}
             sessions.insert(con, [{**row, **times, "used": True}])
-            self._log.add(con, "logged_in", by=person, now=at)
+            self._log.add(con, "logged_in", by=person, about=how, now=at)
         return token
 
     def look(self, token: str, *, now: int | None = None) -> Look:

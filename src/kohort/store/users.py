@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,12 +17,14 @@ from kohort.model.access import ROLES, Act, Role
 from kohort.store import schema
 from kohort.store.audit_log import AuditLog
 from kohort.store.database import Database
+from kohort.store.identities import PROVIDER, NotLetIn, by_name, identities, of_name, of_subject
 from kohort.store.passwords import check_password, hashed, matches
 from kohort.store.sealed import Ledger, SealedTable
 from kohort.store.sessions import Sessions
 
 users = SealedTable(schema.login_user)
 _t = schema.login_user.c
+_i = schema.login_identity.c
 _NAME = re.compile(r"[^\W_][\w .@+-]{0,63}")
 
 
@@ -32,13 +34,17 @@ class User:
 
     Attributes:
         made_us: Since when, microseconds UTC.
-        password_us: Since when her password is this one.
+        password_us: Since when her password is this one; of somebody who has none, since when she may log in.
+        provider: She logs in through the identity provider, and has no password here.
+        expected: She is still to come from there for the first time.
     """
 
     name: str
     role: Role
     made_us: int
     password_us: int
+    provider: bool = False
+    expected: bool = False
 
 
 class Users:
@@ -66,7 +72,8 @@ class Users:
     def list(self) -> tuple[User, ...]:
         """Everybody, by name."""
         with self._database.read() as con:
-            return tuple(_user(row) for row in users.all(con, _t.name))
+            provided = by_name(con)
+            return tuple(_user(row, provided) for row in users.all(con, _t.name))
 
     def add(self, name: str, role: str, password: str, *, by: str, now: int | None = None) -> None:
         """Somebody may log in from now on.
@@ -75,17 +82,46 @@ class Users:
             WrongUsage: The name is in use or cannot be one, the role is unknown, the password is guessed first, or the first
                 one is no administrator.
         """
-        row = _row(name, role, password, now)
+        row = _row(name, role, now) | _kept(password, name)
         with self._database.write() as con:
-            there = _named(con)
-            if _same(name) in there:
-                raise WrongUsage(f"There is a user {name!r} already.", hint="Choose another name.")
-            if not there and role != "administrator":
-                raise WrongUsage(
-                    "The first user is an administrator: somebody has to let the others in.",
-                    hint="Add --role administrator.",
-                )
-            self._insert(con, row, "user_added" if there else "set_up", by)
+            self._add(con, row, by)
+
+    def expect(self, name: str, role: str, *, by: str, now: int | None = None) -> None:
+        """Somebody may log in through the identity provider from now on: the first to come whom it calls so.
+
+        Raises:
+            WrongUsage: As `add` does.
+        """
+        row = _row(name, role, now)
+        with self._database.write() as con:
+            self._add(con, row, by)
+            named = {"name": name, "issuer": "", "subject": "", "role": role, "since_us": row["made_us"]}
+            identities.insert(con, [named])
+
+    def arrive(self, issuer: str, subject: str, *, name: str | None, role: Role | None, now: int | None = None) -> User:
+        """Who has come from an identity provider, which has proven it: somebody who was here, who is expected, or who is new.
+
+        Args:
+            issuer, subject: Who the provider is, and what it calls her for ever.
+            name: What it calls her now; None = it does not say, or does not vouch for it. Counts only the first time.
+            role: The one that it gives her; None = none, then hers is the one that an administrator gave her.
+
+        Raises:
+            NotLetIn: Nobody has let her in, or she would become somebody else.
+        """
+        with self._database.write() as con:
+            known = of_subject(con, issuer, subject)
+            if known is None:
+                known = self._met(con, issuer, subject, name=name, role=role, at=_wall(now))
+            given = role or cast(Role | None, known["role"] or None)
+            if given is None:
+                raise NotLetIn("no_role")
+            row = _one(con, known["name"])
+            if row["role"] != given:
+                if given != "administrator" and _is_last(con, row):
+                    raise NotLetIn("last_administrator")
+                self._change(con, row, "role_changed", PROVIDER, role=given)
+            return _user({**row, "role": given}, {row["name"]: False})
 
     def begin(self, name: str, password: str, *, now: int | None = None) -> User:
         """The first user, an administrator. She is the one who set the pages up.
@@ -93,7 +129,7 @@ class Users:
         Raises:
             WrongUsage: There is a user already, or the name or the password cannot be one.
         """
-        row = _row(name, "administrator", password, now)
+        row = _row(name, "administrator", now) | _kept(password, name)
         with self._database.write() as con:
             if _named(con):
                 raise WrongUsage("The pages were set up already.", hint="Log in.")
@@ -115,20 +151,27 @@ class Users:
         """Who has this name."""
         with self._database.read() as con:
             row = _named(con).get(_same(name))
-        return None if row is None else _user(row)
+            return None if row is None else _user(row, by_name(con))
 
     def set_role(self, name: str, role: str, *, by: str) -> None:
         """Gives somebody another role; she logs in again.
 
         Raises:
             NotFound: Nobody has this name.
-            WrongUsage: The role is unknown, or she is the last administrator.
+            WrongUsage: The role is unknown, hers follows from what the provider says, or she is the last administrator.
         """
         _check_role(role)
         with self._database.write() as con:
             row = _one(con, name)
             if role != "administrator":
                 _check_not_last(con, row)
+            if (known := of_name(con, row["name"])) is not None:
+                if not known["role"]:
+                    raise WrongUsage(
+                        f"The role of {row['name']} follows from what the identity provider says.",
+                        hint="Change it there.",
+                    )
+                identities.update(con, _i.name == row["name"], role=role)
             self._change(con, row, "role_changed", by, role=role)
 
     def set_password(self, name: str, password: str, *, by: str, now: int | None = None) -> None:
@@ -136,12 +179,17 @@ class Users:
 
         Raises:
             NotFound: Nobody has this name.
-            WrongUsage: The password is guessed first.
+            WrongUsage: The password is guessed first, or she logs in through the identity provider.
         """
-        check_password(password, name)
-        kept = hashed(password)
+        kept = _kept(password, name)
         with self._database.write() as con:
-            self._change(con, _one(con, name), "password_changed", by, password=kept, password_us=_wall(now))
+            row = _one(con, name)
+            if of_name(con, row["name"]) is not None:
+                raise WrongUsage(
+                    f"{row['name']} logs in through the identity provider, and has no password here.",
+                    hint="Change it there.",
+                )
+            self._change(con, row, "password_changed", by, **kept, password_us=_wall(now))
 
     def remove(self, name: str, *, by: str) -> None:
         """Somebody may not log in any more. What she did stays in the log, by her name.
@@ -154,6 +202,7 @@ class Users:
             row = _one(con, name)
             _check_not_last(con, row)
             users.delete(con, _t.name == row["name"])
+            identities.delete(con, _i.name == row["name"])
             self._sessions.end_all(con, row["name"])
             self._log.add(con, "user_removed", by=by, about=row["name"])
 
@@ -164,6 +213,44 @@ class Users:
             Damaged: Something does not check out.
         """
         self.list()
+
+    def _add(self, con: Connection, row: dict[str, Any], by: str) -> None:
+        """One more, unless there is somebody of that name."""
+        there = _named(con)
+        if _same(row["name"]) in there:
+            raise WrongUsage(f"There is a user {row['name']!r} already.", hint="Choose another name.")
+        if not there and row["role"] != "administrator":
+            raise WrongUsage(
+                "The first user is an administrator: somebody has to let the others in.",
+                hint="Add --role administrator.",
+            )
+        self._insert(con, row, "user_added" if there else "set_up", by)
+
+    def _met(
+        self, con: Connection, issuer: str, subject: str, *, name: str | None, role: Role | None, at: int
+    ) -> sa.RowMapping:
+        """Somebody who comes from a provider for the first time. Whoever is here already under that name is somebody else."""
+        if name is None:
+            raise NotLetIn("unnamed")
+        there, hers = _named(con), {"issuer": issuer, "subject": subject, "since_us": at}
+        found = there.get(_same(name))
+        if found is not None and _means(name, found["name"]) and by_name(con).get(found["name"]):
+            identities.update(con, _i.name == found["name"], **hers)
+            self._log.add(con, "identity_linked", by=found["name"], about=found["name"])
+        elif role is None:
+            raise NotLetIn("not_named")
+        elif found is not None:
+            raise NotLetIn("name_taken")
+        elif not _NAME.fullmatch(name):
+            raise NotLetIn("name_impossible")
+        elif not there and role != "administrator":
+            raise NotLetIn("first")
+        else:
+            self._insert(con, _row(name, role, at), "user_added" if there else "set_up", PROVIDER)
+            identities.insert(con, [{**hers, "name": name, "role": ""}])
+        known = of_subject(con, issuer, subject)
+        assert known is not None
+        return known
 
     def _insert(self, con: Connection, row: dict[str, Any], act: Act, by: str) -> None:
         users.insert(con, [row])
@@ -176,15 +263,20 @@ class Users:
         self._log.add(con, act, by=by, about=told)
 
 
-def _row(name: str, role: str, password: str, now: int | None) -> dict[str, Any]:
+def _row(name: str, role: str, now: int | None) -> dict[str, Any]:
+    """Somebody without a password: none lets her in."""
     if not _NAME.fullmatch(name):
         raise WrongUsage(
             "A name has 1 to 64 letters, digits, blanks and . - + @ _, and begins with a letter or a digit."
         )
     _check_role(role)
-    check_password(password, name)
     at = _wall(now)
-    return {"name": name, "role": role, "password": hashed(password), "made_us": at, "password_us": at}
+    return {"name": name, "role": role, "password": "", "made_us": at, "password_us": at}
+
+
+def _kept(password: str, name: str) -> dict[str, Any]:
+    check_password(password, name)
+    return {"password": hashed(password)}
 
 
 def _check_role(role: str) -> None:
@@ -205,9 +297,14 @@ def _one(con: Connection, name: str) -> sa.RowMapping:
     return row
 
 
+def _is_last(con: Connection, row: sa.RowMapping) -> bool:
+    """Whether somebody is the only administrator."""
+    administrators: Sequence[str] = [r["name"] for r in users.all(con) if r["role"] == "administrator"]
+    return administrators == [row["name"]]
+
+
 def _check_not_last(con: Connection, row: sa.RowMapping) -> None:
-    others: Sequence[str] = [r["name"] for r in users.all(con) if r["role"] == "administrator"]
-    if others == [row["name"]]:
+    if _is_last(con, row):
         raise WrongUsage(
             f"{row['name']} is the only administrator, and there has to be one.",
             hint="Make another one first: kohort users role NAME administrator",
@@ -218,8 +315,23 @@ def _same(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
-def _user(row: Any) -> User:
-    return User(row["name"], cast(Role, row["role"]), row["made_us"], row["password_us"])
+def _means(called: str, name: str) -> bool:
+    """Whether a provider means the name that an administrator wrote. Letters that only look alike are other people's."""
+    plain = called.isascii() and name.isascii()
+    return called == name or (plain and called.lower() == name.lower())
+
+
+def _user(row: Any, provided: Mapping[str, bool] | None = None) -> User:
+    """`provided`: as `by_name` tells."""
+    expected = (provided or {}).get(row["name"])
+    return User(
+        row["name"],
+        cast(Role, row["role"]),
+        row["made_us"],
+        row["password_us"],
+        provider=expected is not None,
+        expected=bool(expected),
+    )
 
 
 def _wall(now: int | None) -> int:

@@ -34,6 +34,7 @@ STATE: dict[str, str] = {
     "privacy_case": "requests stay, about nobody",
     "privacy_request": "pseudonyms go once nothing needs them",
     "login_user": "names people who work here, no customer: kohort users remove",
+    "login_identity": "names people who work here, no customer: kohort users remove",
     "login_session": "names people who work here, no customer: goes within a day",
     "feedback": "what was said about the person is deleted, and reasons of others that name her are emptied",
     "answered_request": "holds keyed digests and answers that name nobody: goes within a day",

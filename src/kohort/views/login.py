@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from kohort.model.access import FEWEST_CHARACTERS, Role
 from kohort.model.clock import iso
@@ -34,6 +35,7 @@ ACTS: Mapping[str, str] = {
     "user_removed": "Removed a user",
     "role_changed": "Gave another role",
     "password_changed": "Set a password",
+    "identity_linked": "Came through the identity provider for the first time",
     "logged_in": "Logged in",
     "login_failed": "Wrong name or password",
     "logged_out": "Logged out",
@@ -97,7 +99,9 @@ class Line:
     customer: str
 
 
-def login(word: str, *, onward: str = "/", name: str = "", problem: str = "") -> str:
+def login(
+    word: str, *, onward: str = "/", name: str = "", problem: str = "", provider: str = "", leave: str = ""
+) -> str:
     """The page that asks who it is.
 
     Args:
@@ -105,8 +109,13 @@ def login(word: str, *, onward: str = "/", name: str = "", problem: str = "") ->
         onward: Where to go then: an address of ours.
         name: As it was typed before.
         problem: Why it did not work.
+        provider: Where people log in, too; empty = with passwords only.
+        leave: Where somebody who has logged out here logs out of the provider.
     """
-    return render("login.html", word=word, onward=onward, name=name, problem=problem)
+    there = f"/login/oidc?next={quote(onward, safe='')}"
+    return render(
+        "login.html", word=word, onward=onward, name=name, problem=problem, provider=provider, there=there, leave=leave
+    )
 
 
 def set_up(word: str, *, asks_word: bool, name: str = "", problem: str = "") -> str:
@@ -118,11 +127,14 @@ def set_up(word: str, *, asks_word: bool, name: str = "", problem: str = "") -> 
     return render("set_up.html", word=word, asks_word=asks_word, name=name, problem=problem, fewest=FEWEST_CHARACTERS)
 
 
-def account(shell: Shell, role: Role, sessions: int, *, problem: str = "", done: str = "") -> str:
+def account(
+    shell: Shell, role: Role, sessions: int, *, elsewhere: bool = False, problem: str = "", done: str = ""
+) -> str:
     """One's own account.
 
     Args:
         sessions: With how many browsers she is logged in.
+        elsewhere: She logs in through the identity provider, and has no password here.
         problem: Why something did not work.
         done: What was done.
     """
@@ -133,6 +145,7 @@ def account(shell: Shell, role: Role, sessions: int, *, problem: str = "", done:
         role=ROLES[role],
         may=MAY[role],
         sessions=sessions,
+        elsewhere=elsewhere,
         problem=problem,
         done=done,
         fewest=FEWEST_CHARACTERS,

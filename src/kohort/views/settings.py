@@ -35,6 +35,7 @@ def settings(
     problem: str = "",
     done: str = "",
     new_key: tuple[str, str] | None = None,
+    provider: str = "",
 ) -> str:
     """All of it on one page.
 
@@ -44,6 +45,7 @@ def settings(
         problem: Why something was not done.
         done: What was done.
         new_key: Name and text of a key that was just made: shown this once.
+        provider: The identity provider through which people log in, too; empty = none.
     """
     administrators = sum(user.role == "administrator" for user in users)
     return page(
@@ -57,6 +59,8 @@ def settings(
                 "title": ROLES[user.role],
                 "since": say.day(user.made_us, zone),
                 "password": say.day(user.password_us, zone),
+                "provider": user.provider,
+                "expected": user.expected,
                 "last": user.role == "administrator" and administrators == 1,
             }
             for user in users
@@ -86,6 +90,7 @@ def settings(
         problem=problem,
         done=done,
         new_key=new_key,
+        provider=provider,
     )
 
 

@@ -65,6 +65,8 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/ready"): ALWAYS,
     ("GET", "/login"): OPEN,
     ("POST", "/login"): OPEN,
+    ("GET", "/login/oidc"): OPEN,
+    ("GET", "/login/oidc/back"): OPEN,
     ("GET", "/set-up"): OPEN,
     ("POST", "/set-up"): OPEN,
     ("POST", "/logout"): EVERYBODY,

@@ -43,6 +43,7 @@ from kohort.web.live_pages import live_pages
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
+from kohort.web.oidc.pages import client_here, oidc_pages
 from kohort.web.own import Looks, OwnSegments
 from kohort.web.own_pages import own_pages
 from kohort.web.predict_pages import predict_pages
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from kohort.live.service import Service
 
     Live = Apart | Service
+    from kohort.web.oidc.client import Client
     from kohort.workspace.workspace import Workspace
 
 WORKSPACE_VARIABLE = "KOHORT_WORKSPACE"
@@ -89,6 +91,7 @@ def create(
         keys: Who may send events; the workspace's keys where not given.
         limits: What tracking requests may ask.
         login: Everybody has to log in, also while there is no user yet; `KOHORT_LOGIN=yes` says the same.
+            So do the settings of an identity provider (`kohort.model.oidc`).
     """
     looks = Looks()
     wait, patience = None, 20.0
@@ -112,8 +115,9 @@ def create(
     app.state.source, app.state.live = source, live
     app.state.counts = Counts()
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    insist = login or os.environ.get(LOGIN_VARIABLE) == "yes"
     store = store_of(source)
+    client = None if store is None else client_here()
+    insist = login or os.environ.get(LOGIN_VARIABLE) == "yes" or client is not None
     if store is not None:
         app.add_middleware(ApiDoor, store=store, limits=limits)
     app.add_middleware(Guard, store=store, page=partial(_problem, source), insist=insist)
@@ -130,7 +134,7 @@ def create(
         own_pages(app, mine, read, opinions)
     if opinions is not None:
         feedback_pages(app, opinions, read)
-    _people(app, source, mine, read, insist)
+    _people(app, source, mine, read, insist=insist, client=client)
     _finding(app, source, read)
     _machines(app, source)
     _streams(app, source, read)
@@ -212,7 +216,13 @@ def _programs(app: FastAPI, source: Source, live: Live | None) -> None:
 
 
 def _people(
-    app: FastAPI, source: Source, mine: OwnSegments | None, read: Callable[[], Documents], insist: bool
+    app: FastAPI,
+    source: Source,
+    mine: OwnSegments | None,
+    read: Callable[[], Documents],
+    *,
+    insist: bool,
+    client: Client | None,
 ) -> None:
     """Single customers, who is one, and who may see that; a source of found segments alone knows nobody by name."""
     from kohort.workspace.workspace import Workspace
@@ -224,9 +234,11 @@ def _people(
         identity_pages(app, source, read)
         predict_pages(app, source, mine, read)
         privacy_pages(app, source, read)
-        settings_pages(app, source, read)
+        settings_pages(app, source, read, provider=client.provider.label if client else "")
         health_pages(app, source, read)
-        login_pages(app, source, read, insist=insist, first=os.environ.get(FIRST_VARIABLE, ""))
+        first = os.environ.get(FIRST_VARIABLE, "")
+        doors = login_pages(app, source, read, insist=insist, first=first, client=client)
+        oidc_pages(app, source, doors, client)
 
 
 def _finding(app: FastAPI, source: Source, read: Callable[[], Documents]) -> None:

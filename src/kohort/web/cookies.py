@@ -1,4 +1,4 @@
-"""The two cookies. Over an encrypted connection their names begin with `__Host-`: browsers then take them from nobody else
+"""The cookies. Over an encrypted connection their names begin with `__Host-`: browsers then take them from nobody else
 and send them nowhere else, and never unencrypted.
 """
 
@@ -20,7 +20,10 @@ SESSION = "kohort"
 """The token of a session; goes when the browser is closed."""
 BROWSER = "kohort-browser"
 """Says that this browser has logged in as somebody before. It lets nobody in: see `kohort.web.attempts`."""
-_KNOWN_SECONDS = 90 * 24 * 3_600
+BEGUN = "kohort-begun"
+"""A login through the identity provider that is on its way: see `kohort.web.oidc.begun`."""
+_SECONDS = {BROWSER: 90 * 24 * 3_600, BEGUN: 600}
+"""How long a browser keeps one; the others go when it is closed."""
 
 
 def cookie(scope: Scope, name: str) -> str:
@@ -33,7 +36,8 @@ def putting(scope: Scope, name: str, value: str) -> str:
 
     No script can read it, and no page of another site makes the browser send it along with a form.
     """
-    age = f"; Max-Age={0 if not value else _KNOWN_SECONDS}" if not value or name == BROWSER else ""
+    seconds = _SECONDS.get(name) if value else 0
+    age = "" if seconds is None else f"; Max-Age={seconds}"
     secure = "; Secure" if _encrypted(scope) else ""
     return f"{_name(scope, name)}={value}; Path=/; HttpOnly; SameSite=Lax{age}{secure}"
 

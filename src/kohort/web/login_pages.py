@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from kohort.store.audit_log import Entry
     from kohort.store.users import User
     from kohort.web.documents import Documents
+    from kohort.web.oidc.client import Client
     from kohort.workspace.workspace import Workspace
 
 PAGE_SIZE = 50
 AT_ONCE = 2
 """Forms with a password that are worked on at the same time."""
 _WRONG = "Name or password is not right."
-_TOO_OFTEN = "That was tried too often. Try again in {minutes} minutes."
+TOO_OFTEN = "That was tried too often. Try again in {minutes} minutes."
 _PLAIN = (
     "This connection is not encrypted: everybody between you and the server could read your password. "
     "Open the pages with https, or on the server itself."
@@ -40,15 +41,25 @@ _PLAIN = (
 Fields = Mapping[str, str]
 
 
-def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, insist: bool, first: str) -> None:
-    """Adds them to the application.
+def login_pages(
+    app: FastAPI,
+    ws: Workspace,
+    read: Callable[[], Documents],
+    *,
+    insist: bool,
+    first: str,
+    client: Client | None = None,
+) -> Doors:
+    """Adds them to the application. What comes back lets in whoever has proven elsewhere who she is.
 
     Args:
         read: The documents around every page, as they are now.
         insist: Everybody has to log in, also while there is no user yet.
         first: Digest of the word for the first user; empty = this server has printed none.
+        client: Of the identity provider through which people may log in, too.
     """
-    doors, turn = Doors(ws, first), asyncio.Semaphore(AT_ONCE)
+    label = client.provider.label if client else ""
+    doors, turn = Doors(ws, first, label), asyncio.Semaphore(AT_ONCE)
 
     async def in_turn(work: Callable[..., Response], *given: Any) -> Response:
         """Whoever waits for a password to be worked out holds no thread: the pages need them."""
@@ -56,12 +67,13 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
             return await run_in_threadpool(work, *given)
 
     @app.get("/login", response_class=HTMLResponse)
-    def login(request: Request, onward: Annotated[str, Query(alias="next")] = "/") -> Response:
+    def login(request: Request, onward: Annotated[str, Query(alias="next")] = "/", out: str = "") -> Response:
         if who.now().name or not (insist or ws.store.users.any()):
             return RedirectResponse("/", 303)
-        if not ws.store.users.any():
+        if client is None and not ws.store.users.any():
             return RedirectResponse("/set-up", 303)
-        return _plain(request) or HTMLResponse(views.login(forms.word(), onward=own_address(onward)))
+        leave = client.leave() if client and out else ""
+        return plain(request) or HTMLResponse(doors.page(own_address(onward), leave=leave))
 
     @app.post("/login")
     async def log_in(request: Request) -> Response:
@@ -72,7 +84,7 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
     def set_up(request: Request) -> Response:
         if ws.store.users.any():
             return RedirectResponse("/login", 303)
-        return _plain(request) or HTMLResponse(views.set_up(forms.word(), asks_word=bool(first)))
+        return plain(request) or HTMLResponse(views.set_up(forms.word(), asks_word=bool(first)))
 
     @app.post("/set-up")
     async def begin(request: Request) -> Response:
@@ -82,15 +94,19 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
     @app.post("/logout")
     async def log_out(request: Request) -> Response:
         await forms.fields_of(request)
-        await run_in_threadpool(ws.store.sessions.end, cookie(request.scope, SESSION))
-        return _to(request, "/login", {SESSION: ""})
+        person = await run_in_threadpool(ws.store.sessions.end, cookie(request.scope, SESSION))
+        user = await run_in_threadpool(ws.store.users.known, person)
+        there = "?out=yes" if client and user is not None and user.provider else ""
+        return to(request, f"/login{there}", {SESSION: ""})
 
     def shown(*, problem: str = "", done: str = "", status: int = 200) -> Response:
         asks, shell = who.now(), read().shell
         if asks.role is None or not asks.name:
             return RedirectResponse("/", 303)
-        sessions = ws.store.sessions.count(asks.name)
-        return HTMLResponse(views.account(shell, asks.role, sessions, problem=problem, done=done), status)
+        sessions, user = ws.store.sessions.count(asks.name), ws.store.users.known(asks.name)
+        elsewhere = user is not None and user.provider
+        text = views.account(shell, asks.role, sessions, elsewhere=elsewhere, problem=problem, done=done)
+        return HTMLResponse(text, status)
 
     @app.get("/account", response_class=HTMLResponse)
     def account(done: str = "") -> Response:
@@ -123,35 +139,41 @@ def login_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, i
         lines = lines_of(ws, found[:PAGE_SIZE])
         return HTMLResponse(views.audit_log(read().shell, lines, zone=ws.zone, following=following))
 
+    return doors
+
 
 class Doors:
     """What the forms of the login do. Called in threads: a password takes a while."""
 
-    def __init__(self, ws: Workspace, first: str) -> None:
-        self._store, self._first = ws.store, first
+    def __init__(self, ws: Workspace, first: str, label: str = "") -> None:
+        self._store, self._first, self._label = ws.store, first, label
         self._key = ws.store.vault.key_for("known browsers")
         self.attempts = Attempts()
+
+    def page(self, onward: str, *, name: str = "", problem: str = "", leave: str = "") -> str:
+        """The page that asks who it is. `leave`: where somebody who has logged out here logs out of the provider."""
+        way = self._label
+        return views.login(forms.word(), onward=onward, name=name, problem=problem, provider=way, leave=leave)
 
     def log_in(self, request: Request, fields: Fields) -> Response:
         """A session for whoever has shown that she is who she says."""
         name, onward = fields.get("name", "").strip()[:64], own_address(fields.get("next", "/"))
 
         def again(problem: str, status: int) -> Response:
-            text = views.login(forms.word(), onward=onward, name=name, problem=problem)
-            return HTMLResponse(text, status)
+            return HTMLResponse(self.page(onward, name=name, problem=problem), status)
 
-        if refused := _plain(request):
+        if refused := plain(request):
             return refused
         known = self._store.users.known(name)
         limits = self._limits(request, name, known)
         if wait := self.attempts.take(limits):
-            return _later(again(_TOO_OFTEN.format(minutes=math.ceil(wait / 60)), 429), wait)
+            return later(again(TOO_OFTEN.format(minutes=math.ceil(wait / 60)), 429), wait)
         user = self._store.users.proven(name, fields.get("password", ""))
         if user is None:
             self._store.audit_log.note("login_failed", by="", about=known.name if known else "a name that nobody has")
             return again(_WRONG, 403)
         self.attempts.give_back(limits)
-        return self._in(request, user, onward)
+        return self.enter(request, user, onward)
 
     def set_up(self, request: Request, fields: Fields) -> Response:
         """The first user, for whoever reads the terminal."""
@@ -161,11 +183,11 @@ class Doors:
             text = views.set_up(forms.word(), asks_word=bool(self._first), name=name, problem=problem)
             return HTMLResponse(text, status)
 
-        if refused := _plain(request):
+        if refused := plain(request):
             return refused
         limits = [("the first word", FOR_A_NAME)]
         if wait := self.attempts.take(limits):
-            return _later(again(_TOO_OFTEN.format(minutes=math.ceil(wait / 60)), 429), wait)
+            return later(again(TOO_OFTEN.format(minutes=math.ceil(wait / 60)), 429), wait)
         given = word_digest(fields.get("first", ""))
         if not self._first or not hmac.compare_digest(given, self._first):
             return again("This is not the word that the terminal shows.", 403)
@@ -174,7 +196,7 @@ class Doors:
             user = self._store.users.begin(name, _twice(fields, "password"))
         except WrongUsage as error:
             return again(f"{error.message} {error.hint}".strip(), 400)
-        return self._in(request, user, "/")
+        return self.enter(request, user, "/")
 
     def change_password(self, request: Request, fields: Fields) -> Response:
         """Another password for the one who is logged in and knows the one she has.
@@ -185,7 +207,7 @@ class Doors:
         asks = who.now()
         limits = [(f"account {asks.name}", FOR_A_NAME)]
         if wait := self.attempts.take(limits):
-            raise WrongUsage(_TOO_OFTEN.format(minutes=math.ceil(wait / 60)))
+            raise WrongUsage(TOO_OFTEN.format(minutes=math.ceil(wait / 60)))
         if self._store.users.proven(asks.name, fields.get("password", "")) is None:
             raise WrongUsage("The password that you have is another one.")
         self.attempts.give_back(limits)
@@ -193,20 +215,20 @@ class Doors:
         user = self._store.users.known(asks.name)
         if user is None:  # removed at this moment
             return RedirectResponse("/login", 303)
-        return self._in(request, user, "/account?done=password")
+        return self.enter(request, user, "/account?done=password")
 
-    def _in(self, request: Request, user: User, onward: str) -> Response:
+    def enter(self, request: Request, user: User, onward: str, *, how: str = "") -> Response:
         """A new session in place of whatever this browser had, and a mark that this browser is known."""
         had = cookie(request.scope, SESSION)
-        token = self._store.sessions.begin(user.name, instead_of=had)
-        return _to(request, onward, {SESSION: token, BROWSER: browser_of(user, self._key)})
+        token = self._store.sessions.begin(user.name, instead_of=had, how=how)
+        return to(request, onward, {SESSION: token, BROWSER: browser_of(user, self._key)})
 
     def _limits(self, request: Request, name: str, known: User | None) -> list[Limit]:
         sent = cookie(request.scope, BROWSER)
         if known is not None and knows(sent, known, self._key):
             return [(f"browser {sent[:32]}", FOR_A_NAME)]
         folded = hashlib.sha256((known.name if known else name.casefold()).encode("utf-8", "replace")).hexdigest()
-        return [(f"name {folded[:32]}", FOR_A_NAME), (f"address {_address(request)}", FOR_AN_ADDRESS)]
+        return [(f"name {folded[:32]}", FOR_A_NAME), (f"address {address_of(request)}", FOR_AN_ADDRESS)]
 
 
 def own_address(asked: str) -> str:
@@ -243,14 +265,14 @@ def _twice(fields: Fields, name: str) -> str:
     return fields.get(name, "")
 
 
-def _plain(request: Request) -> Response | None:
+def plain(request: Request) -> Response | None:
     """Why nobody may log in over this connection; None where somebody may."""
     if is_encrypted_or_here(request.scope.get("scheme", "http"), request.headers.get("host", "")):
         return None
     return HTMLResponse(views.not_here(_PLAIN), 403)
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
     """Where a request comes from; of the new kind of addresses the half that one subscriber has."""
     host = request.client.host if request.client else ""
     try:
@@ -260,12 +282,14 @@ def _address(request: Request) -> str:
     return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else host
 
 
-def _later(answer: Response, wait: float) -> Response:
+def later(answer: Response, wait: float) -> Response:
+    """An answer that says after how many seconds there may be another."""
     answer.headers["Retry-After"] = str(math.ceil(wait))
     return answer
 
 
-def _to(request: Request, onward: str, cookies: Mapping[str, str]) -> Response:
+def to(request: Request, onward: str, cookies: Mapping[str, str]) -> Response:
+    """Sends a browser on, with cookies."""
     answer = RedirectResponse(onward, 303)
     for name, value in cookies.items():
         answer.headers.append("set-cookie", putting(request.scope, name, value))

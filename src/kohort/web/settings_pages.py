@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DONE = {
     "add": "May log in now. Tell her the password; she can change it on her own page.",
+    "expect": "May log in through the identity provider now: the first one to come whom it calls so.",
     "role": "Has another role, and logs in again.",
     "password": "Has another password, and logs in again.",
     "remove": "May log in no more.",
@@ -31,11 +32,12 @@ DONE = {
 Fields = Mapping[str, str]
 
 
-def settings_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> None:
+def settings_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *, provider: str = "") -> None:
     """Adds them to the application.
 
     Args:
         read: The documents around every page, as they are now.
+        provider: The identity provider through which people log in, too; empty = none.
     """
 
     def shown(problem: str = "", done: str = "", new_key: tuple[str, str] | None = None) -> Response:
@@ -51,6 +53,7 @@ def settings_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -
             problem=problem,
             done=done,
             new_key=new_key,
+            provider=provider,
         )
         return HTMLResponse(text, 400 if problem else 200)
 
@@ -95,6 +98,9 @@ def change_user(ws: Workspace, fields: Fields) -> str:
     """
     name, by, do = fields.get("name", "").strip(), who.now().by, fields.get("do", "")
     match do:
+        case "add" if fields.get("way") == "provider":
+            ws.users.expect(name, fields.get("role", ""), by=by)
+            return "expect"
         case "add":
             ws.users.add(name, fields.get("role", ""), fields.get("password", ""), by=by)
         case "role":
