@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from kohort.model.segmentation import Estimate
 from kohort.views import charts
 from kohort.views.pages import Shell, page
-from kohort.views.svg import Chart
 
 HERE = "health"
 
@@ -32,6 +32,8 @@ def rejected(
     rows: Sequence[Mapping[str, Any]],
     *,
     chosen: tuple[str, str] | None,
+    after: int = 0,
+    more: bool = False,
     rules: Sequence[Mapping[str, Any]],
     read: Mapping[str, int] | None = None,
     problem: str = "",
@@ -41,6 +43,8 @@ def rejected(
     Args:
         reasons, rows: As `kohort.workspace.rejected` tells.
         chosen: Source and code of the rows that are shown; None = all.
+        after: The id after which they begin; 0 = with the oldest.
+        more: There are more after them.
         rules: Cleaning rules, as `kohort.health.cleaning.Standing.as_dict` tells.
         read: What became of the rows when they were read again.
         problem: Why they were not.
@@ -54,13 +58,16 @@ def rejected(
         rows=rows,
         shown=sum(one["rows"] for one in reasons if chosen is None or chosen == (one["source"], one["code"])),
         chosen=chosen,
+        asked=urlencode({"source": chosen[0], "code": chosen[1]}) if chosen else "",
+        after=after,
+        following=rows[-1]["id"] if rows and more else 0,
         rules=[{**rule, "chart": share(rule)} for rule in rules],
         read=read,
         problem=problem,
     )
 
 
-def share(rule: Mapping[str, Any]) -> Chart | None:
+def share(rule: Mapping[str, Any]) -> charts.Glyph | None:
     """The share that was right with its interval; None while nothing was checked."""
     if rule["share"] is None:
         return None

@@ -29,6 +29,7 @@ from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
 from kohort.web.api import ApiDoor, api_routes, problem, wrong_field
 from kohort.web.build_pages import build_pages
+from kohort.web.chart_files import ChartFiles
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages, identity_pages
 from kohort.web.discover_pages import discover_pages
@@ -114,6 +115,7 @@ def create(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     insist = login or os.environ.get(LOGIN_VARIABLE) == "yes"
     store = store_of(source)
+    app.add_middleware(ChartFiles, missing=partial(_problem, source))
     if store is not None:
         app.add_middleware(ApiDoor, store=store, limits=limits)
     app.add_middleware(Guard, store=store, page=partial(_problem, source), insist=insist)

@@ -15,7 +15,7 @@ from kohort.web import forms
 from kohort.web.noting import note
 from kohort.web.privacy_pages import said
 from kohort.workspace.cleaning import mark, queue, standings
-from kohort.workspace.rejected import reasons, rows
+from kohort.workspace.rejected import FEW, reasons, rows
 
 if TYPE_CHECKING:
     from kohort.health.cleaning import Standing
@@ -57,13 +57,16 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
         return await run_in_threadpool(judged)
 
     def shown(
-        source: str = "", code: str = "", counts: dict[str, int] | None = None, problem: str = ""
+        source: str = "", code: str = "", counts: dict[str, int] | None = None, problem: str = "", after: int = 0
     ) -> HTMLResponse:
         chosen = (source, code) if source and code else None
+        some = rows(ws, source=source or None, code=code or None, after=after, limit=FEW + 1)
         text = views.rejected(
             read().shell,
             reasons(ws),
-            rows(ws, source=source or None, code=code or None),
+            some[:FEW],
+            after=after,
+            more=len(some) > FEW,
             chosen=chosen,
             rules=[rule.as_dict() for rule in standings(ws)],
             read=counts,
@@ -72,9 +75,11 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
         return HTMLResponse(text, 400 if problem else 200)
 
     @app.get("/data-health/rejected", response_class=HTMLResponse)
-    def rejected(source: str = "", code: str = "", again: Again = "") -> Response:
+    def rejected(
+        source: str = "", code: str = "", again: Again = "", after: Annotated[int, Query(ge=0, le=2**62)] = 0
+    ) -> Response:
         counts = dict(zip(COUNTS, map(int, again.split("-")), strict=True)) if again else None
-        return shown(source, code, counts)
+        return shown(source, code, counts, after=after)
 
     @app.post("/data-health/rejected")
     async def retry(request: Request) -> Response:
