@@ -37,9 +37,13 @@ OPERATIONS = sorted(
     for (method, pattern), rule in TABLE.items()
     if pattern.startswith("/v1/") and rule.key
 )
+BEGINNING = {("POST", "/v1/jobs"), ("POST", "/v1/privacy/retention")}
+"""What begins a process where it succeeds: only what is wrong is sent there."""
 SAID = {
     "name": ["buyers", "buyers/buyers", "tiers", "tiers/many", "none", "Main", ""],
-    "number": ["K1", "K2", "c-00000000000001"],
+    "number": ["K1", "K2", "c-00000000000001", "1", "2"],
+    "id": ["1", "2"],
+    "segment": ["buyers", "tiers"],
     "customer": ["K1", "K2", "K9"],
     "trigger": ["welcome"],
     "as_of": ["2026-01-05", "2031-02-30", "soon"],
@@ -93,10 +97,10 @@ def known_words(case: Any, data: st.DataObject) -> None:
 
 def tried(site: Site, method: str, path: str, examples: int) -> None:
     operation = site.operation(method, path)
-    everything = st.one_of(
-        operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE),
-        operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE),
-    )
+    modes = [schemathesis.GenerationMode.NEGATIVE]
+    if (method, path) not in BEGINNING:
+        modes.insert(0, schemathesis.GenerationMode.POSITIVE)
+    everything = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in modes))
 
     @settings(max_examples=examples)
     @given(everything, st.data())

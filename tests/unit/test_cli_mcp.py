@@ -89,6 +89,8 @@ def test_nobody_is_named_and_every_look_is_written_down(shop: Shop) -> None:
         shop.call("describe_segment", segment="keen"),
         shop.call("features"),
         shop.call("count_events"),
+        shop.call("list_predictions"),
+        shop.call("digest", since="2w"),
     ]
     assert [one["isError"] for one in told] == [False] * len(told)
     assert "@shop.example" not in json.dumps(told)
@@ -190,6 +192,19 @@ def test_a_line_that_is_no_call_is_refused_with_its_code(shop: Shop, line: bytes
     told = Server(shop.ws, READING, "test").answer(line)
     assert told is not None
     assert told["error"]["code"] == code
+
+
+def test_what_is_no_request_changes_nothing(shop: Shop) -> None:
+    params = {"name": "remove_segment", "arguments": {"segment": "keen"}}
+    line = json.dumps({"jsonrpc": "2.0", "method": "tools/call", "params": params}).encode()
+    assert Server(shop.ws, TOOLS, "test").answer(line) is None
+    assert shop.call("describe_segment", segment="keen")["isError"] is False
+
+
+def test_half_a_character_comes_back_as_it_came(shop: Shop) -> None:
+    line = rb'{"jsonrpc": "2.0", "id": "\ud800", "method": "ping"}'
+    (told,) = Server(shop.ws, READING, "test").serve([line])
+    assert json.loads(told.encode("utf-8")) == {"jsonrpc": "2.0", "id": "\ud800", "result": {}}
 
 
 @settings(max_examples=60)

@@ -115,11 +115,11 @@ def evidence(about: Sequence[Saying], people: Sequence[Judged], members: np.ndar
         about: Votes about the segment itself.
         people: Votes about single customers.
         members: Pseudonyms of now.
-        order: Of `members`, from `by_lot`.
+        order: Of `members`, from `by_lot`; it may be empty where chance put nobody before people.
     """
     verdicts = {one.customer: one for one in people}
+    now = members[np.isin(members, list(verdicts))].tolist()
     along = members[order].tolist()
-    now = [one for one in along if one in verdicts]
     counts = _counts(verdicts[one].verdict for one in now)
     looked_at = along[: _reach(along, verdicts)]
     drawn = _counts(verdicts[one].verdict for one in looked_at if one in verdicts)
@@ -129,7 +129,7 @@ def evidence(about: Sequence[Saying], people: Sequence[Judged], members: np.ndar
         agree=said.count("agree"),
         disagree=said.count("disagree"),
         share=wilson(said.count("disagree"), said.count("agree") + said.count("disagree")),
-        members=len(along),
+        members=len(members),
         checked=len(now),
         belong=counts["belongs"],
         wrong=counts["wrong"],

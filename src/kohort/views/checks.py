@@ -8,7 +8,10 @@ from urllib.parse import urlencode
 
 from kohort.model.segmentation import Estimate
 from kohort.views import charts
+from kohort.views.formats import EN
 from kohort.views.pages import Shell, page
+from kohort.views.words import plural
+from kohort.views.working import Work
 
 HERE = "health"
 
@@ -35,7 +38,7 @@ def rejected(
     after: int = 0,
     more: bool = False,
     rules: Sequence[Mapping[str, Any]],
-    read: Mapping[str, int] | None = None,
+    work: Work | None = None,
     problem: str = "",
 ) -> str:
     """Rows that could not be used, with their reasons.
@@ -46,8 +49,8 @@ def rejected(
         after: The id after which they begin; 0 = with the oldest.
         more: There are more after them.
         rules: Cleaning rules, as `kohort.health.cleaning.Standing.as_dict` tells.
-        read: What became of the rows when they were read again.
-        problem: Why they were not.
+        work: Reading them again, where that goes on or ended just now.
+        problem: Why that did not begin.
     """
     return page(
         "rejected.html",
@@ -62,8 +65,16 @@ def rejected(
         after=after,
         following=rows[-1]["id"] if rows and more else 0,
         rules=[{**rule, "chart": share(rule)} for rule in rules],
-        read=read,
+        work=work,
         problem=problem,
+    )
+
+
+def read_again(counts: Mapping[str, int]) -> str:
+    """What became of rows that were read again."""
+    stored, known, stay = (EN.number(counts[name]) for name in ("stored", "duplicate", "rejected"))
+    return (
+        f"Of {plural(counts['read'], 'row')}, {stored} can be used now, {known} were known already, {stay} stay here."
     )
 
 

@@ -163,7 +163,7 @@ def audit_log(
         (
             line,
             ACTS.get(line.act, line.act),
-            f"{say.day(line.at_us, zone)}, {say.clock(line.at_us, zone)}",
+            say.moment_of(line.at_us, zone),
             iso(line.at_us),
         )
         for line in lines

@@ -17,7 +17,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from kohort.errors import Busy, KohortError, NotFound, WrongUsage
+from kohort.errors import BadInput, Busy, KohortError, NotEnough, NotFound, WrongUsage
 from kohort.live import answers
 from kohort.live.figures import Counts
 from kohort.model.log import say
@@ -67,6 +67,13 @@ PAGE_SIZE = 50
 
 STOP_SECONDS = 0.8
 """So long a server that goes down waits for what it is at. What was not stored by then is done by the next one."""
+
+_STATUS: tuple[tuple[tuple[type[KohortError], ...], int], ...] = (
+    ((NotFound,), 404),
+    ((WrongUsage, BadInput), 400),
+    ((NotEnough,), 409),
+)
+"""How a page that cannot be shown is answered; whatever else is wrong is ours: 503."""
 
 log = logging.getLogger("kohort.web")
 
@@ -382,8 +389,8 @@ def _problems(app: FastAPI, source: Source) -> None:
 
     @app.exception_handler(KohortError)
     async def known(request: Request, error: KohortError) -> Response:
-        status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, WrongUsage) else 503
+        status = next((s for kinds, s in _STATUS if isinstance(error, kinds)), 503)
         if for_programs(request.url.path):
             return problem(error)
-        title = "We cannot find that" if status == 404 else "We cannot show this right now"
-        return page(title, error.message, error.hint, status)
+        titles = {404: "We cannot find that", 400: "That did not work", 409: "Not yet"}
+        return page(titles.get(status, "We cannot show this right now"), error.message, error.hint, status)

@@ -29,6 +29,7 @@ Keys: TypeAlias = "list[int]"
 People: TypeAlias = "list[Judged]"
 
 FEW = AT_ONCE
+_OUT: Row = {"segment": None}
 
 
 class FeedbackDoor:
@@ -135,11 +136,10 @@ class FeedbackDoor:
         """Customers of whom people say that they do not belong, or do not agree, newest first: `customer_id`, `code`, `part`,
         `verdict`, `against`, `votes`, `reasons`, `by`, `inside` (whether she is a member now), `held` (taken out by hand)."""
         subject = self._subject(name)
-        members = self._members(subject)
-        inside = dict(zip(members.column("customer").to_pylist(), members.column("segment").to_pylist(), strict=True))
         held = self._held(subject)
         found = [one for one in self._judged(subject, part or "") if one.verdict != "belongs"]
         found.sort(key=lambda one: -one.sayings[-1].number)
+        inside = self._memberships(subject, [one.customer for one in found])
         numbers = company_numbers(self._ws.store.vault, [one.customer for one in found])
         return [
             {
@@ -151,7 +151,7 @@ class FeedbackDoor:
                 "votes": len(one.sayings),
                 "reasons": [s.text for s in one.sayings if s.text and s.said == "disagree"],
                 "by": [s.by for s in one.sayings if s.said == "disagree"],
-                "inside": inside.get(one.customer) == one.part,
+                "inside": inside.get(one.customer, _OUT)["segment"] == one.part,
                 "held": held.get(one.customer) in ("", one.part),
             }
             for number, one in zip(numbers, found, strict=True)
@@ -162,7 +162,7 @@ class FeedbackDoor:
         `since`, `reason`."""
         subject = self._subject(name)
         keys = self._next(subject, part or "")[:limit]
-        rows = {row["customer"]: row for row in self._members(subject).to_pylist() if row["customer"] in set(keys)}
+        rows = self._memberships(subject, keys)
         return [
             {
                 "customer_id": number,
@@ -267,6 +267,15 @@ class FeedbackDoor:
     def _members(self, subject: Subject) -> pa.Table:
         return members_of(self._ws, subject)
 
+    def _memberships(self, subject: Subject, keys: Keys) -> dict[int, Row]:
+        """Those of some customers, by customer: who is no member is not among them."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        members = self._members(subject)
+        mine = members.filter(pc.is_in(members.column("customer"), pa.array(keys, pa.int64())))
+        return {row["customer"]: row for row in mine.to_pylist()}
+
     def _keys(self, subject: Subject, part: str) -> np.ndarray:
         import pyarrow.compute as pc
 
@@ -304,8 +313,9 @@ class FeedbackDoor:
             for one in self._ws.store.feedback.all(subject.name)
             if one.customer is None and one.part == part and one.version == subject.version
         ]
-        keys = self._keys(subject, part)
-        return evidence(about, self._judged(subject, part), keys, self._order(subject, keys))
+        keys, people = self._keys(subject, part), self._judged(subject, part)
+        drawn = any(one.drawn for one in people)  # the order of a million members takes a moment
+        return evidence(about, people, keys, self._order(subject, keys) if drawn else np.zeros(0, np.int64))
 
     def _held(self, subject: Subject, *, added: bool = False) -> dict[int, str]:
         """Customers who are kept out by hand → of which part ("" = of every one); `added` = those who were put in, too."""
