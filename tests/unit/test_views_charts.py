@@ -192,7 +192,7 @@ def cells_of(svg):
 
 def test_more_customers_than_can_be_told_apart_are_density_of_the_same_size():
     few, many = (charts.customer_map(crowd(size), FOUND.segments) for size in (maps.MOST_POINTS + 1, 60_000))
-    assert "darker where more of them are" in few.sentence
+    assert "stronger in colour where more of them are" in few.sentence
     assert 0 < cells_of(pieces(few.wide)[0]) <= cells_of(pieces(many.wide)[0])
     assert len(many.wide) < 1.6 * len(few.wide)
     assert len(str(many)) < 250_000

@@ -60,7 +60,7 @@ def customer_map(
     """Customers near each other when they behave alike, coloured and labelled by segment.
 
     Up to `MOST_POINTS` of them are dots. From there on a honeycomb is drawn, each cell in the colour of the segment that most of
-    its customers are in, the darker the more there are; that takes the same room for a hundred thousand as for ten thousand.
+    its customers are in, the stronger the more there are; that takes the same room for a hundred thousand as for ten thousand.
 
     Args:
         points: Of all customers or of a sample.
@@ -79,7 +79,7 @@ def customer_map(
     alike = f"Customers close together behave alike.{named}"
     if is_dense(points):
         drawn = _Honeycomb(points, look)
-        sentence = f"Map of {EN.number(whole)} customers, darker where more of them are. {drawn.densest()} {alike}"
+        sentence = f"Map of {EN.number(whole)} customers, stronger in colour where more of them are. {drawn.densest()} {alike}"
         wide, narrow = (drawn.picture(size, sentence) for size in (_WIDE, (350.0, 250.0)))
     else:
         sentence = f"Map of a sample of {EN.number(whole)} customers. {alike}"
@@ -100,7 +100,7 @@ def is_dense(points: Sequence[MapPoint]) -> bool:
 
 def how_to_read(points: Sequence[MapPoint]) -> str:
     """What to know before looking at a map."""
-    first = "The darker a cell, the more customers." if is_dense(points) else "Each dot is a customer."
+    first = "The stronger the colour of a cell, the more customers." if is_dense(points) else "Each dot is a customer."
     return f"{first} Near each other means they are alike."
 
 
@@ -292,7 +292,7 @@ def _label(
 ) -> str:
     """A name moved to the nearest free place, with a line back if it moved."""
     (width, height), (cx, cy) = size, middle
-    w = len(label) * CHAR_WIDTH + 24
+    w = len(label) * CHAR_WIDTH * 1.1 + 26  # strong letters are wider
     x0 = min(max(cx - w / 2, 2.0), width - w - 2)
     moves = [0.0]
     for i in range(1, 12):

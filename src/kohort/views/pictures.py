@@ -57,7 +57,9 @@ def pixels(svg: str, scale: float) -> bytes:
         from resvg_py import svg_to_bytes
     except ImportError as error:
         raise MissingExtra("image", "A PNG file") from error
-    return bytes(svg_to_bytes(svg_string=svg, zoom=round(scale)))
+    size = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg)
+    width, height = (round(float(side) * scale) for side in size.groups()) if size else (None, None)
+    return bytes(svg_to_bytes(svg_string=svg, width=width, height=height))
 
 
 def _sheet(chart: Chart) -> str:
