@@ -20,6 +20,8 @@ Segments of your own are rules under a name, kept in `kohort.yaml`:
     ws.segments.why("loyal", "14127")    # what is so for one customer, and what time will change
 
 Without a workspace, on any table: `ko.discover(table)` or the scikit-learn estimator `ko.Segmenter`.
+
+What was found is drawn by `ko.charts(found)`: each chart shows itself in a notebook and saves itself as SVG, PNG or CSV.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from kohort.discovery.discover import discover, read_table
     from kohort.discovery.estimator import Segmenter
     from kohort.model.segmentation import Segmentation
+    from kohort.views.gallery import charts
     from kohort.workspace.workspace import Workspace
 
 __version__ = "0.1.0"
@@ -43,6 +46,7 @@ __all__ = [
     "Segmentation",
     "Segmenter",
     "Workspace",
+    "charts",
     "create",
     "discover",
     "open",
@@ -53,6 +57,7 @@ _HOMES = {
     "Segmentation": "kohort.model.segmentation",
     "Segmenter": "kohort.discovery.estimator",
     "Workspace": "kohort.workspace.workspace",
+    "charts": "kohort.views.gallery",
     "discover": "kohort.discovery.discover",
     "read_table": "kohort.discovery.discover",
 }

@@ -266,6 +266,49 @@ def test_figures_behind_a_chart_open_as_a_table(browser, site):
         assert table.is_visible()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chart_is_taken_as_a_picture(browser, site, scheme):
+    """The browser draws it under the policy of the pages, as light or dark as it is."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    with Visit(browser, site + "/map?segment=s2", scheme=scheme) as visit:
+        with visit.page.expect_download() as taken:
+            visit.page.click("[data-png]")
+        assert taken.value.suggested_filename == "map.png"
+        picture = Image.open(BytesIO(Path(taken.value.path()).read_bytes())).convert("RGB")
+        assert picture.width == 2 * 740
+        assert picture.getpixel((4, 4)) == ((255, 255, 255) if scheme == "light" else (0x15, 0x1E, 0x21))
+        assert visit.complaints == []
+        assert visit.outside == []
+
+
+def test_a_chart_is_taken_as_a_drawing_without_script(browser, site):
+    with Visit(browser, site + "/map", script=False) as visit:
+        assert not visit.page.locator("[data-png]").is_visible()
+        with visit.page.expect_download() as taken:
+            visit.page.click(".files >> text=SVG")
+        assert taken.value.suggested_filename == "map.svg"
+
+
+def test_a_table_that_is_whole_is_sorted_by_its_headings_and_filtered(browser, site):
+    with Visit(browser, site + "/segments") as visit:
+        page, first = visit.page, "table.seglist tbody tr:first-child a"
+        before = page.locator(first).inner_text()
+        page.click("table.seglist thead >> text=Customers")
+        assert page.get_attribute("table.seglist th:nth-child(2)", "aria-sort") == "descending"
+        sizes = [int(t.replace(",", "")) for t in page.locator("table.seglist td:nth-child(2) b").all_inner_texts()]
+        assert sizes == sorted(sizes, reverse=True)
+        page.click("table.seglist thead >> text=Customers")
+        sizes = [int(t.replace(",", "")) for t in page.locator("table.seglist td:nth-child(2) b").all_inner_texts()]
+        assert sizes == sorted(sizes)
+        page.click("table.seglist thead >> text=Customers")
+        assert page.locator(first).inner_text() == before
+        assert page.locator("table.seglist [aria-sort]").count() == 0
+        assert visit.complaints == []
+
+
 def test_pages_work_without_script(browser, site):
     with Visit(browser, site + "/segments", script=False) as visit:
         visit.page.click("text=Growth")

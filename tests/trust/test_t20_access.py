@@ -67,6 +67,11 @@ MAY = {
     "GET /definitions/{name}": "vmapA",
     "GET /segments.csv": "vmapA",
     "GET /definitions/{name}/export/{kind}": "mapA",
+    "GET /segments/{segment_id}/export/{kind}": "mapA",
+    "GET /predictions/{name}/export/{kind}": "mapA",
+    "GET /value/export/{kind}": "mapA",
+    "GET /audit-log/export/{kind}": "pA",
+    "GET /data-health/rejected/export/{kind}": "mapA",
     "GET /digest": "vmapA",
     "GET /definitions/{name}/feedback": "vmapA",
     "POST /definitions/{name}/feedback": "vmapA",
@@ -269,6 +274,37 @@ def test_an_analyst_sees_codes_and_finds_nobody_by_number(site: Site) -> None:
     assert site.get("analyst", "/customers/K3").status_code == 404
     assert site.get("analyst", "/definitions/buyers/customers/K3").status_code == 404
     assert site.get("marketer", "/customers/K3").status_code == 200
+
+
+def test_files_hold_customers_as_the_pages_do_and_are_written_down(site: Site) -> None:
+    code, path = short_code(site.key), "/definitions/buyers/export/csv"
+    mine, theirs = site.get("analyst", path).text, site.get("marketer", path).text
+    assert code in mine
+    assert not re.findall(r"\bK[1-8]\b", mine)
+    assert re.findall(r"\bK3\b", theirs)
+    assert site.log()[0] == ("marketer", "members_exported", "buyers")
+    log = site.get("privacy-officer", "/audit-log/export/csv?by=marketer&act=members_exported").text.splitlines()
+    assert site.log()[0] == ("privacy-officer", "read_the_log", "/audit-log/export/{kind}")
+    assert log[0] == '"number","at","by","act","did","about","customer"'
+    assert len(log) > 1
+    assert all('"marketer","members_exported"' in line for line in log[1:])
+
+
+def test_the_log_is_picked_by_who_and_what(site: Site) -> None:
+    site.get("analyst", "/definitions/buyers/customers")
+    every = site.get("administrator", "/audit-log").text
+    some = site.get("administrator", "/audit-log?by=analyst&act=looked_at_members").text
+    assert "marketer</td>" in every
+    assert "analyst</td>" in some
+    assert "marketer</td>" not in some
+    assert 'href="/audit-log/export/csv?by=analyst&amp;act=looked_at_members"' in some
+    assert "Nothing of that kind." in site.get("administrator", "/audit-log?by=nobody").text
+
+
+def test_a_chart_is_shown_to_whom_its_page_is_shown(site: Site) -> None:
+    (answer,) = site.ask(None, ("GET", "/data-health?chart=coverage.csv"))
+    assert answer.headers["location"].startswith("/login?next=")
+    assert site.get("viewer", "/data-health?chart=coverage.csv").headers["content-type"].startswith("text/csv")
 
 
 def test_what_is_not_allowed_is_not_offered(site: Site) -> None:

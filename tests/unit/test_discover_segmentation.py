@@ -252,3 +252,13 @@ def test_labels_of_an_unknown_feature_are_refused() -> None:
         discover(table, labels="teir")
     with pytest.raises(WrongUsage):
         discover(table.select(["tier"]), labels="tier")
+
+
+def test_of_a_crowd_everybody_is_on_the_map() -> None:
+    table, _ = planted(rows=12_000)
+    found = discover(table, algorithm="kmeans", k=3).segmentation
+    assert sum(p.customers for p in found.map) == 12_000 - table.data["tier"].null_count, "of whom everything is known"
+    assert len(found.map) < 5_000
+    assert {p.segment for p in found.map} <= {s.id for s in found.segments} | {""}
+    assert all(-0.05 <= p.x <= 1.05 and -0.05 <= p.y <= 1.05 for p in found.map)
+    assert segmentation_from_dict(json.loads(json.dumps(found.as_dict()))).map == found.map

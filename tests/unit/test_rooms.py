@@ -46,6 +46,7 @@ HOME = {
     "scipy": {"discovery", "identity", "predict", "segments"},
     "openTSNE": {"discovery"},
     "jinja2": {"views"},
+    "resvg_py": {"views"},
     "orjson": {"ingest", "live", "store", "web"},
     "confluent_kafka": {"live"},
     "fastavro": {"live"},

@@ -4,16 +4,20 @@ import re
 import runpy
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kohort.model import hexes
 from kohort.model.segmentation import Difference, Estimate, MapPoint
-from kohort.views import charts
-from kohort.views.svg import spread
+from kohort.views import charts, maps
+from kohort.views.plot import nice_top
+from kohort.views.svg import spread, wrap
 
 SAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "views" / "sample.py"))
 FOUND = SAMPLE["SampleWorkspace"]().found
@@ -31,9 +35,18 @@ def drawn():
         "ring": charts.ring(84),
         "monthly": charts.monthly(months, "Revenue", "money", "GBP", partial=True),
         "map": charts.customer_map(FOUND.map, FOUND.segments, axes=FOUND.map_axes),
+        "density": charts.customer_map(crowd(7_000), FOUND.segments, highlight="s2", axes=FOUND.map_axes),
+        "trend": charts.trend(s, "GBP", "c-a"),
+        "sizes": charts.sizes(FOUND.segments),
+        "share_bar": charts.share_bar([("New", 3), ("Old", 5)]),
         "tree": charts.family_tree(FOUND.tree, FOUND.segments),
         "comparison": charts.comparison(FOUND.candidates),
     }
+
+
+def crowd(size):
+    """Customers of five groups that overlap, without chance."""
+    return [MapPoint((i * 37 % 1000) / 100 + i % 5, (i * 61 % 997) / 100 - i % 3, f"s{i % 5 + 1}") for i in range(size)]
 
 
 def pieces(html):
@@ -50,12 +63,16 @@ def test_a_drawing_is_well_formed_and_plain(name, chart):
         assert labelled or svg.get("aria-hidden") == "true"
 
 
-@pytest.mark.parametrize("name", ["flow", "monthly", "map", "tree", "comparison"])
+@pytest.mark.parametrize(
+    "name", ["flow", "monthly", "map", "density", "tree", "comparison", "trend", "sizes", "differences"]
+)
 def test_a_chart_of_several_values_offers_them_as_a_table(name):
     chart = drawn()[name]
     assert chart.rows
     assert all(len(row) == len(chart.columns) for row in chart.rows)
     assert "Show as table" in chart.__html__()
+    assert chart.title
+    assert chart.title in unescape(chart.figures())
 
 
 def test_blocks_of_the_flow_are_as_high_as_their_shares():
@@ -72,28 +89,28 @@ def test_many_segments_are_joined_rather_than_drawn_as_threads():
     chart = charts.share_flow(many, "GBP")
     assert len(chart.rows) == charts.MOST_BANDS
     assert chart.rows[-1][0] == "39 more groups"
-    assert chart.rows[-1][2] == "78%"
+    assert chart.rows[-1][2] == pytest.approx(0.78)
+    assert chart.said()[-1][2] == "78%"
 
 
 def test_unknown_revenue_is_a_dash_in_the_flow():
     mixed = [replace(FOUND.segments[0], revenue=None, revenue_share=None), *FOUND.segments[1:]]
-    assert [row[-1] == "–" for row in charts.share_flow(mixed, "GBP").rows] == [True, False, False, False, False]
+    assert [row[-1] == "–" for row in charts.share_flow(mixed, "GBP").said()] == [True, False, False, False, False]
 
 
 def test_without_any_revenue_sizes_are_drawn_instead():
     chart = charts.share_flow([replace(s, revenue=None, revenue_share=None) for s in FOUND.segments], "")
-    widths = [float(svg.find("rect").get("width")) for svg in pieces(chart.wide)]
+    widths = [float(r.get("width")) for r in pieces(chart.wide)[0].iter("rect") if "c-n" not in r.get("class")]
     largest = max(s.share for s in FOUND.segments)
-    assert widths == pytest.approx([100 * s.share / largest for s in FOUND.segments], abs=0.06)
+    assert [w / max(widths) for w in widths] == pytest.approx([s.share / largest for s in FOUND.segments], abs=0.01)
     assert "revenue" not in chart.__html__().lower()
 
 
 def test_differences_point_to_the_side_of_their_sign():
     more = Difference("a", "More", "number", 2.0, 1.0, 2.0, "2 times")
     less = Difference("b", "Less", "number", 0.5, 1.0, -1.0, "half")
-    up, down = pieces(charts.differences([more, less], "c-a", "").wide)
-    (base, bar_up), (_, bar_down) = up.iter("rect"), down.iter("rect")
-    middle = float(base.get("x")) + 0.2
+    base, bar_up, _, bar_down = pieces(charts.differences([more, less], "c-a", "").wide)[0].iter("rect")
+    middle = float(base.get("x")) + 0.4
     assert float(bar_up.get("x")) == pytest.approx(middle, abs=0.2)
     assert float(bar_down.get("x")) + float(bar_down.get("width")) == pytest.approx(middle, abs=0.2)
     assert float(bar_up.get("width")) == pytest.approx(2 * float(bar_down.get("width")), abs=0.2)
@@ -134,7 +151,7 @@ def test_columns_are_as_high_as_their_months_and_the_open_month_is_marked():
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0, 7.0, 83_000.0, 1_490_000.0, 1e12])
 def test_the_axis_ends_at_a_round_number_above(value):
-    top = charts.nice_top(value)
+    top = nice_top(value)
     assert value <= top <= max(2.0 * value, 1.0)
 
 
@@ -144,7 +161,7 @@ def test_the_chosen_grouping_is_ringed():
 
 
 def test_nothing_to_draw_is_no_drawing():
-    assert charts.sparkline([1.0], "x").wide == ""
+    assert charts.sparkline([1.0], "x").drawing == ""
     assert charts.comparison(()).drawing() == ""
     assert charts.customer_map((), ()).wide == ""
     assert charts.family_tree((), ()).wide == ""
@@ -164,3 +181,71 @@ def test_labels_keep_their_distance_inside_the_frame(wished, gap):
     assert all(-1e-6 <= y <= 300 + 1e-6 for y in placed)
     least = min(gap, 300 / max(len(placed) - 1, 1))
     assert all(b - a >= least - 1e-6 for a, b in pairwise(placed))
+
+
+# The map of many -----------------------------------------------------------------------------------------------------
+
+
+def cells_of(svg):
+    return sum(p.get("d").count("z") for p in svg.iter("path") if p.get("class").startswith("hex"))
+
+
+def test_more_customers_than_can_be_told_apart_are_density_of_the_same_size():
+    few, many = (charts.customer_map(crowd(size), FOUND.segments) for size in (maps.MOST_POINTS + 1, 60_000))
+    assert "stronger in colour where more of them are" in few.sentence
+    assert 0 < cells_of(pieces(few.wide)[0]) <= cells_of(pieces(many.wide)[0])
+    assert len(many.wide) < 1.6 * len(few.wide)
+    assert len(str(many)) < 250_000
+    assert sum(row[1] for row in many.rows) == 60_000
+
+
+def test_a_map_that_was_counted_before_is_drawn_as_it_was_counted():
+    points = crowd(20_000)
+    x, y, kind = (np.array(v) for v in zip(*((p.x, p.y, int(p.segment[1:])) for p in points), strict=True))
+    (x0, x1), (y0, y1) = hexes.edges(x), hexes.edges(y)
+    cells = hexes.binned(np.clip((x - x0) / (x1 - x0), 0, 1), np.clip((y - y0) / (y1 - y0), 0, 1), kind)
+    counted = [
+        MapPoint(round(a, 5), round(b, 5), f"s{k}", n)
+        for a, b, k, n in zip(
+            cells.x.tolist(), cells.y.tolist(), cells.kind.tolist(), cells.count.tolist(), strict=True
+        )
+    ]
+    assert len(counted) < 10_000
+    assert charts.customer_map(counted, FOUND.segments) == charts.customer_map(points, FOUND.segments)
+
+
+def test_a_highlighted_segment_is_drawn_over_everybody_else():
+    svg = pieces(charts.customer_map(crowd(7_000), FOUND.segments, highlight="s2").wide)[0]
+    shown = [p.get("class").split() for p in svg.iter("path") if p.get("class").startswith("hex")]
+    assert shown[0][-1] == "dim"
+    assert {c[1] for c in shown[1:]} == {"c-b"}
+
+
+@given(st.integers(1, 300), st.integers(0, 2**31))
+def test_cells_hold_everybody_once_and_stay_what_they_are(size, seed):
+    rng = np.random.default_rng(seed)
+    x, y, kind = rng.random(size), rng.random(size), rng.integers(0, 4, size)
+    cells = hexes.binned(x, y, kind)
+    assert cells.count.sum() == size
+    again = hexes.binned(cells.x.round(5), cells.y.round(5), cells.kind, cells.count)
+    assert np.allclose(cells.x, again.x)
+    assert np.allclose(cells.y, again.y)
+    assert (cells.count == again.count).all()
+    assert (cells.kind == again.kind).all()
+
+
+def test_everybody_is_counted_in_the_nearest_cell():
+    rng = np.random.default_rng(3)
+    x, y = rng.random(500), rng.random(500)
+    grid = hexes.binned(rng.random(400_000), rng.random(400_000), np.zeros(400_000, int))
+    for a, b in zip(x, y, strict=True):
+        mine = hexes.binned(np.array([a]), np.array([b]), np.zeros(1, int))
+        far = np.hypot(grid.x - a, (grid.y - b) * hexes.ASPECT)
+        assert np.hypot(mine.x[0] - a, (mine.y[0] - b) * hexes.ASPECT) == pytest.approx(far.min(), abs=1e-9)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=80), st.floats(10, 300))
+def test_a_label_is_broken_into_lines_that_fit(label, width):
+    lines = wrap(label, width, 3)
+    assert len(lines) <= 3
+    assert all(len(line) <= max(int(width / 6.6), 1) for line in lines)

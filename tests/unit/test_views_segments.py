@@ -10,6 +10,7 @@ from kohort.model.membership import Status
 from kohort.segments.listing import Description, PartSize
 from kohort.views import moves
 from kohort.views import own_words as say
+from kohort.views.glyphs import share_bar
 from kohort.views.own import OwnSegment, conditions
 from kohort.views.own_movement import matrix
 
@@ -44,14 +45,14 @@ def widths(svg: str) -> list[float]:
     ("sizes", "everybody", "filled"), [([30, 50, 20], None, 100), ([30, 20], 100, 50), ([0, 5], 5, 100)]
 )
 def test_a_share_bar_is_as_long_as_its_parts(sizes, everybody, filled):
-    drawing = moves.share_bar([(f"P{i}", n) for i, n in enumerate(sizes)], everybody).wide
+    drawing = share_bar([(f"P{i}", n) for i, n in enumerate(sizes)], everybody).drawing
     assert sum(widths(drawing)) == pytest.approx(filled, abs=0.1)
     starts = [float(x) for x in re.findall(r' x="([\d.]+)"', drawing)]
     assert starts == pytest.approx([sum(widths(drawing)[:i]) for i in range(len(sizes))], abs=0.1)
 
 
 def test_a_share_bar_of_nobody_is_not_drawn():
-    assert moves.share_bar([("A", 0)]).wide == ""
+    assert share_bar([("A", 0)]).drawing == ""
 
 
 def test_columns_are_as_high_as_the_sizes_say():
@@ -60,8 +61,8 @@ def test_columns_are_as_high_as_the_sizes_say():
     heights = [float(h) for h in re.findall(r'<rect class="col[^>]* height="([\d.]+)"', chart.wide)]
     drawn = [n for at in sizes for n in (at["a"], at["b"]) if n]
     assert [h / heights[0] for h in heights] == pytest.approx([n / drawn[0] for n in drawn], rel=0.02)
-    assert chart.rows[1] == ("Feb", "20", "20", "40")
-    assert chart.columns == ("When", "New", HOSTILE, "Together")
+    assert chart.rows[1] == ("Feb", 20, 20, 40)
+    assert [c.label for c in chart.columns] == ["When", "New", HOSTILE, "Together"]
 
 
 def test_a_flow_leaves_each_block_with_all_its_customers():
@@ -77,17 +78,17 @@ def test_a_flow_leaves_each_block_with_all_its_customers():
     assert [h / left[0] for h in right] == pytest.approx([60 / 50, 40 / 50, 5 / 50], rel=0.02)
     assert chart.wide.count('class="ribbon') == len(moved)
     assert {(a, b, n) for a, b, n in chart.rows} == {
-        ("New", "New", "40"), ("New", HOSTILE, "10"), (HOSTILE, HOSTILE, "30"), ("In none", "New", "20"), (HOSTILE, "In none", "5"),
+        ("New", "New", 40), ("New", HOSTILE, 10), (HOSTILE, HOSTILE, 30), ("In none", "New", 20), (HOSTILE, "In none", 5),
     }  # fmt: skip
 
 
 def test_drawings_show_hostile_names_as_text():
     charts = [
-        moves.share_bar([(HOSTILE, 3)]),
+        share_bar([(HOSTILE, 3)]),
         moves.sizes_over_time(["Jan", HOSTILE], BANDS, [{"a": 1, "b": 2}, {"a": 1, "b": 2}]),
         moves.flows(BANDS, {("a", "b"): 3}, HOSTILE, "now"),
     ]
-    for html in [str(c) for c in charts] + [str(moves.small(charts[1]))]:
+    for html in [str(c) for c in charts] + [str(charts[1].small())]:
         assert "<img" not in html
         assert HOSTILE in unescape(html)
 

@@ -8,17 +8,24 @@ from typing import Literal
 
 import numpy as np
 
+from kohort.discovery.assign import GroupAssigner
 from kohort.discovery.explain.sentences import axis_words
 from kohort.discovery.grouping import Grouping
+from kohort.discovery.prepare import Preparation
 from kohort.discovery.ranks import mid_ranks
 from kohort.errors import MissingExtra, WrongUsage
 from kohort.model.columns import values
 from kohort.model.feature import FeatureTable, infos
+from kohort.model.hexes import binned, edges
 from kohort.model.segmentation import MapPoint
 
 MapMethod = Literal["pca", "tsne"]
 
 POINTS = 2_000
+CROWD = 10_000
+"""From so many customers on each dot would stand for several, so everybody is counted by cell."""
+
+_CHUNK = 20_000
 TSNE_ROWS = 10_000
 AXIS_SHARE = 0.5
 """A feature names an axis if its part in it is at least this share of the strongest one's."""
@@ -29,7 +36,7 @@ class Map:
     """Points to draw and how much they keep.
 
     Attributes:
-        points: At most `POINTS`, every segment in proportion and none without a point.
+        points: At most `POINTS`, every segment in proportion and none without a point; of a crowd, cells with how many stand in each.
         method: "pca" or "tsne".
         explained: Share of the variance that the two axes keep; None for t-SNE, whose axes mean nothing.
         axes: What it means to stand further right and further up; empty for t-SNE.
@@ -76,6 +83,10 @@ def draw(
     else:
         places, explained, directions = pca(points)
         axes = _axes(table, grouping, directions)
+        if len(table) > CROWD and isinstance(grouping.assigner, GroupAssigner):
+            view = points.mean(axis=0), directions
+            cells = _crowd(table, grouping.labels, grouping.assigner.preparation, segment_of, view)
+            return Map(cells, "pca", explained, axes)
     shown = stratified(labels, POINTS, rng)
     return Map(
         tuple(
@@ -86,6 +97,35 @@ def draw(
         explained,
         axes,
     )
+
+
+def _crowd(
+    table: FeatureTable,
+    labels: np.ndarray,
+    preparation: Preparation,
+    segment_of: Sequence[str],
+    view: tuple[np.ndarray, np.ndarray],
+) -> tuple[MapPoint, ...]:
+    """Everybody of whom everything is known, counted by cell and segment; memory stays flat."""
+    centre, directions = view
+    rows = preparation.complete(table.data)
+    rows = np.arange(len(table)) if rows is None else np.asarray(rows)
+    places = np.empty((len(rows), 2))
+    for start in range(0, len(rows), _CHUNK):
+        some = preparation.matrix(table.data.take(rows[start : start + _CHUNK]))
+        places[start : start + _CHUNK] = (some - centre) @ directions
+    x, y = (_within(places[:, axis]) for axis in range(2))
+    cells = binned(x, y, labels[rows].astype(np.int64) + 1)
+    return tuple(
+        MapPoint(round(float(a), 5), round(float(b), 5), segment_of[kind - 1] if kind else "", int(count))
+        for a, b, kind, count in zip(cells.x, cells.y, cells.kind, cells.count, strict=True)
+    )
+
+
+def _within(values: np.ndarray) -> np.ndarray:
+    """Places from 0 to 1."""
+    low, high = edges(values)
+    return np.clip((values - low) / (high - low), 0.0, 1.0)
 
 
 def pca(points: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:

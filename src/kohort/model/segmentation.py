@@ -111,11 +111,15 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class MapPoint:
-    """One sampled customer on the two-dimensional map."""
+    """One sampled customer on the two-dimensional map; of a large population some customers in one place.
+
+    Where any point stands for several, all are centres of cells of `kohort.model.hexes`, and everybody is counted.
+    """
 
     x: float
     y: float
     segment: str  # segment id, "" for left out
+    customers: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,11 +134,19 @@ class State:
             rejected_rows.insert(con, (self._sealed(row, first + i, batch) for i, (row, batch) in enumerate(rows)))
 
     def rejected(
-        self, source: str | None = None, *, limit: int = 100, batch: int | None = None, code: str | None = None
+        self,
+        source: str | None = None,
+        *,
+        limit: int = 100,
+        batch: int | None = None,
+        code: str | None = None,
+        after: int = 0,
     ) -> list[RejectedRow]:
-        """The oldest kept rows that were not retried, each with its `id`."""
+        """The oldest kept rows that were not retried, each with its `id`; only those with a greater one than `after`."""
         table = schema.rejected_row
         statement = sa.select(table).where(table.c.retried_us.is_(None)).order_by(table.c.id).limit(limit)
+        if after:
+            statement = statement.where(table.c.id > after)
         if source is not None:
             statement = statement.where(table.c.source == source)
         if batch is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from kohort.model.segmentation import Estimate
 from kohort.views import charts
 from kohort.views.formats import EN
 from kohort.views.pages import Shell, page
-from kohort.views.svg import Chart
 from kohort.views.words import plural
 from kohort.views.working import Work
 
@@ -35,6 +35,8 @@ def rejected(
     rows: Sequence[Mapping[str, Any]],
     *,
     chosen: tuple[str, str] | None,
+    after: int = 0,
+    more: bool = False,
     rules: Sequence[Mapping[str, Any]],
     work: Work | None = None,
     problem: str = "",
@@ -44,6 +46,8 @@ def rejected(
     Args:
         reasons, rows: As `kohort.workspace.rejected` tells.
         chosen: Source and code of the rows that are shown; None = all.
+        after: The id after which they begin; 0 = with the oldest.
+        more: There are more after them.
         rules: Cleaning rules, as `kohort.health.cleaning.Standing.as_dict` tells.
         work: Reading them again, where that goes on or ended just now.
         problem: Why that did not begin.
@@ -57,6 +61,9 @@ def rejected(
         rows=rows,
         shown=sum(one["rows"] for one in reasons if chosen is None or chosen == (one["source"], one["code"])),
         chosen=chosen,
+        asked=urlencode({"source": chosen[0], "code": chosen[1]}) if chosen else "",
+        after=after,
+        following=rows[-1]["id"] if rows and more else 0,
         rules=[{**rule, "chart": share(rule)} for rule in rules],
         work=work,
         problem=problem,
@@ -71,7 +78,7 @@ def read_again(counts: Mapping[str, int]) -> str:
     )
 
 
-def share(rule: Mapping[str, Any]) -> Chart | None:
+def share(rule: Mapping[str, Any]) -> charts.Glyph | None:
     """The share that was right with its interval; None while nothing was checked."""
     if rule["share"] is None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from kohort.model.access import FEWEST_CHARACTERS, Role
 from kohort.model.clock import iso
@@ -152,10 +152,23 @@ def account(
     )
 
 
-def audit_log(shell: Shell, lines: Sequence[Line], *, zone: str, following: int | None) -> str:
+def audit_log(
+    shell: Shell,
+    lines: Sequence[Line],
+    *,
+    zone: str,
+    following: int | None,
+    before: int | None = None,
+    by: str = "",
+    act: str = "",
+    users: Sequence[str] = (),
+) -> str:
     """Who did what, the latest first.
 
     Args:
+        before: Number before which this page begins; None = with the latest.
+        by, act: Only what this one did, and what was of this kind; empty = everything.
+        users: Names that can be chosen.
         following: Number before which the next page begins; None = that is everything.
     """
     rows = [
@@ -167,7 +180,20 @@ def audit_log(shell: Shell, lines: Sequence[Line], *, zone: str, following: int 
         )
         for line in lines
     ]
-    return page("audit_log.html", shell, "audit-log", rows=rows, following=following)
+    picked = urlencode({name: value for name, value in (("by", by), ("act", act)) if value})
+    return page(
+        "audit_log.html",
+        shell,
+        "audit-log",
+        rows=rows,
+        following=following,
+        before=before,
+        by=by,
+        act=act,
+        acts=sorted(ACTS.items(), key=lambda one: one[1].lower()),
+        users=users,
+        picked=picked,
+    )
 
 
 def not_here(text: str) -> str:

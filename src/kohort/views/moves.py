@@ -1,4 +1,4 @@
-"""Drawings of segments with parts: shares in one bar, sizes over time, and who moved from where to where."""
+"""Charts of segments with parts: sizes over time, and who moved from where to where."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kohort.views import words
-from kohort.views.charts import nice_top
+from kohort.views.chart import Axis, Cell, Chart, Column
 from kohort.views.formats import EN
-from kohort.views.svg import CHAR_WIDTH, Chart, fit, key, n, picture, spread, text
+from kohort.views.plot import NARROW, WIDE, Columns, one_each, plot, up_to
+from kohort.views.svg import CHAR_WIDTH, fit, n, picture, spread, text
 
 NOBODY = ""
 """Key of those who are in no part."""
-
-_LEAST_LABELLED = 0.06  # of the whole height; a thinner block has no room for its figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +32,13 @@ class Band:
         return words.letter(self.place) if self.key else "–"
 
 
-def share_bar(parts: Sequence[tuple[str, int]], everybody: int | None = None) -> Chart:
-    """Parts side by side in one bar, in order; what is left of `everybody` stays empty.
-
-    The figures belong in the text beside it.
-
-    Args:
-        parts: Label and size.
-        everybody: What the whole bar stands for; None = the parts together.
-    """
-    whole = everybody or sum(size for _, size in parts)
-    if not whole:
-        return Chart("Nobody is in it.", "")
-    drawn, x = [], 0.0
-    for place, (_, size) in enumerate(parts):
-        width = 100 * size / whole
-        drawn.append(f'<rect class="{words.colour(place)}" x="{x:.2f}" width="{width:.2f}" height="8"/>')
-        x += width
-    sentence = ", ".join(f"{label} {EN.percent(size / whole)}" for label, size in parts)
-    return Chart(
-        sentence,
-        f'<svg class="bar parts" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" '
-        f'aria-label="{text(sentence)}">{"".join(drawn)}</svg>',
-    )
-
-
-def sizes_over_time(moments: Sequence[str], bands: Sequence[Band], sizes: Sequence[Mapping[str, int]]) -> Chart:
+def sizes_over_time(
+    moments: Sequence[str],
+    bands: Sequence[Band],
+    sizes: Sequence[Mapping[str, int]],
+    *,
+    title: str = "Customers over time",
+) -> Chart:
     """Columns of sizes at some moments, parts stacked in order.
 
     Args:
@@ -66,66 +46,45 @@ def sizes_over_time(moments: Sequence[str], bands: Sequence[Band], sizes: Sequen
         bands: The parts, the first at the bottom.
         sizes: For each moment, key of a part → customers.
     """
+    several = len(bands) > 1
     totals = [sum(at.get(b.key, 0) for b in bands) for at in sizes]
     first, last = (f"{EN.number(totals[i])} in {moments[i]}" for i in (0, -1))
     sentence = f"Customers over time: from {first} to {last}."
-    columns = ("When", *(b.label for b in bands), *(("Together",) if len(bands) > 1 else ()))
-    rows = tuple(
-        (moment, *(EN.number(at.get(b.key, 0)) for b in bands), *((EN.number(total),) if len(bands) > 1 else ()))
-        for moment, at, total in zip(moments, sizes, totals, strict=True)
+    across = one_each(Axis("When"), moments)
+    up = up_to(Axis("Customers"), max(totals), EN.number, least=2.0)
+    stacks = [[(at.get(b.key, 0), b.colour if several else "c-accent") for b in bands] for at in sizes]
+    wide, narrow = (plot([Columns(stacks)], across, up, sentence, (width, 226.0)) for width in (WIDE, NARROW))
+    columns = [Column("When"), *(Column(b.label, "count") for b in bands)]
+    rows: list[tuple[Cell, ...]] = [
+        (moment, *(at.get(b.key, 0) for b in bands)) for moment, at in zip(moments, sizes, strict=True)
+    ]
+    if several:
+        columns.append(Column("Together", "count"))
+        rows = [(*row, total) for row, total in zip(rows, totals, strict=True)]
+    legend = tuple((b.letter, b.colour, b.label) for b in bands) if several else ()
+    return Chart(
+        "sizes",
+        title,
+        sentence,
+        wide,
+        narrow,
+        across.axis,
+        up.axis,
+        tuple(columns),
+        tuple(rows),
+        legend,
+        keyed=several,
     )
-    wide, narrow = (_columns(moments, bands, sizes, sentence, w) for w in (660.0, 350.0))
-    legend = tuple((b.letter, b.colour, b.label) for b in bands) if len(bands) > 1 else ()
-    return Chart(sentence, f"{wide}{_legend(legend)}", narrow, columns, rows, legend)
 
 
-def small(chart: Chart) -> Chart:
-    """The drawing for phones, for a narrow place on a wide page."""
-    return Chart(chart.sentence, f"{chart.narrow}{_legend(chart.legend)}", "", chart.columns, chart.rows)
-
-
-def _legend(entries: Sequence[tuple[str, str, str]]) -> str:
-    """Under a drawing that names no part itself."""
-    names = "".join(f"<span>{key(k, c, 'key s')}{text(label)}</span>" for k, c, label in entries)
-    return f'<div class="legend">{names}</div>' if names else ""
-
-
-def _columns(
-    moments: Sequence[str], bands: Sequence[Band], sizes: Sequence[Mapping[str, int]], sentence: str, width: float
-) -> str:
-    left, top, bottom = 46.0, 12.0, 190.0
-    most = max(sum(at.get(b.key, 0) for b in bands) for at in sizes)
-    top_value = max(nice_top(most), 2.0)
-    drawn = []
-    for i in range(3):
-        y = bottom - (bottom - top) * i / 2
-        drawn.append(
-            f'<path class="{"grid-l" if i else "axis"}" d="M{n(left)} {n(y)}H{n(width)}"/>'
-            f'<text class="t-muted t-s" x="{n(left - 8)}" y="{n(y + 4)}" text-anchor="end">'
-            f"{EN.number(top_value * i / 2)}</text>"
-        )
-    step = (width - left) / len(moments)
-    every = next(e for e in (1, 2, 3, 6, 12, 10_000) if step * e >= 58)
-    wide = min(step * 0.68, 56)
-    for i, at in enumerate(sizes):
-        x, y = left + (i + 0.5) * step - wide / 2, bottom
-        for band in bands:
-            high = (bottom - top) * at.get(band.key, 0) / top_value
-            y -= high
-            css = band.colour if len(bands) > 1 else "c-accent"
-            if high:
-                drawn.append(
-                    f'<rect class="col {css}" x="{n(x)}" y="{n(y)}" width="{n(wide)}" height="{n(high)}" rx="1"/>'
-                )
-        if (len(moments) - 1 - i) % every == 0:
-            middle = min(x + wide / 2, width - 24)
-            drawn.append(
-                f'<text class="t-muted t-s" x="{n(middle)}" y="208" text-anchor="middle">{text(moments[i])}</text>'
-            )
-    return picture(width, 214, sentence, drawn)
-
-
-def flows(bands: Sequence[Band], moved: Mapping[tuple[str, str], int], before: str, after: str) -> Chart:
+def flows(
+    bands: Sequence[Band],
+    moved: Mapping[tuple[str, str], int],
+    before: str,
+    after: str,
+    *,
+    title: str = "Who moved where",
+) -> Chart:
     """Who was where before, on the left, and is where after, on the right: one ribbon per pair of parts.
 
     Those in no part, before or after, are one more block at the end.
@@ -144,15 +103,17 @@ def flows(bands: Sequence[Band], moved: Mapping[tuple[str, str], int], before: s
     if largest and largest[1]:
         (a, b), most = largest
         sentence += f"; the largest move: {words.plural(most, 'customer')} from {names[a]} to {names[b]}"
-    wide, narrow = (_ribbons(shown, moved, sentence, (before, after), w) for w in (660.0, 350.0))
-    rows = tuple(
-        (names[a], names[b], EN.number(moved[a, b]))
-        for a in names
-        for b in names
-        if moved.get((a, b)) and (a or b)
-    )  # fmt: skip
-    legend = tuple((b.letter, b.colour, b.label) for b in shown)
-    return Chart(f"{sentence}.", wide, narrow, (f"On {before}", f"On {after}", "Customers"), rows, legend)
+    wide, narrow = (_ribbons(shown, moved, sentence, (before, after), w) for w in (WIDE, NARROW))
+    return Chart(
+        "moves",
+        title,
+        f"{sentence}.",
+        wide,
+        narrow,
+        columns=(Column(f"On {before}"), Column(f"On {after}"), Column("Customers", "count")),
+        rows=tuple((names[a], names[b], moved[a, b]) for a in names for b in names if moved.get((a, b)) and (a or b)),
+        legend=tuple((b.letter, b.colour, b.label) for b in shown),
+    )
 
 
 def _ribbons(

@@ -11,6 +11,7 @@ from kohort.errors import NotFound
 from kohort.views import moves, words
 from kohort.views import own_words as say
 from kohort.views.formats import EN
+from kohort.views.glyphs import share_bar
 from kohort.views.own_movement import movement
 from kohort.views.pages import Shell, page
 
@@ -360,10 +361,9 @@ def lifecycle(shell: Shell, own: Own, s: OwnSegment, look: Look) -> str:
         fresh=say.fresh(s.about, own.zone, live=own.live),
         failure=say.failure(s.about, own.zone),
         stages=_who(s, preview, own),
-        bar=moves.share_bar([(p.label, p.size) for p in s.about.parts], everybody(s)),
+        bar=share_bar([(p.label, p.size) for p in s.about.parts], everybody(s)),
         stayed={p["segment"]: say.likely(p["stayed"]) for p in (look["month"] or {"parts": ()})["parts"]},
         movement=moved,
-        small=moves.small(moved["sizes"]) if moved["sizes"] else None,
         problems=look["problems"],
         others=[x for x in own.lifecycles if x.name != s.name],
     )

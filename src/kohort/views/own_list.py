@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kohort.views import moves
 from kohort.views import own_words as say
 from kohort.views.formats import EN
+from kohort.views.glyphs import share_bar
 from kohort.views.own import Own, OwnSegment, everybody, links
 from kohort.views.pages import Shell, page
 
@@ -66,7 +66,7 @@ def _row(s: OwnSegment, own: Own, edit: Edit | None) -> dict[str, Any]:
         "badge": say.STATES[say.state(s.about)],
         "why": say.state_why(s.about, edit, own.zone),
         "text": say.about(s.definition, s.said),
-        "bar": moves.share_bar([(p.label, p.size) for p in s.about.parts], everybody(s)) if several else None,
+        "bar": share_bar([(p.label, p.size) for p in s.about.parts], everybody(s)) if several else None,
         "parts": [(b.letter, b.colour, p.label, EN.number(p.size)) for b, p in zip(s.bands, s.about.parts, strict=True)]
         if several
         else [],

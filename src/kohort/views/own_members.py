@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from kohort.views import own_words as say
 from kohort.views.formats import EN
 from kohort.views.own import Own, OwnSegment, head
 from kohort.views.pages import Shell, page
+
+ORDERS = (("customer", "Customer"), ("newest", "Newest"), ("oldest", "Longest in"))
+"""How a list of members can be sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,15 @@ class MembersPage:
     size: int
 
 
-def customers(shell: Shell, own: Own, s: OwnSegment, members: MembersPage, *, part: str, cursor: int) -> str:
-    """One page of the members, each with a way to why she is in."""
+def customers(
+    shell: Shell, own: Own, s: OwnSegment, members: MembersPage, *, part: str, cursor: int, order: str = "customer"
+) -> str:
+    """One page of the members, each with a way to why she is in.
+
+    Args:
+        part: Key of one part; empty = all.
+        order: One of ORDERS.
+    """
     first, last = cursor + 1, cursor + len(members.rows)
     noun = f"{s.noun.capitalize()}s"
     title = f"{noun} {EN.number(first)} to {EN.number(last)} of {EN.number(members.size)}" if members.rows else noun
@@ -56,4 +67,7 @@ def customers(shell: Shell, own: Own, s: OwnSegment, members: MembersPage, *, pa
         following=members.next,
         cursor=cursor,
         part=part,
+        order=order,
+        orders=ORDERS,
+        picked=urlencode({k: v for k, v in (("part", part), ("order", "" if order == "customer" else order)) if v}),
     )

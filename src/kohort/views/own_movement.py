@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def movement(s: OwnSegment, look: Look, zone: str) -> dict[str, Any]:
     """Sizes over time, the last month from part to part, every month in figures, and what is unusual."""
     months, month = look["months"], look["month"]
-    found: dict[str, Any] = {"sizes": None, "title": "", "month": None, "table": [], "alarms": [], "alarms_text": ""}
+    found: dict[str, Any] = {"sizes": None, "month": None, "table": [], "alarms": [], "alarms_text": ""}
     if months:
         told = months["moves"]
         bands = _bands(s, [p["segment"] for m in told for p in m["parts"]])
@@ -25,8 +25,8 @@ def movement(s: OwnSegment, look: Look, zone: str) -> dict[str, Any]:
         sizes.append({p["segment"]: p["after"] for p in told[-1]["parts"]})
         called = [EN.date_of(say.local_day(t, zone), year=False) + f" {say.local_day(t, zone).year}" for t in at]
         short = [EN.month_of(say.local_day(t, zone).isoformat()) for t in at[:-1]] + ["Now"]
-        found["sizes"] = moves.sizes_over_time(short, bands, sizes)
-        found["title"] = say.size_title(sum(sizes[0].values()), sum(sizes[-1].values()), called[0])
+        title = say.size_title(sum(sizes[0].values()), sum(sizes[-1].values()), called[0])
+        found["sizes"] = moves.sizes_over_time(short, bands, sizes, title=title)
         found["table"] = [_month_row(m, zone) for m in reversed(told)]
         found["alarms"] = [a["text"] for a in months["alarms"]["raised"]]
         found["alarms_text"] = "" if found["alarms"] else months["alarms"]["text"]
@@ -88,6 +88,8 @@ def matrix(s: OwnSegment, moved: Mapping[str, Any], zone: str) -> dict[str, Any]
         "after": after,
         "columns": [names[k] for k in columns],
         "rows": rows,
-        "flow": moves.flows(bands, cells, before, after) if len(bands) > 1 and moved["rerun"] else None,
+        "flow": moves.flows(bands, cells, before, after, title=say.month_title(moved))
+        if len(bands) > 1 and moved["rerun"]
+        else None,
         "rerun": moved["rerun"],
     }

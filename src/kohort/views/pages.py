@@ -14,6 +14,7 @@ from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import charts, findings, words
 from kohort.views.formats import EN
+from kohort.views.gallery import of_segment
 from kohort.views.paper import render
 from kohort.views.working import Work
 
@@ -179,7 +180,7 @@ def overview(
         health=health,
         top=findings.largest(found),
         kpis=findings.key_figures(summary),
-        flow_title=findings.flow_title(found),
+        flow=charts.share_flow(found.segments, found.currency, title=findings.flow_title(found)),
         total=sum(s.revenue or 0.0 for s in found.segments),
         chosen=findings.chosen(found),
         cautions=found.warnings,
@@ -192,8 +193,8 @@ def overview(
             "money",
             summary.get("currency", ""),
             partial=findings.month_is_open(summary.get("as_of")),
+            title=findings.month_title(months, summary.get("currency", "")),
         ),
-        month_title=findings.month_title(months, summary.get("currency", "")),
     )
 
 
@@ -245,10 +246,26 @@ def segment(shell: Shell, found: Segmentation, which: Segment, *, team: Mapping[
         people=shown["rows"],
         people_text=shown["text"],
         columns=shown["columns"],
-        trend_title=findings.trend_title(which),
+        **segment_charts(found, which, positions(found)[which.id]),
         micro=[m for m in found.micro if m.parent == which.id],
         team=team,
     )
+
+
+def segment_charts(found: Segmentation, which: Segment, place: int) -> dict[str, charts.Chart]:
+    """What sets a segment apart, how many were in it over time, and where they sit; empty where there is nothing to draw."""
+    apart, course = of_segment(found, which, place)
+    return {
+        "different": apart,
+        "trend": course.small(),
+        "place": charts.customer_map(
+            found.map,
+            found.segments,
+            highlight=which.id,
+            axes=found.map_axes,
+            title="Where they sit among all customers",
+        ),
+    }
 
 
 def customers(shell: Shell, found: Segmentation, which: Segment, some: Mapping[str, Any], *, cursor: int = 0) -> str:
@@ -315,7 +332,7 @@ def _info(found: Segmentation, rows: Sequence[Mapping[str, Any]]) -> dict[str, F
 def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> str:
     """The whole map with its legend, or one segment of it."""
     highlight = highlight if highlight in names(found) else ""
-    lead = "Each dot is a customer. Near each other means they are alike."
+    lead = charts.how_to_read(found.map)
     if highlight:
         lead = f"{names(found)[highlight]} among all customers. {lead}"
     kept = found.map_explained
@@ -359,8 +376,9 @@ def data_health(shell: Shell, health: HealthReport) -> str:
             "Rows",
             "count",
             partial=findings.month_is_open(health.as_of),
+            title=findings.coverage_title(health),
+            name="coverage",
         ),
-        coverage_title=findings.coverage_title(health),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from kohort.model.feature import FeatureInfo
 from kohort.views import own_words as say
@@ -298,6 +298,7 @@ def likely(
         some: `ws.predict.likely(name)`, customers as they may be seen.
     """
     known = {info.name: info for info in features}
+    whole, _, part = line["name"].partition("/")
     rows = [
         {**row, "chance": EN.in_100(row["probability"]), **about.reasons(row, known, currency)} for row in some["rows"]
     ]
@@ -315,6 +316,8 @@ def likely(
         f"{say.day(some['as_of'], zone)}.{told}",
         back=href(line["name"]),
         here_=href(line["name"], "/customers"),
+        files_=href(whole, "/export/"),
+        files_of=urlencode({"part": part}) if part else "",
         stale=some["stale"],
         rows=rows,
         order=order,

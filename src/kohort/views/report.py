@@ -9,6 +9,8 @@ from typing import Any
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segmentation
 from kohort.views import charts, findings, pages, words
+from kohort.views.chart import writing
+from kohort.views.gallery import of_segment
 from kohort.views.paper import STATIC, render
 
 GLOSSARY = (
@@ -47,6 +49,7 @@ def render_report(
         One HTML document with its styles inside, without script and without any outside address. It carries a policy
         that forbids both, so that hostile names in the data stay text.
     """
+    writing.set(None)  # a file has no address that a chart could be asked for at
     picked = findings.chosen(segmentation)
     best = ""
     if picked and picked.stability:
@@ -69,8 +72,9 @@ def render_report(
         kpis=findings.key_figures(summary or {}),
         best=best,
         choice=pages.choice(segmentation),
-        flow_title=findings.flow_title(segmentation),
-        trend_title=findings.trend_title,
+        flow=charts.share_flow(segmentation.segments, segmentation.currency, title=findings.flow_title(segmentation)),
+        map=charts.customer_map(segmentation.map, segmentation.segments, axes=segmentation.map_axes),
+        drawn={s.id: of_segment(segmentation, s, i) for i, s in enumerate(segmentation.segments)},
         people={s.id: pages.people(segmentation, s) for s in segmentation.segments},
         comparison=charts.comparison(segmentation.candidates),
         evidence=findings.evidence(segmentation),

@@ -120,6 +120,9 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/segments/{segment_id}/customers"): Rule(_SEES, look="looked_at_members"),
     ("GET", "/definitions/{name}/customers"): Rule(_SEES, look="looked_at_members"),
     ("GET", "/definitions/{name}/export/{kind}"): Rule(_SEES, look="members_exported"),
+    ("GET", "/segments/{segment_id}/export/{kind}"): Rule(_SEES, look="members_exported"),
+    ("GET", "/predictions/{name}/export/{kind}"): Rule(_SEES, look="members_exported"),
+    ("GET", "/value/export/{kind}"): Rule(_SEES, look="members_exported"),
     ("GET", "/definitions/{name}/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
     ("GET", "/customers/{code}"): Rule(_SEES, look="looked_at_customer"),
     ("GET", "/predictions/{name}/customers"): Rule(_SEES, look="looked_at_members"),
@@ -142,6 +145,7 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/definitions/{name}/restore"): Rule(_WORKS),
     # Who did what
     ("GET", "/audit-log"): Rule(_ANSWERS, look="read_the_log"),
+    ("GET", "/audit-log/export/{kind}"): Rule(_ANSWERS, look="read_the_log"),
     # What customers may ask about their data. Looks at one of them are written down by the page itself, which knows her.
     ("GET", "/privacy"): Rule(_ANSWERS),
     ("POST", "/privacy"): Rule(_ANSWERS),
@@ -160,6 +164,7 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/data-health/checks/{name}"): Rule(_SEES, look="looked_at_rejected"),
     ("POST", "/data-health/checks/{name}"): Rule(_SEES),
     ("GET", "/data-health/rejected"): Rule(_SEES, look="looked_at_rejected"),
+    ("GET", "/data-health/rejected/export/{kind}"): Rule(_SEES, look="looked_at_rejected"),
     ("POST", "/data-health/rejected"): Rule(_CLEANS),
     # Machines
     ("GET", "/metrics"): Rule(_RUNS, scope=True),

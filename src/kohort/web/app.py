@@ -17,7 +17,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from kohort.errors import BadInput, Busy, KohortError, NotFound, WrongUsage
+from kohort.errors import BadInput, Busy, KohortError, NotEnough, NotFound, WrongUsage
 from kohort.live import answers
 from kohort.live.figures import Counts
 from kohort.model.log import say
@@ -29,6 +29,7 @@ from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
 from kohort.web.api import ApiDoor, api_routes, problem, wrong_field
 from kohort.web.build_pages import build_pages
+from kohort.web.chart_files import ChartFiles
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages, identity_pages
 from kohort.web.discover_pages import discover_pages
@@ -68,6 +69,13 @@ PAGE_SIZE = 50
 
 STOP_SECONDS = 0.8
 """So long a server that goes down waits for what it is at. What was not stored by then is done by the next one."""
+
+_STATUS: tuple[tuple[tuple[type[KohortError], ...], int], ...] = (
+    ((NotFound,), 404),
+    ((WrongUsage, BadInput), 400),
+    ((NotEnough,), 409),
+)
+"""How a page that cannot be shown is answered; whatever else is wrong is ours: 503."""
 
 log = logging.getLogger("kohort.web")
 
@@ -118,6 +126,7 @@ def create(
     store = store_of(source)
     client = None if store is None else client_here()
     insist = login or os.environ.get(LOGIN_VARIABLE) == "yes" or client is not None
+    app.add_middleware(ChartFiles, missing=partial(_problem, source))
     if store is not None:
         app.add_middleware(ApiDoor, store=store, limits=limits)
     app.add_middleware(Guard, store=store, page=partial(_problem, source), insist=insist)
@@ -392,8 +401,8 @@ def _problems(app: FastAPI, source: Source) -> None:
 
     @app.exception_handler(KohortError)
     async def known(request: Request, error: KohortError) -> Response:
-        status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, WrongUsage | BadInput) else 503
+        status = next((s for kinds, s in _STATUS if isinstance(error, kinds)), 503)
         if for_programs(request.url.path):
             return problem(error)
-        titles = {404: "We cannot find that", 400: "That did not work"}
+        titles = {404: "We cannot find that", 400: "That did not work", 409: "Not yet"}
         return page(titles.get(status, "We cannot show this right now"), error.message, error.hint, status)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -16,7 +16,7 @@ from kohort.web.jobs import Jobs
 from kohort.web.noting import note
 from kohort.web.privacy_pages import said
 from kohort.workspace.cleaning import mark, queue, standings
-from kohort.workspace.rejected import reasons, rows
+from kohort.workspace.rejected import FEW, reasons, rows
 
 if TYPE_CHECKING:
     from kohort.health.cleaning import Standing
@@ -54,11 +54,14 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
 
         return await run_in_threadpool(judged)
 
-    def shown(source: str = "", code: str = "", problem: str = "") -> HTMLResponse:
+    def shown(source: str = "", code: str = "", problem: str = "", after: int = 0) -> HTMLResponse:
+        some = rows(ws, source=source or None, code=code or None, after=after, limit=FEW + 1)
         text = views.rejected(
             read().shell,
             reasons(ws),
-            rows(ws, source=source or None, code=code or None),
+            some[:FEW],
+            after=after,
+            more=len(some) > FEW,
             chosen=(source, code) if source and code else None,
             rules=[rule.as_dict() for rule in standings(ws)],
             work=jobs.lately("retry"),
@@ -67,8 +70,8 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
         return HTMLResponse(text, 400 if problem else 200)
 
     @app.get("/data-health/rejected", response_class=HTMLResponse)
-    def rejected(source: str = "", code: str = "") -> Response:
-        return shown(source, code)
+    def rejected(source: str = "", code: str = "", after: Annotated[int, Query(ge=0, le=2**62)] = 0) -> Response:
+        return shown(source, code, after=after)
 
     @app.post("/data-health/rejected")
     async def retry(request: Request) -> Response:

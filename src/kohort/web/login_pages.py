@@ -133,11 +133,16 @@ def login_pages(
         return RedirectResponse("/account?done=sessions", 303)
 
     @app.get("/audit-log", response_class=HTMLResponse)
-    def audit_log(before: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> Response:
-        found = ws.store.audit_log.latest(PAGE_SIZE + 1, before=before)
+    def audit_log(before: Annotated[int | None, Query(ge=1, le=2**62)] = None, by: str = "", act: str = "") -> Response:
+        found = ws.store.audit_log.latest(PAGE_SIZE + 1, before=before, by=by, act=act)
         following = found[PAGE_SIZE - 1].number if len(found) > PAGE_SIZE else None
         lines = lines_of(ws, found[:PAGE_SIZE])
-        return HTMLResponse(views.audit_log(read().shell, lines, zone=ws.zone, following=following))
+        users = [user.name for user in ws.users.list()]
+        return HTMLResponse(
+            views.audit_log(
+                read().shell, lines, zone=ws.zone, following=following, before=before, by=by, act=act, users=users
+            )
+        )
 
     return doors
 

@@ -116,8 +116,12 @@ class OwnSegments:
         """What people decided about single customers, newest first; moments as ISO 8601."""
         return [{**action, "at": iso(action["at"])} for action in reversed(self._ws.store.by_hand.actions(name))]
 
-    def members(self, own: OwnSegment, part: str, cursor: int, limit: int) -> MembersPage:
-        """Some members, by customer. Accounts have no page of their own, so they have no code."""
+    def members(self, own: OwnSegment, part: str, cursor: int, limit: int, order: str = "customer") -> MembersPage:
+        """Some members, by customer or by when they came in. Accounts have no page of their own, so they have no code.
+
+        Args:
+            order: A key of `kohort.views.own_members.ORDERS`.
+        """
         import pyarrow.compute as pc
 
         if not own.about.version:
@@ -125,6 +129,9 @@ class OwnSegments:
         table = self._ws.store.members.current(own.name)
         if part:
             table = table.filter(pc.equal(table.column("segment"), part))
+        if order in ("newest", "oldest"):
+            way = "descending" if order == "newest" else "ascending"
+            table = table.sort_by([("since", way), ("customer", "ascending")])
         shown = table.slice(cursor, limit)
         keys = shown.column("customer").to_pylist()
         names = self._names(own.about.kind, keys)

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from kohort.errors import NotFound
 from kohort.views import own as views
+from kohort.views.own_members import ORDERS
 from kohort.views.own_members import customers as customers_page
 from kohort.views.own_why import why as why_page
 from kohort.web import sight
@@ -59,13 +60,14 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents], opi
         return HTMLResponse(text)
 
     @app.get("/definitions/{name}/customers", response_class=HTMLResponse)
-    def customers(name: str, part: str = "", cursor: int = 0) -> Response:
+    def customers(name: str, part: str = "", cursor: int = 0, order: str = "customer") -> Response:
         d, everything, one = asked(name)
         if part and part not in one.labels:
             raise NotFound(f"part of {one.label!r}", part, one.labels)
         cursor = min(max(cursor, 0), one.about.size)
-        members = sight.members(own.members(one, part, cursor, PAGE_SIZE))
-        return HTMLResponse(customers_page(d.shell, everything, one, members, part=part, cursor=cursor))
+        order = order if order in dict(ORDERS) else "customer"
+        members = sight.members(own.members(one, part, cursor, PAGE_SIZE, order))
+        return HTMLResponse(customers_page(d.shell, everything, one, members, part=part, cursor=cursor, order=order))
 
     @app.get("/definitions/{name}/customers/{code}", response_class=HTMLResponse)
     def why(name: str, code: str, part: Annotated[str | None, Query()] = None) -> Response:

@@ -69,6 +69,21 @@ def likely(ws: Workspace, name: str, *, cursor: int = 0, limit: int = 25, order:
     }
 
 
+def chances(ws: Workspace, name: str) -> pa.Table:
+    """Everybody's kept probability, the most likely first: customer_id, probability, percentile.
+
+    Raises:
+        NotEnough: Nobody was scored yet.
+    """
+    import pyarrow as pa
+
+    _, table = _said(ws, ws.predict.target(name), None)
+    table = table.sort_by([("probability", "descending"), ("customer", "ascending")])
+    numbers = company_numbers(ws.store.vault, table.column("customer").to_pylist())
+    figures = {part: table.column(part) for part in ("probability", "percentile")}
+    return pa.table({"customer_id": pa.array(numbers, pa.string()), **figures})
+
+
 def of_customer(ws: Workspace, customer: str, *, reasons: bool = True) -> dict[str, Any]:
     """What is predicted of one customer: kept probabilities that are not stale, and what she is expected to be worth.
 

@@ -288,6 +288,12 @@ class PredictDoor(PredictModels):
 
         return likely(self._ws, name, **how)
 
+    def chances(self, name: str) -> pa.Table:
+        """Everybody's kept probability, the most likely first. See `kohort.workspace.likely.chances`."""
+        from kohort.workspace.likely import chances
+
+        return chances(self._ws, name)
+
     def of_customer(self, customer: str, *, reasons: bool = True) -> dict[str, Any]:
         """What is predicted of one customer. See `kohort.workspace.likely.of_customer`."""
         from kohort.workspace.likely import of_customer

@@ -29,11 +29,15 @@ def reasons(ws: Workspace, most: int | None = None) -> list[dict[str, Any]]:
 
 
 def rows(
-    ws: Workspace, *, source: str | None = None, code: str | None = None, limit: int = FEW
+    ws: Workspace, *, source: str | None = None, code: str | None = None, limit: int = FEW, after: int = 0
 ) -> list[dict[str, Any]]:
     """The oldest rows that wait: `{"id", "source", "file", "line", "code", "reason", "column", "row"}`, `row` without direct identifiers,
-    customer and text."""
-    found = ws.store.state.rejected(source, code=code, limit=limit)
+    customer and text.
+
+    Args:
+        after: Only those with a greater `id`.
+    """
+    found = ws.store.state.rejected(source, code=code, limit=limit, after=after)
     return [
         {
             "id": row.id,

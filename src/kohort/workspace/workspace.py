@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kohort.store.audit_log import AuditLog
     from kohort.store.store import Store
     from kohort.store.users import Users
+    from kohort.views.gallery import Charts
     from kohort.workspace.activity import ActivityDoor
     from kohort.workspace.connections import ConnectionsDoor
     from kohort.workspace.context import ContextDoor
@@ -637,6 +638,22 @@ class Workspace:
         place = Path(path)
         place.write_text(text, encoding="utf-8")
         return place
+
+    def charts(self, name: str | None = None) -> Charts:
+        """The charts of a segmentation (see `segmentation` for the default), as `kohort.charts` gives them.
+
+        Raises:
+            NotEnough: Nothing was found yet.
+
+        Example:
+            `ws.charts()["map"].save("map.svg")`
+        """
+        from kohort.views.gallery import charts
+
+        found = self.segmentation(name)
+        if found is None:
+            raise NotEnough("Nothing was found yet.", hint="Run: kohort discover")
+        return charts(found)
 
     def digest(self, since: str = "7d") -> dict[str, Any]:
         """What moved in the days before the newest data, what it was worth, and what needs a look; about no single customer.

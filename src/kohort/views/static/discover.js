@@ -2,7 +2,7 @@
 (() => {
   const map = document.getElementById('map');
   if (!map) return;
-  const dots = [...map.querySelectorAll('.pts')];
+  const dots = [...map.querySelectorAll('.pts, .hex')];
   const before = new Map(dots.map(d => [d, d.classList.contains('dim')]));
   const show = colour => { for (const d of dots) d.classList.toggle('dim', colour ? !d.classList.contains(colour) : before.get(d)) };
   for (const row of document.querySelectorAll('[data-colour]')) {
