@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -29,6 +28,7 @@ from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
 from kohort.web.api import ApiDoor, api_routes, problem, wrong_field
 from kohort.web.build_pages import build_pages
+from kohort.web.compressed import Compressed
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages, identity_pages
 from kohort.web.discover_pages import discover_pages
@@ -50,6 +50,7 @@ from kohort.web.privacy_pages import privacy_pages
 from kohort.web.settings_pages import settings_pages
 from kohort.web.shell import asking
 from kohort.web.start_pages import start_pages
+from kohort.web.static import Files
 from kohort.web.stream import Streams
 from kohort.web.team import Team
 from kohort.web.warm import Warming
@@ -111,7 +112,7 @@ def create(
     )
     app.state.source, app.state.live = source, live
     app.state.counts = Counts()
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", Files(STATIC), name="static")
     insist = login or os.environ.get(LOGIN_VARIABLE) == "yes"
     store = store_of(source)
     if store is not None:
@@ -119,6 +120,7 @@ def create(
     app.add_middleware(Guard, store=store, page=partial(_problem, source), insist=insist)
     app.add_middleware(Unforeseen, page=partial(_problem, source))
     app.add_middleware(Protected)
+    app.add_middleware(Compressed)
     if inbox is None and live is not None:
         inbox = live.inbox
     app.state.door = tracking.Door(inbox, keys or _keys(source), limits)
