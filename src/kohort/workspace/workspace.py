@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from kohort.workspace.identity import IdentityDoor
     from kohort.workspace.predict import PredictDoor
     from kohort.workspace.privacy import PrivacyDoor
+    from kohort.workspace.roll import Rolls
     from kohort.workspace.segments import SegmentDoor
     from kohort.workspace.triggers import TriggerDoor
 
@@ -482,6 +483,13 @@ class Workspace:
     def privacy(self) -> PrivacyDoor:
         """Requests of persons about their data: erasure, and the search for what is left of them."""
         from kohort.workspace.privacy import PrivacyDoor
+
+    @cached_property
+    def rolls(self) -> Rolls:
+        """Members of found groups with their features, for pages that list them."""
+        from kohort.workspace.roll import Rolls
+
+        return Rolls(self.store)
 
         return PrivacyDoor(self)
 
