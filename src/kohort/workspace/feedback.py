@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
@@ -76,7 +77,7 @@ class FeedbackDoor:
             key = self._key(subject, customer)
             part = self._part_of(subject, key)
             lists = {"", part} if said != "comment" else set()  # people go along all of them, or those of one part
-            drawn = any(key in self._next(subject, one)[:FEW] for one in lists)
+            drawn = any(key in self._next(subject, one) for one in lists)
         elif part and part not in subject.parts:
             raise NotFound(f"part of {name!r}", part, subject.parts)
         reason = checked_reason(self._ws.store.vault, text, [] if key is None else [key])
@@ -135,11 +136,13 @@ class FeedbackDoor:
         """Customers of whom people say that they do not belong, or do not agree, newest first: `customer_id`, `code`, `part`,
         `verdict`, `against`, `votes`, `reasons`, `by`, `inside` (whether she is a member now), `held` (taken out by hand)."""
         subject = self._subject(name)
-        members = self._members(subject)
+        found = [one for one in self._judged(subject, part or "") if one.verdict != "belongs"]
+        if not found:
+            return []
+        found.sort(key=lambda one: -one.sayings[-1].number)
+        members = _of(self._members(subject), [one.customer for one in found])
         inside = dict(zip(members.column("customer").to_pylist(), members.column("segment").to_pylist(), strict=True))
         held = self._held(subject)
-        found = [one for one in self._judged(subject, part or "") if one.verdict != "belongs"]
-        found.sort(key=lambda one: -one.sayings[-1].number)
         numbers = company_numbers(self._ws.store.vault, [one.customer for one in found])
         return [
             {
@@ -161,8 +164,8 @@ class FeedbackDoor:
         """Members whom chance puts before people next, those first whom nobody has judged: `customer_id`, `code`, `part`,
         `since`, `reason`."""
         subject = self._subject(name)
-        keys = self._next(subject, part or "")[:limit]
-        rows = {row["customer"]: row for row in self._members(subject).to_pylist() if row["customer"] in set(keys)}
+        keys = self._next(subject, part or "", limit)
+        rows = {row["customer"]: row for row in _of(self._members(subject), keys).to_pylist()}
         return [
             {
                 "customer_id": number,
@@ -277,17 +280,17 @@ class FeedbackDoor:
         keys: np.ndarray = table.filter(inside).column("customer").to_numpy()
         return keys
 
-    def _order(self, subject: Subject, keys: np.ndarray) -> np.ndarray:
+    def _order(self, subject: Subject, keys: np.ndarray, first: int | None = None) -> np.ndarray:
         from kohort.segments.feedback import by_lot
 
-        return by_lot(keys, str(self._ws.store.state.get("hash_seed")), subject.name)
+        return by_lot(keys, str(self._ws.store.state.get("hash_seed")), subject.name, first)
 
-    def _next(self, subject: Subject, part: str) -> Keys:
-        """Members nobody has judged, in the order by lot."""
+    def _next(self, subject: Subject, part: str, most: int = FEW) -> Keys:
+        """The first members whom nobody has judged, in the order by lot."""
         keys = self._keys(subject, part)
         known = np.array([one.customer for one in self._judged(subject, part)], np.int64)
-        along = keys[self._order(subject, keys)]
-        found: Keys = along[~np.isin(along, known)].tolist()
+        along = keys[self._order(subject, keys, len(known) + most)]
+        found: Keys = along[~np.isin(along, known)][:most].tolist()
         return found
 
     def _judged(self, subject: Subject, part: str) -> People:
@@ -304,8 +307,22 @@ class FeedbackDoor:
             for one in self._ws.store.feedback.all(subject.name)
             if one.customer is None and one.part == part and one.version == subject.version
         ]
+        people = self._judged(subject, part)
+        if not people:  # mostly: then nobody needs to know who the members are
+            nobody = np.empty(0, np.int64)
+            return replace(evidence(about, [], nobody, nobody), members=self._size(subject, part))
         keys = self._keys(subject, part)
-        return evidence(about, self._judged(subject, part), keys, self._order(subject, keys))
+        first = self._order(subject, keys, len(people) + AT_ONCE)
+        return evidence(about, people, keys, keys[first])
+
+    def _size(self, subject: Subject, part: str) -> int:
+        """How many there are to judge."""
+        if subject.definition is not None and subject.definition.kind == "accounts":
+            return 0
+        if subject.name.startswith(f"{FOUND}:"):
+            return len(self._keys(subject, part))
+        sizes = self._ws.store.members.sizes([subject.name]).get(subject.name, {})
+        return sizes.get(part, 0) if part else sum(sizes.values())
 
     def _held(self, subject: Subject, *, added: bool = False) -> dict[int, str]:
         """Customers who are kept out by hand → of which part ("" = of every one); `added` = those who were put in, too."""
@@ -344,6 +361,14 @@ class FeedbackDoor:
             }
             for one in sayings
         ]
+
+
+def _of(members: pa.Table, keys: Sequence[int]) -> pa.Table:
+    """The rows of some members."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return members.filter(pc.is_in(members.column("customer"), pa.array(list(keys), pa.int64())))
 
 
 def _name(by: str | None) -> str:
