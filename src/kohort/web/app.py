@@ -43,7 +43,7 @@ from kohort.web.live_pages import live_pages
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
-from kohort.web.own import Looks, OwnSegments
+from kohort.web.own import Ask, Looks, OwnSegments
 from kohort.web.own_pages import own_pages
 from kohort.web.predict_pages import predict_pages
 from kohort.web.privacy_pages import privacy_pages
@@ -91,16 +91,17 @@ def create(
         limits: What tracking requests may ask.
         login: Everybody has to log in, also while there is no user yet; `KOHORT_LOGIN=yes` says the same.
     """
-    looks = Looks()
+    looks, ask = Looks(), None
     wait, patience = None, 20.0
     if source is None:
         patience = STOP_SECONDS
         folder = os.environ.get(WORKSPACE_VARIABLE, ".")
         source = workspace = _open(folder)
-        workspace.kept.behind = True
-        wait = Warming(folder, looks.keep).wait
+        warming = Warming(folder, looks.keep)
+        wait, ask = warming.wait, warming.look
+        workspace.kept.behind, workspace.kept.elsewhere = True, warming.document
         live = live or _live(workspace)
-    mine = _own(source, looks)
+    mine = _own(source, looks, ask)
     read = partial(read_documents, source, mine, wait)
     app = FastAPI(
         title="Kohort",
@@ -119,8 +120,8 @@ def create(
         app.add_middleware(ApiDoor, store=store, limits=limits)
     app.add_middleware(Guard, store=store, page=partial(_problem, source), insist=insist)
     app.add_middleware(Unforeseen, page=partial(_problem, source))
-    app.add_middleware(Protected)
     app.add_middleware(Compressed)
+    app.add_middleware(Protected)
     if inbox is None and live is not None:
         inbox = live.inbox
     app.state.door = tracking.Door(inbox, keys or _keys(source), limits)
@@ -247,11 +248,11 @@ def _finding(app: FastAPI, source: Source, read: Callable[[], Documents]) -> Non
         return HTMLResponse(discover_page(d.shell, d.found)) if d.found else d.start("discover")
 
 
-def _own(source: Source, looks: Looks) -> OwnSegments | None:
+def _own(source: Source, looks: Looks, ask: Ask | None) -> OwnSegments | None:
     """What people defined; a source of found segments alone has no definitions."""
     from kohort.workspace.workspace import Workspace
 
-    return OwnSegments(source, looks) if isinstance(source, Workspace) else None
+    return OwnSegments(source, looks, ask) if isinstance(source, Workspace) else None
 
 
 def _opinions(source: Source, mine: OwnSegments | None) -> Team | None:

@@ -55,12 +55,13 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents], opi
         return HTMLResponse(text)
 
     @app.get("/definitions/{name}/customers", response_class=HTMLResponse)
-    def customers(name: str, part: str = "", cursor: int = 0) -> Response:
+    def customers(name: str, part: str = "", after: str = "", cursor: int = 0) -> Response:
         d, everything, one = asked(name)
         if part and part not in one.labels:
             raise NotFound(f"part of {one.label!r}", part, one.labels)
-        cursor = min(max(cursor, 0), one.about.size)
-        members = sight.members(own.members(one, part, cursor, PAGE_SIZE))
+        members = sight.members(own.members(one, part, after, PAGE_SIZE))
+        # `after` says where the page begins; how many came before is counted along for people.
+        cursor = min(max(cursor, 0), max(members.size - len(members.rows), 0)) if after else 0
         return HTMLResponse(customers_page(d.shell, everything, one, members, part=part, cursor=cursor))
 
     @app.get("/definitions/{name}/customers/{code}", response_class=HTMLResponse)

@@ -64,10 +64,15 @@ def digest(ws: Workspace, since: str = USUAL) -> dict[str, Any]:
 
 
 def _stamp(ws: Workspace) -> str:
-    """Another text whenever a digest may be another: definitions, members, feedback, or the day on which it is made."""
+    """Another text whenever a digest may be another: definitions, members, feedback, or the day on which it is made.
+
+    While a server keeps the workspace current, members change all the time: then it is kept for a while, see `Kept`.
+    """
+    statuses = sorted(ws.store.status.all().items())
+    live = ws.store.kept_current() is not None
     asked = (
-        ws.config,
-        sorted(ws.store.status.all().items()),
+        ws.config_stamp,
+        [(name, s.version, s.error) for name, s in statuses] if live else statuses,
         ws.store.feedback.stamp(),
         time.time_ns() // 1_000 // DAY_US,
     )

@@ -125,6 +125,11 @@ class Workspace:
         return self._settings.now()
 
     @property
+    def config_stamp(self) -> str:
+        """Another text whenever `kohort.yaml` says something else."""
+        return self._settings.whole()
+
+    @property
     def name(self) -> str:
         """What the business is called."""
         return self.config.name
@@ -480,16 +485,16 @@ class Workspace:
         return GroupDoor(self)
 
     @cached_property
-    def privacy(self) -> PrivacyDoor:
-        """Requests of persons about their data: erasure, and the search for what is left of them."""
-        from kohort.workspace.privacy import PrivacyDoor
-
-    @cached_property
     def rolls(self) -> Rolls:
         """Members of found groups with their features, for pages that list them."""
         from kohort.workspace.roll import Rolls
 
         return Rolls(self.store)
+
+    @cached_property
+    def privacy(self) -> PrivacyDoor:
+        """Requests of persons about their data: erasure, and the search for what is left of them."""
+        from kohort.workspace.privacy import PrivacyDoor
 
         return PrivacyDoor(self)
 
