@@ -22,9 +22,10 @@ INTRO = f"""# The interface for programs
 
 <!-- Made by scripts/api_docs.py from /v1/openapi.json: change what is said there. -->
 
-What the pages show and do, for your programs: segments, segmentations, features, customers, the health of the data, deliveries and
-consent. Your server describes all of it at `GET /v1/openapi.json` (OpenAPI 3.1), from which clients can be made. Events are sent to
-[other addresses](tracking-http.md), and every entry and exit comes as a [stream](live.md).
+What the pages show and do, for your programs: segments, groups that are found, features, customers, predictions, feedback, the health of
+the data, deliveries, long work, and what people ask about their data. Your server describes all of it at `GET /v1/openapi.json`
+(OpenAPI 3.1), from which clients can be made. Events are sent to [other addresses](tracking-http.md), and every
+entry and exit comes as a [stream](live.md).
 
 ```sh
 kohort keys add crm --scope read                # reads
@@ -35,7 +36,8 @@ curl -X PUT -H "Authorization: Bearer $ADMIN" -H "Idempotency-Key: $(uuidgen)" \
      http://127.0.0.1:8765/v1/segments/loyal -d '{{"rule": "did(*, at_least => 5)"}}'
 ```
 
-- **Keys.** One of scope `read` reads, one of scope `admin` changes things too; one of scope `ingest` does neither. Bodies are JSON,
+- **Keys.** One of scope `read` reads, one of scope `admin` changes things too, and reads the audit log, open
+  questions about who is one customer, and what people asked about their data; one of scope `ingest` does neither. Bodies are JSON,
   whatever their `Content-Type` says, and 256 KiB at most.
 - **A change is made once.** Send an `Idempotency-Key`, a word of your own for the request. Sent again with the same word, within 24
   hours and also after a restart, the request is answered as before (`Idempotency-Replayed: true`) and not carried out again; the
@@ -47,9 +49,13 @@ curl -X PUT -H "Authorization: Bearer $ADMIN" -H "Idempotency-Key: $(uuidgen)" \
 - **Errors** are `{{"code", "message", "hint"}}`; of a definition that was refused also `mistakes`, each with its place. Codes are
   stable. Apart from a rule, no message repeats what was asked for. Answers may get more fields; a request with a field
   that is not known is refused.
-- **Who did what.** Changes, searches, and looks at why somebody is in a segment or what she agreed to are in the
+- **Long work** (finding groups, training, running a large segment, erasing) is a job: it is begun with `POST /v1/jobs` (erasing: with the
+  request for it), goes on when the connection ends, and `GET /v1/jobs/{{id}}` says how far it is and what came of it.
+- **Who did what.** Changes, searches, and looks at why somebody is in a segment, who is likely, or what she agreed to are in the
   [audit log](security.md) under the name of the key. Customers are told by your own numbers; each can also be asked for by the code
   that stands for her (`c-…`), which belongs in an address better than a number that is an e-mail address: proxies log addresses.
+- **Not here**: users and keys (a key cannot make another), files to be read in (`kohort ingest`, or the page `/start`), the map, and rows
+  that could not be used, which hold what people wrote.
 """
 
 
@@ -85,8 +91,9 @@ def _address(method: str, path: str, operation: dict[str, Any], document: dict[s
             text.append(f"- `{one['name']}` ({one['in']}, {_type(one['schema'], document)}{needed}){about}")
     body = operation.get("requestBody")
     if body:
-        schema = _meant(body["content"]["application/json"]["schema"], document)
-        text += _fields("takes", schema, document)
+        schema = body["content"]["application/json"]["schema"]
+        for one in schema.get("oneOf", [schema]):
+            text += _fields("takes", _meant(one, document), document)
     answer = _meant(operation["responses"]["200"]["content"]["application/json"]["schema"], document)
     text += _fields("answers", answer, document)
     codes = sorted({code for known in operation["responses"].values() for code in _codes(known)} - _always())
@@ -107,11 +114,13 @@ def _fields(what: str, schema: dict[str, Any], document: dict[str, Any]) -> list
 def _type(schema: dict[str, Any], document: dict[str, Any]) -> str:
     if "$ref" in schema:
         return _type(_meant(schema, document), document)
+    if "const" in schema:
+        return str(schema["const"]).replace("True", "true")
     if "enum" in schema:
         return " or ".join(str(word) or '""' for word in schema["enum"])
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_type(one, document) for one in schema["anyOf"]))
-    kind = schema.get("type", "anything")
+    kind = str(schema.get("type", "anything"))
     if kind == "array":
         return f"list of {_type(schema.get('items', {}), document)}"
     return {"string": "text", "boolean": "flag", "integer": "whole number"}.get(kind, kind)
@@ -128,9 +137,9 @@ def _codes(response: dict[str, Any]) -> set[str]:
 
 
 def _always() -> set[str]:
-    from kohort.web.api.desk import ALWAYS, CHANGES
+    from kohort.web.api.desk import ALWAYS, CHANGES, WITH_BODY
 
-    return {*ALWAYS, *CHANGES, "no_such_address"}
+    return {*ALWAYS, *CHANGES, *WITH_BODY, "no_such_address"}
 
 
 def _errors() -> str:

@@ -72,8 +72,9 @@ def test_while_somebody_types_the_count_and_the_sentence_follow(browser, site, s
         page.wait_for_selector(".rule.err", state="detached")
         page.fill("#title", "Regulars")
         page.keyboard.press("Enter")
-        page.click("text=Save as draft")
+        page.dblclick("text=Save as draft")
         page.wait_for_url("**/definitions/regulars?done=saved")
+        assert [d.name for d in shop.config.segments] == ["regulars"], "pressed twice, saved once"
         page.click("text=Go live")
         page.wait_for_url("**done=resumed")
         assert page.inner_text(".kpi .value >> nth=0") == str(both)

@@ -114,6 +114,16 @@ def test_a_row_that_becomes_text_keeps_its_rule_and_comes_back() -> None:
     )
 
 
+def test_text_that_no_fields_can_show_stays_beside_them_and_numbers_in_words_stay_words() -> None:
+    text = "sequence(did('a'), never('b'), within => '1 day')"
+    fields = as_row("did", Row("text", {"text": text}), KNOWN)
+    assert fields.kind == "did"
+    assert as_row("text", fields, KNOWN) == Row("text", {"text": text})
+    worded = Row("has", {"of": "t_plan", "test": "is", "value": "12"})
+    assert as_row("text", worded, KNOWN).get("text") == "t_plan = '12'"
+    assert as_row("has", as_row("text", worded, KNOWN), KNOWN) == worded
+
+
 def test_no_rows_are_no_rule() -> None:
     with pytest.raises(RefusedDefinition, match="no condition"):
         rule_of(Rows())

@@ -198,7 +198,9 @@ def outcomes(kind: str, sound: Path, work: Path, logical, *, rounds: int, ask=an
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FILES)
 def test_damage_is_reported_or_harmless(kind: str, images, tmp_path: Path, logical) -> None:
-    found = outcomes(kind, images[kind], tmp_path, logical, rounds=15)
+    # Where damage is mostly harmless, everything is asked each time: fewer of these.
+    rounds = 5 if kind in ("delta log", "artefact", "manifest") else 12
+    found = outcomes(kind, images[kind], tmp_path, logical, rounds=rounds)
     assert found["silent"] == 0
     assert found["detected"] > 0
 
@@ -207,7 +209,7 @@ def test_damage_is_reported_or_harmless(kind: str, images, tmp_path: Path, logic
 @pytest.mark.parametrize("kind", ["vault.db", "vault.db-wal"])
 def test_so_it_is_where_the_vault_is_read_part_by_part(kind: str, images, tmp_path: Path, logical, monkeypatch) -> None:
     monkeypatch.setattr("kohort.store.vault_people._SMALL", 0)
-    found = outcomes(kind, images[kind], tmp_path, logical, rounds=40)
+    found = outcomes(kind, images[kind], tmp_path, logical, rounds=20)
     assert found["silent"] == 0
     assert found["detected"] > 0
 

@@ -11,6 +11,8 @@ import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -37,9 +39,14 @@ OPERATIONS = sorted(
     for (method, pattern), rule in TABLE.items()
     if pattern.startswith("/v1/") and rule.key
 )
+NAMES = [" ".join(one) for one in OPERATIONS]
+BEGINNING = {("POST", "/v1/jobs"), ("POST", "/v1/privacy/retention")}
+"""What begins a process where it succeeds: only bodies that are wrong are sent there."""
 SAID = {
     "name": ["buyers", "buyers/buyers", "tiers", "tiers/many", "none", "Main", ""],
-    "number": ["K1", "K2", "c-00000000000001"],
+    "number": ["K1", "K2", "c-00000000000001", "1", "2"],
+    "id": ["1", "2"],
+    "segment": ["buyers", "tiers"],
     "customer": ["K1", "K2", "K9"],
     "trigger": ["welcome"],
     "as_of": ["2026-01-05", "2031-02-30", "soon"],
@@ -91,12 +98,18 @@ def known_words(case: Any, data: st.DataObject) -> None:
                 fields[name] = data.draw(st.sampled_from([word for word in SAID[name] if word or fields is case.query]))
 
 
+def wrong_body(case: Any) -> bool:
+    return bool(case.meta.is_negative_at(ParameterLocation.BODY))
+
+
 def tried(site: Site, method: str, path: str, examples: int) -> None:
     operation = site.operation(method, path)
     everything = st.one_of(
         operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE),
         operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE),
     )
+    if (method, path) in BEGINNING:
+        everything = operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE).filter(wrong_body)
 
     @settings(max_examples=examples)
     @given(everything, st.data())
@@ -109,18 +122,18 @@ def tried(site: Site, method: str, path: str, examples: int) -> None:
 
 
 def test_every_address_is_described(site: Site) -> None:
-    operations = [found.ok() for found in site.schema.get_all_operations()]
-    described = {(operation.method.upper(), operation.path) for operation in operations}
+    found = [one.ok() for one in site.schema.get_all_operations() if isinstance(one, Ok)]
+    described = {(operation.method.upper(), operation.path) for operation in found}
     assert described == {*OPERATIONS, ("GET", ENDLESS)}
 
 
-@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=" ".join)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_no_server_error_and_no_answer_that_is_not_described(site: Site, method: str, path: str) -> None:
     tried(site, method, path, 6)
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=" ".join)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=NAMES)
 def test_the_same_at_length(site: Site, method: str, path: str) -> None:
     site.fill()
     tried(site, method, path, 500)

@@ -18,7 +18,7 @@ from kohort.live.audit import audit
 from kohort.live.loop import Loop, Pace
 from kohort.live.sources import JournalSource
 from kohort.model.delivery import Outcome, Wanted
-from kohort.trust.erasure import digest
+from kohort.trust.erasure import Eraser, digest
 from kohort.workspace.live import look
 
 ADA, HER_DEVICE, HER_EMAIL = "customer-4711-ada", "device-of-ada-77421", "ada.lovelace@example.com"
@@ -243,6 +243,15 @@ def test_asked_again_it_says_so_and_unknown_numbers_erase_nobody(shop: Shop) -> 
     assert (again["request"], again["already"], first["people"]) == (None, 2, 2)
     third = shop.ws.privacy.erase([ADA, "customer-0002"])
     assert (third["people"], third["already"]) == (1, 1)
+
+
+def test_two_who_go_on_with_one_erasure_leave_one_receipt(shop: Shop) -> None:
+    one, other = (Eraser(shop.ws.store, {}, journal_seconds=0) for _ in range(2))
+    with shop.ws.store.write_lock():
+        known = shop.ws.store.requests.one(one._close(one._ask(shop.keys)))
+    told = one._go_on(known)
+    assert told["stores"]["events"] > 0
+    assert other._go_on(known) == told, "what it knew is old by then"
 
 
 def test_receipts_are_chained_and_name_nobody(shop: Shop) -> None:

@@ -56,6 +56,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_a_client_of_the_official_kit_lists_asks_and_is_refused(shop: Shop, mode: str) -> None:
     from mcp import Client, StdioServerParameters
+    from mcp.types import TextContent
 
     arguments = ["-m", "kohort", "mcp", "-w", str(shop.ws.root)]
     environment = {"PYTHONPATH": str(Path(kohort.__file__).parents[1])}
@@ -72,7 +73,9 @@ def test_a_client_of_the_official_kit_lists_asks_and_is_refused(shop: Shop, mode
             assert (seen.is_error, seen.structured_content["size"]) == (False, 3)
             refused = await client.call_tool("preview_rule", {"rule": "bought('tea')"})
             assert refused.is_error
-            assert json.loads(refused.content[0].text) == refused.structured_content
+            (said,) = refused.content
+            assert isinstance(said, TextContent)
+            assert json.loads(said.text) == refused.structured_content
             assert refused.structured_content["hint"]
 
     asyncio.run(asked())
@@ -89,6 +92,8 @@ def test_nobody_is_named_and_every_look_is_written_down(shop: Shop) -> None:
         shop.call("describe_segment", segment="keen"),
         shop.call("features"),
         shop.call("count_events"),
+        shop.call("list_predictions"),
+        shop.call("digest", since="2w"),
     ]
     assert [one["isError"] for one in told] == [False] * len(told)
     assert "@shop.example" not in json.dumps(told)
@@ -190,6 +195,19 @@ def test_a_line_that_is_no_call_is_refused_with_its_code(shop: Shop, line: bytes
     told = Server(shop.ws, READING, "test").answer(line)
     assert told is not None
     assert told["error"]["code"] == code
+
+
+def test_what_is_no_request_changes_nothing(shop: Shop) -> None:
+    params = {"name": "remove_segment", "arguments": {"segment": "keen"}}
+    line = json.dumps({"jsonrpc": "2.0", "method": "tools/call", "params": params}).encode()
+    assert Server(shop.ws, TOOLS, "test").answer(line) is None
+    assert shop.call("describe_segment", segment="keen")["isError"] is False
+
+
+def test_half_a_character_comes_back_as_it_came(shop: Shop) -> None:
+    line = rb'{"jsonrpc": "2.0", "id": "\ud800", "method": "ping"}'
+    (told,) = Server(shop.ws, READING, "test").serve([line])
+    assert json.loads(told.encode("utf-8")) == {"jsonrpc": "2.0", "id": "\ud800", "result": {}}
 
 
 @settings(max_examples=60)

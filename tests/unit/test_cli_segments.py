@@ -1,5 +1,6 @@
 """Segments by commands alone: each command's JSON is what docs/interfaces.md promises, and people see why."""
 
+import io
 import json
 import re
 import shutil
@@ -8,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from kohort.cli.app import app
+from kohort.cli.screen import Screen
+from kohort.cli.segment_look_pages import cases_shown
 from kohort.cli.segments import segments
 from kohort.cli.underline import underlined
 from kohort.definitions.workspace_file import load
@@ -221,7 +224,22 @@ def test_segments_may_be_defined_before_there_is_data(tmp_path):
     assert machine("segments", "list", "-w", tmp_path / "new")["segments"] == []
 
 
-@pytest.mark.slow
+def test_conformance_shows_what_differs_and_what_cannot_be_asked_yet():
+    differs = {"case": "T1", "about": "buyers", "expected": "K1", "got": "nobody"}
+    pending = {"case": "T9", "says": "Somebody comes back.", "reason": "Not on this engine."}
+    data = {"engine": "duckdb", "cases": 2, "agree": 1, "differ": [differs], "pending": [pending]}
+    shown = io.StringIO()
+    cases_shown(Screen(shown), data, [("T1", "At the very moment."), ("T2", "Just after it.")])
+    text = shown.getvalue()
+    assert re.search(r"^✗ +T1 +At the very moment\.", text, re.MULTILINE)
+    assert re.search(r"^✓ +T2 +Just after it\.", text, re.MULTILINE)
+    assert re.search(r"^– +T9 +Somebody comes back\. Not on this engine\.", text, re.MULTILINE)
+    assert re.search(r"T1 +buyers +K1 +nobody", text)
+    assert "duckdb: 1 of 2 cases agree." in text
+    assert "1 case (–) cannot be asked yet." in text
+
+
+@pytest.mark.nightly
 def test_conformance_prints_what_agrees():
     told = call("conformance")
     assert told.exit_code == 0, told.output

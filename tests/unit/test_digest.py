@@ -67,7 +67,7 @@ def test_what_needs_a_look_is_told(ws) -> None:
     ws.feedback.add("recent", "disagree", customer=PEOPLE[20], text="A reseller", by="Ann")
     ws.feedback.add("recent", "disagree", by="Ann")
     looks = {(one["kind"], one["label"]): one["text"] for one in ws.digest("9d")["looks"]}
-    assert "paused" in looks["paused", "Sleeping"]
+    assert looks["draft", "Sleeping"] == "It is not live yet: nobody is in it."
     assert looks["votes", "Recent"].startswith("1 person would change it and 1 customer said not to belong; 1 of 15")
     assert ("stale", "Data") in looks
     assert ("health", "Data health") in looks
@@ -106,6 +106,17 @@ def test_a_week_in_which_nothing_happened_says_so(ws, tmp_path: Path) -> None:
         assert empty.digest()["until"] is None
         assert "There is no data yet" in digest_text(empty.digest())
         assert "There is no data yet" in digest_file(empty.digest())
+
+
+def test_among_many_segments_one_that_looks_as_if_value_left_is_not_called_sure(ws) -> None:
+    """Twenty segments whose ranges just leave out nothing: one of them does so by chance alone."""
+    found = ws.digest("11d")
+    row = {**found["moved"][0], "redefined": False}
+    near = {**row, "value": {"entered": 120.0, "left": 0.0, "net": 120.0, "low": 20.0, "high": 220.0}}
+    far = {**row, "value": {"entered": 500.0, "left": 0.0, "net": 500.0, "low": 400.0, "high": 600.0}}
+    assert "More than chance" in headline({**found, "moved": [near]})
+    assert "More than chance" not in headline({**found, "moved": [near] * 20})
+    assert "More than chance: value came into All" in headline({**found, "moved": [far, *[near] * 20]})
 
 
 @pytest.mark.parametrize(("text", "days"), [("7d", 7), ("2w", 14), ("14 days", 14), (" 1 week ", 7), ("30", 30)])
@@ -280,7 +291,7 @@ def test_nothing_is_sent_over_a_connection_that_should_be_safe_and_is_not() -> N
         sender = mailer(
             settings(plain.port, KOHORT_SMTP_SECURITY="starttls", KOHORT_SMTP_USER="u", KOHORT_SMTP_PASSWORD="p")
         )
-        with pytest.raises(NotMailed):
+        with pytest.raises(NotMailed, match="does not offer"):
             sender.send("S", "t", "<p>t</p>")
     assert not server.mails + plain.mails
     assert not [line for line in server.heard + plain.heard if line.startswith("AUTH")]

@@ -103,6 +103,16 @@ def test_nobody_nothing_and_the_future_are_refused(ws: Workspace) -> None:
     assert cases.all() == []
 
 
+def test_an_erasure_is_done_only_once_she_is_gone(ws: Workspace) -> None:
+    ws.privacy.cases.receive("erasure", ADA, by="Ida")
+    with pytest.raises(WrongUsage, match="not erased yet"):
+        ws.privacy.cases.settle(1, by="Ida")
+    ws.privacy.cases.settle(1, "withdrawn", by="Ida")
+    ws.privacy.cases.reopen(1)
+    ws.privacy.erase([ADA])
+    assert ws.privacy.cases.settle(1, by="Ida", receipt="erasure-1")["outcome"] == "done"
+
+
 def test_once_she_is_erased_her_requests_stay_and_tell_nobody_who_she_was(ws: Workspace) -> None:
     ws.privacy.cases.receive("access", ADA, by="Ida")
     ws.privacy.cases.receive("erasure", ADA, by="Ida")

@@ -3,9 +3,12 @@
 import asyncio
 import io
 import re
+import threading
+import time
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pyarrow.parquet as pq
@@ -26,6 +29,7 @@ RULES = {
     "exact": "sum('order_line', within => '1 year').amount >= 100.25 and t_newsletter = false and not in_segment('value', 'silver')",
 }
 DEFINITIONS = """
+predictions: {churn: {churn: order_line}}
 consent: {mail: t_newsletter}
 segments:
   value:
@@ -243,11 +247,69 @@ def test_a_new_segment_goes_live_with_exactly_those_who_were_counted(site: Site)
     assert "autumn_stock-up_gone_quiet" in (site.ws.root / "kohort.yaml").read_text()
 
 
-def test_without_a_name_nothing_is_saved(site: Site) -> None:
+def test_without_a_name_it_is_tried_but_not_saved(site: Site) -> None:
     before = (site.ws.root / "kohort.yaml").read_text()
+    assert "40 would enter" in part(
+        site.press(site.form(), "try", **{"r0-event": "order_line", "r0-unit": ""}).text, "tried"
+    )
     answer = site.press(site.form(), "save", **{"r0-event": "order_line"})
     assert "It has no name yet." in part(answer.text, "said")
     assert (site.ws.root / "kohort.yaml").read_text() == before
+
+
+def test_a_rule_that_is_proposed_is_shown_in_rows_and_saved_only_when_somebody_does(site: Site) -> None:
+    before = site.ws.segments.text("loyal")
+    proposed = f"({RULES['loyal']}) and t_country = 'DE'"
+    page = site.ask("GET", f"/build/loyal?{urlencode({'rule': proposed})}").text
+    fields = Form(page).fields
+    assert (fields["r0-event"], fields["r1-of"], fields["r1-value"]) == ("order_line", "t_country", "DE")
+    assert bignum(page) == site.ws.segments.preview(rule=proposed).size
+    assert site.ws.segments.text("loyal") == before
+    assert site.press(Form(page), "save").status_code == 303
+    assert site.ws.segments.definition("loyal").parts[0].rule.text == proposed[1:].replace(") and", " and")
+    site.ws.segments.add("loyal", RULES["loyal"], by="Bob")
+    assert site.ask("GET", "/build/loyal?rule=did(").status_code == 400
+
+
+def test_a_run_that_takes_long_is_a_job(site: Site) -> None:
+    rule = "churn.probability > 0.5 or did('order_line', at_least => 2)"
+    answer = site.press(
+        site.form(), "save", **{"title": "Likely", "r0-kind": "text", "r0-was": "text", "r0-text": rule}
+    )
+    followed = answer.headers["location"]
+    assert re.fullmatch(r"/jobs/\d+\?wait=1", followed)
+    wait, end = threading.Event(), time.monotonic() + 60
+    while (answer := site.ask("GET", followed)).status_code == 200:
+        assert time.monotonic() < end, answer.text
+        wait.wait(0.2)
+    assert answer.headers["location"] == f"/definitions/likely?ran={followed[6:-7]}"
+    assert site.ws.segments.describe("likely").size == site.ws.segments.preview(rule=rule).size > 0
+    assert "It was run" in site.ask("GET", answer.headers["location"]).text
+
+
+def test_a_page_says_whether_a_run_is_under_way_and_never_that_one_was_that_was_not(site: Site) -> None:
+    jobs = site.ws.store.jobs
+    number = jobs.begin("run", {"name": "loyal", "of": ""}, by="Ann").id
+    page = site.ask("GET", f"/definitions/loyal?ran={number}").text
+    assert f'href="/jobs/{number}"' in page[page.index("It is being run.") :]
+    assert "It was run" not in page
+    assert "It is being run." not in site.ask("GET", "/definitions/mixed").text
+    jobs.end(number, "failed", error="No room.")
+    assert "It was run" not in site.ask("GET", f"/definitions/loyal?ran={number}").text
+    busy = [jobs.begin("discover", {"k": k}, by="Ann").id for k in range(3)]
+    rule = "churn.probability > 0.5 or did('order_line')"
+    fields = {"title": "Early", "r0-kind": "text", "r0-was": "text", "r0-text": rule}
+    answer = site.press(site.form(), "save", **fields)
+    assert answer.headers["location"] == "/definitions/early?done=not_run"
+    assert "it could not be run just now" in site.ask("GET", answer.headers["location"]).text
+    for one in busy:
+        jobs.end(one, "done")
+
+
+def test_before_there_is_data_the_first_steps_are_shown(tmp_path: Path) -> None:
+    with kohort.create(tmp_path / "new") as new:
+        answer = Site(new).ask("GET", "/build")
+        assert (answer.status_code, "Five steps" in answer.text) == (200, True)
 
 
 def test_a_draft_waits_until_it_goes_live(site: Site) -> None:
@@ -255,13 +317,13 @@ def test_a_draft_waits_until_it_goes_live(site: Site) -> None:
     assert site.ws.segments.definition("spring").paused
     listed = site.ask("GET", "/segments?show=draft").text
     assert re.findall(r'class="strong" href="/definitions/([^"]+)"', listed) == ["spring"]
-    assert "Not live yet. Saved by the pages on" in listed
+    assert "Not live yet. Saved on" in listed
     assert site.press(site.form("/build/spring"), "draft", **{"r0-times": "2"}).status_code == 303
     assert site.did("spring", "pause", say="resume").headers["location"] == "/definitions/spring?done=resumed"
     assert site.ws.segments.describe("spring").size > 0
     site.did("spring", "pause", say="pause")
     paused = site.ask("GET", "/segments?show=paused").text
-    assert "Paused by the pages on" in paused
+    assert "Paused on" in paused
     assert site.press(site.form("/build/spring"), "save").status_code == 303
     assert site.ws.segments.definition("spring").paused, "saving takes no pause out"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import threading
 import time
@@ -16,10 +17,10 @@ import pytest
 from starlette.requests import Request
 
 import kohort
-from kohort.errors import BadInput, KohortError, NotFound, WrongUsage
+from kohort.errors import BadInput, KohortError, NotFound, TooLarge, WrongUsage
 from kohort.model.progress import silent
 from kohort.store.erasing import clear
-from kohort.store.uploads import Uploads, plain_name
+from kohort.store.uploads import KEPT_SECONDS, Uploads, plain_name
 from kohort.web import who
 from kohort.web.app import create
 from kohort.web.discover_pages import _asked
@@ -75,7 +76,7 @@ class Site:
         """The job that an answer leads to, once it has ended."""
         assert answer.status_code == 303, answer.text
         number = answer.headers["location"].removeprefix("/jobs/")
-        wait, end = threading.Event(), time.monotonic() + 120
+        wait, end = threading.Event(), time.monotonic() + 300
         while (job := Jobs(self.ws).get(number)).running:
             assert time.monotonic() < end
             wait.wait(0.1)
@@ -121,6 +122,9 @@ def test_from_nothing_to_adopted_groups_and_back(site: Site) -> None:
     job = site.done(asked)
     assert job.state == "done", job.error
     page = site.get("/discover")
+    again = site.get(onward)
+    assert "rows read" in again, "also where there are groups already"
+    assert "Find groups again" in again
     assert "Three groups found" in page
     assert "/customers/" not in page
     assert not re.findall(r"\bK\d+\b", page), "no single customer is on it"
@@ -181,6 +185,16 @@ def test_what_nobody_can_ask_for_is_refused(site: Site) -> None:
     for fields in ({"algorithm": "magic"}, {"k": "1"}, {"k": "13"}, {"k": "²"}, {"k": "-3"}):
         with pytest.raises(WrongUsage):
             _asked(fields)
+    word_only = {"word": hidden(site.get("/start"), "/start/upload")["word"]}
+    for place, sent in (
+        ("/discover/undo", {"name": "Main"}),
+        ("/start/path", {"path": " "}),
+        ("/discover/adopt", {"name": "Main"}),
+    ):
+        answer = site.post(place, {**word_only, **sent})
+        assert answer.status_code == 400, answer.text
+        assert "That did not work" in answer.text
+    assert Jobs(site.ws).all() == []
     assert _asked({"algorithm": "hdbscan", "k": "5"}) == {"algorithm": "hdbscan", "k": None}
     with pytest.raises(KohortError):
         KINDS["adopt"].work(site.ws, {"segmentation": "found-0", "name": "Main", "only": ["s1"]}, silent)
@@ -191,6 +205,10 @@ def test_an_upload_goes_with_an_erasure_and_after_a_day(site: Site) -> None:
         file.write(b"x")
     assert site.ws.store.uploads.path(token).parent.parent == site.ws.root / "uploads"
     assert site.ws.store.uploads.clear(older_than_seconds=3600) == 0
+    os.utime(site.ws.store.uploads.path(token).parent, (0, 0))
+    assert site.ws.store.uploads.clear(older_than_seconds=KEPT_SECONDS) == 1
+    with site.ws.store.uploads.receive("orders.csv") as (token, file):
+        file.write(b"x")
     clear(site.ws.store)
     with pytest.raises(NotFound):
         site.ws.store.uploads.path(token)
@@ -236,6 +254,13 @@ def test_a_body_that_breaks_off_leaves_nothing(anybody: None, tmp_path: Path, en
     whole = BODY % word().encode()
     with pytest.raises(BadInput):
         asyncio.run(receive(request(whole[:end], 50), Uploads(tmp_path)))
+    assert not list(tmp_path.glob("uploads/*"))
+
+
+def test_a_form_with_more_fields_than_ours_is_refused(anybody: None, tmp_path: Path) -> None:
+    field = b'--XX\r\nContent-Disposition: form-data; name="f%d"\r\n\r\nx\r\n'
+    with pytest.raises(TooLarge):
+        asyncio.run(receive(request(b"".join(field % i for i in range(100)) + BODY % b"", 64), Uploads(tmp_path)))
     assert not list(tmp_path.glob("uploads/*"))
 
 

@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from kohort.errors import NotFound, WrongUsage
 from kohort.model.job import Job
 from kohort.web import jobs as module
 from kohort.web.job import Reporter
+from kohort.web.job_kinds import kind_of
 from kohort.web.jobs import Jobs
 from kohort.workspace.workspace import Workspace
 
@@ -67,6 +70,36 @@ def test_a_job_can_be_stopped_and_stays_so(ws: Workspace) -> None:
     jobs.stop(number)
     ws.store.jobs.end(number, "done", result={"late": True})
     assert (jobs.get(number).state, jobs.get(number).result) == ("stopped", None)
+    again = jobs.start("discover", {"k": 3}, by="Ann")
+    assert [file.name for file in (ws.root / "jobs").iterdir()] == [f"{again}.lock"], "ended ones leave no file"
+    mine = [file for file in module._ours if file.is_relative_to(ws.root.resolve())]
+    assert [file.stem for file in mine] == [again], "nor a process that nobody asked how it ended"
+    jobs.stop(again)
+
+
+def test_two_who_ask_at_one_moment_get_one_job(ws: Workspace) -> None:
+    jobs, together = Jobs(ws), threading.Barrier(2)
+
+    def ask() -> str:
+        together.wait()
+        return jobs.start("discover", {}, by="Ann")
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(ask) for _ in range(2)]
+    (number,) = {one.result() for one in asked}
+    jobs.stop(number)
+
+
+def test_a_job_leads_to_what_it_was_about() -> None:
+    about = {"name": "back/tea & co", "whole": "back", "part": "tea & co"}
+    trained = Job("7", "predict-train", about, "Ann", "done")
+    assert kind_of(trained).address(trained) == "/predictions/back?part=tea%20%26%20co"
+    read = Job("8", "ingest", {"upload": "0123456789abcdef", "kind": None}, "Ann", "done")
+    assert kind_of(read).address(read) == "/start?read=8"
+    failed = replace(read, state="failed")
+    assert kind_of(failed).address(failed) == "/start/0123456789abcdef", "the file is still there to be tried again"
+    other = Job("9", "of a later version", {}, "Ann", "done")
+    assert kind_of(other).address(other) == "/"
 
 
 def test_what_is_said_inside_a_transaction_waits_for_nothing(ws: Workspace) -> None:

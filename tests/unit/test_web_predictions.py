@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 
 import kohort
 from kohort.errors import NotEnough
 from kohort.predict.why import pushes
+from kohort.web.api.description import describe
 from kohort.web.app import create
 from kohort.web.jobs import Jobs
 from kohort.workspace.predict_models import KIND
@@ -294,6 +296,16 @@ def test_programs_read_the_same(ws: Workspace) -> None:
     assert (told["name"], told["probability"], told["up"]) == ("churn_90d", row["probability"], None)
     (told,) = ask(f"/v1/customers/{row['customer_id']}?reasons=true").json()["predictions"]
     assert told["up"] == row["up"]
+    found = ask("/v1/predictions/churn_90d/customers?limit=1").json()
+    assert (found["rows"], found["told"]) == ([row], ws.predict.likely("churn_90d", limit=1)["told"])
+    assert (ws.audit_log.latest(1)[0].act, ws.audit_log.latest(1)[0].by) == ("looked_at_members", "the key crm")
+    rest = ask(f"/v1/predictions/churn_90d/customers?limit=1&cursor={found['next']}").json()["rows"]
+    assert rest == ws.predict.likely("churn_90d", cursor=1, limit=1)["rows"]
+    document = describe(create(ws))
+    for pattern, answer in (("", ask("/v1/predictions").json()), ("/{name}", whole), ("/{name}/customers", found)):
+        (form,) = document["paths"][f"/v1/predictions{pattern}"]["get"]["responses"]["200"]["content"].values()
+        fits = jsonschema_rs.validator_for({**form["schema"], "components": document["components"]})
+        assert [error.message for error in fits.iter_errors(answer)] == [], pattern
     assert ask("/v1/predictions/nothing").status_code == 404
     assert asks(ws)("/v1/predictions").status_code == 401
     write = asks(ws, key=ws.keys.add("web", "ingest"))

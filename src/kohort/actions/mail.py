@@ -72,6 +72,11 @@ class Mailer:
             raise NotMailed(
                 f"The mail server refused the mail ({error.smtp_code}).", retry=400 <= error.smtp_code < 500
             ) from None
+        except smtplib.SMTPNotSupportedError:
+            raise NotMailed(
+                "The mail server does not offer what is asked of it: to protect the connection, or to log in.",
+                hint=f"See {SECURITY} and {USER}.",
+            ) from None
         except ssl.SSLError:
             hint = f"See {SECURITY}: starttls, tls or none."
             raise NotMailed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,26 +32,11 @@ def audit_log() -> None:
 @click.option("--act", default="", metavar="ACT", help="Only what was of this kind, such as looked_at_customer.")
 def show(door: Door, *, limit: int, before: int | None, by: str, act: str) -> Result:
     """Show who did what. Customers stand there by their numbers; whoever was erased stands there no more."""
-    from kohort.model.clock import iso
-    from kohort.workspace.people import company_numbers
+    from kohort.workspace.programs import logged
 
     with door.open() as ws:
         zone = ws.zone
-        found = ws.audit_log.latest(limit, before=before, by=by, act=act)
-        keys = [entry.customer for entry in found if entry.customer is not None]
-        numbers = dict(zip(keys, company_numbers(ws.store.vault, keys), strict=True))
-    rows: list[dict[str, Any]] = [
-        {
-            "number": e.number,
-            "at": iso(e.at_us),
-            "by": e.by,
-            "act": e.act,
-            "about": e.about,
-            "customer_id": None if e.customer is None else numbers[e.customer],
-            "erased": e.erased,
-        }
-        for e in found
-    ]
+        rows = logged(ws, ws.audit_log.latest(limit, before=before, by=by, act=act))
 
     def shown(screen: Screen) -> None:
         if not rows:

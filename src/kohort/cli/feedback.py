@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kohort.cli.door import Door, Result, command
+from kohort.cli.files import check_ending, replacing
 from kohort.cli.root import app
-from kohort.errors import WrongUsage
 
 if TYPE_CHECKING:
     from kohort.cli.screen import Screen
@@ -117,14 +117,15 @@ def digest(door: Door, *, since: str, out: str | None, mail: bool) -> Result:
     from kohort.actions.mail import mailer
     from kohort.views.digest import digest_file, digest_text, title
 
-    kind = _format(out)
+    check_ending(out, tuple(FORMATS))
     sender = mailer(os.environ) if mail else None
     with door.open() as ws:
         found = ws.digest(since)
         zone = ws.zone
     if out is not None:
-        written = {"html": digest_file, "md": digest_text, "json": _as_json}[kind](found)
-        Path(out).write_text(written, encoding="utf-8")
+        make = {"html": digest_file, "md": digest_text, "json": _as_json}[FORMATS[Path(out).suffix.lower()]]
+        with replacing(out) as part:
+            Path(part).write_text(make(found), encoding="utf-8")
     if sender is not None:
         sender.send(title(found), digest_text(found), digest_file(found))
     data = {**found, "out": out, "mailed_to": len(sender.to) if sender else 0}
@@ -145,18 +146,6 @@ def _as_json(found: Mapping[str, Any]) -> str:
     import json
 
     return json.dumps(found, indent=2, allow_nan=False)
-
-
-def _format(out: str | None) -> str:
-    """What a file's name asks for.
-
-    Raises:
-        WrongUsage: It ends in something else.
-    """
-    suffix = Path(out).suffix.lower() if out is not None else ".md"
-    if suffix not in FORMATS:
-        raise WrongUsage("--out writes .html, .md or .json.", hint="For example: --out week.html")
-    return FORMATS[suffix]
 
 
 def _line(screen: Screen, row: dict[str, Any]) -> tuple[str, ...]:

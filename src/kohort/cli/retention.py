@@ -25,9 +25,9 @@ def retention(door: Door, *, delete: bool) -> Result:
 
     Files are written anew without it and replaced ones go at once. Let it run every day; a server may go on meanwhile.
     """
-    with door.open() as ws, door.progress():
+    with door.open() as ws, door.progress() as progress:
         zone = ws.zone
-        data = ws.privacy.expire() if delete else ws.privacy.expiring()
+        data = ws.privacy.expire(progress=progress) if delete else ws.privacy.expiring()
     return Result(data, lambda screen: _shown(screen, data, deleted=delete), zone=zone)
 
 

@@ -1,6 +1,6 @@
 """The Model Context Protocol over lines of JSON: just what a server of tools has to say; see docs/decisions/0026.
 
-A message is one line. Calls are answered one after the other; what was not asked as a request gets no answer.
+A message is one line. Calls are answered one after the other; what was not asked as a request is passed over.
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ class Server:
         for line in lines:
             told = self.answer(line) if line.strip() else None
             if told is not None:
-                yield json.dumps(told, ensure_ascii=False, allow_nan=False)
+                yield json.dumps(told, allow_nan=False)  # ASCII: a half character that was sent comes back as it came
 
     def answer(self, line: bytes) -> dict[str, Any] | None:
-        """The answer to one message; None where there is none to give."""
+        """The answer to one message; None to one that asks for none: it is passed over."""
         number: Any = None
         try:
             message = _message(line)
             number = message.get("id")
+            if number is None:
+                return None
             result = self._result(message["method"], message.get("params") or {})
         except Refused as refused:
-            if number is None and refused.code == NO_SUCH_METHOD:
-                return None  # a notification that we do not know
             error = {"code": refused.code, "message": refused.message}
             return {"jsonrpc": "2.0", "id": number, "error": error}
-        return None if number is None else {"jsonrpc": "2.0", "id": number, "result": result}
+        return {"jsonrpc": "2.0", "id": number, "result": result}
 
     def _result(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(params, Mapping):

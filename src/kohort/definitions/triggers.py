@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from kohort.definitions.windows import Span
 
@@ -59,6 +60,11 @@ class Destination:
     def kind(self) -> Literal["webhook", "kafka"]:
         """What it is."""
         return "webhook" if self.url else "kafka"
+
+    @property
+    def place(self) -> str:
+        """Where that is, without what may be secret: the host of a webhook, or the topic."""
+        return urlsplit(self.url).hostname or "" if self.url else self.topic
 
 
 @dataclass(frozen=True, slots=True)

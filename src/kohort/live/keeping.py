@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kohort.model.source import BatchReport
+from kohort.store.uploads import KEPT_SECONDS
 
 if TYPE_CHECKING:
     from kohort.live.loop import Loop
@@ -47,6 +48,7 @@ class Keeping:
         if now - self._vacuumed > _VACUUM_SECONDS:
             self._vacuumed = now
             self._store.log.vacuum()
+            self._store.uploads.clear(older_than_seconds=KEPT_SECONDS)
 
     def last(self) -> None:
         """Before the process ends."""

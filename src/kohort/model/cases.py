@@ -24,6 +24,15 @@ Outcome = Literal["done", "refused", "withdrawn", "mistake"]
 OUTCOMES: tuple[Outcome, ...] = ("done", "refused", "withdrawn", "mistake")
 
 
+def outcomes(kind: CaseKind, *, there: bool) -> tuple[Outcome, ...]:
+    """What may be said to have become of an open request.
+
+    Args:
+        there: Whether anything is kept about her. An erasure is not done while there is.
+    """
+    return tuple(one for one in OUTCOMES if one != "done" or kind != "erasure" or not there)
+
+
 def due(received_us: int, zone: str) -> int:
     """The last instant of the day on which a month is over (GDPR, article 12(3); Regulation 1182/71, article 3).
 

@@ -88,3 +88,9 @@ class Status:
     duration_ms: int | None = None
     failed_at: int | None = None
     error: str = ""
+
+    @property
+    def problem(self) -> str:
+        """The sentence of the error, for people."""
+        code, _, sentence = self.error.partition(": ")
+        return sentence if sentence and " " not in code else self.error

@@ -90,15 +90,13 @@ def judged(sayings: Iterable[Saying], roots: Roots) -> list[Judged]:
     return [_judged(customer, part, list(said.values())) for (customer, part), said in by_subject.items()]
 
 
-def by_lot(customers: np.ndarray, secret: str, name: str, first: int | None = None) -> np.ndarray:
+def by_lot(customers: np.ndarray, secret: str, name: str) -> np.ndarray:
     """The order in which members are put before people: by chance, the same for ever, and not to be guessed.
 
     Args:
         customers: Pseudonyms, int64.
         secret: Of the workspace.
         name: Of the definition: each has an order of its own.
-
-        first: Only so many of them; None = all.
 
     Returns:
         Positions in `customers`.
@@ -107,29 +105,23 @@ def by_lot(customers: np.ndarray, secret: str, name: str, first: int | None = No
     x = np.asarray(customers, np.int64).view(np.uint64) + seed
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    lot = x ^ (x >> np.uint64(31))
-    if first is None or first >= len(lot):
-        return np.argsort(lot, kind="stable")
-    # Customers differ and so do their lots: to find the first few, the others need no order.
-    few = np.argpartition(lot, first)[:first]
-    return few[np.argsort(lot[few], kind="stable")]
+    return np.argsort(x ^ (x >> np.uint64(31)), kind="stable")
 
 
-def evidence(about: Sequence[Saying], people: Sequence[Judged], members: np.ndarray, along: np.ndarray) -> Evidence:
+def evidence(about: Sequence[Saying], people: Sequence[Judged], members: np.ndarray, order: np.ndarray) -> Evidence:
     """What was said about a segment, put together.
 
     Args:
         about: Votes about the segment itself.
         people: Votes about single customers.
-        members: Pseudonyms of now, in any order.
-        along: The first of them by lot: one for everybody in `people`, and `AT_ONCE` more, where there are so many.
+        members: Pseudonyms of now.
+        order: Of `members`, from `by_lot`; it may be empty where chance put nobody before people.
     """
     verdicts = {one.customer: one for one in people}
-    held = set(members[np.isin(members, np.array(list(verdicts), np.int64))].tolist())
-    now = [one for one in verdicts if one in held]
+    now = members[np.isin(members, list(verdicts))].tolist()
+    along = members[order].tolist()
     counts = _counts(verdicts[one].verdict for one in now)
-    first = along.tolist()
-    looked_at = first[: _reach(first, verdicts)]
+    looked_at = along[: _reach(along, verdicts)]
     drawn = _counts(verdicts[one].verdict for one in looked_at if one in verdicts)
     clear = drawn["belongs"] + drawn["wrong"]
     said = [one.said for one in about]

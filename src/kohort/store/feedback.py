@@ -129,5 +129,15 @@ class Feedback:
 
 
 def _saying(row: Any) -> Saying:
-    named = ("number", "name", "part", "customer", "said", "text", "drawn", "version", "by")
-    return Saying(*(row[name] for name in named), row["said_us"])
+    return Saying(
+        number=row["number"],
+        name=row["name"],
+        part=row["part"],
+        customer=row["customer"],
+        said=row["said"],
+        text=row["text"],
+        drawn=row["drawn"],
+        version=row["version"],
+        by=row["by"],
+        at_us=row["said_us"],
+    )

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,9 +76,10 @@ class Uploads:
         """Deletes what is old; everything where no age is given. Says how many there were."""
         before, gone = time.time() - older_than_seconds, 0
         for one in self.folder.iterdir() if self.folder.is_dir() else ():
-            if one.stat().st_mtime < before:
-                shutil.rmtree(one, ignore_errors=True)
-                gone += 1
+            with suppress(FileNotFoundError):  # somebody else was quicker
+                if one.stat().st_mtime < before:
+                    shutil.rmtree(one, ignore_errors=True)
+                    gone += 1
         return gone
 
     def _new(self) -> str:

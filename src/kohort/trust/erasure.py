@@ -121,13 +121,21 @@ class Eraser:
 
     def _go_on(self, request: Request) -> dict[str, Any]:
         if request.step == "closed":
-            self._purge(request)
+            self._purge(request.number)
         return self._finish(self.store.requests.one(request.number))
 
-    def _purge(self, request: Request) -> None:
-        """Everything that is stored about her, in one transaction; runs that began before are waited for."""
+    def _purge(self, number: int) -> None:
+        """Everything that is stored about her, in one transaction; runs that began before are waited for, and so is whoever goes on
+        with the same request."""
         self.progress("Rewriting", 1, _STEPS)
+        with turn(self.store):
+            request = self.store.requests.one(number)
+            if request.step == "closed":
+                self._purge_now(request)
+
+    def _purge_now(self, request: Request) -> None:
         store, receipt = self.store, request.receipt
+        rows = forget_rows(store, request.customers)
 
         def done(con: Any, found: Purged) -> None:
             receipt["stores"] |= found.stores
@@ -145,9 +153,7 @@ class Eraser:
             receipt["last_request"] = _last_request(store)
             store.requests.advance(con, request.number, "purged", receipt, forget_whom=True)
 
-        with turn(store):
-            rows = forget_rows(store, request.customers)
-            purge(store, request.customers, done, threads=self.threads)
+        purge(store, request.customers, done, threads=self.threads)
 
     def _finish(self, request: Request) -> dict[str, Any]:
         """What was replaced goes from the disk; then the receipt is complete."""
@@ -162,15 +168,18 @@ class Eraser:
         waiting = self._let_go_of_requests(int(receipt.pop("last_request", 0)))
         receipt["remaining"] = _remaining(store, waiting)
         receipt["retrain"] = to_make_again(store)
-        receipt["asked_at"], ended = iso(request.asked_us), self.clock()
-        receipt["done_at"] = iso(ended)
-        receipt["previous"] = next(
-            (r.receipt["digest"] for r in reversed(store.requests.all()) if r.step == "done" and "digest" in r.receipt),
-            "",
-        )
-        receipt["digest"] = digest(request.number, receipt)
-        with store.write_lock(), store._database.write() as con:
-            store.requests.advance(con, request.number, "done", receipt, ended_us=ended)
+        receipt["asked_at"] = iso(request.asked_us)
+        with store.write_lock():  # each receipt names the one before it: no two may come after the same one
+            if (known := store.requests.one(request.number)).step == "done":
+                return _shown(request.number, known.receipt)  # whoever went on with the same one was first
+            ended = [r for r in store.requests.all() if r.step == "done" and "digest" in r.receipt]
+            last = max(ended, key=lambda r: (r.ended_us or 0, r.number), default=None)
+            receipt["previous"] = last.receipt["digest"] if last else ""
+            now = self.clock()
+            receipt["done_at"] = iso(now)
+            receipt["digest"] = digest(request.number, receipt)
+            with store._database.write() as con:
+                store.requests.advance(con, request.number, "done", receipt, ended_us=now)
         self.progress("Erased", _STEPS, _STEPS)
         return _shown(request.number, receipt)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from kohort.definitions.retention import write_retention
 from kohort.model.clock import iso
@@ -33,7 +32,7 @@ def register(store: Store, config: WorkspaceConfig, events: Mapping[str, int]) -
         "company": config.name,
         "people": {"customers": customers, "visitors": visitors},
         "data": [*_identifiers(store), *_events(events), *_traits(store)],
-        "purposes": _purposes(config),
+        "purposes": [*purposes(config), {"purpose": None, "trait": None, **_users(config, "")}],
         "recipients": [*_destinations(store, config), *_programs(store)],
         "kept_for": write_retention(config.retention),
         "hold": config.retention.hold,
@@ -55,24 +54,19 @@ def _traits(store: Store) -> list[dict[str, Any]]:
     return [{"kind": "trait", "name": c[2:], "count": None} for c in sorted(columns) if c.startswith("t_")]
 
 
-def _purposes(config: WorkspaceConfig) -> list[dict[str, Any]]:
-    """Those that need consent with who asks for them, and what is done without asking."""
-    asked = [
-        {
-            "purpose": purpose,
-            "trait": trait,
-            "segments": [d.name for d in config.segments if d.purpose == purpose],
-            "triggers": [t.name for t in config.triggers if t.purpose == purpose],
-        }
-        for purpose, trait in config.consent.items()
+def purposes(config: WorkspaceConfig) -> list[dict[str, Any]]:
+    """Those that need consent: `{"purpose", "trait", "segments", "triggers"}` each, with who asks for it."""
+    return [
+        {"purpose": purpose, "trait": trait, **_users(config, purpose)} for purpose, trait in config.consent.items()
     ]
-    rest = {
-        "purpose": None,
-        "trait": None,
-        "segments": [d.name for d in config.segments if not d.purpose],
-        "triggers": [t.name for t in config.triggers if not t.purpose],
+
+
+def _users(config: WorkspaceConfig, purpose: str) -> dict[str, list[str]]:
+    """What uses data for a purpose; empty = for none that needs consent."""
+    return {
+        "segments": [d.name for d in config.segments if d.purpose == purpose],
+        "triggers": [t.name for t in config.triggers if t.purpose == purpose],
     }
-    return [*asked, rest]
 
 
 def _destinations(store: Store, config: WorkspaceConfig) -> list[dict[str, Any]]:
@@ -84,7 +78,7 @@ def _destinations(store: Store, config: WorkspaceConfig) -> list[dict[str, Any]]
         {
             "kind": d.kind,
             "name": d.name,
-            "place": urlsplit(d.url).hostname or "" if d.url else d.topic,
+            "place": d.place,
             "triggers": [t.name for t in config.triggers if d.name in t.send_to],
             "identifiers": list(d.identifiers),
             "delivered": told.get(d.name, 0),

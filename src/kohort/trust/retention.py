@@ -14,6 +14,7 @@ from kohort.errors import WrongUsage
 from kohort.model.clock import DAY_US, iso
 from kohort.model.consent import flags
 from kohort.model.links import roots
+from kohort.model.progress import Progress, silent
 from kohort.model.source import IDENTITY_KINDS
 from kohort.segments.run_rules import turn
 from kohort.store.erasing import clear
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kohort.store.store import Store
 
 KIND = "retention"
+_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Clocks:
         zone: In which months and years are counted.
         consent: Purpose → trait: what somebody said about it stays for as long as she does.
         erase: Erases persons with everything of theirs (`kohort.trust.erasure.Eraser.erase`); None = people are kept.
+        progress: Told what `apply` is at.
     """
 
     store: Store
@@ -46,6 +49,7 @@ class Clocks:
     zone: str
     consent: Mapping[str, str]
     erase: Callable[[Sequence[int]], dict[str, Any]] | None = None
+    progress: Progress = silent
 
     def due(self) -> dict[str, Any]:
         """What would be deleted now; nothing is changed.
@@ -72,6 +76,7 @@ class Clocks:
         """
         if self.retention.hold:
             raise WrongUsage("Nothing may be deleted for now.", hint=f"kohort.yaml says why: {self.retention.hold}")
+        self.progress("Looking for what is too old", 0, _STEPS)
         found = self.due()
         if not found["clocks"]:
             raise WrongUsage(
@@ -79,9 +84,11 @@ class Clocks:
             )
         store = self.store
         receipt: dict[str, Any] = {"clocks": found["clocks"], **self._part()}
+        self.progress("Rewriting", 2, _STEPS)
         with turn(store):
             rejected = store.state.drop_rejected(self._old_rejected())
             events = store.log.drop(self._aged()) if self.retention.events else 0
+            self.progress("Deleting what was replaced", 3, _STEPS)
             files = clear(store) if rejected or events else 0
         receipt |= {"events": events, "rejected_rows": rejected, "files": files}
         if not rejected and not events and not receipt["identifiers"] and not receipt["people"]:
@@ -134,6 +141,7 @@ class Clocks:
 
     def _part(self) -> dict[str, Any]:
         """People go first, since nobody knows of them once their events have gone; then identifiers of those who stay."""
+        self.progress("Looking who has gone", 1, _STEPS)
         signs, erasure, people = self._signs(), None, 0
         if signs is None:
             return {"identifiers": 0, "people": 0, "erasure": None}

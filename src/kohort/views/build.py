@@ -128,6 +128,7 @@ class About:
 
     Attributes:
         definition: The one that is changed; None = a new one.
+        said: Text of each of its rules → the same in plain words.
         ran: Whether it ever placed anybody.
         live: Whether a server keeps segments current.
         titles: (definition, part) → what people read.
@@ -138,6 +139,7 @@ class About:
     zone: str
     currency: str
     definition: SegmentDefinition | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
     ran: bool = False
     live: bool = False
 
@@ -164,6 +166,7 @@ def _values_of(
 ) -> dict[str, Any]:
     """What both templates show."""
     counts = _counts(looked)
+    d = about.definition
     rows = [_row(number, row, looked, about, counts) for number, row in enumerate(draft.rows.rows)]
     join = ("and", "or") if draft.rows.match == "all" else ("or", "and")
     return {
@@ -184,16 +187,12 @@ def _values_of(
         "problem": looked.problem,
         "sentence": _sentence(looked),
         "code": looked.rule.text if looked.rule else "",
-        "beside": say.conditions_of_membership(about.definition) if about.definition else [],
-        "stays": _stays(about.definition),
+        "beside": say.conditions_of_membership(d) if d else [],
+        "stays": say.staying(d.parts[0], d, about.said) if d and d.kind == "rule" else [],
         "said": said,
         "tried": _tried(tried, about) if tried else None,
-        "page_title": draft.title or _known_title(about.definition) or "New segment",
+        "page_title": draft.title or (title(d.name, d.label) if d else "") or "New segment",
     }
-
-
-def _known_title(definition: SegmentDefinition | None) -> str:
-    return title(definition.name, definition.label) if definition else ""
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
@@ -350,15 +349,6 @@ def _sentence(looked: Looked) -> str:
     if looked.preview is None or len(looked.preview.parts) != 1 or not looked.preview.parts[0].conditions:
         return ""
     return looked.preview.parts[0].conditions[0].sentence
-
-
-def _stays(definition: SegmentDefinition | None) -> list[str]:
-    """What the definition says beside its rule, which the form leaves as it is."""
-    if definition is None or definition.kind != "rule":
-        return []
-    part = definition.parts[0]
-    found = [f"Who is in may stay as long as: {part.keep.text}"] if part.keep else []
-    return found + ([f"Nobody leaves earlier than after {part.minimum_stay}."] if part.minimum_stay else [])
 
 
 # The dry run ----------------------------------------------------------------------------------------------------------

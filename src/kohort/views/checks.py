@@ -7,8 +7,11 @@ from typing import Any
 
 from kohort.model.segmentation import Estimate
 from kohort.views import charts
+from kohort.views.formats import EN
 from kohort.views.pages import Shell, page
 from kohort.views.svg import Chart
+from kohort.views.words import plural
+from kohort.views.working import Work
 
 HERE = "health"
 
@@ -33,7 +36,7 @@ def rejected(
     *,
     chosen: tuple[str, str] | None,
     rules: Sequence[Mapping[str, Any]],
-    read: Mapping[str, int] | None = None,
+    work: Work | None = None,
     problem: str = "",
 ) -> str:
     """Rows that could not be used, with their reasons.
@@ -42,8 +45,8 @@ def rejected(
         reasons, rows: As `kohort.workspace.rejected` tells.
         chosen: Source and code of the rows that are shown; None = all.
         rules: Cleaning rules, as `kohort.health.cleaning.Standing.as_dict` tells.
-        read: What became of the rows when they were read again.
-        problem: Why they were not.
+        work: Reading them again, where that goes on or ended just now.
+        problem: Why that did not begin.
     """
     return page(
         "rejected.html",
@@ -55,8 +58,16 @@ def rejected(
         shown=sum(one["rows"] for one in reasons if chosen is None or chosen == (one["source"], one["code"])),
         chosen=chosen,
         rules=[{**rule, "chart": share(rule)} for rule in rules],
-        read=read,
+        work=work,
         problem=problem,
+    )
+
+
+def read_again(counts: Mapping[str, int]) -> str:
+    """What became of rows that were read again."""
+    stored, known, stay = (EN.number(counts[name]) for name in ("stored", "duplicate", "rejected"))
+    return (
+        f"Of {plural(counts['read'], 'row')}, {stored} can be used now, {known} were known already, {stay} stay here."
     )
 
 

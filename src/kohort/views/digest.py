@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from statistics import NormalDist
 from typing import Any
 
 from kohort.views import own_words as say
@@ -17,6 +18,7 @@ LENGTHS = (("7d", "A week"), ("14d", "Two weeks"), ("30d", "30 days"), ("90d", "
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "failed": ("Failed", "alert", "bad"),
     "paused": ("Paused", "clock", "warn"),
+    "draft": ("Draft", "clock", "info"),
     "stale": ("Old", "clock", "warn"),
     "health": ("Data", "data", "warn"),
     "votes": ("Team", "people", "info"),
@@ -76,16 +78,19 @@ def headline(d: Mapping[str, Any]) -> str:
     entered, left = (sum(row[which] for row in d["moved"]) for which in ("entered", "left"))
     where = words.plural(len({row["label"] for row in d["moved"]}), "segment")
     text = f"{EN.number(entered)} entries and {EN.number(left)} exits in {where}."
-    top = next((row for row in d["moved"] if not row["redefined"] and _sure(row["value"])), None)
+    told = [row for row in d["moved"] if row["value"] and row["value"]["low"] is not None]
+    top = next((row for row in told if not row["redefined"] and _sure(row["value"], among=len(told))), None)
     if top is not None:
         money = EN.short_money(abs(top["value"]["net"]), d["currency"])
         text += f" More than chance: value {'came into' if top['value']['net'] > 0 else 'left'} {top['label']}, {money} on balance."
     return f"{text} {look}"
 
 
-def _sure(value: Mapping[str, Any] | None) -> bool:
-    """Whether more than chance says that value came, or went."""
-    return value is not None and value["low"] is not None and (value["low"] > 0 or value["high"] < 0)
+def _sure(value: Mapping[str, Any], *, among: int) -> bool:
+    """Whether more than chance says that value came, or went: of many segments, one always looks as if it did (Bonferroni)."""
+    half = (value["high"] - value["low"]) / 2
+    wider = half * NormalDist().inv_cdf(1 - 0.025 / among) / NormalDist().inv_cdf(0.975)
+    return bool(abs(value["net"]) > wider and (value["low"] > 0 or value["high"] < 0))
 
 
 def digest_page(shell: Shell, d: Mapping[str, Any], *, since: str) -> str:

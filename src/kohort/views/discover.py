@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from kohort.model.job import Job
 from kohort.model.segmentation import Candidate, Segmentation
 from kohort.views import charts, findings, words
-from kohort.views.jobs import progress
 from kohort.views.pages import Shell, choice, names, page
+from kohort.views.start import steps as first_steps
+from kohort.views.working import progress
 
 WAYS = (
     ("auto", "Let Kohort choose", "Compares all ways and numbers, and keeps what holds best."),
@@ -20,7 +21,8 @@ WAYS = (
 COUNTS = range(3, 11)
 """Numbers of groups that can be asked for."""
 
-FIRST_NAME = "Main"
+FIRST_NAME, LONGEST_NAME = "Main", 60
+"""Of what is adopted together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,11 @@ def discover(shell: Shell, found: Segmentation, run: Run | None = None, *, highl
         may=run is not None and shell.may("/discover", "POST"),
         ways=WAYS,
         counts=COUNTS,
+        so_far=first_steps("Adopt") if run and found.segments and not run.adopted and not run.names else (),
+        longest=LONGEST_NAME,
         first_name=run.names[0] if run and run.names else FIRST_NAME,
         choice=choice(found) if found.segments else "",
-        tried=words.tried(whole),
+        tried=words.tried(found),
         way=words.ALGORITHMS[found.algorithm][0],
         methods=findings.methods(whole),
         steps=findings.steps(whole),

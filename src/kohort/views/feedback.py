@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from kohort.views import own_words as say
 from kohort.views import words
@@ -138,16 +140,20 @@ def check(
 
 
 def checked(e: Evidence, noun: str) -> dict[str, str]:
-    """How many were checked, and what that says about all; `rate` is empty while chance put nobody before people."""
+    """How many were checked, and what that says about all; `rate` is empty while nobody was checked."""
+    if noun == "account":
+        return {"head": "Accounts are not judged one by one", "text": "", "rate": "", "gone": ""}
     of = f"{EN.number(e.checked)} of {words.plural(e.members, noun)} checked"
     parts = [
         f"{EN.number(e.belong)} belong" if e.belong else "",
         f"{EN.number(e.wrong)} do not" if e.wrong else "",
-        f"about {EN.number(e.disputed)} people disagree" if e.disputed else "",
+        f"people are divided over {EN.number(e.disputed)}" if e.disputed else "",
     ]
     text = ", ".join(part for part in parts if part)
     rate = ""
-    if e.rate is not None:
+    if e.members and e.belong + e.wrong == e.members:
+        rate = f"Every {noun} was checked."
+    elif e.rate is not None:
         rate = (
             f"Of {words.plural(e.drawn, noun)} drawn by lot, {EN.number(e.drawn_wrong)} "
             f"{'does' if e.drawn_wrong == 1 else 'do'} not belong: {say.likely(e.rate)} among all."
@@ -199,7 +205,7 @@ def _against(row: Mapping[str, Any]) -> str:
 
 def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, Any]:
     """A proposal for the next refinement in words, or why there is none."""
-    told: dict[str, Any] = {"label": label, "state": found["state"], "rule": "", "condition": ""}
+    told: dict[str, Any] = {"label": label, "state": found["state"], "rule": "", "build": ""}
     if found["state"] == "not_enough":
         needed = found["needed"]
         text = (
@@ -211,6 +217,7 @@ def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, A
     if found["state"] == "by_chance":
         odds = "" if found["by_chance"] is None else f" The best of {tried} is no better than chance often is."
         return {**told, "text": "Nothing separates those who do not belong from those who do.", "detail": odds.strip()}
+    own = re.findall("^/definitions(/.+)", place.href) if found["rule"] and not place.parts else []
     often = 1000 * found["by_chance"]
     odds = "fewer than 1" if often < 1 else f"about {EN.number(often)}"
     return {
@@ -222,7 +229,7 @@ def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, A
             f"answers dealt out at random the best one is as good in {odds} of 1,000 tries."
         ),
         "rule": found["rule"],
-        "condition": found["condition"],
+        "build": f"/build{own[0]}?{urlencode({'rule': found['rule']})}" if own else "",
     }
 
 

@@ -1,8 +1,7 @@
-"""The page of one piece of long work, and what the shell says of those that are going on."""
+"""The page of one piece of long work."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from kohort.model.job import Job
@@ -10,16 +9,9 @@ from kohort.views import own_words as say
 from kohort.views import words
 from kohort.views.formats import EN
 from kohort.views.pages import Shell, page
+from kohort.views.working import progress
 
 SECOND_US = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One line of the list of what is going on: number of the job, and what it does."""
-
-    id: str
-    title: str
 
 
 def job(
@@ -33,16 +25,20 @@ def job(
     zone: str,
     now: int,
     before: Job | None = None,
+    stops: bool = True,
+    half_way: str = "",
 ) -> str:
     """The page of a job.
 
     Args:
         title: What it does.
         by: Who started it; empty where nobody had to log in.
-        onward: Address of the page that shows its result.
-        button: What the link to it says.
+        onward: Address of the page that shows its result, or where it can be tried again.
+        button: What the link to the result says.
         now: Microseconds UTC.
         before: The last one of its kind that was done, for how long it may take.
+        stops: Whether somebody may stop it.
+        half_way: What is so where it ended half way; empty = all is as it was before.
     """
     return page(
         "job.html",
@@ -53,6 +49,8 @@ def job(
         by=by,
         onward=onward,
         button=button,
+        stops=stops,
+        half_way=half_way,
         **_said(one, zone, now, before),
     )
 
@@ -61,16 +59,10 @@ def _said(one: Job, zone: str, now: int, before: Job | None) -> dict[str, Any]:
     return {
         "phase": progress(one),
         "figure": f"{EN.number(one.done)} of {EN.number(one.total)}" if one.total else "",
-        "started": f"{say.day(one.started_us, zone)}, {say.clock(one.started_us, zone)}",
+        "started": say.moment_of(one.started_us, zone),
         "lasted": lasted((one.ended_us or now) - one.started_us),
         "usual": lasted(before.ended_us - before.started_us) if before is not None and before.ended_us else "",
     }
-
-
-def progress(one: Job) -> str:
-    """The present phase as a sentence begins: "Comparing groupings"."""
-    text = one.note or "Getting ready"
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 def lasted(us: int) -> str:
@@ -84,5 +76,5 @@ def lasted(us: int) -> str:
     if seconds < 90:
         return words.plural(seconds, "second")
     if seconds < 5_400:
-        return words.plural(seconds // 60, "minute")
-    return words.plural(seconds // 3_600, "hour")
+        return words.plural(round(seconds / 60), "minute")
+    return words.plural(round(seconds / 3_600), "hour")

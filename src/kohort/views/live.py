@@ -79,7 +79,7 @@ def now_of(told: Mapping[str, Any], zone: str) -> dict[str, Any]:
     return {
         "badge": badge,
         "tone": tone,
-        "clock": _moment(told["as_of"], zone) if told["as_of"] else "",
+        "clock": say.moment_of(told["as_of"], zone) if told["as_of"] else "",
         "kept": told["kept"],
         "lag": _lag(state.get("lag_seconds")) if told["kept"] else "",
         "waiting": EN.number(told["waiting"]),
@@ -121,7 +121,7 @@ def _move(move: Mapping[str, Any], labels: Labels, zone: str) -> dict[str, Any]:
         "icon": "up" if entered else "down",
         "tone": "good" if entered else "warn",
         "label": part,
-        "when": _moment(move["at"], zone),
+        "when": say.moment_of(move["at"], zone),
         "who": move["account"] or move["customer_id"] or ("A visitor" if move["visitor"] else "A customer"),
     }
 
@@ -130,11 +130,6 @@ def _source(told: Mapping[str, Any], zone: str) -> dict[str, Any]:
     figures = {k: EN.number(told[k]) for k in ("read", "stored", "duplicate", "rejected")}
     when = "Today, since midnight UTC" if told["live"] else f"Last read {say.day(told['started_at'], zone)}"
     return {"title": told["source"] or "No name", "when": when, "some": told["rejected"] > 0, **figures}
-
-
-def _moment(at: str, zone: str) -> str:
-    """Day and time of day."""
-    return f"{say.day(at, zone)}, {_clock(at, zone)}"
 
 
 def _clock(at: str, zone: str) -> str:

@@ -149,7 +149,7 @@ def audit_log(shell: Shell, lines: Sequence[Line], *, zone: str, following: int 
         (
             line,
             ACTS.get(line.act, line.act),
-            f"{say.day(line.at_us, zone)}, {say.clock(line.at_us, zone)}",
+            say.moment_of(line.at_us, zone),
             iso(line.at_us),
         )
         for line in lines

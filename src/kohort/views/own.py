@@ -142,6 +142,7 @@ def segment(
     found: Segmentation | None = None,
     edit: Edit | None = None,
     done: str = "",
+    running: str = "",
     team: Mapping[str, Any] | None = None,
 ) -> str:
     """One definition: who is in it, how its conditions add up, how it moved, what it overlaps with, how it came about.
@@ -152,7 +153,8 @@ def segment(
         titles: (definition or adopted segmentation, key of a part) → what people read for it.
         found: The groups that have pages of their own.
         edit: Who changed it last.
-        done: What was just done to it: a key of `own_words.DONE`.
+        done: What was just done to it: a key of `own_words.DONE` or `NOT_DONE`.
+        running: Number of the job that places everybody by it now; empty = none does.
         team: What people say about it, from `kohort.views.feedback.card`.
     """
     preview = look["preview"]
@@ -182,6 +184,8 @@ def segment(
         used_by=links(s.about.used_by, own),
         evaluated=say.day(s.about.status.evaluated_at, own.zone),
         done=say.DONE.get(done, ""),
+        not_done=say.NOT_DONE.get(done, ""),
+        running=running,
         changed=say.changed(edit, own.zone),
         leave=words.plural(s.about.size, s.noun) if s.about.size else "",
         team=team,

@@ -63,6 +63,11 @@ DONE = {
     "restored": "It is back.",
 }
 """What was just done, said once."""
+NOT_DONE = {
+    "not_run": "It is kept, but it could not be run just now: nobody entered or left because of it yet. Run it later.",
+    "nothing": "There was nothing to run: it is paused, or a server keeps it current.",
+}
+"""What was just asked for and did not happen."""
 
 DID = {"saved": "Saved", "paused": "Paused", "resumed": "Resumed", "restored": "Brought back"}
 
@@ -186,7 +191,7 @@ def state_why(line: Description, edit: Edit | None, zone: str) -> str:
 
 def changed(edit: Edit | None, zone: str) -> str:
     """Who changed a definition last: "Paused by Ann on 3 May 2024."; empty where nobody knows."""
-    return f"{DID[edit.what]} by {edit.by} on {day(edit.at, zone)}." if edit else ""
+    return f"{DID[edit.what]}{edit.by and f' by {edit.by}'} on {day(edit.at, zone)}." if edit else ""
 
 
 def fresh(line: Description, zone: str, *, live: bool = False) -> str:
@@ -207,19 +212,21 @@ def clock(us: int, zone: str) -> str:
     return datetime.fromtimestamp(us // 1_000_000, ZoneInfo(zone)).strftime("%H:%M:%S")
 
 
+def moment_of(when: int | str, zone: str) -> str:
+    """Day and time of day: 9 Dec 2011, 14:03:05."""
+    return f"{day(when, zone)}, {clock(when if isinstance(when, int) else parse_instant(when, zone='UTC'), zone)}"
+
+
 def failure(line: Description, zone: str) -> str:
     """Why the last run left it alone; empty where it did not."""
-    error = line.status.error
-    if not error:
+    if not line.status.error:
         return ""
-    code, _, rest = error.partition(": ")
-    reason = rest if rest and " " not in code else error
     kept = (
         f"Its {words.plural(line.size, 'member')} stayed as of {day(line.status.as_of, zone)}."
         if line.version
         else "Nobody is in it yet."
     )
-    return f"{words.sentence(reason)} {kept}"
+    return f"{words.sentence(line.status.problem)} {kept}"
 
 
 def change(now: int, before: int, since: str) -> str:

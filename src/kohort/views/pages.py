@@ -15,6 +15,7 @@ from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import charts, findings, words
 from kohort.views.formats import EN
 from kohort.views.paper import render
+from kohort.views.working import Work
 
 if TYPE_CHECKING:
     from kohort.segments.feedback import Evidence
@@ -32,10 +33,10 @@ class Place:
     id: str
     href: str
     label: str
-    short: str
     icon: str
     go: str  # key after "g" that goes there
     needs: str = ""  # what has to be there: customers, a lifecycle, logins
+    short: str = ""  # where there is little room; empty = the label
     count: str = ""
 
 
@@ -43,26 +44,26 @@ _MENU = (
     (
         "Understand",
         (
-            Place("overview", "/", "Overview", "Overview", "home", "o"),
-            Place("segments", "/segments", "Segments", "Segments", "segments", "s"),
-            Place("build", "/build", "Build with rules", "Build", "rule", "b", "customers"),
-            Place("lifecycle", "/lifecycle", "Lifecycle", "Stages", "stages", "l", "lifecycle"),
-            Place("discover", "/discover", "Discover", "Discover", "discover", "d"),
-            Place("customers", "/customers", "Customers", "Customers", "people", "c", "customers"),
-            Place("predictions", "/predictions", "Predictions", "Next", "ahead", "r", "customers"),
-            Place("live", "/live", "Live", "Live", "pulse", "v", "customers"),
-            Place("map", "/map", "Customer map", "Map", "map", "m"),
-            Place("digest", "/digest", "Digest", "Digest", "doc", "n", "customers"),
+            Place("overview", "/", "Overview", "home", "o"),
+            Place("segments", "/segments", "Segments", "segments", "s"),
+            Place("build", "/build", "Build with rules", "rule", "b", "customers"),
+            Place("lifecycle", "/lifecycle", "Lifecycle", "stages", "l", "lifecycle"),
+            Place("discover", "/discover", "Discover", "discover", "d"),
+            Place("customers", "/customers", "Customers", "people", "c", "customers"),
+            Place("predictions", "/predictions", "Predictions", "ahead", "r", "customers"),
+            Place("live", "/live", "Live", "pulse", "v", "customers"),
+            Place("map", "/map", "Customer map", "map", "m", short="Map"),
+            Place("digest", "/digest", "Digest", "clock", "n", "customers"),
         ),
     ),
     (
         "Trust",
         (
-            Place("health", "/data-health", "Data health", "Health", "health", "h"),
-            Place("identity", "/identity", "Same customer?", "Same?", "joined", "i", "customers"),
-            Place("privacy", "/privacy", "Privacy", "Privacy", "shield", "p", "customers"),
-            Place("settings", "/settings", "Settings", "Settings", "gear", "t", "customers"),
-            Place("audit-log", "/audit-log", "Who did what", "Log", "doc", "w", "logins"),
+            Place("health", "/data-health", "Data health", "health", "h", short="Health"),
+            Place("identity", "/identity", "Same customer?", "joined", "i", "customers"),
+            Place("privacy", "/privacy", "Privacy", "shield", "p", "customers"),
+            Place("settings", "/settings", "Settings", "gear", "t", "customers"),
+            Place("audit-log", "/audit-log", "Who did what", "doc", "w", "logins", short="Log"),
         ),
     ),
 )
@@ -92,8 +93,8 @@ class Shell:
     """What proves that the form for logging out is ours."""
     no_login: bool = False
     """Whether everybody at this machine sees the pages, because there is no user yet. The demo, which holds no secret, is silent."""
-    work: tuple[Any, ...] = ()
-    """Long work that is going on (`kohort.views.jobs.Work`), the latest first."""
+    work: tuple[Work, ...] = ()
+    """Long work that is going on, the latest first."""
     places: tuple[tuple[str, tuple[Place, ...]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -328,14 +329,17 @@ def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> s
 
 
 def choice(found: Segmentation) -> str:
-    """Which grouping came out best and on what grounds; empty where none was measured."""
+    """Which grouping came out best and on what grounds, or was asked for; empty where none was measured."""
     picked = findings.chosen(found)
     if picked is None or picked.stability is None:
         return ""
+    name = f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups"
+    holds = f"{words.holds(picked.stability)} customers stay in their group when we check again."
+    if len(found.candidates) == 1:
+        return f"{name}: {holds}"
     return (
-        f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups came out best when everything is weighed: "
-        "how well groups hold when re-checked, how clearly they differ, their sizes, what they say about money and how "
-        f"easily they are explained. {words.holds(picked.stability)} customers stay in their group when we check again."
+        f"{name} came out best when everything is weighed: how well groups hold when re-checked, how clearly they differ, "
+        f"their sizes, what they say about money and how easily they are explained. {holds}"
     )
 
 

@@ -123,7 +123,7 @@ def _steps(told: Sequence[Mapping[str, Any]], sentence: str, width: float, span:
     """A line over the number of rows."""
     height, (low, high) = min(width * 0.45, 210.0), span
     right, bottom = width - 24, height - _BELOW
-    most = told[-1]["rows"]
+    most: int = told[-1]["rows"]
 
     def x(rows: int) -> float:
         return _LEFT + (right - _LEFT) * rows / most

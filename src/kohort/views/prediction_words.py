@@ -122,7 +122,9 @@ def sentence(line: Mapping[str, Any]) -> str:
         case "churn":
             return f"The chance that there is no {happening(line)} {horizon}."
         case "next":
-            return f"The chance of an {happening(line)} {horizon}, and the day by which half of such customers had one."
+            return (
+                f"The chance of {_one(happening(line))} {horizon}, and the day by which half of such customers had one."
+            )
         case "cross_sell":
             what = line["part"] or f"each {words.label_of(line['column']).lower()}"
             return f"The chance of a first {happening(line)} of {what} {horizon}, of customers who never had one."
@@ -131,6 +133,11 @@ def sentence(line: Mapping[str, Any]) -> str:
         case "trait":
             return "The chance of being like the customers who carry that label."
     return f"The chance that it happens {horizon}."
+
+
+def _one(noun: str) -> str:
+    """With its article: "an order", "a visit"."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
 def happening(line: Mapping[str, Any]) -> str:
@@ -154,9 +161,11 @@ def state(line: Mapping[str, Any]) -> tuple[str, str]:
 
 def trained(report: Mapping[str, Any]) -> str:
     """What came of training, in a sentence."""
-    if report.get("parts"):
-        told = sum(part["eligible"] for part in report["parts"])
-        return f"{told} of {words.plural(len(report['parts']), 'part')} can be told."
+    # Those of a single model tell how it does on kinds of customers.
+    parts = [one for one in report.get("parts", ()) if "eligible" in one]
+    if parts:
+        told = sum(one["eligible"] for one in parts)
+        return f"{told} of {words.plural(len(parts), 'part')} can be told."
     if not report["eligible"]:
         return f"{STATES.get(report['code'], ('Nothing came of it', ''))[0]}. {WHY_NOT.get(report['code'], '')}"
     auc = report["metrics"]["roc_auc"]["value"]

@@ -325,20 +325,23 @@ def likely(
 
 
 def of_customer(
-    told: Mapping[str, Any], lines: Mapping[str, str], features: Sequence[FeatureInfo], *, zone: str, currency: str
-) -> dict[str, Any] | None:
-    """The card of one customer; None where nothing is predicted of her.
+    told: Mapping[str, Any],
+    lines: Sequence[Mapping[str, Any]],
+    features: Sequence[FeatureInfo],
+    *,
+    zone: str,
+    currency: str,
+) -> dict[str, Any]:
+    """The card of one customer.
 
     Args:
         told: `ws.predict.of_customer(number)`.
-        lines: Prediction → its title.
+        lines: `ws.predict.line(name)` of each prediction in it, in the same order.
     """
-    if not told["predictions"] and told["value"] is None:
-        return None
     known = {info.name: info for info in features}
     rows = [
         {
-            "title": lines.get(one["name"], one["name"]),
+            "title": about.title(line),
             "href": href(one["name"]),
             "chance": EN.in_100(one["probability"]),
             "share": one["probability"],
@@ -347,7 +350,7 @@ def of_customer(
             "on": say.day(one["as_of"], zone),
             **about.reasons(one, known, currency),
         }
-        for one in told["predictions"]
+        for one, line in zip(told["predictions"], lines, strict=True)
     ]
     value = told["value"]
     return {
@@ -363,9 +366,3 @@ def _higher(percentile: float) -> str:
     if percentile >= 99:
         return "About the highest of all customers it was tried on"
     return f"Higher than that of {EN.in_100(percentile / 100)} customers it was tried on"
-
-
-def titles(lines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Prediction, or part → what people read for it."""
-    every = [one for line in lines for one in (line, *line["parts"])]
-    return {one["name"]: about.title(one) for one in every}

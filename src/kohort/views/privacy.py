@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from kohort.model.cases import CASE_KINDS, OUTCOMES, WAYS
+from kohort.model.cases import CASE_KINDS, WAYS, outcomes
 from kohort.model.source import IDENTITY_KINDS
 from kohort.views import own_words as say
 from kohort.views import privacy_words as words_of
 from kohort.views.findings import listing
 from kohort.views.pages import Shell, page
 from kohort.views.words import plural
+from kohort.views.working import Work
 
 HERE = "privacy"
 NO_DATE = "1970-01-01T00:00:00Z"
@@ -74,6 +75,8 @@ def request(
     case: Asked,
     *,
     said: Mapping[str, Any] | None,
+    work: Work | None,
+    unfinished: bool,
     today: date,
     zone: str,
     problem: str = "",
@@ -83,6 +86,8 @@ def request(
 
     Args:
         said: What she said about each purpose and limit, as `ws.privacy.consent` tells; None once she was erased.
+        work: Erasing her, where that goes on or went wrong.
+        unfinished: An erasure was interrupted, perhaps hers.
         problem: Why something was not done.
         done: What was done.
     """
@@ -96,8 +101,10 @@ def request(
         limits=limits,
         told=_told(said, zone) if said else [],
         erased=said is None,
+        work=work,
+        unfinished=unfinished,
         kinds=IDENTITY_KINDS,
-        outcomes=[(outcome, words_of.BECAME[outcome]) for outcome in OUTCOMES],
+        outcomes=[(outcome, words_of.BECAME[outcome]) for outcome in outcomes(case["kind"], there=said is not None)],
         will_go=words_of.WILL_GO,
         today=today.isoformat(),
         problem=problem,
@@ -166,6 +173,7 @@ def retention(
     soon: Mapping[str, Any],
     *,
     last: Mapping[str, Any] | None,
+    work: Work | None,
     zone: str,
     problem: str = "",
 ) -> str:
@@ -174,10 +182,12 @@ def retention(
     Args:
         now, soon: As `ws.privacy.expiring` tells, of today and of a month from now.
         last: The latest time that something was deleted.
+        work: Deleting it, where that goes on or ended just now.
     """
+    kinds = [one["data"] for one in now["clocks"]]
     clocks = [
         {
-            "what": words_of.clock(one),
+            "what": words_of.clock(one, alone=kinds.count(one["data"]) == 1),
             "keep": one["keep"],
             "until": say.day(one["until"], zone),
             "due": one["due"],
@@ -192,6 +202,7 @@ def retention(
         clocks=clocks,
         due=_due(now["clocks"]),
         hold=now["hold"],
+        work=work,
         last=last and {**last, "on": say.day(last["at"], zone)},
         problem=problem,
     )

@@ -65,16 +65,17 @@ RECEIPTS: Mapping[str, str] = {
 }
 
 
-def clock(one: Mapping[str, Any]) -> str:
-    """What a clock of `retention:` is about."""
+def clock(one: Mapping[str, Any], *, alone: bool = False) -> str:
+    """What a clock of `retention:` is about. `alone`: it is the only one of this kind of data."""
+    rest = "All" if alone else "All other"
     match one["data"]:
         case "rejected_rows":
             return "Rows that could not be used"
         case "people":
             return "People with whom nothing happens any more"
         case "identifiers":
-            return "All other identifiers" if one["kind"] == "*" else f"Identifiers: {one['kind']}"
-    return "All other events" if one["event"] == "*" else f"Events: {one['event']}"
+            return f"{rest} identifiers" if one["kind"] == "*" else f"Identifiers: {one['kind']}"
+    return f"{rest} events" if one["event"] == "*" else f"Events: {one['event']}"
 
 
 def kept_for(retention: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -83,7 +84,11 @@ def kept_for(retention: Mapping[str, Any]) -> list[tuple[str, str]]:
     def rows(data: str, key: str) -> list[tuple[str, str]]:
         said = retention.get(data, {})
         named = said if isinstance(said, Mapping) else {"*": said}
-        return [(clock({"data": data, key: name}), period) for name, period in named.items() if period]
+        return [
+            (clock({"data": data, key: name}, alone=len(named) == 1), period)
+            for name, period in named.items()
+            if period
+        ]
 
     single = [(clock({"data": n}), str(retention[n])) for n in ("rejected_rows", "people") if retention.get(n)]
     return [*rows("events", "event"), *rows("identifiers", "kind"), *single]

@@ -91,9 +91,4 @@ def settings(
 
 def _when(instant: str | None, zone: str) -> str:
     """Day and time of day; empty where there is none."""
-    if instant is None:
-        return ""
-    from kohort.model.clock import parse_instant
-
-    us = parse_instant(instant, zone="UTC")
-    return f"{say.day(us, zone)}, {say.clock(us, zone)}"
+    return say.moment_of(instant, zone) if instant else ""

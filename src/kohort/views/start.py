@@ -70,9 +70,7 @@ class Reading:
     known: str = ""
 
 
-def start(
-    shell: Shell, here: str, *, customers: int, word: str = "", read: Job | None = None, rules: bool = False
-) -> str:
+def start(shell: Shell, here: str, *, customers: int, word: str = "", read: Job | None = None) -> str:
     """A workspace without groups: what to do next, in five steps.
 
     Args:
@@ -81,7 +79,6 @@ def start(
         customers: How many are known; 0 = there is no data yet.
         word: What proves that the forms are ours; empty = there is no workspace to bring anything to.
         read: What was read in just now.
-        rules: Whether segments can be built with rules on a page.
     """
     few, hopeless = 0 < customers < RELIABLE_FROM, customers < POSSIBLE_FROM
     if not customers:
@@ -117,15 +114,19 @@ def start(
         by_path=bool(word) and shell.may("/start/path", "POST"),
         finds=bool(word) and not hopeless and shell.may("/discover", "POST"),
         read=_counted(read),
-        rules=rules,
+        rules=bool(word) and shell.may("/build"),
         steps=steps("Find groups" if customers else "Data"),
     )
 
 
-def bring(shell: Shell, *, word: str) -> str:
-    """The page for more data, where there is some already."""
+def bring(shell: Shell, *, word: str, read: Job | None = None) -> str:
+    """The page for more data, where there is some already.
+
+    Args:
+        read: What was read in just now.
+    """
     values: dict[str, Any] = {"feeds": shell.may("/start/upload", "POST"), "by_path": shell.may("/start/path", "POST")}
-    return page("bring.html", shell, "", word=word, customers=1, **values)
+    return page("bring.html", shell, "", word=word, read=_counted(read), **values)
 
 
 def reading(shell: Shell, token: str, one: Reading, *, word: str) -> str:

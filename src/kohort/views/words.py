@@ -209,6 +209,8 @@ def easy(explainability: float | None) -> str:
 
 def tried(found: Segmentation) -> str:
     """What was compared, in plain words: "We compared 34 groupings: 4 ways, 2 to 12 groups."."""
+    if len(found.candidates) == 1:
+        return "One grouping was looked at: the one that was asked for."
     ways = {c.algorithm for c in found.candidates}
     counts = [c.k for c in found.candidates if c.k > 0]
     if not counts:

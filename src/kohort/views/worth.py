@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from kohort.views import own_words as say
@@ -74,41 +75,23 @@ _CAUTIONS = {
 
 
 def _judged(report: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    """How each way did on a later time, the taken one marked; no rows where nobody could try them."""
     held = report["holdout"]
-    cautions = []
-    for one in report["cautions"]:
-        if one["code"] == "total_off" and held:
-            off = held["choice"].get(report["chosen"], {}).get("total_error", {}).get("value")
-            side = "low" if off is not None and off < 0 else "high"
-            cautions.append(
-                f"When tried, the total was {EN.percent(abs(off or 0))} too {side}: a season, or growth. Take totals with that in mind."
-            )
-        elif one["code"] in _CAUTIONS:
-            cautions.append(_CAUTIONS[one["code"]])
     if held is None:
-        return {
-            "cautions": cautions,
-            "rows": [],
-            "taken": _WAYS.get(report["chosen"], ""),
-            "from": "",
-            "to": "",
-            "customers": "",
-        }
-    money = held["goal"] == "value"
-    figures = held["choice"] if money else held["purchases"]
-    write = (lambda v: EN.short_money(v, report["currency"])) if money else EN.number
+        return {"cautions": _cautions(report, 0.0), "rows": []}
+    money, taken = held["goal"] == "value", report["chosen"]
+    ways = _WAYS if money else {**_WAYS, "model": _WAYS[report["model"]]}
+    write: Callable[[float], str] = partial(EN.short_money, currency=report["currency"]) if money else EN.number
     return {
         "from": say.day(held["from"], zone),
         "to": say.day(held["to"], zone),
         "customers": EN.number(held["customers"]),
-        "what": "Spent" if money else "Purchases",
-        "taken": _WAYS.get(report["chosen"] if money else report["model"], ""),
-        "cautions": cautions,
-        "covered": held["coverage"].get(report["chosen"]),
+        "cautions": _cautions(report, held["choice"][taken]["total_error"]["value"] or 0.0),
+        "covered": held["coverage"].get(taken),
         "rows": [
             {
-                "title": _WAYS.get(name, name),
-                "taken": name == (report["chosen"] if money else report["model"]),
+                "title": ways.get(name, name),
+                "taken": name == taken,
                 "expected": write(f["expected"]),
                 "actual": write(f["actual"]),
                 "off": f"{EN.signed(100 * f['total_error']['value'])}%",
@@ -116,9 +99,19 @@ def _judged(report: Mapping[str, Any], zone: str) -> dict[str, Any]:
                 "best": EN.percent(f["best_tenth"]["value"]),
                 "best_between": f"{EN.percent(f['best_tenth']['low'])}–{EN.percent(f['best_tenth']['high'])}",
             }
-            for name, f in figures.items()
+            for name, f in held["choice"].items()
         ],
     }
+
+
+def _cautions(report: Mapping[str, Any], off: float) -> list[str]:
+    """What to know before figures are used. `off`: by which share the total of the taken way was too high when it was tried."""
+    said = {
+        **_CAUTIONS,
+        "total_off": f"When tried, the total was {EN.percent(abs(off))} too "
+        f"{'low: a season, or growth' if off < 0 else 'high: a season, or customers who fell away'}. Take totals with that in mind.",
+    }
+    return [said[one["code"]] for one in report["cautions"] if one["code"] in said]
 
 
 def worth(shell: Shell, some: Mapping[str, Any], *, cursor: int, zone: str, currency: str) -> str:

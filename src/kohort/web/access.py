@@ -47,6 +47,8 @@ KEY = Rule(past=True)
 READ = Rule(past=True, key="read")
 COMPUTE = Rule(past=True, key="read", cost=50)
 CHANGE = Rule(past=True, key="admin", cost=50)
+REVIEW = CHANGE
+"""What only a key of scope admin reads."""
 EVERYBODY = Rule(frozenset(ROLES))
 _SEES = frozenset[Role]({"marketer", "analyst", "privacy-officer", "administrator"})
 _KNOWS = frozenset[Role]({"marketer", "privacy-officer", "administrator"})
@@ -108,7 +110,7 @@ TABLE: dict[Address, Rule] = {
     ("POST", "/definitions/{name}/check"): Rule(_SEES, look="looked_at_members"),
     ("GET", "/segments/{segment_id}/check"): Rule(_SEES, look="looked_at_members"),
     ("POST", "/segments/{segment_id}/check"): Rule(_SEES, look="looked_at_members"),
-    ("POST", "/definitions/{name}/by-hand"): Rule(_KNOWS),
+    ("POST", "/definitions/{name}/by-hand"): Rule(_KNOWS, look="looked_at_members"),
     # Groups with a few examples, which only those see who may see single customers
     ("GET", "/segments/{segment_id}"): Rule(frozenset(ROLES), look="looked_at_members"),
     ("GET", "/report"): Rule(frozenset(ROLES), look="looked_at_members"),
@@ -174,15 +176,42 @@ TABLE: dict[Address, Rule] = {
     ("DELETE", "/v1/segments/{name}"): CHANGE,
     ("POST", "/v1/segments/{name}/pause"): CHANGE,
     ("POST", "/v1/segments/{name}/resume"): CHANGE,
+    ("POST", "/v1/segments/{name}/restore"): CHANGE,
+    ("GET", "/v1/removed-segments"): READ,
     ("GET", "/v1/segments/{name}/movement"): COMPUTE,
     ("GET", "/v1/segments/{name}/overlap"): COMPUTE,
     ("GET", "/v1/segments/{name}/why"): COMPUTE,
     ("GET", "/v1/segments/{name:path}/members"): READ,
+    ("GET", "/v1/discovery"): READ,
     ("GET", "/v1/segmentations"): READ,
     ("GET", "/v1/segmentations/{name}"): READ,
     ("GET", "/v1/features"): READ,
     ("GET", "/v1/predictions"): READ,
     ("GET", "/v1/predictions/{name:path}"): READ,
+    ("GET", "/v1/predictions/{name:path}/customers"): COMPUTE,
+    ("POST", "/v1/predictions/{name:path}/rollback"): CHANGE,
+    ("GET", "/v1/value/customers"): COMPUTE,
+    ("GET", "/v1/jobs"): READ,
+    ("POST", "/v1/jobs"): CHANGE,
+    ("GET", "/v1/jobs/{id}"): READ,
+    ("POST", "/v1/jobs/{id}/stop"): CHANGE,
+    ("GET", "/v1/digest"): COMPUTE,
+    ("GET", "/v1/audit-log"): REVIEW,
+    ("GET", "/v1/feedback"): COMPUTE,
+    ("POST", "/v1/feedback"): CHANGE,
+    ("DELETE", "/v1/feedback/{number}"): CHANGE,
+    ("GET", "/v1/identity/questions"): REVIEW,
+    ("POST", "/v1/identity/answers"): CHANGE,
+    ("POST", "/v1/identity/decisions/{number}/take-back"): CHANGE,
+    ("GET", "/v1/privacy/requests"): REVIEW,
+    ("POST", "/v1/privacy/requests"): CHANGE,
+    ("GET", "/v1/privacy/requests/{number}"): REVIEW,
+    ("POST", "/v1/privacy/requests/{number}"): CHANGE,
+    ("GET", "/v1/privacy/requests/{number}/export"): REVIEW,
+    ("GET", "/v1/privacy/receipts/{name}"): REVIEW,
+    ("GET", "/v1/privacy/records"): REVIEW,
+    ("GET", "/v1/privacy/retention"): REVIEW,
+    ("POST", "/v1/privacy/retention"): CHANGE,
     ("GET", "/v1/health"): COMPUTE,
     ("GET", "/v1/events/count"): COMPUTE,
     ("GET", "/v1/triggers"): READ,

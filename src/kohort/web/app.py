@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from kohort.errors import Busy, KohortError, NotFound, WrongUsage
+from kohort.errors import BadInput, Busy, KohortError, NotFound, WrongUsage
 from kohort.live import answers
 from kohort.live.figures import Counts
 from kohort.model.log import say
@@ -383,8 +383,8 @@ def _problems(app: FastAPI, source: Source) -> None:
 
     @app.exception_handler(KohortError)
     async def known(request: Request, error: KohortError) -> Response:
-        status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, WrongUsage) else 503
+        status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, WrongUsage | BadInput) else 503
         if for_programs(request.url.path):
             return problem(error)
-        title = "We cannot find that" if status == 404 else "We cannot show this right now"
-        return page(title, error.message, error.hint, status)
+        titles = {404: "We cannot find that", 400: "That did not work"}
+        return page(titles.get(status, "We cannot show this right now"), error.message, error.hint, status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kohort.definitions.rules.rows import NOT_FINISHED, Match, Row, RowKind, Rows, as_row, first_row, places_of
 from kohort.errors import KohortError, NotFound, RefusedDefinition, WrongUsage
 from kohort.views.build import Draft, Looked, Told
+from kohort.workspace import definitions as texts
 
 if TYPE_CHECKING:
     from kohort.definitions.rules.tree import Rule
@@ -23,24 +25,33 @@ MOST_ROWS = 60
 MOST_BYTES = 128 * 1024
 """Of the form: a rule can be 20,000 characters long, and each can take several bytes on its way."""
 _FIELD = re.compile(r"r(\d{1,3})-([a-z]+)")
+_TURN = threading.Lock()
+"""Of two who save at once the second sees what the first saved."""
 _KINDS: tuple[RowKind, ...] = ("did", "did_not", "has", "is_in", "is_not_in", "text")
 
 
 # What the form holds --------------------------------------------------------------------------------------------------
 
 
-def opened(ws: Workspace, name: str = "") -> Draft:
+def opened(ws: Workspace, name: str = "", rule: str = "") -> Draft:
     """The form as it is opened: for a new definition, or for one that there is.
+
+    Args:
+        rule: Another one for it that somebody proposes; it is only shown.
 
     Raises:
         NotFound: There is no such definition.
+        WrongUsage: The proposal is no rule.
     """
     from kohort.definitions.segments_text import title
 
     if not name:
         return Draft(rows=Rows("all", (first_row(),)))
     d = ws.segments.definition(name)
-    rows = ws.segments.rows(name)
+    try:
+        rows = ws.segments.rows(name, rule)
+    except RefusedDefinition as error:
+        raise WrongUsage(f"What is proposed is no rule: {error.message}") from error
     text = "" if rows else ws.segments.text(name)
     return Draft(name, seen(ws, name), title(d.name, d.label), d.description, rows or Rows(), text, rows is None)
 
@@ -50,16 +61,17 @@ def seen(ws: Workspace, name: str) -> str:
     return hashlib.sha256(ws.segments.text(name).encode()).hexdigest()[:16]
 
 
-def drafted(fields: Mapping[str, str]) -> Draft:
-    """The form as it was sent."""
+def drafted(ws: Workspace, fields: Mapping[str, str]) -> Draft:
+    """The form as it was sent; a row whose kind was changed just now is one of the new kind."""
     found: dict[int, dict[str, str]] = {}
     for name, value in fields.items():
         if place := _FIELD.fullmatch(name):
             found.setdefault(int(place[1]), {})[place[2]] = value.replace("\r\n", "\n")
     match: Match = "any" if fields.get("match") == "any" else "all"
-    rows = tuple(_row(found[number]) for number in sorted(found)[:MOST_ROWS])
+    of = fields.get("of", "")
+    rows = tuple(_row(ws, found[number], of) for number in sorted(found)[:MOST_ROWS])
     return Draft(
-        fields.get("of", ""),
+        of,
         fields.get("seen", ""),
         " ".join(fields.get("title", "").split()),
         fields.get("description", "").strip(),
@@ -69,11 +81,11 @@ def drafted(fields: Mapping[str, str]) -> Draft:
     )
 
 
-def _row(fields: dict[str, str]) -> Row:
+def _row(ws: Workspace, fields: dict[str, str], of: str) -> Row:
     kind, was = (_kind(fields.pop(name, "")) for name in ("kind", "was"))
     group = fields.pop("group", "")[:8]
     row = Row(was or kind or "did", fields, group)
-    return as_row(kind, row) if kind and kind != row.kind else row
+    return as_row(kind, row, texts.vocabulary(ws, without=of)) if kind and kind != row.kind else row
 
 
 def _kind(text: str) -> RowKind | None:
@@ -187,7 +199,7 @@ def _look_at_text(ws: Workspace, draft: Draft) -> Looked:
 
 
 def meant(ws: Workspace, draft: Draft) -> SegmentDefinition:
-    """The definition that the form says, to be saved.
+    """The definition that the form says, to be saved or tried.
 
     Raises:
         KohortError: It is not finished, or not right.
@@ -198,20 +210,26 @@ def meant(ws: Workspace, draft: Draft) -> SegmentDefinition:
     rules = [rule for rule in read if not isinstance(rule, list)]
     if len(rules) < len(read):
         raise RefusedDefinition("Some conditions are not finished.", hint="Each says below what it lacks.")
-    if not draft.title:
-        raise WrongUsage("It has no name yet.", hint="Write one at the top.")
     from kohort.definitions.rules.rows import joined
 
-    return ws.segments.with_rule(draft.title, joined(draft.rows, rules), of=draft.of, description=draft.description)
+    title = draft.title or draft.of or "New segment"
+    return ws.segments.with_rule(title, joined(draft.rows, rules), of=draft.of, description=draft.description)
 
 
 def save(ws: Workspace, draft: Draft, *, live: bool, by: str) -> str:
     """Write the definition down; a new one that is not `live` waits as a draft. Returns its name.
 
     Raises:
-        KohortError: As `meant`; or somebody changed it since it was opened.
+        KohortError: As `meant`; or it has no name, or somebody changed it since it was opened.
     """
+    with _TURN:
+        return _saved(ws, draft, live=live, by=by)
+
+
+def _saved(ws: Workspace, draft: Draft, *, live: bool, by: str) -> str:
     definition = meant(ws, draft)
+    if not draft.title and not draft.as_text:
+        raise WrongUsage("It has no name yet.", hint="Write one at the top.")
     if draft.of:
         _check_unchanged(ws, draft)
     elif any(d.name == definition.name for d in ws.config.segments):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -11,13 +11,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from kohort.errors import KohortError
-from kohort.model.access import Act
+from kohort.errors import KohortError, NotEnough
 from kohort.views import build as views
 from kohort.views.pages import Shell
-from kohort.web import build, forms, sight, who
+from kohort.web import build, forms, running, sight, who
+from kohort.web.jobs import Jobs
+from kohort.web.noting import note
 from kohort.web.shell import asking
-from kohort.workspace.people import customer_keys
 
 if TYPE_CHECKING:
     from kohort.views.build import About, Draft, Tried
@@ -36,21 +36,21 @@ def build_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[[]
 
     @app.get("/build", response_class=HTMLResponse)
     def new() -> Response:
-        return door.page(build.opened(ws))
+        return door.opened()
 
     @app.get("/build/{name}", response_class=HTMLResponse)
-    def change(name: str) -> Response:
-        return door.page(build.opened(ws, name))
+    def change(name: str, rule: str = "") -> Response:
+        return door.opened(name, rule)
 
     @app.post("/build", response_class=HTMLResponse)
     async def sent(request: Request) -> Response:
         fields = await forms.fields_of(request, build.MOST_BYTES)
-        return await run_in_threadpool(door.sent, build.drafted(fields), fields.get("do", ""))
+        return await run_in_threadpool(door.sent, fields)
 
     @app.post("/build/preview", response_class=HTMLResponse)
     async def preview(request: Request) -> Response:
         fields = await forms.fields_of(request, build.MOST_BYTES)
-        return await run_in_threadpool(door.part, build.changed(build.drafted(fields), fields.get("do", "")))
+        return await run_in_threadpool(door.part, fields)
 
     @app.post("/definitions/{name}/pause")
     async def pause(request: Request, name: str) -> Response:
@@ -77,7 +77,14 @@ class _Builder:
     """What the routes do."""
 
     def __init__(self, ws: Workspace, own: OwnSegments, read: Callable[[], Documents]) -> None:
-        self.ws, self.own, self.read = ws, own, read
+        self.ws, self.own, self.read, self.jobs = ws, own, read, Jobs(ws)
+
+    def opened(self, name: str = "", rule: str = "") -> Response:
+        """The form as it is opened; where there is no data yet, what to do first."""
+        try:
+            return self.page(build.opened(self.ws, name, rule))
+        except NotEnough:
+            return self.read().start("segments")
 
     def page(self, draft: Draft, said: KohortError | None = None, tried: Tried | None = None) -> Response:
         looked = build.look(self.ws, draft)
@@ -85,12 +92,13 @@ class _Builder:
         text = views.build(self.read().shell, draft, looked, self._about(draft), said=told, tried=tried)
         return HTMLResponse(text, 400 if said is not None else 200)
 
-    def part(self, draft: Draft) -> Response:
+    def part(self, fields: Mapping[str, str]) -> Response:
         """The form without what surrounds it."""
-        shell = Shell("", **asking())
+        shell, draft = Shell("", **asking()), build.changed(build.drafted(self.ws, fields), fields.get("do", ""))
         return HTMLResponse(views.form(shell, draft, build.look(self.ws, draft), self._about(draft)))
 
-    def sent(self, draft: Draft, do: str) -> Response:
+    def sent(self, fields: Mapping[str, str]) -> Response:
+        draft, do = build.drafted(self.ws, fields), fields.get("do", "")
         if do not in ("save", "draft", "try"):
             return self.page(build.changed(draft, do))
         try:
@@ -101,55 +109,52 @@ class _Builder:
             if error.code == build.CHANGED:  # she is told once, and then decides
                 draft = replace(draft, seen=build.seen(self.ws, draft.of))
             return self.page(draft, error)
-        _note(self.ws, "segment_saved", name)
-        if do == "save":
-            self._run(name)
-        return _to(name, "saved")
+        note(self.ws, "segment_saved", name)
+        return self._placed(name, "saved") if do == "save" else _to(name, "saved")
 
     def pause(self, name: str, paused: bool) -> Response:
-        by = who.now().by
-        if paused:
-            self.ws.segments.pause(name, by=by)
-        else:
-            self.ws.segments.resume(name, by=by)
-            self._run(name)
-        _note(self.ws, "segment_paused" if paused else "segment_resumed", name)
-        return _to(name, "paused" if paused else "resumed")
+        change = self.ws.segments.pause if paused else self.ws.segments.resume
+        change(name, by=who.now().by)
+        note(self.ws, "segment_paused" if paused else "segment_resumed", name)
+        return _to(name, "paused") if paused else self._placed(name, "resumed")
 
     def run(self, name: str) -> Response:
         self.ws.segments.definition(name)
-        self.ws.segments.run(name)
-        _note(self.ws, "segment_run", name)
-        return _to(name, "run")
+        note(self.ws, "segment_run", name)
+        return self._placed(name, "run")
 
     def remove(self, name: str) -> Response:
         self.ws.segments.remove(name, by=who.now().by)
-        _note(self.ws, "segment_removed", name)
+        note(self.ws, "segment_removed", name)
         return RedirectResponse(f"/segments?{urlencode({'removed': name})}#own", 303)
 
     def restore(self, name: str) -> Response:
         self.ws.segments.restore(name, by=who.now().by)
-        _note(self.ws, "segment_restored", name)
-        self._run(name)
-        return _to(name, "restored")
+        note(self.ws, "segment_restored", name)
+        return self._placed(name, "restored")
 
-    def _run(self, name: str) -> None:
-        """Members follow at once, unless a server sees to it anyway, or it is paused. What fails is said on its page."""
-        ws = self.ws
-        if ws.store.kept_current() is None and not ws.segments.definition(name).paused:
-            ws.segments.run(name)
+    def _placed(self, name: str, done: str) -> Response:
+        """Members follow; leads to the page of the definition, or to how far it is where that takes long."""
+        try:
+            job = running.place(self.ws, self.jobs, name)
+        except KohortError:  # what was done before is done; why a definition fails stands on its page
+            return _to(name, "not_run")
+        if job:
+            return RedirectResponse(f"/jobs/{job}?wait=1", 303)
+        return _to(name, "nothing" if job is None and done == "run" else done)
 
     def _about(self, draft: Draft) -> About:
-        ws, there = self.ws, next((d for d in self.ws.config.segments if d.name == draft.of), None)
-        status = None if there is None else ws.store.status.all().get(there.name)
+        ws, written = self.ws, [s for s in self.own.all().segments if s.definition is not None]
+        there = next((s for s in written if s.name == draft.of), None)
         return views.About(
             ws.segments.choices(without=draft.of),
             self.own.titles(),
             ws.zone,
             ws.currency,
-            there,
-            status is not None and bool(status.version),
-            ws.store.kept_current() is not None,
+            there.definition if there else None,
+            there.said if there else {},
+            ran=there is not None and bool(there.about.version),
+            live=ws.store.kept_current() is not None,
         )
 
     def _tried(self, draft: Draft) -> Tried:
@@ -161,19 +166,9 @@ class _Builder:
         entering = [str(n) for part in run.edited.parts for n in part.entering_sample]
         leaving = [str(n) for part in run.edited.parts for n in part.leaving_sample]
         vault = self.ws.store.vault
-        seen = sorted({*entering, *leaving})
-        if seen and who.now().name:
-            name = draft.of or draft.title
-            self.ws.store.audit_log.note(
-                "looked_at_members", by=who.now().name, about=name, customers=customer_keys(vault, seen)
-            )
+        if seen := sorted({*entering, *leaving}):
+            note(self.ws, "looked_at_members", draft.of or draft.title, seen)
         return views.Tried(run, sight.sample(entering, vault), sight.sample(leaving, vault))
-
-
-def _note(ws: Workspace, act: Act, name: str) -> None:
-    """Writes down what somebody who is logged in did."""
-    if who.now().name:
-        ws.store.audit_log.note(act, by=who.now().name, about=name)
 
 
 def _to(name: str, done: str) -> Response:

@@ -15,9 +15,8 @@ from kohort.model.job import Job
 from kohort.model.segmentation import Candidate, Estimate, Segmentation
 from kohort.views import discover as views
 from kohort.views import own_words as say
-from kohort.web import forms, who
+from kohort.web import begin, forms
 from kohort.web.jobs import Jobs
-from kohort.web.noting import note
 from kohort.workspace.found import found_last
 
 if TYPE_CHECKING:
@@ -41,41 +40,28 @@ def discover_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -
         return HTMLResponse(views.discover(d.shell, _shown(found), run_of(ws, found, known), highlight=segment))
 
     @app.post("/discover")
-    async def begin(request: Request) -> Response:
+    async def look(request: Request) -> Response:
         fields = await forms.fields_of(request)
 
-        def begun() -> Response:
-            going = next((job for job in jobs.running() if job.kind == "discover"), None)
-            return RedirectResponse(f"/jobs/{going.id}", 303) if going else _start("discover", _asked(fields))
-
-        return await run_in_threadpool(begun)
+        return await run_in_threadpool(lambda: _to(begin.discover(ws, **_asked(fields))))
 
     @app.post("/discover/adopt")
     async def adopt(request: Request) -> Response:
         fields = await forms.fields_of(request)
 
-        def adopted() -> Response:
-            found = found_last(ws)
-            if found is None or found.id != fields.get("segmentation"):
-                raise WrongUsage("Other groups were found meanwhile.", hint="Open Discover again and look at those.")
-            name = " ".join(fields.get("name", "").split())
-            chosen = [s.id for s in found.segments if fields.get(s.id) == "yes"]
-            if not chosen or not name:
-                raise WrongUsage("Choose at least one group, and say what they are called together.")
-            return _start("adopt", {"segmentation": found.id, "name": name, "only": chosen}, about=name)
-
-        return await run_in_threadpool(adopted)
+        chosen = [name for name, value in fields.items() if value == "yes" and name not in ("segmentation", "name")]
+        of, name = fields.get("segmentation", ""), fields.get("name", "")
+        return await run_in_threadpool(lambda: _to(begin.adopt(ws, of, name, chosen)))
 
     @app.post("/discover/undo")
     async def undo(request: Request) -> Response:
         fields = await forms.fields_of(request)
-        name = fields.get("name", "")
-        return await run_in_threadpool(_start, "take_back", {"name": name}, about=name)
 
-    def _start(kind: str, arguments: Mapping[str, Any], about: str = "") -> Response:
-        number = jobs.start(kind, arguments, by=who.now().by)
-        note(ws, "work_started", f"{kind}: {about}" if about else kind)
-        return RedirectResponse(f"/jobs/{number}", 303)
+        return await run_in_threadpool(lambda: _to(begin.take_back(ws, fields.get("name", ""))))
+
+
+def _to(job: str) -> Response:
+    return RedirectResponse(f"/jobs/{job}", 303)
 
 
 def run_of(ws: Workspace, found: Segmentation, known: list[Job]) -> views.Run:

@@ -12,10 +12,10 @@ from kohort.model.health import HealthReport
 from kohort.model.job import Job
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import own, own_list, pages
-from kohort.views.jobs import Work
 from kohort.views.start import start
-from kohort.web import access, forms, sight
-from kohort.web.job_kinds import KINDS
+from kohort.views.working import Work
+from kohort.web import forms, sight
+from kohort.web.job_kinds import line_of
 from kohort.web.jobs import Jobs
 from kohort.web.own import OwnSegments
 from kohort.web.shell import asking
@@ -81,9 +81,8 @@ class Documents:
     def start(self, here: str, *, read: Job | None = None) -> HTMLResponse:
         """The page of the first steps; `read` = what was read in just now."""
         word = forms.word() if store_of(self.source) is not None else ""
-        rules = ("GET", "/build") in access.TABLE
         customers = self.summary.get("customers") or 0
-        return HTMLResponse(start(self.shell, here, customers=customers, word=word, read=read, rules=rules))
+        return HTMLResponse(start(self.shell, here, customers=customers, word=word, read=read))
 
     def segment(self, segment_id: str) -> Segment:
         known: dict[str, Segment] = {s.id: s for s in self.found.segments} if self.found else {}
@@ -124,4 +123,4 @@ def work(source: Source) -> tuple[Work, ...]:
 
     if not isinstance(source, Workspace):
         return ()
-    return tuple(Work(one.id, KINDS[one.kind].title) for one in Jobs(source).running() if one.kind in KINDS)
+    return tuple(line_of(one) for one in Jobs(source).running())

@@ -105,7 +105,7 @@ class _Talk:
         name: As `ws.feedback` calls it.
         part: Of which customers are looked at; "" = of all.
         href: Of its page.
-        shown: Makes what is shown of the opinions, as they are then.
+        shown: Makes what is shown of the opinions, as they are then; with `proposals` it takes longer.
         accounts: Whether its members are accounts, which nobody judges one by one.
     """
 
@@ -113,7 +113,7 @@ class _Talk:
     name: str
     part: str
     href: str
-    shown: Callable[[], dict[str, object]]
+    shown: Callable[..., dict[str, object]]
     accounts: bool = False
 
 
@@ -130,17 +130,17 @@ class _Pages:
             raise NotFound("segment", name, [s.name for s in everything.segments if s.definition])
         if part and part not in one.labels:
             raise NotFound(f"part of {one.label!r}", part, one.labels)
-        shown = partial(self.team.of_own, one, proposals=True)
+        shown = partial(self.team.of_own, one)
         return _Talk(self.read(), name, part, one.href, shown, one.about.kind == "accounts")
 
     def of_found(self, segment_id: str) -> _Talk:
         d = self.read()
         which = d.segment(segment_id)
-        shown = partial(self.team.of_found, d, which, proposals=True)
+        shown = partial(self.team.of_found, d, which)
         return _Talk(d, self.team.found(), which.id, self.team.href(which), shown)
 
     def opinions(self, talk: _Talk, *, problem: str = "", done: int | None = None) -> Response:
-        text = views.feedback(talk.d.shell, talk.shown(), problem=problem, done=done)
+        text = views.feedback(talk.d.shell, talk.shown(proposals=True), problem=problem, done=done)
         return HTMLResponse(text, 400 if problem else 200)
 
     def check(self, talk: _Talk, *, problem: str = "", done: int | None = None) -> Response:

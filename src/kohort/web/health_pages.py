@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from kohort.errors import BadInput, NotFound, WrongUsage
+from kohort.errors import Busy, NotFound, WrongUsage
 from kohort.views import checks as views
-from kohort.web import forms
+from kohort.web import begin, forms
+from kohort.web.jobs import Jobs
 from kohort.web.noting import note
 from kohort.web.privacy_pages import said
 from kohort.workspace.cleaning import mark, queue, standings
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from kohort.web.documents import Documents
     from kohort.workspace.workspace import Workspace
 
-COUNTS = ("read", "stored", "duplicate", "rejected")
-Again = Annotated[str, Query(pattern=r"^(\d{1,12}(-\d{1,12}){3})?$")]
-"""What became of rows that were read again, as it stands in the address."""
-
 
 def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> None:
     """Adds them to the application.
@@ -33,6 +30,7 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
     Args:
         read: The documents around every page, as they are now.
     """
+    jobs = Jobs(ws)
 
     @app.get("/data-health/checks/{name}", response_class=HTMLResponse)
     def check(name: str, row: int | None = None) -> Response:
@@ -47,7 +45,7 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
 
         def judged() -> Response:
             row, say = fields.get("row", ""), fields.get("say")
-            if say not in ("right", "wrong") or not (row.isascii() and row.isdigit()):
+            if say not in ("right", "wrong") or not (row.isascii() and row.isdigit() and len(row) < 19):
                 raise WrongUsage("The form does not say what is meant.")
             right = say == "right"
             mark(ws, name, [int(row)] if right else [], [] if right else [int(row)])
@@ -56,25 +54,21 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
 
         return await run_in_threadpool(judged)
 
-    def shown(
-        source: str = "", code: str = "", counts: dict[str, int] | None = None, problem: str = ""
-    ) -> HTMLResponse:
-        chosen = (source, code) if source and code else None
+    def shown(source: str = "", code: str = "", problem: str = "") -> HTMLResponse:
         text = views.rejected(
             read().shell,
             reasons(ws),
             rows(ws, source=source or None, code=code or None),
-            chosen=chosen,
+            chosen=(source, code) if source and code else None,
             rules=[rule.as_dict() for rule in standings(ws)],
-            read=counts,
+            work=jobs.lately("retry"),
             problem=problem,
         )
         return HTMLResponse(text, 400 if problem else 200)
 
     @app.get("/data-health/rejected", response_class=HTMLResponse)
-    def rejected(source: str = "", code: str = "", again: Again = "") -> Response:
-        counts = dict(zip(COUNTS, map(int, again.split("-")), strict=True)) if again else None
-        return shown(source, code, counts)
+    def rejected(source: str = "", code: str = "") -> Response:
+        return shown(source, code)
 
     @app.post("/data-health/rejected")
     async def retry(request: Request) -> Response:
@@ -82,12 +76,10 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
 
         def read_again() -> Response:
             try:
-                report = ws.retry_rejected()
-            except (BadInput, NotFound, WrongUsage) as error:
+                number = begin.retry(ws)
+            except Busy as error:
                 return shown(problem=said(error))
-            found = [sum(getattr(batch, name) for batch in report.batches) for name in COUNTS]
-            note(ws, "retried_rejected", f"{found[0]} rows, {found[1]} stored")
-            return RedirectResponse(f"/data-health/rejected?again={'-'.join(map(str, found))}", 303)
+            return RedirectResponse(f"/jobs/{number}", 303)
 
         return await run_in_threadpool(read_again)
 

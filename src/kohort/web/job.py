@@ -18,6 +18,7 @@ from kohort.errors import Busy, KohortError
 from kohort.model.log import say
 
 if TYPE_CHECKING:
+    from kohort.model.job import JobState
     from kohort.store.jobs import JobRecords
 
 log = logging.getLogger("kohort.web")
@@ -25,7 +26,7 @@ log = logging.getLogger("kohort.web")
 EVERY_SECONDS = 0.5
 """How often what it does is written down, and looked whether it is to stop."""
 _NICE = 10
-_UNFORESEEN = "Something went wrong that nobody foresaw. What was stored before is as it was."
+_UNFORESEEN = "Something went wrong that nobody foresaw."
 
 
 class Reporter:
@@ -66,15 +67,18 @@ def main(folder: str, number: str, held: int) -> None:
     """Does one job and writes down how it ended."""
     os.set_inheritable(held, False)
     os.nice(_NICE)
+    from kohort.web import who
     from kohort.web.job_kinds import KINDS
     from kohort.workspace.workspace import Workspace
 
     with Workspace.open(Path(folder)) as ws:
         records = ws.store.jobs
         job = records.get(number)
+        who.current.set(who.Who(name="" if job.by == who.PAGES else job.by))  # for what is written down about it
         reporter = Reporter(records, number)
         reporter.begin()
-        state, result, error = "done", None, ""
+        state: JobState = "done"
+        result, error = None, ""
         try:
             result = KINDS[job.kind].work(ws, job.arguments, reporter)
         except KohortError as known:
@@ -85,7 +89,7 @@ def main(folder: str, number: str, held: int) -> None:
         reporter.end()
         for _ in range(10):
             with suppress(Busy):
-                records.end(number, "done" if state == "done" else "failed", result=result, error=error)
+                records.end(number, state, result=result, error=error)
                 return
             time.sleep(1.0)
 

@@ -10,12 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from kohort.model.job import Job
 from kohort.views.jobs import job as job_page
-from kohort.web import forms, who
-from kohort.web.job_kinds import KINDS, Kind
+from kohort.web import begin, forms, who
+from kohort.web.job_kinds import kind_of
 from kohort.web.jobs import Jobs
-from kohort.web.noting import note
 
 if TYPE_CHECKING:
     from kohort.web.documents import Documents
@@ -31,17 +29,19 @@ def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> Non
         one = jobs.get(id)
         kind = kind_of(one)
         if wait and one.state == "done":
-            return RedirectResponse(onward(one, kind), 303)
+            return RedirectResponse(kind.address(one), 303)
         text = job_page(
             read().shell,
             one,
             title=kind.title,
             by="" if one.by == who.PAGES else one.by,
-            onward=onward(one, kind),
+            onward=kind.address(one),
             button=kind.button,
             zone=ws.zone,
             now=time.time_ns() // 1_000,
             before=jobs.latest(one.kind, "done"),
+            stops=kind.stops,
+            half_way=kind.half_way,
         )
         return HTMLResponse(text)
 
@@ -50,17 +50,7 @@ def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> Non
         await forms.fields_of(request)
 
         def stopped() -> Response:
-            jobs.stop(id)
-            note(ws, "work_stopped", jobs.get(id).kind)
+            begin.stop(ws, id)
             return RedirectResponse(f"/jobs/{id}", 303)
 
         return await run_in_threadpool(stopped)
-
-
-def kind_of(one: Job) -> Kind:
-    """What a job does; one of a kind that this version does not know was done by another."""
-    return KINDS.get(one.kind) or Kind("Work of another version", lambda *_: {}, "/", "Go to the overview")
-
-
-def onward(one: Job, kind: Kind) -> str:
-    return kind.onward.replace("{id}", one.id)

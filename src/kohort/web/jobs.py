@@ -11,6 +11,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import Busy, CannotWrite, WrongUsage
+from kohort.model.clock import DAY_US
 from kohort.model.job import Job
-from kohort.web.job_kinds import KINDS
+from kohort.views.working import Work
+from kohort.web.job_kinds import KINDS, line_of
 
 if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
@@ -33,6 +36,8 @@ _BEGINS_US = 10_000_000
 
 _ours: dict[Path, subprocess.Popen[bytes]] = {}
 """Processes that this one started, by the file they hold."""
+_starting = threading.Lock()
+"""Two who ask for the very same at one moment get one job."""
 
 
 class Jobs:
@@ -62,20 +67,8 @@ class Jobs:
         """
         if kind not in KINDS:
             raise WrongUsage(f"There is no such work: {kind}.")
-        going = self.running()
-        if same := [job for job in going if (job.kind, job.arguments) == (kind, dict(arguments))]:
-            return same[0].id
-        if len(going) >= MOST_AT_ONCE:
-            raise Busy(
-                f"{MOST_AT_ONCE} pieces of work are going on already.", hint="Wait until one has ended, or stop one."
-            )
-        job = self._ws.store.jobs.begin(kind, arguments, by=by)
-        try:
-            self._begin(job)
-        except OSError as error:
-            self._ws.store.jobs.end(job.id, "failed", error="It could not be started.")
-            raise CannotWrite("The work could not be started.", hint="Look whether the disk is full.") from error
-        return job.id
+        with _starting:
+            return self._started(kind, arguments, by)
 
     def get(self, id: str) -> Job:  # noqa: A002
         """One job as it is now.
@@ -113,6 +106,39 @@ class Jobs:
         """The last job of a kind, or the last one that ended in this way; None where there was none."""
         return next((job for job in self.all() if job.kind == kind and state in ("", job.state)), None)
 
+    def lately(self, *kinds: str, **arguments: object) -> Work | None:
+        """The last work of some kinds with these among its arguments, as pages tell of it; None where there was none
+        within a day."""
+        one = next((j for j in self.all() if j.kind in kinds and arguments.items() <= j.arguments.items()), None)
+        if one is None or (one.ended_us and time.time_ns() // 1_000 - one.ended_us > DAY_US):
+            return None
+        return line_of(one)
+
+    def _started(self, kind: str, arguments: Mapping[str, Any], by: str) -> str:
+        going = self.running()
+        if same := [job for job in going if (job.kind, job.arguments) == (kind, dict(arguments))]:
+            return same[0].id
+        if len(going) >= MOST_AT_ONCE:
+            raise Busy(
+                f"{MOST_AT_ONCE} pieces of work are going on already.", hint="Wait until one has ended, or stop one."
+            )
+        self._sweep()
+        job = self._ws.store.jobs.begin(kind, arguments, by=by)
+        try:
+            self._begin(job)
+        except OSError as error:
+            self._ws.store.jobs.end(job.id, "failed", error="It could not be started.")
+            raise CannotWrite("The work could not be started.", hint="Look whether the disk is full.") from error
+        return job.id
+
+    def _sweep(self) -> None:
+        """What ended jobs leave: their files, and what the kernel keeps of a process until somebody asks how it ended."""
+        for file in self._folder.resolve().glob("*.lock"):
+            _held(file)
+        for file, process in list(_ours.items()):
+            if process.poll() is not None:
+                _ours.pop(file, None)
+
     def _begin(self, job: Job) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         file = self._file(job.id)
@@ -139,19 +165,26 @@ class Jobs:
         file = self._file(job.id)
         if (process := _ours.get(file)) is not None and process.poll() is not None:
             _ours.pop(file, None)
-        try:
-            fd = os.open(file, os.O_RDWR)
-        except OSError:
+        if not file.exists():
             return time.time_ns() // 1_000 - job.started_us < _BEGINS_US
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        else:
-            file.unlink(missing_ok=True)
-            return False
-        finally:
-            os.close(fd)
+        return _held(file)
 
     def _file(self, id: str) -> Path:  # noqa: A002
         return self._folder.resolve() / f"{id}.lock"
+
+
+def _held(file: Path) -> bool:
+    """Whether a process holds the file of its job; one that nobody holds goes."""
+    try:
+        fd = os.open(file, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        file.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(fd)

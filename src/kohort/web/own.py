@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,14 @@ from kohort.errors import KohortError, NotFound
 from kohort.model.clock import iso
 from kohort.views.own import Own, OwnSegment, Person
 from kohort.views.own_members import Member, MembersPage
+from kohort.web import who
+from kohort.web.jobs import Jobs
 from kohort.workspace.kept import GOOD_SECONDS
 
 if TYPE_CHECKING:
     from kohort.definitions.segments import SegmentDefinition
     from kohort.model.edits import Edit, Removed
+    from kohort.model.job import Job
     from kohort.segments.overlap import Overlap
     from kohort.workspace.workspace import Workspace
 
@@ -102,8 +106,14 @@ class OwnSegments:
         return Own(lines, self._ws.currency, self._ws.zone, self._ws.store.kept_current() is not None)
 
     def edits(self) -> dict[str, Edit]:
-        """Definition → who changed it last."""
-        return self._ws.segments.edits()
+        """Definition → who changed it last; nobody by name where nobody had to log in."""
+        edits = self._ws.segments.edits().items()
+        return {name: replace(edit, by="") if edit.by == who.PAGES else edit for name, edit in edits}
+
+    def run_of(self, name: str) -> Job | None:
+        """The last run of a definition that took long enough to be a job, as far as it is remembered."""
+        jobs = Jobs(self._ws).all()
+        return next((job for job in jobs if job.kind == "run" and job.arguments["name"] == name), None)
 
     def removed(self, name: str) -> Removed | None:
         """A definition that was deleted and can be brought back."""

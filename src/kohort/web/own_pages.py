@@ -38,8 +38,11 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents], opi
         return d, everything, one
 
     @app.get("/definitions/{name}", response_class=HTMLResponse)
-    def definition(name: str, done: str = "") -> Response:
+    def definition(name: str, done: str = "", ran: str = "") -> Response:
         d, everything, one = asked(name)
+        run = own.run_of(name)
+        if run is not None and run.id == ran and run.state == "done":
+            done = "run"
         text = views.segment(
             d.shell,
             everything,
@@ -50,6 +53,7 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents], opi
             found=d.found,
             edit=own.edits().get(name),
             done=done,
+            running=run.id if run is not None and run.running else "",
             team=None if opinions is None else opinions.of_own(one),
         )
         return HTMLResponse(text)

@@ -13,18 +13,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
-from kohort.model.access import Act
 from kohort.views import predictions as views
 from kohort.views import worth as worth_views
-from kohort.views.working import Work
-from kohort.web import access, forms, sight, who
+from kohort.web import begin, forms, sight
 from kohort.web.documents import or_none
-from kohort.web.job_kinds import KINDS
+from kohort.web.job_kinds import line_of
 from kohort.web.jobs import Jobs
+from kohort.web.noting import note
 
 if TYPE_CHECKING:
     from kohort.model.feature import FeatureInfo
-    from kohort.model.job import Job
     from kohort.web.documents import Documents
     from kohort.web.own import OwnSegments
     from kohort.workspace.likely import Order
@@ -32,17 +30,6 @@ if TYPE_CHECKING:
 
 FEW, MANY = 20, 50
 """Customers on a page, with reasons and without."""
-
-WORK: dict[str, tuple[str, Act]] = {
-    "train": ("predict-train", "trained"),
-    "retrain": ("predict-retrain", "trained"),
-    "check": ("predict-check", "checked_prediction"),
-    "tell": ("predict-tell", "worked_out_chances"),
-    "signals": ("predict-signals", "checked_prediction"),
-}
-"""What a form may ask for → the kind of job, and how it stands in the log of who did what."""
-VALUE = "predict-value"
-HORIZONS = ("30 days", "90 days", "26 weeks", "52 weeks")
 
 
 def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[[], Documents]) -> None:
@@ -59,19 +46,19 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
         told = or_none(ws.predict.overview)
         if told is None:
             return d.start("predictions")
-        works = [_work(job) for job in jobs.all() if job.kind.startswith("predict-") and job.running]
+        works = [line_of(job) for job in jobs.running() if job.kind.startswith("predict-")]
         return HTMLResponse(views.predictions(d.shell, told, works, zone=ws.zone, currency=ws.currency))
 
     @app.get("/predictions/{name}", response_class=HTMLResponse)
     def one(name: str, part: str = "") -> Response:
         line = ws.predict.show(_full(name, part))
-        work = _latest(jobs, lambda job: job.arguments.get("name") == line["name"])
+        work = jobs.lately(*(f"predict-{do}" for do in begin.PREDICTING), name=line["name"])
         return HTMLResponse(views.prediction(read().shell, line, work, own.titles(), zone=ws.zone))
 
     @app.post("/predictions/{name}")
     async def asked(request: Request, name: str) -> Response:
         fields = await forms.fields_of(request)
-        return await run_in_threadpool(_asked, ws, jobs, name, fields)
+        return await run_in_threadpool(_asked, ws, name, fields)
 
     @app.get("/predictions/{name}/customers", response_class=HTMLResponse)
     def likely(
@@ -80,11 +67,13 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
         full = _full(name, part)
         line = ws.predict.line(full)
         how: Order = "least" if order == "least" else "most"
-        some = sight.document(ws.predict.likely(full, cursor=cursor, limit=FEW, order=how), ws.store.vault)
+        some = or_none(lambda: ws.predict.likely(full, cursor=cursor, limit=FEW, order=how))
+        if some is None:
+            return RedirectResponse(views.href(full), 303)  # where it says that nobody's is worked out
         text = views.likely(
             read().shell,
             line,
-            some,
+            sight.document(some, ws.store.vault),
             order=how,
             cursor=cursor,
             features=infos(ws),
@@ -97,7 +86,7 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
     def value() -> Response:
         told = (or_none(ws.predict.overview) or {}).get("value")
         report = or_none(ws.predict.value.report)
-        work = _latest(jobs, lambda job: job.kind == VALUE)
+        work = jobs.lately(begin.VALUE)
         return HTMLResponse(worth_views.value(read().shell, told, report, work, zone=ws.zone))
 
     @app.post("/value")
@@ -106,17 +95,20 @@ def predict_pages(app: FastAPI, ws: Workspace, own: OwnSegments, read: Callable[
 
         def begun() -> Response:
             horizon = fields.get("horizon", "")
-            if horizon not in HORIZONS:
+            if horizon not in begin.HORIZONS:
                 raise WrongUsage("The form does not say how far ahead.")
-            _begin(ws, jobs, VALUE, {"horizon": horizon}, act="worked_out_value", about="value")
+            begin.value(ws, horizon)
             return RedirectResponse("/value", 303)
 
         return await run_in_threadpool(begun)
 
     @app.get("/value/customers", response_class=HTMLResponse)
     def worth(cursor: Annotated[int, Query(ge=0, le=10_000_000)] = 0) -> Response:
-        some = sight.document(ws.predict.value.best(cursor=cursor, limit=MANY), ws.store.vault)
-        return HTMLResponse(worth_views.worth(read().shell, some, cursor=cursor, zone=ws.zone, currency=ws.currency))
+        some = or_none(lambda: ws.predict.value.best(cursor=cursor, limit=MANY))
+        if some is None:
+            return RedirectResponse("/value", 303)
+        told = sight.document(some, ws.store.vault)
+        return HTMLResponse(worth_views.worth(read().shell, told, cursor=cursor, zone=ws.zone, currency=ws.currency))
 
 
 def infos(ws: Workspace) -> list[FeatureInfo]:
@@ -130,27 +122,20 @@ def card_of(ws: Workspace, code: str) -> dict[str, Any] | None:
     told = ws.predict.of_customer(code)
     if not told["predictions"] and told["value"] is None:
         return None
-    titles = views.titles(ws.predict.overview()["predictions"])
-    return views.of_customer(told, titles, infos(ws), zone=ws.zone, currency=ws.currency)
+    lines = [ws.predict.line(one["name"]) for one in told["predictions"]]
+    return views.of_customer(told, lines, infos(ws), zone=ws.zone, currency=ws.currency)
 
 
-def _asked(ws: Workspace, jobs: Jobs, name: str, fields: Mapping[str, str]) -> Response:
+def _asked(ws: Workspace, name: str, fields: Mapping[str, str]) -> Response:
     """What a form asks for: a job, or another version at once."""
     full = _full(name, fields.get("part", ""))
     target = ws.predict.target(full)
     do = fields.get("do", "")
     if do == "rollback":
         ws.predict.rollback(target.name, to=fields.get("version", ""))
-        _note(ws, "rolled_back", target.name)
-    elif do in WORK:
-        kind, act = WORK[do]
-        whole, _, part = target.name.partition("/")
-        arguments: dict[str, Any] = {"name": target.name, "whole": whole, "part": part}
-        if do == "train":
-            arguments |= _costs(fields)
-        if do == "retrain":
-            arguments["anyway"] = True  # a person asks: what is tried takes over only where it is surely better
-        _begin(ws, jobs, kind, arguments, act=act, about=target.name)
+        note(ws, "rolled_back", target.name)
+    elif do in begin.PREDICTING:
+        begin.predict(ws, do, target.name, _costs(fields) if do == "train" else {})
     else:
         raise WrongUsage("The form does not say what is meant.")
     return RedirectResponse(views.href(target.name), 303)
@@ -169,31 +154,5 @@ def _costs(fields: Mapping[str, str]) -> dict[str, float]:
     return found
 
 
-def _begin(ws: Workspace, jobs: Jobs, kind: str, arguments: dict[str, Any], *, act: Act, about: str) -> None:
-    """Begins a job, but for one that is under way already."""
-    under_way = (job for job in jobs.all() if job.running and job.kind == kind)
-    if any(job.arguments.get("name") == arguments.get("name") for job in under_way):
-        return
-    jobs.start(kind, arguments, by=who.now().by)
-    _note(ws, act, about)
-
-
-def _note(ws: Workspace, act: Act, about: str) -> None:
-    asks = who.now()
-    if asks.name:
-        ws.store.audit_log.note(act, by=asks.name, about=about)
-
-
 def _full(name: str, part: str) -> str:
     return f"{name}/{part}" if part else name
-
-
-def _latest(jobs: Jobs, mine: Callable[[Job], bool]) -> Work | None:
-    """The last piece of work about something, running or ended."""
-    found = [job for job in jobs.all() if mine(job)]
-    return _work(max(found, key=lambda job: job.started_us)) if found else None
-
-
-def _work(job: Job) -> Work:
-    there = access.rule_of("GET", "/jobs/{id}") is not None
-    return Work(job, KINDS[job.kind].title if job.kind in KINDS else job.kind, f"/jobs/{job.id}" if there else "")

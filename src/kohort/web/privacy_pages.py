@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.definitions.retention import write_retention
-from kohort.errors import BadInput, KohortError, NotFound, WrongUsage
+from kohort.errors import BadInput, Busy, KohortError, NotFound, WrongUsage
 from kohort.model.access import Act
 from kohort.model.clock import DAY_US, parse_instant
 from kohort.model.limits import LIMITS
 from kohort.views import own_words
 from kohort.views import privacy as views
-from kohort.web import forms, who
+from kohort.web import begin, forms, who
+from kohort.web.jobs import Jobs
 from kohort.web.noting import note
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ DONE = {
 FOR = {"rectify": "rectification", "erase": "erasure", "consent": "consent"}
 """What a form does → the kind of request it answers; one about a limit answers the kind of that name."""
 Fields = Mapping[str, str]
+Number = Annotated[int, Path(ge=1, le=10**12)]
+REFUSED = (BadInput, Busy, NotFound, WrongUsage)
+"""What a page says itself, beside the form."""
 
 
 def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> None:
@@ -46,7 +50,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
     Args:
         read: The documents around every page, as they are now.
     """
-    answers = Answers(ws)
+    answers, jobs = Answers(ws), Jobs(ws)
 
     def today() -> date:
         return own_words.local_day(time.time_ns() // 1_000, ws.zone)
@@ -79,7 +83,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
             by_name()
             try:
                 number = answers.receive(fields)
-            except (BadInput, NotFound, WrongUsage) as error:
+            except REFUSED as error:
                 return centre(said(error), fields)
             return RedirectResponse(f"/privacy/requests/{number}", 303)
 
@@ -89,31 +93,40 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
         case = ws.privacy.cases.one(number)
         if case["code"]:
             note(ws, "looked_at_customer", f"request {number}", [case["code"]])
-        told = ws.privacy.consent(case["code"]) if case["code"] else None
-        text = views.request(read().shell, case, said=told, today=today(), zone=ws.zone, problem=problem, done=done)
+        text = views.request(
+            read().shell,
+            case,
+            said=ws.privacy.consent(case["code"]) if case["code"] else None,
+            work=jobs.lately("erase", number=number),
+            unfinished=answers.half_erased(case),
+            today=today(),
+            zone=ws.zone,
+            problem=problem,
+            done=done,
+        )
         return HTMLResponse(text, 400 if problem else 200)
 
     @app.get("/privacy/requests/{number}", response_class=HTMLResponse)
-    def one(number: int, done: str = "") -> Response:
+    def one(number: Number, done: str = "") -> Response:
         by_name()
         return shown(number, done=DONE.get(done, ""))
 
     @app.post("/privacy/requests/{number}")
-    async def act(request: Request, number: int) -> Response:
+    async def act(request: Request, number: Number) -> Response:
         fields = await forms.fields_of(request)
 
         def acted() -> Response:
             by_name()
             try:
                 return RedirectResponse(answers.act(number, fields), 303)
-            except (BadInput, NotFound, WrongUsage) as error:
+            except REFUSED as error:
                 ws.privacy.cases.one(number)  # where it is the request that is not there, that is another page
                 return shown(number, problem=said(error))
 
         return await run_in_threadpool(acted)
 
     @app.get("/privacy/requests/{number}/export")
-    def export(number: int, form: Literal["html", "json", "csv"] = "html") -> Response:
+    def export(number: Number, form: Literal["html", "json", "csv"] = "html") -> Response:
         by_name()
         text = answers.export(number, form)
         name = {"Content-Disposition": f'attachment; filename="request-{number}.{form}"'}
@@ -136,6 +149,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
             ws.privacy.expiring(),
             ws.privacy.expiring(AHEAD_US),
             last=ws.privacy.records.last_expired(),
+            work=jobs.lately("expire"),
             zone=ws.zone,
             problem=problem,
         )
@@ -153,11 +167,9 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
             by_name()
             try:
                 check_sure(fields)
-                told = ws.privacy.expire()
-            except WrongUsage as error:
+                return RedirectResponse(f"/jobs/{begin.expire(ws)}", 303)
+            except REFUSED as error:
                 return clocks(said(error))
-            note(ws, "expired", told["request"] or "nothing")
-            return RedirectResponse(f"/privacy/receipts/{told['request']}" if told["request"] else "/privacy", 303)
 
         return await run_in_threadpool(expired)
 
@@ -201,11 +213,15 @@ class Answers:
         if do not in self._acts:
             raise WrongUsage("The form does not say what is meant.")
         case = self._ws.privacy.cases.one(number)
-        if do not in ("reopen", "settle") and (case["code"] is None or case["done"] is not None):
-            raise WrongUsage("This request is settled." if case["done"] else "She was erased already.")
-        if do not in ("reopen", "settle") and FOR.get(do, fields.get("limit")) != case["kind"]:
-            raise WrongUsage("This request asks for something else.")
+        if do not in ("reopen", "settle"):
+            self._check(case, FOR.get(do, fields.get("limit")))
         return self._acts[do](case, fields) or f"/privacy/requests/{number}?done={do}"
+
+    def half_erased(self, case: Mapping[str, Any]) -> bool:
+        """Whether an erasure was interrupted, perhaps of whom this request is about: nothing tells any more."""
+        if case["kind"] != "erasure" or case["code"] is not None or case["done"] is not None:
+            return False
+        return any(one["step"] != "done" for one in self._ws.privacy.requests())
 
     def export(self, number: int, form: str) -> str:
         """Everything about whom a request is about; written down before it is given out."""
@@ -214,6 +230,15 @@ class Answers:
             raise WrongUsage("She was erased, and nothing is kept about her.")
         note(self._ws, "exported", f"request {number}", [case["code"]])
         return self._ws.privacy.as_text(self._ws.privacy.export(case["code"]), f".{form}")
+
+    def _check(self, case: Mapping[str, Any], asks: str | None) -> None:
+        """Refuses what a request does not ask for, or what cannot be done about it any more."""
+        if case["done"] is not None:
+            raise WrongUsage("This request is settled.")
+        if case["kind"] != asks:
+            raise WrongUsage("This request asks for something else.")
+        if case["code"] is None and not self.half_erased(case):
+            raise WrongUsage("She was erased already.")
 
     def _settle(self, case: dict[str, Any], fields: Fields) -> str:
         outcome = fields.get("outcome", "")
@@ -234,11 +259,7 @@ class Answers:
 
     def _erase(self, case: dict[str, Any], fields: Fields) -> str:
         check_sure(fields)
-        told = self._ws.privacy.erase([case["code"]])
-        receipt = told["request"] or ""
-        note(self._ws, "erased", receipt or f"request {case['number']}")
-        self._ws.privacy.cases.settle(case["number"], by=who.now().by, receipt=receipt)
-        return f"/privacy/receipts/{receipt}" if receipt else f"/privacy/requests/{case['number']}"
+        return f"/jobs/{begin.erase(self._ws, case['number'])}"
 
     def _forbid(self, case: dict[str, Any], fields: Fields) -> str:
         told = self._ws.privacy.forbid(_limit(fields), [case["code"]], **_evidence(fields))

@@ -1,4 +1,4 @@
-"""`/v1/customers`, `/v1/segments` and `/v1/predictions`: what programs read. Reading only.
+"""`/v1/customers` and `/v1/segments`: what programs ask all the time, from memory where a server keeps it current. Reading only.
 
 Identities stand in the address only where a program wants it so: the same question can be asked with a body, which no proxy
 writes into its log.
@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
-from kohort.web.api import models, prediction_models, segment_models
+from kohort.web.api import cursors, models, segment_models
 from kohort.web.api.desk import Desk, answer
 from kohort.web.forms import body_of
 from kohort.workspace.profile import IDENTITIES, MOST_MEMBERS, ProfileDoor
@@ -45,7 +45,6 @@ def profile_routes(desk: Desk, profiles: ProfileDoor) -> None:
         "unknown_customer",
         "wrong_usage",
         "not_enough",
-        "body_too_large",
         body=models.Identity,
     )
     async def lookup_customer(request: Request) -> Response:
@@ -79,22 +78,6 @@ def profile_routes(desk: Desk, profiles: ProfileDoor) -> None:
         """Every segment with its parts and sizes, which are up to five seconds old."""
         return answer(profiles.segments())
 
-    @desk.add("GET", "/v1/predictions", "predictions", prediction_models.Predictions)
-    def predictions() -> Response:
-        """What is predicted, how well, and how old its chances are; and what customers will be worth."""
-        return answer(profiles.predictions())
-
-    @desk.add(
-        "GET", "/v1/predictions/{name:path}", "predictions", prediction_models.Prediction, "not_found", "bad_query"
-    )
-    def prediction(
-        name: Annotated[
-            str, Path(description="A prediction, or a part of one: next/tea.", max_length=200, examples=["churn_90d"])
-        ],
-    ) -> Response:
-        """One prediction from all sides: how it was checked, what it goes by, its versions."""
-        return answer(profiles.prediction(name))
-
     @desk.add(
         "GET",
         "/v1/segments/{name:path}/members",
@@ -106,7 +89,7 @@ def profile_routes(desk: Desk, profiles: ProfileDoor) -> None:
     )
     def segment_members(
         name: Annotated[str, Path(description="A segment, or a part of one: value/gold.", examples=["value/gold"])],
-        cursor: Annotated[str, Query(description="The `next` of the page before.")] = "",
+        cursor: cursors.Cursor = "",
         limit: Annotated[int, Query(ge=1, le=MOST_MEMBERS)] = 100,
     ) -> Response:
         """Members, page by page, in an order that does not change while others come and go."""

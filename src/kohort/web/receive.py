@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 2 << 30
 """Of one file; larger ones are named by their path, or read in with `kohort ingest`."""
 _MOST_HEAD = 8_192
+_MOST_FIELDS = 4
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -36,13 +37,16 @@ async def receive(request: Request, uploads: Uploads) -> str:
         CannotWrite: The disk does not take it.
     """
     boundary = _boundary(request.headers.get("content-type", ""))
-    if int(request.headers.get("content-length") or 0) > MOST_BYTES + _MOST_HEAD:
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and int(told) > MOST_BYTES + _MOST_HEAD:
         raise _too_large()
     reading = _Parts(request.stream(), boundary)
     fields: dict[str, str] = {}
     while (head := await reading.head()) is not None:
         name, file = head
         if file is None:
+            if len(fields) == _MOST_FIELDS:
+                raise TooLarge("The form has too many fields.")
             fields[name] = await _text(reading)
             continue
         forms.check(request, fields)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from kohort.errors import KohortError, NeedsAnswer, NotFound
-from kohort.model.job import Job
+from kohort.errors import KohortError, NeedsAnswer, WrongUsage
 from kohort.model.source import ROLES, SourceKind
 from kohort.views import start as views
 from kohort.web import forms, who
+from kohort.web.documents import or_none
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
 from kohort.web.receive import receive
@@ -32,17 +33,11 @@ def start_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> N
     jobs = Jobs(ws)
 
     @app.get("/start", response_class=HTMLResponse)
-    def start(request: Request) -> Response:
-        d = read()
+    def start(read_in: Annotated[str, Query(alias="read")] = "") -> Response:
+        d, done = read(), or_none(partial(jobs.get, read_in))
         if d.found is not None:
-            return HTMLResponse(views.bring(d.shell, word=forms.word()))
-        return d.start("", read=_job(request.query_params.get("read", "")))
-
-    def _job(number: str) -> Job | None:
-        try:
-            return jobs.get(number)
-        except NotFound:
-            return None
+            return HTMLResponse(views.bring(d.shell, word=forms.word(), read=done))
+        return d.start("", read=done)
 
     @app.post("/start/demo")
     async def demo(request: Request) -> Response:
@@ -60,7 +55,10 @@ def start_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> N
         fields = await forms.fields_of(request)
 
         def named() -> Response:
-            token = ws.store.uploads.name(fields.get("path", "").strip())
+            place = fields.get("path", "").strip()
+            if not place:
+                raise WrongUsage("The form names no file.", hint="Write the path of one, of a folder or a pattern.")
+            token = ws.store.uploads.name(place)
             note(ws, "file_brought", "on the machine")
             return RedirectResponse(f"/start/{token}", 303)
 

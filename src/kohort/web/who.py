@@ -1,4 +1,4 @@
-"""Who asks. Set once by the guard for each request; whatever is at work for it, also in a thread, may look."""
+"""Who asks. Set by the guard, or by the door of programs; whatever is at work for a request may look, also in threads."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PAGES = "the pages"
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who asks for a page.
+    """Who asks for a page, or as a program.
 
     Attributes:
-        name: Of the user; empty where nobody has to log in, or nobody did.
-        role: None = nobody logged in: only what is open to everybody.
+        name: Of the user, or "the key crm"; empty where nobody has to log in, or nobody did.
+        role: None = nobody logged in: only what is open to everybody. Programs have none: their key says what they may do.
         session: Number of the session; 0 = none.
         login: Whether everybody has to log in.
         note: Whether pages say that nobody has to, though there could be users.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from kohort.definitions.triggers import is_hidden
 from kohort.model.clock import HOUR_US, MINUTE_US, iso
 from kohort.model.event import SCORE
 from kohort.workspace.people import company_numbers, short_code
+from kohort.workspace.rejected import reasons
 
 if TYPE_CHECKING:
     from kohort.model.source import BatchReport
@@ -129,18 +129,8 @@ class ActivityDoor:
         return {r.source: _source(r, None, live=True) for r in self._ws.store.ticks.position().batches.values()}
 
     def rejected(self) -> list[dict[str, Any]]:
-        """Why rows could not be used, those that are kept and were not tried again, the most frequent first.
-
-        Returns:
-            `[{"source", "code", "rows", "reason"}]`; `reason` is one sentence, of the first such row, without the value.
-        """
-        state = self._ws.store.state
-        counts = Counter(state.rejected_counts()).most_common(MOST_REASONS)
-        found = []
-        for (source, code), rows in counts:
-            first = state.rejected(source, limit=1, code=code)
-            found.append({"source": source, "code": code, "rows": rows, "reason": first[0].reason if first else ""})
-        return found
+        """Why rows could not be used, those that are kept and were not tried again. See `kohort.workspace.rejected.reasons`."""
+        return reasons(self._ws, MOST_REASONS)
 
     def current(self) -> dict[str, Any]:
         """How current memberships are: `{"kept", "as_of", "waiting"}`.

@@ -186,6 +186,20 @@ def _events(asked: Asked) -> dict[str, Any]:
     )
 
 
+def _predictions(asked: Asked) -> dict[str, Any]:
+    from kohort.workspace.profile import ProfileDoor
+
+    return ProfileDoor(asked.ws).predictions()
+
+
+def _prediction(asked: Asked) -> dict[str, Any]:
+    return asked.ws.predict.show(asked.text("prediction"))
+
+
+def _digest(asked: Asked) -> dict[str, Any]:
+    return asked.ws.digest(asked.said.get("since", "7d"))
+
+
 def _save(asked: Asked) -> dict[str, Any]:
     name = asked.text("segment")
     body = programs.rule_body(asked.said.get("rule"), asked.said.get("definition"))
@@ -230,6 +244,8 @@ def _code(text: str) -> str:
 _EACH = {"type": "string", "enum": ["month", "quarter", "year"]}
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": MOST_MEMBERS}
 _CURSOR = {"type": "string", "maxLength": 40, "description": "The `next` of the page before."}
+_PREDICTION = {"type": "string", "maxLength": 200, "description": "Its name, as list_predictions gives it."}
+_SINCE = {"type": "string", "maxLength": 10, "description": "How far back: 7d where left out, 2w."}
 _NAMES = {"type": "array", "items": _NAME, "description": "All of them where left out."}
 _BODY = {"rule": _RULE, "definition": _DEFINITION}
 
@@ -306,6 +322,28 @@ TOOLS: tuple[Tool, ...] = (
         "How many events there are, of how many customers.",
         _events,
         {"event": _TEXT, "since": _MOMENT},
+    ),
+    Tool(
+        "list_predictions",
+        "List predictions",
+        "What is predicted of customers, how well, and what they will be worth. Nobody is named.",
+        _predictions,
+        {},
+    ),
+    Tool(
+        "describe_prediction",
+        "Describe a prediction",
+        "One prediction: how it was checked, what it goes by, its versions, early signals.",
+        _prediction,
+        {"prediction": _PREDICTION},
+        ("prediction",),
+    ),
+    Tool(
+        "digest",
+        "What happened",
+        "What moved in the days before the newest data, what it was worth, and what needs a look.",
+        _digest,
+        {"since": _SINCE},
     ),
     Tool(
         "save_segment",

@@ -67,19 +67,24 @@ def _read(row: Row, known: Vocabulary | None) -> Rule | list[RefusedDefinition]:
     return (check_rule(rule, known, typed) if known is not None else []) or rule
 
 
-def rows_of_definition(ws: Workspace, name: str) -> Rows | None:
+def rows_of_definition(ws: Workspace, name: str, text: str = "") -> Rows | None:
     """The rows of a definition; None where it is no single rule: its text says it.
+
+    Args:
+        text: Another rule for it; empty = the one it has.
 
     Raises:
         NotFound: There is no such definition.
+        RefusedDefinition: The text is no rule.
     """
+    from kohort.definitions.rules import parse_rule
     from kohort.definitions.rules.rows import rows_of
 
     definition = texts.named(ws, name)
     rule = definition.parts[0].rule
     if definition.kind != "rule" or rule is None:
         return None
-    return rows_of(rule.rule, texts.vocabulary(ws, without=name))
+    return rows_of(parse_rule(text) if text else rule.rule, texts.vocabulary(ws, without=name))
 
 
 def with_rule(ws: Workspace, name: str, rule: Rule, *, of: str = "", words: Mapping[str, str]) -> SegmentDefinition:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from kohort.model.clock import iso
 from kohort.model.delivery import OPEN
@@ -35,7 +34,7 @@ def _one(ws: Workspace, d: Destination, counts: dict[str, int]) -> dict[str, Any
     return {
         "name": d.name,
         "kind": d.kind,
-        "place": urlsplit(d.url).hostname or "" if d.url else d.topic,
+        "place": d.place,
         "identifiers": list(d.identifiers),
         "triggers": [t.name for t in ws.config.triggers if d.name in t.send_to],
         "variable": d.secret_env,

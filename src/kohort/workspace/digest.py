@@ -66,13 +66,12 @@ def digest(ws: Workspace, since: str = USUAL) -> dict[str, Any]:
 def _stamp(ws: Workspace) -> str:
     """Another text whenever a digest may be another: definitions, members, feedback, or the day on which it is made.
 
-    While a server keeps the workspace current, members change all the time: then it is kept for a while, see `Kept`.
+    While a server keeps members current they change all the time: then it is good for as long as `ws.kept` says.
     """
     statuses = sorted(ws.store.status.all().items())
-    live = ws.store.kept_current() is not None
     asked = (
         ws.config_stamp,
-        [(name, s.version, s.error) for name, s in statuses] if live else statuses,
+        statuses if ws.store.kept_current() is None else [(name, s.version, s.error) for name, s in statuses],
         ws.store.feedback.stamp(),
         time.time_ns() // 1_000 // DAY_US,
     )
@@ -166,9 +165,11 @@ class _Digest:
             told = {"label": line.label, "href": _href(line, "")}
             status = line.status
             if status.error:
-                yield {"kind": "failed", **told, "text": f"Its last run failed: {status.error}"}
+                yield {"kind": "failed", **told, "text": f"Its last run failed: {status.problem}"}
             elif line.kind == "gone":
                 yield {"kind": "stale", **told, "text": "Nothing defines it any more; its members stay as they were."}
+            elif line.evaluation == "paused" and not line.version:
+                yield {"kind": "draft", **told, "text": "It is not live yet: nobody is in it."}
             elif line.evaluation == "paused":
                 yield {"kind": "paused", **told, "text": "It is paused: nobody enters or leaves."}
             elif not line.version and line.kind != "found":

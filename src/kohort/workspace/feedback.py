@@ -30,6 +30,7 @@ Keys: TypeAlias = "list[int]"
 People: TypeAlias = "list[Judged]"
 
 FEW = AT_ONCE
+_OUT: Row = {"segment": None}
 
 
 class FeedbackDoor:
@@ -77,7 +78,7 @@ class FeedbackDoor:
             key = self._key(subject, customer)
             part = self._part_of(subject, key)
             lists = {"", part} if said != "comment" else set()  # people go along all of them, or those of one part
-            drawn = any(key in self._next(subject, one) for one in lists)
+            drawn = any(key in self._next(subject, one)[:FEW] for one in lists)
         elif part and part not in subject.parts:
             raise NotFound(f"part of {name!r}", part, subject.parts)
         reason = checked_reason(self._ws.store.vault, text, [] if key is None else [key])
@@ -136,13 +137,10 @@ class FeedbackDoor:
         """Customers of whom people say that they do not belong, or do not agree, newest first: `customer_id`, `code`, `part`,
         `verdict`, `against`, `votes`, `reasons`, `by`, `inside` (whether she is a member now), `held` (taken out by hand)."""
         subject = self._subject(name)
-        found = [one for one in self._judged(subject, part or "") if one.verdict != "belongs"]
-        if not found:
-            return []
-        found.sort(key=lambda one: -one.sayings[-1].number)
-        members = _of(self._members(subject), [one.customer for one in found])
-        inside = dict(zip(members.column("customer").to_pylist(), members.column("segment").to_pylist(), strict=True))
         held = self._held(subject)
+        found = [one for one in self._judged(subject, part or "") if one.verdict != "belongs"]
+        found.sort(key=lambda one: -one.sayings[-1].number)
+        inside = self._memberships(subject, [one.customer for one in found])
         numbers = company_numbers(self._ws.store.vault, [one.customer for one in found])
         return [
             {
@@ -154,7 +152,7 @@ class FeedbackDoor:
                 "votes": len(one.sayings),
                 "reasons": [s.text for s in one.sayings if s.text and s.said == "disagree"],
                 "by": [s.by for s in one.sayings if s.said == "disagree"],
-                "inside": inside.get(one.customer) == one.part,
+                "inside": inside.get(one.customer, _OUT)["segment"] == one.part,
                 "held": held.get(one.customer) in ("", one.part),
             }
             for number, one in zip(numbers, found, strict=True)
@@ -164,8 +162,8 @@ class FeedbackDoor:
         """Members whom chance puts before people next, those first whom nobody has judged: `customer_id`, `code`, `part`,
         `since`, `reason`."""
         subject = self._subject(name)
-        keys = self._next(subject, part or "", limit)
-        rows = {row["customer"]: row for row in _of(self._members(subject), keys).to_pylist()}
+        keys = self._next(subject, part or "")[:limit]
+        rows = self._memberships(subject, keys)
         return [
             {
                 "customer_id": number,
@@ -270,6 +268,15 @@ class FeedbackDoor:
     def _members(self, subject: Subject) -> pa.Table:
         return members_of(self._ws, subject)
 
+    def _memberships(self, subject: Subject, keys: Keys) -> dict[int, Row]:
+        """Those of some customers, by customer: who is no member is not among them."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        members = self._members(subject)
+        mine = members.filter(pc.is_in(members.column("customer"), pa.array(keys, pa.int64())))
+        return {row["customer"]: row for row in mine.to_pylist()}
+
     def _keys(self, subject: Subject, part: str) -> np.ndarray:
         import pyarrow.compute as pc
 
@@ -280,17 +287,17 @@ class FeedbackDoor:
         keys: np.ndarray = table.filter(inside).column("customer").to_numpy()
         return keys
 
-    def _order(self, subject: Subject, keys: np.ndarray, first: int | None = None) -> np.ndarray:
+    def _order(self, subject: Subject, keys: np.ndarray) -> np.ndarray:
         from kohort.segments.feedback import by_lot
 
-        return by_lot(keys, str(self._ws.store.state.get("hash_seed")), subject.name, first)
+        return by_lot(keys, str(self._ws.store.state.get("hash_seed")), subject.name)
 
-    def _next(self, subject: Subject, part: str, most: int = FEW) -> Keys:
-        """The first members whom nobody has judged, in the order by lot."""
+    def _next(self, subject: Subject, part: str) -> Keys:
+        """Members nobody has judged, in the order by lot."""
         keys = self._keys(subject, part)
         known = np.array([one.customer for one in self._judged(subject, part)], np.int64)
-        along = keys[self._order(subject, keys, len(known) + most)]
-        found: Keys = along[~np.isin(along, known)][:most].tolist()
+        along = keys[self._order(subject, keys)]
+        found: Keys = along[~np.isin(along, known)].tolist()
         return found
 
     def _judged(self, subject: Subject, part: str) -> People:
@@ -309,11 +316,11 @@ class FeedbackDoor:
         ]
         people = self._judged(subject, part)
         if not people:  # mostly: then nobody needs to know who the members are
-            nobody = np.empty(0, np.int64)
+            nobody = np.zeros(0, np.int64)
             return replace(evidence(about, [], nobody, nobody), members=self._size(subject, part))
         keys = self._keys(subject, part)
-        first = self._order(subject, keys, len(people) + AT_ONCE)
-        return evidence(about, people, keys, keys[first])
+        drawn = any(one.drawn for one in people)  # the order of a million members takes a moment
+        return evidence(about, people, keys, self._order(subject, keys) if drawn else np.zeros(0, np.int64))
 
     def _size(self, subject: Subject, part: str) -> int:
         """How many there are to judge."""
@@ -361,14 +368,6 @@ class FeedbackDoor:
             }
             for one in sayings
         ]
-
-
-def _of(members: pa.Table, keys: Sequence[int]) -> pa.Table:
-    """The rows of some members."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return members.filter(pc.is_in(members.column("customer"), pa.array(list(keys), pa.int64())))
 
 
 def _name(by: str | None) -> str:

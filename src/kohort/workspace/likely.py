@@ -118,8 +118,7 @@ def _kept_ones(ws: Workspace) -> list[Target]:
         return []
     found: list[Target] = []
     for asked in ws.predict.targets():
-        trained = (ws.store.state.get(f"predict.{asked.name}") or {}).get("parts", []) if asked.several else []
-        found += [asked.part(value) for value in trained] if asked.several else [asked]
+        found += [asked.part(value) for value in ws.predict.parts_of(asked)] if asked.several else [asked]
     return [asked for asked in found if kept(ws, asked) is not None]
 
 

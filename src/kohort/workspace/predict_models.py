@@ -154,6 +154,10 @@ class PredictModels:
         """`version` that scores (empty = none), and the ones `before` it, the latest last."""
         return {"version": "", "before": [], **(self._ws.store.state.get(f"predict.{name}") or {})}
 
+    def parts_of(self, target: Target) -> list[str]:
+        """The parts of a target with several that the last training asked about; empty before it."""
+        return list((self._ws.store.state.get(f"predict.{target.name}") or {}).get("parts", []))
+
     def learned_until(self, version: str) -> int:
         """Up to when (microseconds UTC) a kept version knows what happened."""
         return int(self.load(version)[1]["until"])

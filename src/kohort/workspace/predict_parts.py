@@ -76,7 +76,7 @@ def score_parts(door: PredictDoor, target: Target, as_of: int | str | None, *, p
     from kohort.predict.parts import Once
 
     ws = door._ws
-    kept = (ws.store.state.get(f"predict.{target.name}") or {}).get("parts", [])
+    kept = door.parts_of(target)
     names = {value: f"{target.name}/{value}" for value in kept}
     models = {value: door.current(name)[0] for value, name in names.items() if door.standing_of(name)["version"]}
     if not models:

@@ -32,8 +32,7 @@ def overview(ws: Workspace) -> dict[str, Any]:
     lines = []
     for asked in ws.predict.targets():
         if asked.several:
-            trained = (ws.store.state.get(f"predict.{asked.name}") or {}).get("parts", [])
-            parts = [_line(ws, asked.part(value)) for value in trained]
+            parts = [_line(ws, asked.part(value)) for value in ws.predict.parts_of(asked)]
             lines.append({**_whole(ws, asked), "parts": parts})
         else:
             lines.append(_line(ws, asked))
@@ -52,8 +51,7 @@ def show(ws: Workspace, name: str) -> dict[str, Any]:
     """
     asked = ws.predict.target(name)
     if asked.several:
-        trained = (ws.store.state.get(f"predict.{asked.name}") or {}).get("parts", [])
-        parts = [_line(ws, asked.part(value)) for value in trained]
+        parts = [_line(ws, asked.part(value)) for value in ws.predict.parts_of(asked)]
         return {**_whole(ws, asked), "parts": parts, **_NOTHING}
     line = _line(ws, asked)
     if not line["version"]:
@@ -81,7 +79,7 @@ _NOTHING: dict[str, Any] = {"report": None, "card": None, "check": None, "signal
 def _whole(ws: Workspace, asked: Target) -> dict[str, Any]:
     """The line of a target that is asked about part by part."""
     tried = noted(ws, asked.name, "training")
-    trained = (ws.store.state.get(f"predict.{asked.name}") or {}).get("parts", [])
+    trained = ws.predict.parts_of(asked)
     state = "parts" if trained else tried["code"] if tried else "untrained"
     return {**_empty(asked), "state": state, "reason": "" if trained or not tried else tried["reason"]}
 
@@ -151,7 +149,7 @@ def _fit(ws: Workspace, asked: Target, version: str) -> dict[str, Any] | None:
 
 
 def _versions(ws: Workspace, asked: Target) -> list[dict[str, Any]]:
-    """The version that scores and those before it that can be returned to, the latest first."""
+    """The version that scores and those before it that can be returned to, the one that was trained last on top."""
     from kohort.workspace.predict_models import KIND
 
     standing, there = ws.predict.standing_of(asked.name), set(ws.store.artefacts.ids(KIND))
@@ -165,10 +163,11 @@ def _versions(ws: Workspace, asked: Target) -> list[dict[str, Any]]:
         found.append({**about, "metrics": report["metrics"], "current": id_ == standing["version"]})
         if len(found) == MOST_VERSIONS:
             break
-    return found
+    return sorted(found, key=lambda one: str(one["trained_at"]), reverse=True)
 
 
-MOST_VERSIONS = 10
+MOST_VERSIONS = 6
+"""As many as stay in memory."""
 
 
 def _value(ws: Workspace) -> dict[str, Any] | None:

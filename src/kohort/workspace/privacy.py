@@ -317,21 +317,25 @@ class PrivacyDoor:
         """
         return self._clocks(ahead_us).due()
 
-    def expire(self) -> dict[str, Any]:
-        """Deletes it, and answers the receipt. See `kohort.trust.retention.Clocks.apply`.
+    def expire(self, *, progress: Progress = silent) -> dict[str, Any]:
+        """Deletes it, and answers the receipt; an erasure that was interrupted goes on first. See `kohort.trust.retention.Clocks.apply`.
+
+        Args:
+            progress: Told the step.
 
         Raises:
             WrongUsage: Nothing may be deleted for now, or no period is set.
             Busy: A run has been going on for ten minutes.
         """
-        return self._clocks().apply()
+        self.finish(progress=progress)
+        return self._clocks(progress=progress).apply()
 
-    def _clocks(self, ahead_us: int = 0) -> Clocks:
+    def _clocks(self, ahead_us: int = 0, progress: Progress = silent) -> Clocks:
         from kohort.trust.retention import Clocks
 
         ws = self._ws
-        now, erase = time.time_ns() // 1_000 + ahead_us, self._eraser(silent).erase
-        return Clocks(ws.store, ws.config.retention, now, ws.zone, ws.config.consent, erase)
+        now, erase = time.time_ns() // 1_000 + ahead_us, self._eraser(progress).erase
+        return Clocks(ws.store, ws.config.retention, now, ws.zone, ws.config.consent, erase, progress)
 
     def _people(self, numbers: Sequence[str]) -> list[int]:
         return customer_keys(self._ws.store.vault, _listed(numbers))

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kohort.errors import NotFound, WrongUsage
-from kohort.model.cases import CASE_KINDS, OUTCOMES, WAYS, due
+from kohort.model.cases import CASE_KINDS, OUTCOMES, WAYS, due, outcomes
 from kohort.model.clock import DAY_US, iso
 from kohort.workspace.people import company_numbers, customer_keys, short_code
 
@@ -83,9 +83,11 @@ class CaseDoor:
 
         Raises:
             NotFound: There is none of this number, or no such outcome.
-            WrongUsage: It was settled before.
+            WrongUsage: It was settled before, or she is to be erased and is not.
         """
-        what = _one_of("outcome", outcome, OUTCOMES)
+        what, case = _one_of("outcome", outcome, OUTCOMES), self.one(number)
+        if case["done"] is None and what not in outcomes(case["kind"], there=case["code"] is not None):
+            raise WrongUsage("She is not erased yet.", hint="Erase her first, or say what else became of the request.")
         self._ws.store.cases.settle(number, what, by=by, now=time.time_ns() // 1_000, receipt=receipt)
         return self.one(number)
 

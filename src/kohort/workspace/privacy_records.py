@@ -32,23 +32,14 @@ class RecordsDoor:
             `{"purpose", "trait", "agreed", "refused", "never_asked", "segments", "triggers"}` each; of who forbids any profiling or
             use, see `forbidding`.
         """
-        from kohort.trust.register import links_stamp
+        from kohort.trust.register import links_stamp, purposes
 
         ws, config = self._ws, self._ws.config
         if not config.consent:
             return []
         steady = f"{__version__}|{sorted(config.consent.items())}|{links_stamp(ws.store)}"
         found = ws.kept.get("purposes", steady, self._agreed)
-        return [
-            {
-                "purpose": purpose,
-                "trait": trait,
-                **found[purpose],
-                "segments": [d.name for d in config.segments if d.purpose == purpose],
-                "triggers": [t.name for t in config.triggers if t.purpose == purpose],
-            }
-            for purpose, trait in config.consent.items()
-        ]
+        return [{**one, **found[one["purpose"]]} for one in purposes(config)]
 
     def _agreed(self) -> dict[str, dict[str, int]]:
         from kohort.engines.agreed import agreed

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kohort.definitions.triggers import is_hidden
 from kohort.errors import NotFound, WrongUsage
+from kohort.model.clock import iso
+from kohort.workspace.people import company_numbers
 
 if TYPE_CHECKING:
     from kohort.segments.listing import Description
+    from kohort.store.audit_log import Entry
     from kohort.workspace.definitions import Body
     from kohort.workspace.workspace import Workspace
 
@@ -106,6 +109,24 @@ def health(ws: Workspace) -> dict[str, Any]:
     """The report on the data (`ws.health`), without samples of rows: those belong to single customers."""
     report = ws.health().as_dict()
     return {**report, "findings": [{k: v for k, v in f.items() if k != "sample"} for f in report["findings"]]}
+
+
+def logged(ws: Workspace, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Entries of the audit log: `{"number", "at", "by", "act", "about", "customer_id", "erased"}`; customers by the company's numbers."""
+    keys = [entry.customer for entry in entries if entry.customer is not None]
+    numbers = dict(zip(keys, company_numbers(ws.store.vault, keys), strict=True))
+    return [
+        {
+            "number": e.number,
+            "at": iso(e.at_us),
+            "by": e.by,
+            "act": e.act,
+            "about": e.about,
+            "customer_id": None if e.customer is None else numbers[e.customer],
+            "erased": e.erased,
+        }
+        for e in entries
+    ]
 
 
 def _parts(ws: Workspace, about: Description) -> list[dict[str, Any]]:

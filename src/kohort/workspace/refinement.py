@@ -39,15 +39,11 @@ def proposal(ws: Workspace, name: str, part: str, rule: str, asked: Mapping[int,
 
 
 def _look(ws: Workspace, name: str, rule: str, asked: Mapping[int, bool]) -> dict[str, Any]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     status = ws.store.status.all().get(name)
     as_of = (status.as_of if status else None) or ws.as_of()
-    table = ws.pseudonymous_features(as_of, context=False)
-    mine = pc.is_in(table.ids, pa.array(list(asked), pa.int64()))
-    ids, data = table.ids.filter(mine), table.data.filter(mine)
-    wrong = np.array([asked[key] for key in ids.to_pylist()])
+    table = ws.pseudonymous_features(as_of, customers=list(asked), context=False)
+    ids, data = table.ids, table.data
+    wrong = np.array([asked[key] for key in ids.to_pylist()], np.bool_)
     left = {"wrong": int(wrong.sum()), "belong": int((~wrong).sum())}  # who objects to profiling takes no part
     if min(left.values()) < FEWEST:
         return {"state": "not_enough", **left}

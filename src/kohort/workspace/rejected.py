@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 FEW = 20
 
 
-def reasons(ws: Workspace) -> list[dict[str, Any]]:
-    """Why rows wait, most rows first: `{"source", "code", "rows", "reason"}`, the reason in a sentence as the oldest one has it."""
+def reasons(ws: Workspace, most: int | None = None) -> list[dict[str, Any]]:
+    """Why rows wait, the most frequent first: `{"source", "code", "rows", "reason"}`, the reason in a sentence, without the value, as the
+    oldest such row has it."""
     state = ws.store.state
     counted = sorted(state.rejected_counts().items(), key=lambda one: (-one[1], one[0]))
     return [
@@ -21,9 +22,9 @@ def reasons(ws: Workspace) -> list[dict[str, Any]]:
             "source": source,
             "code": code,
             "rows": rows,
-            "reason": state.rejected(source, code=code, limit=1)[0].reason,
+            "reason": next((row.reason for row in state.rejected(source, code=code, limit=1)), ""),
         }
-        for (source, code), rows in counted
+        for (source, code), rows in counted[:most]
     ]
 
 

@@ -98,15 +98,7 @@ def refresh(
     Returns:
         Per prediction asked for `{"name", "as_of", "customers", "new", "problem"}`.
     """
-    from kohort.definitions.rules import scores
-    from kohort.segments.dependencies import with_needed
-
-    defined = ws.config.evaluated
-    known = [d.name for d in defined]
-    wanted = with_needed(defined, known if names is None else [n for n in names if n in known])
-    rules = [r.rule for d in wanted if not d.paused for part in d.parts for r in (part.rule, part.keep) if r]
-    asked = {one for rule in rules for one in scores(rule)}
-    asked |= {one.rpartition(".")[0] for one in asked if one.rpartition(".")[2] in SCORE_PARTS}
+    asked = asked_by(ws, names)
     found = []
     for target in ws.predict.targets() if asked else ():
         if target.name not in asked:
@@ -118,6 +110,19 @@ def refresh(
             told["problem"] = str(error)
         found.append({key: value for key, value in told.items() if key != "model"})
     return tuple(found)
+
+
+def asked_by(ws: Workspace, names: Iterable[str] | None) -> set[str]:
+    """The predictions whose scores the rules of some definitions (None = all), and of what these need, ask for."""
+    from kohort.definitions.rules import scores
+    from kohort.segments.dependencies import with_needed
+
+    defined = ws.config.evaluated
+    known = [d.name for d in defined]
+    wanted = with_needed(defined, known if names is None else [n for n in names if n in known])
+    rules = [r.rule for d in wanted if not d.paused for part in d.parts for r in (part.rule, part.keep) if r]
+    asked = {one for rule in rules for one in scores(rule)}
+    return asked | {one.rpartition(".")[0] for one in asked if one.rpartition(".")[2] in SCORE_PARTS}
 
 
 def _refuse_the_past(ws: Workspace, target: Target, version: str, when: int, before: dict[str, Any]) -> None:

@@ -115,9 +115,10 @@ class SegmentTexts:
         """What a rule can name, for forms: events, what is known of customers, segments (but one)."""
         return building.choices(self._ws, without=without)
 
-    def rows(self, name: str) -> Rows | None:
-        """A definition as rows of a form; None where it is no single rule. See `kohort.definitions.rules.rows`."""
-        return building.rows_of_definition(self._ws, name)
+    def rows(self, name: str, rule: str = "") -> Rows | None:
+        """A definition, or another rule for it, as rows of a form; None where it is no single rule. See
+        `kohort.definitions.rules.rows`."""
+        return building.rows_of_definition(self._ws, name, rule)
 
     def read_rows(self, rows: Rows, *, without: str = "") -> list[Rule | list[RefusedDefinition]]:
         """Each row as the rule that it is, looked up; or as everything that is wrong with it."""

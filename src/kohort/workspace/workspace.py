@@ -366,10 +366,11 @@ class Workspace:
         as_of: int | str | None = None,
         *,
         definitions: Sequence[FeatureDefinition] | None = None,
+        customers: Sequence[int] | None = None,
         context: bool = True,
         progress: Progress = silent,
     ) -> FeatureTable:
-        """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's.
+        """The same with pseudonyms for ids: what analysis works on. `definitions` None = the workspace's; `customers` None = all.
 
         `context`: with the features of the series under `context:`, as they were known at that moment.
         Who objects to profiling, or may not be used, is not in it.
@@ -388,6 +389,7 @@ class Workspace:
             zone=self.zone,
             currency=self.currency,
             value=value_definition(contents),
+            customers=customers,
         )
         table = table.without(forbidding(self.store, *LIMITS))
         if context and self.config.context:

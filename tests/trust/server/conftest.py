@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -352,7 +353,7 @@ def serve(root: Path, told: int) -> None:
     """A server in a process of its own, whose port is written to a pipe."""
     import uvicorn
 
-    from kohort.cli.serving import APP, GRACE_SECONDS, HTTP, _listen
+    from kohort.cli.serving import APP, GRACE_SECONDS, HTTP, listen
 
     class Saying(uvicorn.Server):
         async def startup(self, sockets=None) -> None:
@@ -361,7 +362,7 @@ def serve(root: Path, told: int) -> None:
 
     os.environ["KOHORT_WORKSPACE"] = str(root)
     config = uvicorn.Config(APP, factory=True, http=HTTP, log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS)
-    with _listen("127.0.0.1", 0) as listener:
+    with listen("127.0.0.1", 0) as listener:
         Saying(config).run(sockets=[listener])
 
 
@@ -382,11 +383,16 @@ def main() -> None:
             os.close(reading)
             try:
                 serve(Path(line.strip()), writing)
+            except BaseException:
+                traceback.print_exc()
+                raise
             finally:
                 os._exit(1)
         os.close(writing)
         with os.fdopen(reading) as told:
             said = told.readline()
+        if not said:
+            raise SystemExit(f"a server of {line.strip()} ended while it started: {os.waitpid(pid, 0)[1]}")
         os.write(1, (json.dumps({"pid": pid, "port": int(said)}) + "\n").encode())
         os.waitpid(pid, 0)
         os.write(1, b"ended\n")

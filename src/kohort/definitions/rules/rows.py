@@ -57,8 +57,8 @@ class Row:
 
     Attributes:
         fields: did: event, counted, times, length, unit, where. did_not: event, length, unit, where. has: of, test, value.
-            is_in, is_not_in: segment (`in_segment('value', 'gold')`). text: text. One that is missing is empty; an empty
-            unit means ever.
+            is_in, is_not_in: segment (`in_segment('value', 'gold')`). text: text, beside
+            the others too. One that is missing is empty; an empty unit means ever.
         group: Neighbours with the same one are joined the other way round; empty = it stands alone.
     """
 
@@ -320,18 +320,18 @@ _READ: Mapping[RowKind, Callable[[Row, Vocabulary | None], Rule]] = {
 
 
 def as_row(kind: RowKind, row: Row, known: Vocabulary | None = None) -> Row:
-    """A row of another kind that keeps what both have; to text it takes what it says."""
+    """A row of another kind that keeps what both have; to text it takes what it says. What was text stays beside what is not."""
     if kind == "text" and row.kind != "text":
         try:
             return Row("text", {"text": format_rule(row_rule(row, known))}, row.group)
         except RefusedDefinition:
-            return Row("text", {}, row.group)
+            return Row("text", {"text": row.fields.get("text", "")}, row.group)
     if row.kind == "text" and kind != "text":
         try:
             shown = row_of(row_rule(row, known), known, row.group)
         except RefusedDefinition:
             return row
-        return shown if shown.kind == kind else Row(kind, {}, row.group)
+        return shown if shown.kind == kind else Row(kind, row.fields, row.group)
     return Row(kind, row.fields, row.group)
 
 

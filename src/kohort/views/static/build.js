@@ -1,7 +1,7 @@
 /* The rule builder counts and reads back while somebody types. Without this the form does the same when "Show" is pressed. */
 const form = document.getElementById('build');
-const WAIT = 150;
-let timer = 0, asking = null, sending = false;
+const WAIT = 150, TWICE = 3000;
+let timer = 0, asking = null, plain = false, leaving = 0;
 
 /* Puts what the server made of the form where it stands; the fields themselves only where `all` says that they changed. */
 function show(text, all) {
@@ -33,7 +33,7 @@ async function ask(all, button) {
     show(await answer.text(), all);
     if (button) settle(button.value);
   } catch (error) {
-    if (error.name !== 'AbortError' && button) { sending = true; form.requestSubmit(button) } // the page says what is wrong
+    if (error.name !== 'AbortError' && button) { plain = true; form.requestSubmit(button) } // the page says what is wrong
   } finally {
     clearTimeout(waiting);
     if (asking === mine) asking = null;
@@ -49,7 +49,7 @@ function settle(did) {
 
 const QUIET = /^(show|add|add-group|add-in:\d+|remove:\d+|up:\d+|down:\d+)$/;
 
-window.addEventListener('pageshow', () => { sending = false });
+window.addEventListener('pageshow', () => { plain = false; leaving = 0 });
 form.addEventListener('input', event => {
   if (event.target.matches('[data-part]')) return;
   clearTimeout(timer);
@@ -58,7 +58,11 @@ form.addEventListener('input', event => {
 form.addEventListener('change', event => { if (event.target.matches('[data-part]')) ask(true) });
 form.addEventListener('submit', event => {
   const button = event.submitter;
-  if (sending || !button || !QUIET.test(button.value)) { sending = true; return }
+  if (plain || !button || !QUIET.test(button.value)) {
+    if (Date.now() - leaving < TWICE) event.preventDefault(); // pressed twice: one is enough
+    else leaving = Date.now();
+    return;
+  }
   event.preventDefault();
   ask(true, button);
 });

@@ -14,14 +14,8 @@ from kohort.web.api.models import Problem
 from kohort.web.api.problems import KNOWN
 
 ALWAYS = ("unauthorized", "wrong_scope", "too_many_requests", "unexpected", "busy", "damaged")
-CHANGES = (
-    "bad_idempotency_key",
-    "idempotency_key_reused",
-    "same_request_under_way",
-    "body_too_large",
-    "bad_body",
-    "cannot_write",
-)
+WITH_BODY = ("bad_body", "body_too_large", "too_slow")
+CHANGES = ("bad_idempotency_key", "idempotency_key_reused", "same_request_under_way", "cannot_write")
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -62,7 +56,8 @@ class Desk:
             changes: It takes an Idempotency-Key.
             body, query: What the function reads itself: the form of its body, names of fields of its address.
         """
-        every = {*ALWAYS, *codes, *(CHANGES if changes else ()), *(("no_such_address",) if "{" in path else ())}
+        every = {*ALWAYS, *codes, *(CHANGES if changes else ()), *(() if method == "GET" else WITH_BODY)}
+        every |= {"no_such_address"} if "{" in path else set()
         extra: dict[str, Any] = {"parameters": [_field(name) for name in query]}
         if changes:
             extra["parameters"] = [IDEMPOTENCY_KEY]

@@ -9,12 +9,12 @@ import math
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +28,7 @@ from kohort.web.tracking.credentials import of_header
 from kohort.web.tracking.inbox import DEFAULTS, Limits
 from kohort.web.tracking.rates import Rates
 from kohort.web.tracking.reading import Gone, Held, Reading
+from kohort.web.who import Who, current
 
 if TYPE_CHECKING:
     from kohort.store.answered import Answered
@@ -37,12 +38,8 @@ if TYPE_CHECKING:
 BODY_BYTES = 256 * 1024
 HELD_BYTES = 64 * 1024**2
 IDEMPOTENCY = "idempotency-key"
+READING = ("GET", "HEAD")
 _WORDS = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-def program(request: Request) -> str:
-    """Who asks, for the logs."""
-    return f"the key {request.scope['kohort.key']}"
 
 
 class ApiDoor:
@@ -84,22 +81,23 @@ class ApiDoor:
         if wait:
             await _refuse(_refusal("too_many_requests", retry_after=math.ceil(wait)))(scope, receive, counted)
             return
-        scope["kohort.key"] = key.name
+        current.set(Who(name=f"the key {key.name}"))
         await self._serve(scope, receive, counted, rule, key)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, rule: Rule, key: ApiKey) -> None:
         with Reading(scope, receive, self._held, self._limits) as reading:
             try:
-                body = await reading.all(BODY_BYTES) if scope["method"] not in ("GET", "HEAD") else b""
+                body = await reading.all(BODY_BYTES) if scope["method"] not in READING else b""
             except Gone:
                 return
             except Refusal as refusal:
-                told_so = _refusal("body_too_large") if refusal.status == 413 else refusal
+                told_so = refusal if refusal.code == "busy" else _refusal(refusal.code, refusal.retry_after)
                 await _refuse(told_so)(scope, receive, send)
                 return
             _call_json(scope)
             asked = _Asked(scope, body)
-            name = Headers(scope=scope).get(IDEMPOTENCY) if rule.key == "admin" else None
+            changes = rule.key == "admin" and scope["method"] not in READING
+            name = Headers(scope=scope).get(IDEMPOTENCY) if changes else None
             if name is None:
                 await self.app(asked.scope, asked.receive, send)
             elif not _WORDS.fullmatch(name):
@@ -128,17 +126,22 @@ class ApiDoor:
                 await self._carry_out(asked, send, kept, who, name)
 
     async def _carry_out(self, asked: _Asked, send: Send, kept: Answered, who: str, name: str) -> None:
-        """What went wrong changed nothing, so only what was done is kept. It is kept before it is told."""
+        """What went wrong changed nothing, so only what was done is kept. It is kept before it is told.
+
+        Where the server ends in the middle nobody knows whether it was done: the word stays taken, as after a power cut.
+        """
         answer = _Answer()
         try:
             await self.app(asked.scope, asked.receive, answer.take)
-        except BaseException:
-            await run_in_threadpool(kept.forget, who, name)
+        except Exception:
+            with suppress(KohortError):
+                await run_in_threadpool(kept.forget, who, name)
             raise
-        if 200 <= answer.status < 300:
-            await run_in_threadpool(kept.keep, who, name, answer.status, answer.body())
-        else:
-            await run_in_threadpool(kept.forget, who, name)
+        with suppress(KohortError):  # what was done is told also where it cannot be kept
+            if 200 <= answer.status < 300:
+                await run_in_threadpool(kept.keep, who, name, answer.status, answer.body())
+            else:
+                await run_in_threadpool(kept.forget, who, name)
         for message in answer.messages:
             await send(message)
 

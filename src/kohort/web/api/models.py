@@ -248,3 +248,36 @@ class Consent(BaseModel):
 
 class ConsentRecorded(BaseModel):
     new: bool = Field(description="False where the same was written down before.")
+
+
+class Digest(BaseModel):
+    """What moved, what it was worth, and what needs a look; about no single customer."""
+
+    model_config = ConfigDict(extra="allow")
+
+    days: int
+    since: Moment | None
+    until: Moment | None
+    made_at: Moment
+    moved: list[dict[str, Any]]
+    entries: list[dict[str, Any]]
+    exits: list[dict[str, Any]]
+    untold: list[dict[str, Any]]
+    looks: list[dict[str, Any]]
+
+
+class Entry(BaseModel):
+    number: int
+    at: Moment
+    by: str
+    act: str
+    about: str
+    customer_id: str | None
+    erased: bool = Field(description="Whether it was about somebody who was erased since.")
+
+
+class AuditLog(BaseModel):
+    """A page of the audit log, newest first."""
+
+    entries: list[Entry]
+    next: str | None = Field(description="Cursor of the next page; null at the end.")

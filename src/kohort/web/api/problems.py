@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,7 @@ KNOWN: dict[str, Known] = {
     "busy": Known(503, "Another process is writing to the workspace.", "Try again in a moment."),
     "cannot_write": Known(503, "The disk does not take what it is given.", "Make room; it goes on by itself."),
     "damaged": Known(503, "A stored file does not check out.", "Run: kohort doctor"),
+    "too_slow": Known(503, "The body did not arrive in time.", "Send it again."),
 }
 """Every code with its status and an example of what is said. A refused definition can have a narrower code: docs/rules.md lists them."""
 
@@ -81,15 +82,19 @@ def problem(error: KohortError) -> JSONResponse:
 
 def wrong_field(errors: Sequence[Any]) -> JSONResponse:
     """Why a request is not what its description asks for: the first field that is wrong, and never its value."""
-    first = errors[0] if errors else {"loc": (), "msg": "It is not what this address takes.", "type": ""}
+    first: Mapping[str, Any] = (
+        errors[0] if errors else {"loc": (), "msg": "It is not what this address takes.", "type": ""}
+    )
     where, *place = first["loc"] or ("query",)
     known = [str(part) for part in place if not isinstance(part, int)]
     if first["type"] == "extra_forbidden":
         known = []  # the name of the field is the caller's own
     if first["type"] == "json_invalid":
         return told("bad_body", "The body is not JSON.", "", 422)
-    name = ".".join(known)[:_LONGEST_PLACE]
-    message = f"{name}: {first['msg']}" if name else str(first["msg"])
+    name, text = ".".join(known)[:_LONGEST_PLACE], str(first["msg"])
+    if first["type"] == "union_tag_invalid":  # the usual text repeats what was sent
+        name, text = first["ctx"]["discriminator"].strip("'"), f"Input should be {first['ctx']['expected_tags']}"
+    message = f"{name}: {text}" if name else text
     return told("bad_body" if where == "body" else "bad_query", message, "See GET /v1/openapi.json.", 422)
 
 

@@ -73,6 +73,18 @@ class Removed(BaseModel):
     removed: str
 
 
+class RemovedLine(BaseModel):
+    segment: str
+    label: str
+    size: int = Field(description="How many left it.")
+    by: str
+    at: Moment
+
+
+class RemovedSegments(BaseModel):
+    removed: list[RemovedLine]
+
+
 class Member(BaseModel):
     customer_id: str
     part: str

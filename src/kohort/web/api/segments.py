@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Query
 from fastapi.responses import Response
 
-from kohort.model.access import Act
+from kohort.model.clock import iso
+from kohort.web import who
 from kohort.web.api import models
 from kohort.web.api import segment_models as told
 from kohort.web.api.desk import Desk, answer
-from kohort.web.api.door import program
+from kohort.web.noting import note
 from kohort.workspace import programs
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 TAG = "segments"
 Name = Annotated[str, Path(description="Name of a segment.", max_length=200, examples=["loyal"])]
 AsOf = Annotated[str | None, Query(description="A moment; now where not given.", examples=["2026-11-30"])]
-REFUSED = ("refused_definition", "wrong_usage", "bad_body", "body_too_large")
+REFUSED = ("refused_definition", "wrong_usage")
+LOOKED_AT = ("not_found", "not_enough", "wrong_usage", "bad_time", "bad_query")
+TAKEN = ("not_found", "wrong_usage", "bad_query")
 _PART = {"part": "loyal", "label": "Loyal", "size": 812, "share": 0.19, "rule": "did(*, at_least => 5)"}
 SEGMENT: dict[str, Any] = {
     "segment": "loyal",
@@ -52,6 +54,15 @@ def looking(desk: Desk, ws: Workspace) -> None:
         """One segment: its rules, its size, what it depends on."""
         return answer(programs.segment(ws, name))
 
+    @desk.add("GET", "/v1/removed-segments", TAG, told.RemovedSegments)
+    def removed_segments() -> Response:
+        """What was removed in the last 90 days and can be brought back, the latest first."""
+        rows = [
+            {"segment": one.name, "label": one.label, "size": one.members, "by": one.by, "at": iso(one.at)}
+            for one in ws.segments.removed()
+        ]
+        return answer({"removed": rows})
+
     @desk.add("POST", "/v1/segments/preview", TAG, told.Preview, "not_found", "not_enough", "bad_time", *REFUSED)
     def preview_segment(body: models.PreviewBody) -> Response:
         """What a rule would hold, condition by condition, before it is saved.
@@ -63,32 +74,12 @@ def looking(desk: Desk, ws: Workspace) -> None:
         found = ws.segments.preview(body.segment, rule=given, as_of=body.as_of, language=body.language)
         return answer(found.as_dict())
 
-    @desk.add(
-        "GET",
-        "/v1/segments/{name}/movement",
-        TAG,
-        told.Movement,
-        "not_found",
-        "not_enough",
-        "wrong_usage",
-        "bad_time",
-        "bad_query",
-    )
+    @desk.add("GET", "/v1/segments/{name}/movement", TAG, told.Movement, *LOOKED_AT)
     def segment_movement(name: Name, since: AsOf = None, until: AsOf = None, by: models.Each = "month") -> Response:
         """Who moved between parts: from each period to the next, or between two dates."""
         return answer({"movements": [m.as_dict() for m in ws.segments.movement(name, since, until, by=by)]})
 
-    @desk.add(
-        "GET",
-        "/v1/segments/{name}/overlap",
-        TAG,
-        told.Overlap,
-        "not_found",
-        "not_enough",
-        "wrong_usage",
-        "bad_time",
-        "bad_query",
-    )
+    @desk.add("GET", "/v1/segments/{name}/overlap", TAG, told.Overlap, *LOOKED_AT)
     def segment_overlap(name: Name, as_of: AsOf = None) -> Response:
         """How a segment overlaps with the others, the most alike first.
 
@@ -96,20 +87,8 @@ def looking(desk: Desk, ws: Workspace) -> None:
         """
         return answer(ws.segments.overlap(name, as_of=as_of).as_dict())
 
-    @desk.add(
-        "GET",
-        "/v1/segments/{name}/why",
-        TAG,
-        told.Why,
-        "not_found",
-        "unknown_customer",
-        "not_enough",
-        "wrong_usage",
-        "bad_time",
-        "bad_query",
-    )
+    @desk.add("GET", "/v1/segments/{name}/why", TAG, told.Why, "unknown_customer", *LOOKED_AT)
     def segment_why(
-        request: Request,
         name: Name,
         customer: Annotated[str, Query(description="Her number, or the code that stands for her.", max_length=200)],
         part: str | None = None,
@@ -117,13 +96,12 @@ def looking(desk: Desk, ws: Workspace) -> None:
     ) -> Response:
         """Why a customer is in a segment or is not: every condition, what is missing, what time will do."""
         found = ws.segments.why(name, customer, part=part, as_of=as_of).as_dict()
-        note_customer(ws, request, "looked_at_customer", name, customer)
+        note(ws, "looked_at_customer", name, [customer])
         return answer(found)
 
 
 def changing(desk: Desk, ws: Workspace) -> None:
     """What a key of scope admin is for. Members follow a change with the next run, or at once where a server keeps them."""
-    note = noting(ws)
 
     @desk.add(
         "PUT",
@@ -135,11 +113,11 @@ def changing(desk: Desk, ws: Workspace) -> None:
         example=SEGMENT,
         changes=True,
     )
-    def save_segment(request: Request, name: Name, body: models.SegmentBody) -> Response:
+    def save_segment(name: Name, body: models.SegmentBody) -> Response:
         """Adds a segment, or puts another rule in the place of the one it has. What is not said is not kept."""
         known = {d.name for d in ws.config.segments}
-        saved = ws.segments.add(name, programs.rule_body(body.rule, body.definition), by=program(request))
-        note(request, "segment_saved", name)
+        saved = ws.segments.add(name, programs.rule_body(body.rule, body.definition), by=who.now().by)
+        note(ws, "segment_saved", name)
         more = {"created": name not in known, "never_observed": ws.segments.never_observed(saved)}
         return answer({**programs.segment(ws, name), **more})
 
@@ -148,37 +126,49 @@ def changing(desk: Desk, ws: Workspace) -> None:
         "/v1/segments/{name}",
         TAG,
         told.Removed,
-        "not_found",
-        "wrong_usage",
         "needed_by_others",
-        "bad_query",
+        *TAKEN,
         example={"removed": "loyal"},
         changes=True,
     )
-    def remove_segment(request: Request, name: Name) -> Response:
+    def remove_segment(name: Name) -> Response:
         """Takes a segment out; everybody leaves it, its history stays."""
-        ws.segments.remove(name, by=program(request))
-        note(request, "segment_removed", name)
+        ws.segments.remove(name, by=who.now().by)
+        note(ws, "segment_removed", name)
         return answer({"removed": name})
 
-    def pausing(request: Request, name: str, paused: bool) -> Response:
-        (ws.segments.pause if paused else ws.segments.resume)(name, by=program(request))
-        note(request, "segment_paused" if paused else "segment_resumed", name)
+    def pausing(name: str, paused: bool) -> Response:
+        (ws.segments.pause if paused else ws.segments.resume)(name, by=who.now().by)
+        note(ws, "segment_paused" if paused else "segment_resumed", name)
         return answer(programs.segment(ws, name))
 
-    @desk.add(
-        "POST", "/v1/segments/{name}/pause", TAG, told.Segment, "not_found", "wrong_usage", "bad_query", changes=True
-    )
-    def pause_segment(request: Request, name: Name) -> Response:
+    @desk.add("POST", "/v1/segments/{name}/pause", TAG, told.Segment, *TAKEN, changes=True)
+    def pause_segment(name: Name) -> Response:
         """Lets the members of a segment stay as they are until it is resumed."""
-        return pausing(request, name, True)
+        return pausing(name, True)
+
+    @desk.add("POST", "/v1/segments/{name}/resume", TAG, told.Segment, *TAKEN, changes=True)
+    def resume_segment(name: Name) -> Response:
+        """Lets a segment follow its rule again."""
+        return pausing(name, False)
 
     @desk.add(
-        "POST", "/v1/segments/{name}/resume", TAG, told.Segment, "not_found", "wrong_usage", "bad_query", changes=True
+        "POST",
+        "/v1/segments/{name}/restore",
+        TAG,
+        told.Segment,
+        "refused_definition",
+        *TAKEN,
+        changes=True,
     )
-    def resume_segment(request: Request, name: Name) -> Response:
-        """Lets a segment follow its rule again."""
-        return pausing(request, name, False)
+    def restore_segment(name: Name) -> Response:
+        """Brings back a segment that was removed in the last 90 days.
+
+        Its members come back with the next run; what was decided by hand about single customers does not.
+        """
+        ws.segments.restore(name, by=who.now().by)
+        note(ws, "segment_restored", name)
+        return answer(programs.segment(ws, name))
 
     @desk.add(
         "POST",
@@ -192,28 +182,11 @@ def changing(desk: Desk, ws: Workspace) -> None:
         "bad_time",
         changes=True,
     )
-    def run_segments(request: Request, body: models.RunBody) -> Response:
+    def run_segments(body: models.RunBody) -> Response:
         """Places everybody by the rules as they are now.
 
         Where a server keeps the segments current there is nothing to run: `kept_current`.
         """
         report = ws.segments.run(body.segments, as_of=body.as_of)
-        note(request, "segment_run", f"{len(report.outcomes)} segments")
+        note(ws, "segment_run", f"{len(report.outcomes)} segments")
         return answer(report.as_dict())
-
-
-def noting(ws: Workspace) -> Callable[[Request, Act, str], None]:
-    """Writes down which program changed what."""
-
-    def note(request: Request, act: Act, about: str) -> None:
-        ws.store.audit_log.note(act, by=program(request), about=about)
-
-    return note
-
-
-def note_customer(ws: Workspace, request: Request, act: Act, about: str, *numbers: str) -> None:
-    """Writes down which program saw or changed what of a customer."""
-    from kohort.workspace.people import customer_keys
-
-    keys = customer_keys(ws.store.vault, numbers)
-    ws.store.audit_log.note(act, by=program(request), about=about, customers=keys)
