@@ -83,12 +83,19 @@ class Tree:
 
     def _look(self) -> None:
         while not self._over.wait(LOOK):
-            self.peak_mb = max(self.peak_mb, sum(_pss_mb(pid) for pid in self.pids()))
+            self.peak_mb = max(self.peak_mb, sum(pss_mb(pid) for pid in self.pids()))
 
 
-def _pss_mb(pid: int) -> float:
+def pss_mb(pid: int) -> float:
+    """Memory of a process; a page that several have is shared out among them. 0 = it is gone."""
+    return memory_mb(pid)[0]
+
+
+def memory_mb(pid: int) -> tuple[float, float]:
+    """The same, and how much of it is the process's own: not mapped from a file."""
     try:
-        found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
-        return 0.0
-    return int(found[1]) / 1024 if found else 0.0
+        return 0.0, 0.0
+    found = {name: int(kb) / 1024 for name, kb in re.findall(r"^(Pss|Pss_Anon):\s+(\d+)", text, re.MULTILINE)}
+    return found.get("Pss", 0.0), found.get("Pss_Anon", 0.0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +22,8 @@ from kohort.live.service import Service
 from kohort.model.clock import parse_instant
 from kohort.views.own_words import clock
 from kohort.web.own import OwnSegments, stamp
-from kohort.workspace.kept import GOOD_SECONDS, STALE_SECONDS, Kept
+from kohort.web.warm import Asked, again
+from kohort.workspace.kept import GOOD_SECONDS, GOOD_SHARE, STALE_SECONDS, Kept
 from kohort.workspace.live import service
 from kohort.workspace.workspace import Workspace
 
@@ -153,3 +158,87 @@ def test_features_may_name_what_events_brought_along(tmp_path: Path) -> None:
             file.write("  # and a mistake\nsegments: {}\nfeature: {}\n")
         with pytest.raises(RefusedDefinition):
             again.definitions()
+
+
+def test_what_took_long_is_good_for_longer(site: tuple[Workspace, Service]) -> None:
+    ws, live = site
+    now, asked = [50_000.0], []
+
+    def look() -> int:
+        asked.append(1)
+        now[0] += 10
+        return len(asked)
+
+    kept = Kept(ws.store, lambda: now[0])
+    assert kept.get("slow", "a", look) == 1
+    send(live, 9, "ida")
+    now[0] += GOOD_SHARE * 10 - 11
+    assert kept.get("slow", "a", look) == 1
+    now[0] += 2
+    assert kept.get("slow", "a", look) == 2
+
+
+def test_another_process_makes_what_it_can_make(site: tuple[Workspace, Service]) -> None:
+    ws, live = site
+    now, asked = [90_000.0], []
+    kept = Kept(ws.store, lambda: now[0])
+    kept.behind, kept.elsewhere = True, lambda name: asked.append(name) or name == "mine"  # type: ignore[func-returns-value]
+    assert kept.get("mine", "a", lambda: 1) == 1
+    send(live, 10, "jan")
+    now[0] += GOOD_SECONDS + 1
+    assert kept.get("mine", "a", lambda: pytest.fail("it was made here")) == 1
+    assert asked == ["mine"]
+
+
+def test_while_members_change_a_look_is_renewed_by_another_process(site: tuple[Workspace, Service]) -> None:
+    ws, live = site
+    asked: list[tuple[str, bool]] = []
+    own = OwnSegments(ws, ask=lambda name, urgent: asked.append((name, urgent)))
+    first = own.look("seen")
+    assert (first["waits"], first["preview"], asked) == (True, None, [("seen", True)])
+    assert first["versions"] is not None, "what needs no counting is there at once"
+    out = io.StringIO()
+    again(str(ws.root), iter(["look seen", "look nobody", "document summary", "document digest.7"]), out)
+    told = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [one for one in told if isinstance(one, str)] == [
+        "look seen",
+        "look nobody",
+        "document summary",
+        "document digest.7",
+    ]
+    (look,) = (one for one in told if isinstance(one, list))
+    own.looks.keep(*look)
+    asked.clear()
+    found = own.look("seen")
+    assert found["preview"]["size"] == ws.segments.preview("seen").size
+    send(live, 11, "kim")
+    assert own.look("seen") is found
+    assert asked == []
+    ws.segments.add("seen", "did(*, at_least => 2)")
+    assert own.look("seen")["waits"], "it says something else"
+    assert asked == [("seen", True)]
+    ws.segments.add("seen", "did(*)")
+    assert own.look("seen") is found
+
+
+def test_sizes_of_parts_follow_the_ticks(site: tuple[Workspace, Service]) -> None:
+    ws, live = site
+    ws.segments.add("much", {"tiers": {"lots": "did(*, at_least => 2)", "some": "did(*)"}})
+    for number, who in enumerate(("lea", "lea", "max", "ana")):
+        send(live, 20 + number, who)
+        members = ws.store.members.current("much").column("segment").to_pylist()
+        assert ws.store.members.sizes(["much"]) == {"much": dict(Counter(members))}
+    ws.segments.remove("much")
+
+
+def test_what_somebody_waits_for_comes_first() -> None:
+    asked = Asked()
+    lines = [["document summary", False], ["look a", False], ["look b", True]]
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as server, os.fdopen(writer, "w") as mine:
+        mine.write("".join(json.dumps(line) + "\n" for line in lines) + "no line of ours\n")
+        mine.flush()
+        threading.Thread(target=asked.take, args=(server,), daemon=True).start()
+        while asked.waiting < len(lines):
+            threading.Event().wait(0.01)
+        assert list(asked.each(idle=0.2)) == ["look b", "document summary", "look a"]

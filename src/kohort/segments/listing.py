@@ -78,7 +78,10 @@ def describe_all(
         unread: Definitions whose text cannot be read → why.
     """
     wrong = unread or {}
-    lister = _Lister(store, users(definitions), store.status.all(), customers)
+    statuses = store.status.all()
+    plain = {d.name for d in definitions if len(d.parts) == 1}
+    sizes = store.members.sizes([n for n, status in statuses.items() if status.size and n not in plain])
+    lister = _Lister(store, users(definitions), statuses, sizes, customers)
     defined = {d.name for d in definitions}
     adopted = dict.fromkeys(row["name"] for row in store.state.segmentations() if row["adopted"])
     lines = [lister.defined(d) for d in definitions]
@@ -94,6 +97,7 @@ class _Lister:
     store: Store
     users: Mapping[str, Sequence[str]]
     statuses: Mapping[str, Status]
+    counted: Mapping[str, Mapping[str, int]]
     customers: int | None
 
     def defined(self, definition: SegmentDefinition) -> Description:
@@ -140,14 +144,13 @@ class _Lister:
             used_by=onward(self.users, name),
         )
 
-    def sizes(self, name: str, status: Status, keys: Sequence[str]) -> dict[str, int]:
-        """Members by part; the members themselves are read only where the size does not say it."""
+    def sizes(self, name: str, status: Status, keys: Sequence[str]) -> Mapping[str, int]:
+        """Members by part."""
         if not status.size:
             return {}
         if len(keys) == 1:
             return {keys[0]: status.size}
-        counts = self.store.members.current(name).column("segment").combine_chunks().value_counts()
-        return {item["values"]: item["counts"] for item in counts.to_pylist()}
+        return self.counted.get(name, {})
 
 
 def _share(size: int, customers: int | None) -> float | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kohort.errors import Damaged, NotFound, UnsafePath, WrongUsage
-from kohort.store.files import flush_folder, write_whole
+from kohort.store.files import Verified, flush_folder, write_whole
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _MANIFEST = "manifest.json"
@@ -22,6 +22,7 @@ class Artefacts:
 
     def __init__(self, root: Path) -> None:
         self.root = root / "models"
+        self._verified = Verified()
 
     def save(self, kind: str, id: str, files: dict[str, bytes], manifest: dict[str, Any]) -> Path:  # noqa: A002
         """Writes a new version and returns its folder. Saving the same content again changes nothing.
@@ -65,22 +66,45 @@ class Artefacts:
             NotFound: There is no such version.
             Damaged: Something does not check out.
         """
+        folder, manifest, digests = self._listed(kind, id)
+        try:
+            files = {name: (folder / name).read_bytes() for name in digests}
+        except OSError as error:
+            raise _damaged(kind, id) from error
+        if any(_sha256(data) != digests[name] for name, data in files.items()):
+            raise _damaged(kind, id)
+        return files, manifest
+
+    def file(self, kind: str, id: str, name: str) -> tuple[Path, dict[str, Any]]:  # noqa: A002
+        """One file of a version, to be read piece by piece, and the manifest. It is compared with its digest once in this
+        process, and whenever it is another one on the disk.
+
+        Raises:
+            NotFound: There is no such version.
+            Damaged: Something does not check out.
+        """
+        folder, manifest, digests = self._listed(kind, id)
+        path = folder / name
+        if name not in digests or not path.exists():
+            raise _damaged(kind, id)
+        if not self._verified.matches(path, path.stat().st_size, digests[name]):
+            raise _damaged(kind, id)
+        return path, manifest
+
+    def _listed(self, kind: str, id: str) -> tuple[Path, dict[str, Any], dict[str, str]]:  # noqa: A002
+        """Folder, manifest and digests of the files of a version."""
         folder = self._folder(kind, id)
         if not folder.exists():
             raise NotFound(kind, id, self.ids(kind))
-        damaged = Damaged(
-            f"Version {id!r} of {kind!r} is damaged.", hint="Discover or train again, or restore a backup."
-        )
         try:
             document = json.loads((folder / _MANIFEST).read_bytes())
             body = {"manifest": document["manifest"], "files": document["files"]}
-            files = {_plain(name): (folder / name).read_bytes() for name in body["files"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise damaged from error
-        whole = document.get("sha256") == _sha256(_canonical(body)) and set(document) == {"sha256", *body}
-        if not whole or any(_sha256(data) != body["files"][name] for name, data in files.items()):
-            raise damaged
-        return files, body["manifest"]
+            digests = {_plain(name): str(digest) for name, digest in body["files"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _damaged(kind, id) from error
+        if document.get("sha256") != _sha256(_canonical(body)) or set(document) != {"sha256", *body}:
+            raise _damaged(kind, id)
+        return folder, body["manifest"], digests
 
     def ids(self, kind: str) -> list[str]:
         """Names of the saved versions of a kind, sorted."""
@@ -96,6 +120,10 @@ class Artefacts:
 
     def _folder(self, kind: str, version: str) -> Path:
         return self.root / _plain(kind) / _plain(version)
+
+
+def _damaged(kind: str, version: str) -> Damaged:
+    return Damaged(f"Version {version!r} of {kind!r} is damaged.", hint="Discover or train again, or restore a backup.")
 
 
 def _plain(name: str) -> str:

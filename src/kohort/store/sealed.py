@@ -213,6 +213,24 @@ class SealedTable:
         )
 
 
+class Remembered:
+    """All rows of a sealed table, read and checked once, and again whenever the ledger tells of a change by anybody.
+
+    For small tables that pages ask many times. What a disk does to rows meanwhile is noticed by `SealedTable.all`.
+    """
+
+    def __init__(self, table: SealedTable, *order: sa.ColumnElement[Any] | sa.Column[Any]) -> None:
+        self._table, self._order = table, order
+        self._kept: tuple[tuple[int, int] | None, Sequence[sa.RowMapping]] | None = None
+
+    def all(self, con: Connection) -> Sequence[sa.RowMapping]:
+        line = Ledger(con).line(self._table.table.name)
+        kept = self._kept
+        if kept is None or kept[0] != line:
+            kept = self._kept = line, self._table.all(con, *self._order)
+        return kept[1]
+
+
 class SealedGroups(SealedTable):
     """A table that is read group by group: the ledger knows how many rows each value of one column has.
 

@@ -18,7 +18,7 @@ from kohort.model.segmentation import Segmentation, segmentation_from_dict
 from kohort.model.source import BatchReport, RejectedRow
 from kohort.store import schema
 from kohort.store.database import Database
-from kohort.store.sealed import Ledger, SealedTable
+from kohort.store.sealed import Ledger, Remembered, SealedTable
 
 settings = SealedTable(schema.setting)
 batches = SealedTable(schema.batch)
@@ -26,6 +26,8 @@ rejected_rows = SealedTable(schema.rejected_row)
 segmentations = SealedTable(schema.segmentation)
 
 _CHUNK = 500
+_OPENED = 4
+"""Segmentations that are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,16 @@ class State:
     def __init__(self, database: Database, quarantine: Quarantine) -> None:
         self._database = database
         self._quarantine = quarantine
+        self._settings = Remembered(settings)
+        self._segmentations = Remembered(segmentations, schema.segmentation.c.key)
+        self._documents: dict[int, Segmentation] = {}
 
     # -- settings --------------------------------------------------------------------------------------------------
 
     def get(self, name: str, default: Any = None) -> Any:
         """A setting (any JSON value)."""
         with self._database.read() as con:
-            return next((json.loads(r["value"]) for r in settings.all(con) if r["name"] == name), default)
+            return next((json.loads(r["value"]) for r in self._settings.all(con) if r["name"] == name), default)
 
     def set(self, name: str, value: Any) -> None:
         """Sets a setting to a JSON value."""
@@ -59,7 +64,7 @@ class State:
     def names(self) -> list[str]:
         """Names of all settings, sorted."""
         with self._database.read() as con:
-            return sorted(row["name"] for row in settings.all(con))
+            return sorted(row["name"] for row in self._settings.all(con))
 
     def bookmark(self, name: str) -> Any:
         """What `set_bookmark` kept under a name (any JSON value); None = nothing."""
@@ -234,7 +239,7 @@ class State:
         """A kept segmentation: the newest version of a name or of an id; without both the newest adopted one, else the
         newest found. None where there is none."""
         with self._database.read() as con:
-            rows = segmentations.all(con, schema.segmentation.c.key)
+            rows = self._segmentations.all(con)
         fits = [
             row
             for row in rows
@@ -243,12 +248,12 @@ class State:
             and (id is None or row["id"] == id)
         ]
         chosen = [row for row in fits if row["adopted"]] or fits
-        return segmentation_from_dict(json.loads(chosen[-1]["document"])) if chosen else None
+        return self._document(chosen[-1]) if chosen else None
 
     def segmentations(self) -> list[dict[str, Any]]:
         """All kept segmentations, oldest first: id, name, version, as_of (ISO), k, adopted, created_us."""
         with self._database.read() as con:
-            rows = segmentations.all(con, schema.segmentation.c.key)
+            rows = self._segmentations.all(con)
         names = ("id", "name", "version", "as_of", "k", "adopted", "created_us")
         return [{name: row[name] for name in names} for row in rows]
 
@@ -258,6 +263,17 @@ class State:
         with self._database.write() as con:
             return segmentations.delete(con, table.c.id == id, table.c.name == name)
 
+    def _document(self, row: sa.RowMapping) -> Segmentation:
+        """What a row holds. Pages ask for the same one again and again, and it takes long to read: a map has thousands of dots."""
+        key = int(row["digest"])
+        found = self._documents.get(key)
+        if found is None:
+            found = segmentation_from_dict(json.loads(row["document"]))
+            if len(self._documents) >= _OPENED:
+                self._documents.clear()
+            self._documents[key] = found
+        return found
+
     # -- checking --------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
@@ -266,10 +282,11 @@ class State:
         Raises:
             Damaged: Something does not check out.
         """
-        self.get("")
         self.batches()
-        self.segmentation()
         with self._database.read() as con:
+            settings.all(con)
+            for row in segmentations.all(con):
+                segmentation_from_dict(json.loads(row["document"]))
             rows = rejected_rows.all(con)
         for row in rows:
             self._opened(row)

@@ -52,7 +52,8 @@ def _without(files: dict[str, bytes], ids: np.ndarray) -> tuple[int, dict[str, b
     for name, data in files.items():
         if data[:4] != b"PAR1":
             continue
-        table = pq.read_table(io.BytesIO(data))
+        file = pq.ParquetFile(io.BytesIO(data))
+        table = file.read()
         column = next(
             (c for c in _COLUMNS if c in table.column_names and pa.types.is_int64(table.schema.field(c).type)), None
         )
@@ -61,7 +62,9 @@ def _without(files: dict[str, bytes], ids: np.ndarray) -> tuple[int, dict[str, b
         mine = np.isin(table.column(column).to_numpy(), ids)
         if mine.any():
             sink = io.BytesIO()
-            pq.write_table(table.filter(pa.array(~mine)), sink, compression="zstd")
+            # Files that are read piece by piece stay so.
+            rows = file.metadata.row_group(0).num_rows
+            pq.write_table(table.filter(pa.array(~mine)), sink, compression="zstd", row_group_size=max(rows, 1))
             kept[name] = sink.getvalue()
             gone += int(mine.sum())
     return gone, kept

@@ -71,9 +71,7 @@ def share_flow(segments: Sequence[Segment], currency: str, *, title: str = "") -
     bands = _bands(segments)
     first = max(bands, key=lambda b: b.right, default=None)
     sentence = (
-        f"{first.name}: {EN.percent(first.left)} of customers, {_worth(first)} of revenue."
-        if first
-        else "No segments."
+        f"{first.name}: {EN.percent(first.left)} of customers, {_worth(first)} of revenue." if first else "No segments."
     )
     wide, narrow = (_flow(bands, sentence, currency, narrow=small) for small in (False, True))
     return Chart(

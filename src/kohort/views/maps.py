@@ -79,7 +79,9 @@ def customer_map(
     alike = f"Customers close together behave alike.{named}"
     if is_dense(points):
         drawn = _Honeycomb(points, look)
-        sentence = f"Map of {EN.number(whole)} customers, stronger in colour where more of them are. {drawn.densest()} {alike}"
+        sentence = (
+            f"Map of {EN.number(whole)} customers, stronger in colour where more of them are. {drawn.densest()} {alike}"
+        )
         wide, narrow = (drawn.picture(size, sentence) for size in (_WIDE, (350.0, 250.0)))
     else:
         sentence = f"Map of a sample of {EN.number(whole)} customers. {alike}"

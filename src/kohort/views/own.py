@@ -149,7 +149,7 @@ def segment(
     """One definition: who is in it, how its conditions add up, how it moved, what it overlaps with, how it came about.
 
     Args:
-        look: From `kohort.web.own.look_at`.
+        look: From `kohort.web.own.look_at`; `waits` in it says that most of it is still being counted.
         by_hand: What people decided about single customers, newest first.
         titles: (definition or adopted segmentation, key of a part) → what people read for it.
         found: The groups that have pages of their own.
@@ -174,6 +174,7 @@ def segment(
         else "",
         universe=preview["universe_text"] if preview else "",
         problems=look["problems"],
+        waits=bool(look.get("waits")),
         movement=movement(s, look, own.zone),
         overlap=_overlap(s, look, _addresses(own, found), titles),
         runs=[{**r, "at": say.day(r["as_of"], own.zone)} for r in (look["runs"] or [])[:24]],
@@ -365,5 +366,6 @@ def lifecycle(shell: Shell, own: Own, s: OwnSegment, look: Look) -> str:
         stayed={p["segment"]: say.likely(p["stayed"]) for p in (look["month"] or {"parts": ()})["parts"]},
         movement=moved,
         problems=look["problems"],
+        waits=bool(look.get("waits")),
         others=[x for x in own.lifecycles if x.name != s.name],
     )

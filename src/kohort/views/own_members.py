@@ -27,10 +27,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MembersPage:
-    """Some members; `next` is where the following ones begin."""
+    """Some members; `next` is the code that the page ends with, empty where it is the last one."""
 
     rows: tuple[Member, ...]
-    next: int | None
+    next: str
     size: int
 
 
@@ -65,6 +65,7 @@ def customers(
         page_title=title,
         expected="",
         following=members.next,
+        counted=cursor + len(members.rows),
         cursor=cursor,
         part=part,
         order=order,

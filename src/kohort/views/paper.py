@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -23,6 +24,17 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?")
 
 
 @functools.cache
+def digest(name: str) -> str:
+    """What tells one content of a file beside the pages from another."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:16]
+
+
+def asset(name: str) -> str:
+    """Address of a file beside the pages. Another content has another address, so that browsers may keep it for good."""
+    return f"/static/{name}?v={digest(name)}"
+
+
+@functools.cache
 def environment() -> Environment:
     """Templates of this package. Customer data is hostile: autoescape is on for every file, whatever its ending."""
     env = Environment(
@@ -32,7 +44,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(f=EN, words=words, charts=charts, plain=plain, keys=keys)
+    env.globals.update(f=EN, words=words, charts=charts, plain=plain, keys=keys, asset=asset)
     env.filters["address"] = lambda value: quote(str(value), safe="")  # one part of an address, slashes included
     env.filters["positive"] = lambda value: max(value or 0.0, 0.0)
     return env

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -30,6 +29,7 @@ from kohort.web.access import check_table
 from kohort.web.api import ApiDoor, api_routes, problem, wrong_field
 from kohort.web.build_pages import build_pages
 from kohort.web.chart_files import ChartFiles
+from kohort.web.compressed import Compressed
 from kohort.web.counts import Counted
 from kohort.web.customer_pages import customer_pages, identity_pages
 from kohort.web.discover_pages import discover_pages
@@ -45,13 +45,14 @@ from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
 from kohort.web.monitor import Monitor
 from kohort.web.oidc.pages import client_here, oidc_pages
-from kohort.web.own import Looks, OwnSegments
+from kohort.web.own import Ask, Looks, OwnSegments
 from kohort.web.own_pages import own_pages
 from kohort.web.predict_pages import predict_pages
 from kohort.web.privacy_pages import privacy_pages
 from kohort.web.settings_pages import settings_pages
 from kohort.web.shell import asking
 from kohort.web.start_pages import start_pages
+from kohort.web.static import Files
 from kohort.web.stream import Streams
 from kohort.web.team import Team
 from kohort.web.warm import Warming
@@ -101,16 +102,17 @@ def create(
         login: Everybody has to log in, also while there is no user yet; `KOHORT_LOGIN=yes` says the same.
             So do the settings of an identity provider (`kohort.model.oidc`).
     """
-    looks = Looks()
+    looks, ask = Looks(), None
     wait, patience = None, 20.0
     if source is None:
         patience = STOP_SECONDS
         folder = os.environ.get(WORKSPACE_VARIABLE, ".")
         source = workspace = _open(folder)
-        workspace.kept.behind = True
-        wait = Warming(folder, looks.keep).wait
+        warming = Warming(folder, looks.keep)
+        wait, ask = warming.wait, warming.look
+        workspace.kept.behind, workspace.kept.elsewhere = True, warming.document
         live = live or _live(workspace)
-    mine = _own(source, looks)
+    mine = _own(source, looks, ask)
     read = partial(read_documents, source, mine, wait)
     app = FastAPI(
         title="Kohort",
@@ -122,7 +124,7 @@ def create(
     )
     app.state.source, app.state.live = source, live
     app.state.counts = Counts()
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", Files(STATIC), name="static")
     store = store_of(source)
     client = None if store is None else client_here()
     insist = login or os.environ.get(LOGIN_VARIABLE) == "yes" or client is not None
@@ -131,6 +133,7 @@ def create(
         app.add_middleware(ApiDoor, store=store, limits=limits)
     app.add_middleware(Guard, store=store, page=partial(_problem, source), insist=insist)
     app.add_middleware(Unforeseen, page=partial(_problem, source))
+    app.add_middleware(Compressed)
     app.add_middleware(Protected)
     if inbox is None and live is not None:
         inbox = live.inbox
@@ -266,11 +269,11 @@ def _finding(app: FastAPI, source: Source, read: Callable[[], Documents]) -> Non
         return HTMLResponse(discover_page(d.shell, d.found)) if d.found else d.start("discover")
 
 
-def _own(source: Source, looks: Looks) -> OwnSegments | None:
+def _own(source: Source, looks: Looks, ask: Ask | None) -> OwnSegments | None:
     """What people defined; a source of found segments alone has no definitions."""
     from kohort.workspace.workspace import Workspace
 
-    return OwnSegments(source, looks) if isinstance(source, Workspace) else None
+    return OwnSegments(source, looks, ask) if isinstance(source, Workspace) else None
 
 
 def _opinions(source: Source, mine: OwnSegments | None) -> Team | None:

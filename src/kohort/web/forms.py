@@ -22,12 +22,26 @@ WORD = "word"
 """The field that every form carries."""
 _SECRET = secrets.token_bytes(32)
 """Another one with each start of the server."""
+_SALT_BYTES = 16
 
 
 def word() -> str:
-    """What proves that a form is ours: one word for each session, and one for all who did not log in."""
+    """What proves that a form is ours: it holds for one session, or for all who did not log in.
+
+    Another one each time: pages are sent compressed, and a word that stays the same could be guessed by their sizes.
+    """
+    salt = secrets.token_hex(_SALT_BYTES)
+    return salt + _signed(salt)
+
+
+def _signed(salt: str) -> str:
     asks = who.now()
-    return hmac.digest(_SECRET, f"{asks.login} {asks.session}".encode(), "sha256").hex()
+    return hmac.digest(_SECRET, f"{salt} {asks.login} {asks.session}".encode(), "sha256").hex()
+
+
+def _is_ours(given: str) -> bool:
+    salt, signed = given[: 2 * _SALT_BYTES], given[2 * _SALT_BYTES :]
+    return hmac.compare_digest(signed.encode(), _signed(salt).encode())
 
 
 async def fields_of(request: Request, most: int = MOST_BYTES) -> dict[str, str]:
@@ -51,7 +65,7 @@ def check(request: Request, fields: Mapping[str, str]) -> None:
         WrongUsage: It is not, or a page was open while the server began anew or the session changed.
     """
     same_site = request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
-    if not same_site or not hmac.compare_digest(fields.get(WORD, "").encode(), word().encode()):
+    if not same_site or not _is_ours(fields.get(WORD, "")):
         raise WrongUsage("This form is not known here.", hint="Open the page again and repeat it there.")
 
 

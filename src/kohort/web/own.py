@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
@@ -20,6 +20,8 @@ from kohort.web.jobs import Jobs
 from kohort.workspace.kept import GOOD_SECONDS
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kohort.definitions.segments import SegmentDefinition
     from kohort.model.edits import Edit, Removed
     from kohort.model.job import Job
@@ -31,19 +33,26 @@ Look = dict[str, Any]
 
 KEPT_LOOKS = 200
 MOST_OVERLAPS = 12
+QUICK = ("versions", "runs")
+"""Questions of a look that need no counting."""
+LOOK_SECONDS = 300.0
+"""How long a look is good while members change all the time."""
+
+Ask = Callable[[str, bool], object]
+"""Has another process look at a definition: its name, and whether somebody waits for it."""
 
 
 class Looks:
     """Looks at definitions, kept in memory for as long as data, definitions and members stay as they are."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[str, Look]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[str, Look, float]] = OrderedDict()
         self._lock = Lock()
 
     def keep(self, name: str, stamp: str, look: Look) -> None:
         """Another process, or this one, has looked."""
         with self._lock:
-            self._kept[name] = stamp, look
+            self._kept[name] = stamp, look, time.monotonic()
             self._kept.move_to_end(name)
             while len(self._kept) > KEPT_LOOKS:
                 self._kept.popitem(last=False)
@@ -52,22 +61,37 @@ class Looks:
         with self._lock:
             kept = self._kept.get(name)
         if kept is None or kept[0] != stamp:
-            kept = stamp, make()
-            self.keep(name, *kept)
+            look = make()
+            self.keep(name, stamp, look)
+            return look
         return kept[1]
+
+    def last(self, name: str) -> tuple[str, Look, float] | None:
+        """The last look at a definition, however old: its stamp, the look, and its age in seconds."""
+        with self._lock:
+            kept = self._kept.get(name)
+        return None if kept is None else (kept[0], kept[1], time.monotonic() - kept[2])
 
 
 class OwnSegments:
-    """Segments of a workspace as the pages show them. Each call looks at what is so now."""
+    """Segments of a workspace as the pages show them. Each call looks at what is so now.
 
-    def __init__(self, ws: Workspace, looks: Looks | None = None) -> None:
+    Args:
+        looks: Where looks are kept.
+        ask: Who looks while a server keeps the workspace current; None = whoever asks waits.
+    """
+
+    def __init__(self, ws: Workspace, looks: Looks | None = None, ask: Ask | None = None) -> None:
         self._ws = ws
         self.looks = looks or Looks()
-        self._kept: tuple[str, Own] | None = None
+        self._ask = ask
+        self._kept: tuple[object, Own] | None = None
 
     def all(self) -> Own:
         """Every definition, in the order written; then what has members and is defined no more. Kept."""
-        now = stamp(self._ws)
+        # While members change all the time they are listed anew every half minute.
+        live = self._ws.store.kept_current() is not None
+        now = stamp(self._ws), int(time.time() // GOOD_SECONDS) if live else 0
         kept = self._kept
         if kept is None or kept[0] != now:
             kept = self._kept = now, self._all()
@@ -105,8 +129,18 @@ class OwnSegments:
         return "" if as_of is None else clock(as_of, self._ws.zone)
 
     def look(self, name: str) -> Look:
-        """See `look_at`; kept."""
-        return self.looks.get(name, stamp(self._ws), lambda: look_at(self._ws, name))
+        """See `look_at`; kept. While a server keeps members current it may be some minutes old; of a definition that is new it
+        `waits` for most of it."""
+        now = stamp(self._ws)
+        if self._ask is None or self._ws.store.kept_current() is None:
+            return self.looks.get(name, now, lambda: look_at(self._ws, name))
+        kept = self.looks.last(name)
+        if kept is None or kept[1]["of"] != text_of(self._ws, name):
+            self._ask(name, True)
+            return {**look_at(self._ws, name, only=QUICK), "waits": True}
+        if kept[0] != now or kept[2] > LOOK_SECONDS:
+            self._ask(name, False)
+        return kept[1]
 
     def titles(self) -> dict[tuple[str, str], str]:
         """(definition or adopted segmentation, key of a part) → what people read for it."""
@@ -116,30 +150,43 @@ class OwnSegments:
         """What people decided about single customers, newest first; moments as ISO 8601."""
         return [{**action, "at": iso(action["at"])} for action in reversed(self._ws.store.by_hand.actions(name))]
 
-    def members(self, own: OwnSegment, part: str, cursor: int, limit: int, order: str = "customer") -> MembersPage:
+    def members(
+        self, own: OwnSegment, part: str, after: str, limit: int, *, order: str = "customer", skip: int = 0
+    ) -> MembersPage:
         """Some members, by customer or by when they came in. Accounts have no page of their own, so they have no code.
 
         Args:
+            after: By customer, the `next` of the page before; empty = from the beginning. That order does not change while
+                others come and go.
             order: A key of `kohort.views.own_members.ORDERS`.
+            skip: In the other orders, how many came before.
+
+        Raises:
+            NotFound: No page ends there.
         """
-        import pyarrow.compute as pc
+        from kohort.workspace.people import key_of, short_code
 
         if not own.about.version:
-            return MembersPage((), None, 0)
-        table = self._ws.store.members.current(own.name)
-        if part:
-            table = table.filter(pc.equal(table.column("segment"), part))
-        if order in ("newest", "oldest"):
-            way = "descending" if order == "newest" else "ascending"
-            table = table.sort_by([("since", way), ("customer", "ascending")])
-        shown = table.slice(cursor, limit)
+            return MembersPage((), "", 0)
+        last = key_of(after) if after else None
+        if after and last is None:
+            raise NotFound("page of members of", own.name)
+        store = self._ws.store.members
+        if order == "customer":
+            shown, more, size = store.page(own.name, after=last, limit=limit, segment=part)
+            if part:
+                size = store.sizes([own.name])[own.name].get(part, 0)
+        else:
+            everybody = _sorted(store.current(own.name), part, newest=order == "newest")
+            size = everybody.num_rows
+            shown, more = everybody.slice(skip, limit), skip + limit < size
         keys = shown.column("customer").to_pylist()
         names = self._names(own.about.kind, keys)
         rows = tuple(
             Member(number, code, row["segment"], iso(row["since"]), row["reason"] or "")
             for (number, code), row in zip(names, shown.to_pylist(), strict=True)
         )
-        return MembersPage(rows, cursor + limit if table.num_rows > cursor + limit else None, table.num_rows)
+        return MembersPage(rows, short_code(keys[-1]) if more else "", size)
 
     def why(self, own: OwnSegment, customer: str, part: str | None = None) -> Person:
         """Why one customer is in, or is not, at the moment that the members show; and what else she is in.
@@ -189,6 +236,15 @@ class OwnSegments:
         return {rule.text: said(rule.text, "en", labels) for rule in rules}
 
 
+def _sorted(members: pa.Table, part: str, *, newest: bool) -> pa.Table:
+    """Members, or those of a part, by when they came in."""
+    import pyarrow.compute as pc
+
+    if part:
+        members = members.filter(pc.equal(members.column("segment"), part))
+    return members.sort_by([("since", "descending" if newest else "ascending"), ("customer", "ascending")])
+
+
 def titles(ws: Workspace) -> dict[tuple[str, str], str]:
     """(definition or adopted segmentation, key of a part) → what people read for it."""
     from kohort.definitions.segments_text import title
@@ -207,27 +263,34 @@ def titles(ws: Workspace) -> dict[tuple[str, str], str]:
 def stamp(ws: Workspace) -> str:
     """Another text whenever a look at a definition may be another: data, definitions, members, decisions by hand.
 
-    While a server keeps the workspace current, data and members change all the time: then it is another every half minute.
+    While a server keeps the workspace current, data and members change all the time, and are not in it.
     """
-    told: tuple[object, ...] = (ws.config, len(ws.store.by_hand.actions()))
+    told: tuple[object, ...] = (ws.config_stamp, ws.store.by_hand.last())
     statuses = sorted(ws.store.status.all().items())
     if ws.store.kept_current() is None:
         told += (ws.store.version(), statuses)
     else:
-        told += (int(time.time() // GOOD_SECONDS), [(name, s.version, s.error) for name, s in statuses])
+        told += ([(name, s.version, s.error) for name, s in statuses],)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:24]
 
 
-def look_at(ws: Workspace, name: str, shared: Overlap | None = None) -> Look:
+def text_of(ws: Workspace, name: str) -> str:
+    """Another text whenever a definition says something else."""
+    defined = next((d for d in ws.config.segments if d.name == name), None)
+    return hashlib.sha256(repr(defined).encode()).hexdigest()[:16]
+
+
+def look_at(ws: Workspace, name: str, shared: Overlap | None = None, only: Collection[str] | None = None) -> Look:
     """What one definition holds, how it overlaps, how it moved, and its versions: all that takes long to find out.
 
     What cannot be said has its reason under `problems` instead.
 
     Args:
         shared: How all definitions overlap, where that is known already.
+        only: These questions; the others are left open. None = all.
     """
     looking = _Looking(ws, name, shared)
-    look: Look = {"problems": {}}
+    look: Look = {"problems": {}, "of": text_of(ws, name)}
     parts: dict[str, Callable[[], Any]] = {
         "preview": looking.preview,
         "overlap": looking.overlap,
@@ -238,6 +301,8 @@ def look_at(ws: Workspace, name: str, shared: Overlap | None = None) -> Look:
     }
     for key, ask in parts.items():
         look[key] = None
+        if only is not None and key not in only:
+            continue
         try:
             look[key] = ask()
         except KohortError as error:

@@ -60,14 +60,17 @@ def own_pages(app: FastAPI, own: OwnSegments, read: Callable[[], Documents], opi
         return HTMLResponse(text)
 
     @app.get("/definitions/{name}/customers", response_class=HTMLResponse)
-    def customers(name: str, part: str = "", cursor: int = 0, order: str = "customer") -> Response:
+    def customers(name: str, part: str = "", after: str = "", cursor: int = 0, order: str = "customer") -> Response:
         d, everything, one = asked(name)
         if part and part not in one.labels:
             raise NotFound(f"part of {one.label!r}", part, one.labels)
-        cursor = min(max(cursor, 0), one.about.size)
         order = order if order in dict(ORDERS) else "customer"
-        members = sight.members(own.members(one, part, cursor, PAGE_SIZE, order))
-        return HTMLResponse(customers_page(d.shell, everything, one, members, part=part, cursor=cursor, order=order))
+        skip = min(max(cursor, 0), one.about.size)
+        members = sight.members(own.members(one, part, after, PAGE_SIZE, order=order, skip=skip))
+        if order == "customer":
+            # `after` says where the page begins; how many came before is counted along for people.
+            skip = min(skip, max(members.size - len(members.rows), 0)) if after else 0
+        return HTMLResponse(customers_page(d.shell, everything, one, members, part=part, cursor=skip, order=order))
 
     @app.get("/definitions/{name}/customers/{code}", response_class=HTMLResponse)
     def why(name: str, code: str, part: Annotated[str | None, Query()] = None) -> Response:

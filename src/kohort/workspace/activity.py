@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kohort import __version__
 from kohort.definitions.triggers import is_hidden
-from kohort.model.clock import HOUR_US, iso
+from kohort.model.clock import HOUR_US, MINUTE_US, iso
 from kohort.model.event import SCORE
 from kohort.workspace.people import company_numbers, short_code
 from kohort.workspace.rejected import reasons
@@ -76,15 +77,26 @@ class ActivityDoor:
         return {key: name or "" for key, name in zip(keys, names, strict=True)}
 
     def arrivals(self, hours: int = 1, *, now: int | None = None) -> dict[str, Any]:
-        """What came in within the last hours.
+        """What came in within the last hours. While a server keeps the workspace current the answer may be half a minute old,
+        or a little more: it says since when.
+
+        Args:
+            now: Microseconds UTC; None = now, and then the answer is kept.
 
         Returns:
             `{"since", "events": [{"event", "count", "last"}], "total"}`.
         """
+        if now is not None:
+            return self._arrived(now - hours * HOUR_US)
+        wall = time.time_ns() // 1_000
+        # Where nothing comes in the hour moves on all the same.
+        minute = "" if self._ws.store.kept_current() is not None else wall // MINUTE_US
+        name = "arrivals" if hours == 1 else f"arrivals.{hours}"
+        return dict(self._ws.kept.get(name, f"{__version__}|{minute}", lambda: self._arrived(wall - hours * HOUR_US)))
+
+    def _arrived(self, since: int) -> dict[str, Any]:
         from kohort.engines.arrived import arrived
 
-        now = time.time_ns() // 1_000 if now is None else now
-        since = now - hours * HOUR_US
         found = arrived(self._ws.store.log.snapshot(), since)
         return {
             "since": iso(since),
@@ -128,9 +140,8 @@ class ActivityDoor:
         from kohort.workspace.live import events_waiting
 
         live = self._ws.store.kept_current()
-        runs = [
-            d.status.as_of for d in self._ws.segments.list() if d.status.as_of is not None and not is_hidden(d.name)
-        ]
+        statuses = self._ws.store.status.all()
+        runs = [s.as_of for name, s in statuses.items() if s.as_of is not None and not is_hidden(name)]
         as_of = live if live is not None else max(runs, default=None)
         return {
             "kept": live is not None,

@@ -70,7 +70,7 @@ def _stamp(ws: Workspace) -> str:
     """
     statuses = sorted(ws.store.status.all().items())
     asked = (
-        ws.config,
+        ws.config_stamp,
         statuses if ws.store.kept_current() is None else [(name, s.version, s.error) for name, s in statuses],
         ws.store.feedback.stamp(),
         time.time_ns() // 1_000 // DAY_US,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
@@ -313,9 +314,22 @@ class FeedbackDoor:
             for one in self._ws.store.feedback.all(subject.name)
             if one.customer is None and one.part == part and one.version == subject.version
         ]
-        keys, people = self._keys(subject, part), self._judged(subject, part)
+        people = self._judged(subject, part)
+        if not people:  # mostly: then nobody needs to know who the members are
+            nobody = np.zeros(0, np.int64)
+            return replace(evidence(about, [], nobody, nobody), members=self._size(subject, part))
+        keys = self._keys(subject, part)
         drawn = any(one.drawn for one in people)  # the order of a million members takes a moment
         return evidence(about, people, keys, self._order(subject, keys) if drawn else np.zeros(0, np.int64))
+
+    def _size(self, subject: Subject, part: str) -> int:
+        """How many there are to judge."""
+        if subject.definition is not None and subject.definition.kind == "accounts":
+            return 0
+        if subject.name.startswith(f"{FOUND}:"):
+            return len(self._keys(subject, part))
+        sizes = self._ws.store.members.sizes([subject.name]).get(subject.name, {})
+        return sizes.get(part, 0) if part else sum(sizes.values())
 
     def _held(self, subject: Subject, *, added: bool = False) -> dict[int, str]:
         """Customers who are kept out by hand → of which part ("" = of every one); `added` = those who were put in, too."""

@@ -12,7 +12,9 @@ from kohort.model.clock import DAY_US, iso
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.progress import Progress, silent
 from kohort.model.segmentation import Segmentation, TrendPoint
+from kohort.workspace import roll
 from kohort.workspace.people import with_company_numbers
+from kohort.workspace.roll import CUSTOMER, GROUP, KIND, SINCE, SURE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +28,7 @@ if TYPE_CHECKING:
 TREND_DAYS = (180, 120, 60)
 """How long before `as_of` the sizes of the segments are looked at again."""
 
-KIND = "found"
-_ASSIGNER, _PEOPLE = "assigner.bin", "people.parquet"
-_GROUP, _SURE = "_group", "_confidence"
+_ASSIGNER = "assigner.bin"
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,11 @@ def latest(ws: Workspace) -> Found:
     files, manifest = ws.store.artefacts.load(KIND, kept["artefact"])
     segmentation = ws.store.state.segmentation("", id=kept["segmentation"])
     assert segmentation is not None
-    whole = pq.read_table(io.BytesIO(files[_PEOPLE]))
+    whole = pq.read_table(io.BytesIO(files[roll.FILE])).sort_by(CUSTOMER)
     infos = tuple(FeatureInfo(**f) for f in manifest["features"])
     value = whole.column("_value").to_numpy() if "_value" in whole.column_names else None
     table = FeatureTable(
-        whole.column("_customer").combine_chunks(),
+        whole.column(CUSTOMER).combine_chunks(),
         whole.select([f.name for f in infos]),
         infos,
         manifest["as_of"],
@@ -149,8 +149,8 @@ def latest(ws: Workspace) -> Found:
         table,
         parse_features(manifest["definitions"]),
         manifest["data_version"],
-        whole.column(_GROUP).to_numpy(),
-        whole.column(_SURE).to_numpy(),
+        whole.column(GROUP).to_numpy(),
+        whole.column(SURE).to_numpy(),
         tuple(manifest["segment_of"]),
         files[_ASSIGNER],
     )
@@ -175,8 +175,11 @@ def take_back(ws: Workspace, name: str) -> Movement | None:
             error = WrongUsage(f"{name!r} fires {', '.join(told)}.", hint="Change or remove these triggers first.")
             error.code = "needed_by_others"
             raise error
-    movement = take_back(ws.store, name, _kept_table(ws, name), load=assigner_from_bytes)
-    if movement is None and (artefact := ws.store.state.get(f"people.{name}")) is not None:
+    table = _kept_table(ws, name)
+    movement = take_back(ws.store, name, table, load=assigner_from_bytes)
+    if movement is not None:
+        keep_people(ws, name, table)
+    elif (artefact := ws.store.state.get(f"people.{name}")) is not None:
         ws.store.state.set(f"people.{name}", None)
         ws.store.artefacts.delete(KIND, artefact)
     return movement
@@ -185,18 +188,41 @@ def take_back(ws: Workspace, name: str) -> Movement | None:
 def _kept_table(ws: Workspace, name: str) -> FeatureTable:
     """Features of everybody at the last run of a name."""
     table, infos, as_of = _people(ws, name)
-    return FeatureTable(table.column("_customer").combine_chunks(), table.select([f.name for f in infos]), infos, as_of)
+    table = table.sort_by(CUSTOMER)
+    return FeatureTable(table.column(CUSTOMER).combine_chunks(), table.select([f.name for f in infos]), infos, as_of)
 
 
 def keep_people(ws: Workspace, name: str, table: FeatureTable) -> None:
-    """Keep the features of an adopted segmentation's members as of their last run, for the pages that list them."""
+    """Keep who is in an adopted segmentation as of its last run, with the features of each, for the pages that list them."""
     setting = f"people.{name}"
     with ws.store.write_lock():
         before = ws.store.state.get(setting)
-        now = _save_people(ws, table, {}, {}, {"of": name})
+        columns, names = _placed(ws, name, table)
+        now = _save_people(ws, table, columns, {}, {"of": name, roll.NAMED: names})
         ws.store.state.set(setting, now)
         if before not in (None, now):
             ws.store.artefacts.delete(KIND, before)
+
+
+def _placed(ws: Workspace, name: str, table: FeatureTable) -> tuple[dict[str, Any], list[str]]:
+    """Group, confidence and since when of each row of a table, as members are now; and the segment of each group."""
+    import numpy as np
+    import pyarrow as pa
+
+    from kohort.store.members.tables import MEMBERS
+
+    there = name in ws.store.members.names()  # adopting may have been interrupted at its last step
+    members = ws.store.members.current(name) if there else MEMBERS.empty_table()
+    coded = members.column("segment").combine_chunks().cast(pa.string()).dictionary_encode()
+    place = np.full(len(table), members.num_rows)
+    at = np.searchsorted(ids := members.column("customer").to_numpy(), table.ids.to_numpy())
+    inside = at < members.num_rows
+    inside[inside] = ids[at[inside]] == table.ids.to_numpy()[inside]
+    place[inside] = at[inside]
+    rows = pa.array(place, mask=~inside)
+    groups = pa.array(np.asarray(coded.indices, np.int32)).take(rows).fill_null(-1)
+    columns = {GROUP: groups, SURE: members.column("confidence").take(rows), SINCE: members.column("since").take(rows)}
+    return columns, coded.dictionary.to_pylist()
 
 
 def people(ws: Workspace, name: str) -> tuple[pa.Table, tuple[FeatureInfo, ...]]:
@@ -212,11 +238,13 @@ def _people(ws: Workspace, name: str) -> tuple[pa.Table, tuple[FeatureInfo, ...]
     if artefact is None:  # adopting was interrupted at its last step
         raise NotEnough("The customers of this segmentation are not kept yet.", hint=f"Run: kohort segments run {name}")
     files, manifest = ws.store.artefacts.load(KIND, artefact)
-    table = pq.read_table(io.BytesIO(files[_PEOPLE]))
+    table = pq.read_table(io.BytesIO(files[roll.FILE]))
     infos = tuple(FeatureInfo(**f) for f in manifest["features"])
-    if not name:
-        ids = [*manifest["segment_of"], ""]
-        table = table.append_column("_segment", pa.array([ids[g] for g in table.column(_GROUP).to_pylist()]))
+    if name:
+        table = table.select([CUSTOMER, *(f.name for f in infos)])
+    else:
+        ids = [*manifest[roll.NAMED], ""]
+        table = table.append_column("_segment", pa.array([ids[g] for g in table.column(GROUP).to_pylist()]))
     return table, infos, int(manifest["as_of"])
 
 
@@ -254,7 +282,7 @@ def _keep(ws: Workspace, found: Found) -> None:
 
     from kohort.definitions.features_text import write_features
 
-    columns: dict[str, Any] = {_GROUP: found.groups.astype(np.int32), _SURE: found.confidence.astype(np.float32)}
+    columns: dict[str, Any] = {GROUP: found.groups.astype(np.int32), SURE: found.confidence.astype(np.float32)}
     manifest = {
         "segment_of": list(found.segment_of),
         "definitions": write_features(found.definitions),
@@ -280,20 +308,21 @@ def _save_people(
     import json
 
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    whole = pa.table({"_customer": table.ids, **dict(zip(table.data.column_names, table.data.columns, strict=True))})
+    whole = pa.table({CUSTOMER: table.ids, **dict(zip(table.data.column_names, table.data.columns, strict=True))})
     if table.value is not None:
         columns = {**columns, "_value": table.value}
     for name, values in columns.items():
-        whole = whole.append_column(name, pa.array(values))
+        whole = whole.append_column(
+            name, values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
+        )
     sink = io.BytesIO()
-    pq.write_table(whole, sink, compression="zstd")
+    roll.write(roll.in_order(whole), sink)
     body = sink.getvalue()
-    said = {**manifest, "as_of": table.as_of, "features": [f.as_dict() for f in table.features]}
+    said = {**manifest, "ordered": True, "as_of": table.as_of, "features": [f.as_dict() for f in table.features]}
     identity = hashlib.sha256(body)
     for data in (*files.values(), json.dumps(said, sort_keys=True).encode()):
         identity.update(data)
     artefact = identity.hexdigest()[:24]
-    ws.store.artefacts.save(KIND, artefact, {**files, _PEOPLE: body}, said)
+    ws.store.artefacts.save(KIND, artefact, {**files, roll.FILE: body}, said)
     return artefact

@@ -2,7 +2,8 @@
 
 A page that counts a million customers takes seconds, and with live events every answer is outdated when it is given. So an
 answer of the last half minute is good enough while a server keeps the workspace current: it says of which moment it is. A
-server asks again in the background where it has been a little longer, so that nobody waits.
+server asks again in the background where it has been a little longer, so that nobody waits; and the longer an answer takes,
+the longer it is good, so that asking again never takes more than a small share of a core.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 GOOD_SECONDS = 30.0
 STALE_SECONDS = 600.0
 """Up to here a server gives the answer it has, and makes the next one meanwhile."""
+GOOD_SHARE, STALE_SHARE = 20.0, 200.0
+"""The same, in times of what the answer took to make, where that is longer."""
+LONGEST_SECONDS = 3_600.0
+"""No answer that took long is given for longer than this."""
 
 THREAD = "kohort-kept"
 
@@ -30,11 +35,14 @@ class Kept:
 
     Attributes:
         behind: Whether new answers may be made in the background: in servers, not in commands that end.
+        elsewhere: Has the answer of a name made by another process, which keeps it, or says that it cannot. None = there is
+            no such process.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._store, self._clock = store, clock
         self.behind = False
+        self.elsewhere: Callable[[str], bool] | None = None
         self._making: set[str] = set()
         self._lock = threading.Lock()
 
@@ -51,22 +59,25 @@ class Kept:
         if kept is not None and kept["stamp"] == stamp:
             return kept["answer"]
         if kept is not None and kept["stamp"].startswith(f"{steady}|") and self._store.kept_current() is not None:
-            age = self._clock() - kept.get("at", 0.0)
-            if 0 <= age < GOOD_SECONDS:
+            age, took = self._clock() - kept.get("at", 0.0), kept.get("took", 0.0)
+            if 0 <= age < _held(GOOD_SECONDS, GOOD_SHARE * took):
                 return kept["answer"]
-            if 0 <= age < STALE_SECONDS and self.behind:
+            if self.behind and 0 <= age < _held(STALE_SECONDS, STALE_SHARE * took):
                 self._make_behind(name, stamp, look)
                 return kept["answer"]
         return self._make(name, stamp, look)
 
     def _make(self, name: str, stamp: str, look: Callable[[], Any]) -> Any:
         at, answer = self._clock(), look()
+        kept = {"stamp": stamp, "at": at, "took": round(max(0.0, self._clock() - at), 3), "answer": answer}
         # A reader needs neither the writer's turn nor room on the disk: without them the next one looks again.
         with suppress(Busy, CannotWrite):
-            self._store.state.set(f"kept.{name}", {"stamp": stamp, "at": at, "answer": answer})
+            self._store.state.set(f"kept.{name}", kept)
         return answer
 
     def _make_behind(self, name: str, stamp: str, look: Callable[[], Any]) -> None:
+        if self.elsewhere is not None and self.elsewhere(name):
+            return
         with self._lock:
             if name in self._making:
                 return
@@ -80,3 +91,8 @@ class Kept:
                 self._making.discard(name)
 
         threading.Thread(target=make, name=THREAD, daemon=True).start()
+
+
+def _held(least: float, wanted: float) -> float:
+    """Seconds that an answer is given."""
+    return max(least, min(wanted, LONGEST_SECONDS))

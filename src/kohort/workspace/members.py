@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kohort.definitions.segments import SegmentDefinition
+    from kohort.model.feature import FeatureInfo
     from kohort.workspace.workspace import Workspace
 
 
@@ -73,23 +74,17 @@ def run_shown(ws: Workspace, name: str, as_of: int | None) -> int | None:
 
 def members_page(ws: Workspace, segment_id: str, cursor: int, limit: int) -> dict[str, Any]:
     """See `Workspace.members_page`."""
-    import pyarrow.compute as pc
-
     from kohort.model.event import SENTIMENT
-    from kohort.workspace.found import people
 
     found = ws.store.state.segmentation()
     if found is None or segment_id not in {s.id for s in found.segments}:
         raise NotFound("segment", segment_id, [s.id for s in found.segments] if found else [])
-    table, every = people(ws, found.name)
+    roll = ws.rolls.get(found.name)
+    if roll is not None:
+        every, (listed, size) = roll.infos, roll.page(segment_id, cursor, limit)
+    else:
+        every, listed, size = _page_of_all(ws, found.name, segment_id, cursor, limit)
     infos = tuple(f for f in every if SENTIMENT not in f.definition)  # a mood is too often wrong to show of one person
-    if found.name:
-        rows = ws.store.members.current(found.name)
-        rows = rows.rename_columns([f"_{name}" for name in rows.column_names])  # no feature's name begins with _
-        table = rows.join(table, keys="_customer", join_type="left outer")
-    table = table.filter(pc.equal(table.column("_segment"), segment_id))
-    table = table.sort_by([("_confidence", "descending"), ("_customer", "ascending")]).slice(cursor, limit + 1)
-    listed = table.slice(0, limit).to_pylist()
     numbers = company_numbers(ws.store.vault, [row["_customer"] for row in listed])
     return {
         "rows": [
@@ -101,9 +96,27 @@ def members_page(ws: Workspace, segment_id: str, cursor: int, limit: int) -> dic
             }
             for number, row in zip(numbers, listed, strict=True)
         ],
-        "next": cursor + limit if table.num_rows > limit else None,
+        "next": cursor + limit if size > cursor + limit else None,
         "columns": list(infos),
     }
+
+
+def _page_of_all(
+    ws: Workspace, name: str, segment_id: str, cursor: int, limit: int
+) -> tuple[tuple[FeatureInfo, ...], list[dict[str, Any]], int]:
+    """The same rows out of everybody, where no roll tells them in order."""
+    import pyarrow.compute as pc
+
+    from kohort.workspace.found import people
+
+    table, infos = people(ws, name)
+    if name:
+        rows = ws.store.members.current(name)
+        rows = rows.rename_columns([f"_{name}" for name in rows.column_names])  # no feature's name begins with _
+        table = rows.join(table, keys="_customer", join_type="left outer")
+    table = table.filter(pc.equal(table.column("_segment"), segment_id))
+    order = [("_confidence", "descending"), ("_customer", "ascending")]
+    return infos, table.sort_by(order).slice(cursor, limit).to_pylist(), table.num_rows
 
 
 def _meant(ws: Workspace, name: str) -> tuple[str, str | None]:

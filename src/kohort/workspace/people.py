@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kohort.store.vault import Vault
 
 _SHORT_CODE = re.compile(r"(c|visitor)-([0-9a-f]{14,16})")
+_NOBODY = 1 << 63
 
 
 def short_code(key: int) -> str:
@@ -28,6 +29,18 @@ def short_code(key: int) -> str:
         'visitor-00000000001234'
     """
     return f"{'c' if key > 0 else 'visitor'}-{abs(key):014x}"
+
+
+def key_of(code: str) -> int | None:
+    """The pseudonym that a short code stands for; None = the text is none.
+
+    Example:
+        >>> key_of("visitor-00000000001234"), key_of("K1")
+        (-4660, None)
+    """
+    found = _SHORT_CODE.fullmatch(code)
+    number = int(found[2], 16) if found else _NOBODY
+    return None if found is None or number >= _NOBODY else number * (1 if found[1] == "c" else -1)
 
 
 def company_numbers(vault: Vault, keys: Sequence[int] | np.ndarray) -> list[str]:
@@ -59,8 +72,7 @@ def customer_keys(vault: Vault, numbers: Sequence[str]) -> list[int]:
     check_numbers(numbers)
     known = [int(key) for key in vault.known(numbers)]
     for i, number in enumerate(numbers):
-        if not known[i] and (code := _SHORT_CODE.fullmatch(number)):
-            key = int(code[2], 16) * (1 if code[1] == "c" else -1)
+        if not known[i] and (key := key_of(number)) is not None:
             known[i] = key if vault.there([key])[0] else 0
     missing = [i + 1 for i, key in enumerate(known) if not key]
     if missing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +44,6 @@ class ProfileDoor:
         self._people: VaultPeople | None = None
         self._listed: tuple[float, dict[str, Any]] | None = None
         self._others: tuple[frozenset[str], float, bool] | None = None
-        self._counted: dict[str, tuple[float, Counter[str]]] = {}
         self._forbidding = Forbidding(workspace.store)
         self._lock = threading.Lock()
 
@@ -114,7 +112,7 @@ class ProfileDoor:
             limit: At most 1,000.
 
         Returns:
-            `{"segment", "part", "size", "members", "next"}`; the size of a part is up to five seconds old.
+            `{"segment", "part", "size", "members", "next"}`;
 
         Raises:
             NotFound: No segment or part has this name.
@@ -269,14 +267,8 @@ class ProfileDoor:
         raise error
 
     def _size(self, name: str, part: str) -> int:
-        """How many members a part has: counting reads them all, so it is done every few seconds only."""
-        with self._lock:
-            now = time.monotonic()
-            counted = self._counted.get(name)
-            if counted is None or now - counted[0] > _KEPT_SECONDS:
-                table = self._ws.store.members.current(name)
-                counted = self._counted[name] = now, Counter(table.column("segment").to_pylist())
-            return counted[1][part]
+        """How many members a part has."""
+        return self._ws.store.members.sizes([name])[name].get(part, 0)
 
     def _numbers(self, name: str, keys: list[int]) -> list[str]:
         if any(d.name == name and d.kind == "accounts" for d in self._ws.config.segments):

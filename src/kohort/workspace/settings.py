@@ -24,7 +24,7 @@ class Settings:
 
     def __init__(self, file: Path, columns: Callable[[], Mapping[str, ColumnType]]) -> None:
         self.file, self._columns = file, columns
-        self._read: tuple[Which | None, WorkspaceConfig, str] | None = None
+        self._read: tuple[Which | None, WorkspaceConfig, str, str] | None = None
 
     def now(self) -> WorkspaceConfig:
         """What it says; a segment that cannot be read is told apart (`unread`) and stops nothing else.
@@ -39,6 +39,10 @@ class Settings:
         """A digest of all that answers about the data depend on: segments do not change what the data is."""
         return self._look()[1]
 
+    def whole(self) -> str:
+        """A digest of all that it says, segments too."""
+        return self._look()[2]
+
     def change(self, change: Callable[[WorkspaceConfig], WorkspaceConfig]) -> None:
         """Write it anew from what it says now. The caller holds the write lock, so that nobody's change is lost.
 
@@ -49,14 +53,15 @@ class Settings:
 
         save(change(load(self.file, columns=self._columns())), self.file)
 
-    def _look(self) -> tuple[WorkspaceConfig, str]:
+    def _look(self) -> tuple[WorkspaceConfig, str, str]:
         from kohort.definitions.workspace_file import load_readable, write
 
         which = _which(self.file)
         if self._read is None or which is None or self._read[0] != which:
             config = load_readable(self.file, columns=self._columns())
             text = write(replace(config, segments=()))
-            self._read = which, config, hashlib.sha256(text.encode()).hexdigest()[:16]
+            stamp, whole = (hashlib.sha256(said.encode()).hexdigest()[:16] for said in (text, repr(config)))
+            self._read = which, config, stamp, whole
         return self._read[1:]
 
 

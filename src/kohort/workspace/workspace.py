@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kohort.workspace.identity import IdentityDoor
     from kohort.workspace.predict import PredictDoor
     from kohort.workspace.privacy import PrivacyDoor
+    from kohort.workspace.roll import Rolls
     from kohort.workspace.segments import SegmentDoor
     from kohort.workspace.triggers import TriggerDoor
 
@@ -123,6 +124,11 @@ class Workspace:
     def config(self) -> WorkspaceConfig:
         """What `kohort.yaml` says now: a person or another process may have changed it since it was opened."""
         return self._settings.now()
+
+    @property
+    def config_stamp(self) -> str:
+        """Another text whenever `kohort.yaml` says something else."""
+        return self._settings.whole()
 
     @property
     def name(self) -> str:
@@ -480,6 +486,13 @@ class Workspace:
         from kohort.workspace.groups import GroupDoor
 
         return GroupDoor(self)
+
+    @cached_property
+    def rolls(self) -> Rolls:
+        """Members of found groups with their features, for pages that list them."""
+        from kohort.workspace.roll import Rolls
+
+        return Rolls(self.store)
 
     @cached_property
     def privacy(self) -> PrivacyDoor:

@@ -23,6 +23,7 @@ from kohort.store.members.outbox import Outbox
 from kohort.store.members.parts import EVERY_NAME, Parts, Written
 from kohort.store.members.reading import Reading, runs
 from kohort.store.members.settle import settle
+from kohort.store.members.sizes import Sizes
 from kohort.store.members.tables import PLACED, placed
 from kohort.store.sealed import Ledger
 from kohort.store.status import note_success
@@ -47,6 +48,7 @@ class Members(Reading, Outbox):
 
     def __init__(self, root: Path, database: Database, lock: WriteLock) -> None:
         self.parts = Parts(root, database)
+        self.counted = Sizes(self.parts)
         self._database = database
         self._lock = lock
 

@@ -15,6 +15,7 @@ from kohort.store.members.fold import OPEN, untils
 from kohort.store.members.heads import HeadRow, heads_now, known_head
 from kohort.store.members.parts import Parts
 from kohort.store.members.position import read_position
+from kohort.store.members.sizes import Sizes
 from kohort.store.members.snapshots import stays, stays_of
 from kohort.store.members.tables import MEMBERS, members, numbers
 from kohort.store.sealed import SealedGroups
@@ -44,6 +45,7 @@ class Reading:
     """What can be asked about members. Nothing here waits for a writer."""
 
     parts: Parts
+    counted: Sizes
 
     def names(self) -> list[str]:
         """Definitions whose members were published and that were not dropped, sorted."""
@@ -54,6 +56,14 @@ class Reading:
         """The head of every definition that ever had members: name, run, version, as_of, size, dropped."""
         with self.parts.database.read() as con:
             return heads_now(con)
+
+    def sizes(self, names: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Name → part → members, as the latest run left them, at one and the same moment. What was never published is left out.
+
+        Members are read where nobody asked before; from then on only what changed since.
+        """
+        with self.counted.turn:
+            return self.parts.read(lambda con: self.counted.of(con, heads_now(con), names))
 
     def current(self, name: str) -> pa.Table:
         """Members as the latest run left them, ordered by customer.
