@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from kohort.errors import MissingExtra, WrongUsage
@@ -172,7 +172,7 @@ def roles_from(text: str) -> tuple[str, tuple[tuple[str, Role], ...]]:
             raise WrongUsage(
                 f"{ROLES_OF} gives a role that there is not: {role!r}.", hint=f"There are: {', '.join(ROLES)}."
             )
-        found.append((value, cast(Role, role)))
+        found.append((value, role))
     return claim, tuple(found)
 
 
