@@ -45,7 +45,7 @@ COMPARED: Mapping[str, Operator] = {
 """Test of a row → operator, where a value is asked for."""
 LIKE: Mapping[str, Literal["start", "end", "anywhere"]] = {"starts": "start", "ends": "end", "contains": "anywhere"}
 FLAGS = {"yes": True, "no": False}
-GIVEN = ("known", "not_known")
+GIVEN = ("not_known", "known")
 LISTED = {"among": False, "not_among": True}
 TESTS = (*COMPARED, *LIKE, *LISTED, *FLAGS, *GIVEN)
 WITHOUT_VALUE = (*FLAGS, *GIVEN)
