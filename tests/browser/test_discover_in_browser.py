@@ -43,7 +43,9 @@ def test_a_file_is_brought_and_asked_about(browser, axe, shop, scheme, width):
     with Visit(browser, f"{url}/", scheme=scheme, width=width) as visit:
         page = visit.page
         sound(visit, axe)
-        page.get_by_label("File", exact=True).set_input_files({"name": "odd.csv", "mimeType": "text/csv", "buffer": FILE.encode()})
+        page.get_by_label("File", exact=True).set_input_files(
+            {"name": "odd.csv", "mimeType": "text/csv", "buffer": FILE.encode()}
+        )
         page.get_by_role("button", name="Look at the file").click()
         page.wait_for_url(f"{url}/start/*")
         sound(visit, axe)
