@@ -10,9 +10,11 @@ import pytest
 import kohort
 from kohort.errors import NotFound, UnknownCustomer, WrongUsage
 from kohort.model.links import NOBODY
-from kohort.segments.feedback import by_lot, evidence, judged
+from kohort.model.share import wilson
+from kohort.segments.feedback import Evidence, by_lot, evidence, judged
 from kohort.segments.refine import FEWEST, Split, separate, splits_of
 from kohort.store.feedback import Saying
+from kohort.views.feedback import checked
 from kohort.workspace.people import short_code
 
 GOOD, BAD = [f"G{i}" for i in range(14)], [f"B{i}" for i in range(12)]
@@ -261,6 +263,27 @@ def test_a_vote_becomes_a_decision_by_hand_and_is_undone(ws) -> None:
     assert (row["inside"], row["held"]) == (True, False)
     with pytest.raises(WrongUsage, match="not taken out"):
         ws.feedback.undo("buyers", "B1", by="Bob")
+
+
+def test_how_many_were_checked_is_said_as_it_is() -> None:
+    told = {
+        "agree": 0,
+        "disagree": 0,
+        "share": None,
+        "members": 4,
+        "checked": 4,
+        "belong": 3,
+        "wrong": 1,
+        "disputed": 0,
+    }
+    told |= {"drawn": 4, "drawn_wrong": 1, "unanswered": 0, "rate": wilson(1, 4), "gone": 0}
+    all_of_them = checked(Evidence(**told), "customer")
+    assert all_of_them["text"] == "3 belong, 1 does not."
+    assert all_of_them["rate"] == "Every customer was checked.", "then nothing is left to chance"
+    some = checked(Evidence(**{**told, "members": 40, "disputed": 2}), "customer")
+    assert some["text"] == "3 belong, 1 does not, people are divided over 2."
+    assert some["rate"].endswith("among all.")
+    assert "judged one by one" in checked(Evidence(**told), "account")["head"]
 
 
 def test_what_was_decided_before_is_not_overwritten(ws) -> None:

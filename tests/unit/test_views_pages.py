@@ -5,6 +5,7 @@ import random
 import re
 import runpy
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -330,3 +331,12 @@ def test_while_data_is_read_in_nobody_is_told_that_it_is_there():
     assert "Your data is being read in" in text
     assert "Your data is in." not in text
     assert '<li class="now" aria-current="step"><i>3</i>Read in' in text
+
+
+def test_groups_that_were_asked_for_are_not_said_to_have_come_out_best():
+    found = SAMPLE["SampleWorkspace"]().found
+    assert "came out best" in discover(pages.Shell("Shop"), found)
+    asked = replace(found, candidates=tuple(c for c in found.candidates if c.chosen))
+    text = discover(pages.Shell("Shop"), asked)
+    assert "came out best" not in text
+    assert "the one that was asked for" in text

@@ -129,11 +129,13 @@ def test_from_nothing_to_adopted_groups_and_back(site: Site) -> None:
     assert "/customers/" not in page
     assert not re.findall(r"\bK\d+\b", page), "no single customer is on it"
     fields = hidden(page, "/discover/adopt")
+    described_by = [d.name for d in site.ws.definitions()]
     job = site.done(site.post("/discover/adopt", {**fields, "name": " Our  groups ", "s1": "yes", "s2": "yes"}))
     assert (job.state, job.result["name"], job.result["segments"]) == ("done", "Our groups", 2), job.error
     assert set(site.ws.store.members.current("Our groups")["segment"].to_pylist()) == {"s1", "s2"}
     page = site.get("/discover")
     assert "Two of these 3 groups are adopted" in page
+    assert [d.name for d in site.ws.definitions()] == described_by, "sentences speak of the first of an idea"
     job = site.done(site.post("/discover/undo", hidden(page, "/discover/undo")))
     assert job.state == "done", job.error
     assert "Our groups" not in site.ws.store.members.names()

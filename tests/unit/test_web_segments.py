@@ -222,13 +222,22 @@ def test_the_matrix_counts_everybody_once(ws):
 def test_members_are_listed_once_and_page_by_page(ws):
     mine = OwnSegments(ws)
     one = mine.all().segment("value")
-    first = mine.members(one, "", 0, 3)
-    second = mine.members(one, "", first.next or 0, 3)
-    assert (len(first.rows), second.next) == (3, None)
+    first = mine.members(one, "", "", 3)
+    second = mine.members(one, "", first.next, 3)
+    assert (len(first.rows), second.next) == (3, "")
     assert sorted(m.number for m in first.rows + second.rows) == sorted(ws.members("value")["customer_id"].to_pylist())
-    gold = mine.members(one, "gold", 0, 50)
+    with pytest.raises(NotFound):
+        mine.members(one, "", "c-nobody", 3)
+    newest = mine.members(one, "", "", 3, order="newest")
+    rest = mine.members(one, "", "", 3, order="newest", skip=3)
+    assert sorted(newest.rows + rest.rows, key=lambda m: m.number) == sorted(
+        first.rows + second.rows, key=lambda m: m.number
+    )
+    assert [m.since for m in newest.rows + rest.rows] == sorted((m.since for m in newest.rows + rest.rows), reverse=True)
+    assert (bool(newest.next), rest.next, rest.size) == (True, "", first.size)
+    gold = mine.members(one, "gold", "", 50)
     assert {m.number for m in gold.rows} == set(ws.members("value/gold")["customer_id"].to_pylist())
-    accounts = mine.members(mine.all().segment("firms"), "", 0, 50).rows
+    accounts = mine.members(mine.all().segment("firms"), "", "", 50).rows
     assert {(m.number, m.code) for m in accounts} == {("Acme", ""), ("Bolt", "")}
 
 

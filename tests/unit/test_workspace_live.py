@@ -224,6 +224,8 @@ def test_while_members_change_a_look_is_renewed_by_another_process(site: tuple[W
 def test_sizes_of_parts_follow_the_ticks(site: tuple[Workspace, Service]) -> None:
     ws, live = site
     ws.segments.add("much", {"tiers": {"lots": "did(*, at_least => 2)", "some": "did(*)"}})
+    while "much" not in ws.store.members.names():
+        live.loop.tick()
     for number, who in enumerate(("lea", "lea", "max", "ana")):
         send(live, 20 + number, who)
         members = ws.store.members.current("much").column("segment").to_pylist()

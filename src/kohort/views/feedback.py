@@ -145,8 +145,8 @@ def checked(e: Evidence, noun: str) -> dict[str, str]:
         return {"head": "Accounts are not judged one by one", "text": "", "rate": "", "gone": ""}
     of = f"{EN.number(e.checked)} of {words.plural(e.members, noun)} checked"
     parts = [
-        f"{EN.number(e.belong)} belong" if e.belong else "",
-        f"{EN.number(e.wrong)} do not" if e.wrong else "",
+        f"{EN.number(e.belong)} belong{'s' * (e.belong == 1)}" if e.belong else "",
+        f"{EN.number(e.wrong)} {'does' if e.wrong == 1 else 'do'} not" if e.wrong else "",
         f"people are divided over {EN.number(e.disputed)}" if e.disputed else "",
     ]
     text = ", ".join(part for part in parts if part)

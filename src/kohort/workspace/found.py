@@ -134,6 +134,9 @@ def latest(ws: Workspace) -> Found:
     assert segmentation is not None
     whole = pq.read_table(io.BytesIO(files[roll.FILE])).sort_by(CUSTOMER)
     infos = tuple(FeatureInfo(**f) for f in manifest["features"])
+    # A manifest sorts its names, and sentences speak of the first feature of an idea: the order is that of the columns.
+    place = {info.name: n for n, info in enumerate(infos)}
+    definitions = sorted(parse_features(manifest["definitions"]), key=lambda d: place.get(d.name, len(place)))
     value = whole.column("_value").to_numpy() if "_value" in whole.column_names else None
     table = FeatureTable(
         whole.column(CUSTOMER).combine_chunks(),
@@ -147,7 +150,7 @@ def latest(ws: Workspace) -> Found:
         ws,
         segmentation,
         table,
-        parse_features(manifest["definitions"]),
+        tuple(definitions),
         manifest["data_version"],
         whole.column(GROUP).to_numpy(),
         whole.column(SURE).to_numpy(),

@@ -45,7 +45,7 @@ COMPARED: Mapping[str, Operator] = {
 """Test of a row → operator, where a value is asked for."""
 LIKE: Mapping[str, Literal["start", "end", "anywhere"]] = {"starts": "start", "ends": "end", "contains": "anywhere"}
 FLAGS = {"yes": True, "no": False}
-GIVEN = ("not_known", "known")
+GIVEN = {"known": True, "not_known": False}
 LISTED = {"among": False, "not_among": True}
 TESTS = (*COMPARED, *LIKE, *LISTED, *FLAGS, *GIVEN)
 WITHOUT_VALUE = (*FLAGS, *GIVEN)
@@ -258,7 +258,7 @@ def _comparison(row: Row, known: Vocabulary | None) -> Rule:
     test, typed = row.get("test") or "is", row.fields.get("value", "")
     of = _operand(row.get("of"))
     if test in GIVEN:
-        return tree.Missing(of, test == "known")
+        return tree.Missing(of, GIVEN[test])
     if test in FLAGS:
         return tree.Compare(of, "=", FLAGS[test])
     if not typed.strip():
