@@ -230,7 +230,6 @@ def test_sizes_of_parts_follow_the_ticks(site: tuple[Workspace, Service]) -> Non
         send(live, 20 + number, who)
         members = ws.store.members.current("much").column("segment").to_pylist()
         assert ws.store.members.sizes(["much"]) == {"much": dict(Counter(members))}
-    ws.segments.remove("much")
 
 
 def test_what_somebody_waits_for_comes_first() -> None:
