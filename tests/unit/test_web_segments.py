@@ -233,7 +233,9 @@ def test_members_are_listed_once_and_page_by_page(ws):
     assert sorted(newest.rows + rest.rows, key=lambda m: m.number) == sorted(
         first.rows + second.rows, key=lambda m: m.number
     )
-    assert [m.since for m in newest.rows + rest.rows] == sorted((m.since for m in newest.rows + rest.rows), reverse=True)
+    assert [m.since for m in newest.rows + rest.rows] == sorted(
+        (m.since for m in newest.rows + rest.rows), reverse=True
+    )
     assert (bool(newest.next), rest.next, rest.size) == (True, "", first.size)
     gold = mine.members(one, "gold", "", 50)
     assert {m.number for m in gold.rows} == set(ws.members("value/gold")["customer_id"].to_pylist())
