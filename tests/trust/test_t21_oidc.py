@@ -642,7 +642,7 @@ FORGED: dict[str, tuple[str, Callable[[Provider, Key, dict[str, Any]], Any]]] = 
     "very deep": (UNREAD, lambda p, t, c: text(DEEP) + ".e30.AA"),
     "very long": ("token too long", lambda p, t, c: "a" * 70_000),
     "none": ("gave no token of who it is", lambda p, t, c: None),
-    "a number": ("gave no token of who it is", lambda p, t, c: 7),
+    "a number": ("gave no token of who it is", lambda p, t, c: 7_182_936_451),
 }
 
 
