@@ -33,7 +33,7 @@ docs: setup  ## tables and screenshots in docs/, made anew
 	$(RUN) python scripts/make_docs.py
 
 setup: $(UV)
-	$(UV) sync --frozen --quiet --compile-bytecode --extra map --extra identity --extra sources --extra oidc $(SYNC_ARGS)
+	$(UV) sync --frozen --quiet --compile-bytecode --extra map --extra identity --extra sources --extra oidc --extra image $(SYNC_ARGS)
 	@$(UV_PROJECT_ENVIRONMENT)/bin/python -m compileall -q src
 
 setup-demo: $(UV)
