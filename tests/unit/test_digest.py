@@ -247,10 +247,8 @@ def test_it_is_mailed_by_the_server_of_the_environment(ws) -> None:
         done = CliRunner().invoke(app, ["digest", "-w", str(ws.root), "--since", "11d", "--mail", "--json"], env=said)
         assert done.exit_code == 0, done.output
         assert json.loads(done.stdout)["mailed_to"] == 2
-    assert [line for line in server.heard if line.startswith("rcpt")] == [
-        "rcpt TO:<ann@shop.example>",
-        "rcpt TO:<bob@shop.example>",
-    ]
+    told = [line.lower() for line in server.heard if line.startswith("rcpt")]  # letters of the command differ by Python
+    assert told == ["rcpt to:<ann@shop.example>", "rcpt to:<bob@shop.example>"]
     mail = email.message_from_string(server.mails[0], policy=policy.default)
     assert mail["Subject"] == "11 days at Tea shop"
     assert mail["Auto-Submitted"] == "auto-generated"
