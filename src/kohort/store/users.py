@@ -25,7 +25,8 @@ from kohort.store.sessions import Sessions
 users = SealedTable(schema.login_user)
 _t = schema.login_user.c
 _i = schema.login_identity.c
-_NAME = re.compile(r"[^\W_][\w .@+-]{0,63}")
+_NAME = re.compile(r"(?!the pages$|the key )[^\W_][\w .@+-]{0,63}", re.IGNORECASE)
+"""Nobody is called what stands in the log for programs, and for pages without a login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,8 @@ def _row(name: str, role: str, now: int | None) -> dict[str, Any]:
     """Somebody without a password: none lets her in."""
     if not _NAME.fullmatch(name):
         raise WrongUsage(
-            "A name has 1 to 64 letters, digits, blanks and . - + @ _, and begins with a letter or a digit."
+            "A name has 1 to 64 letters, digits, blanks and . - + @ _, and begins with a letter or a digit; "
+            "it is not 'the pages' and does not begin with 'the key '."
         )
     _check_role(role)
     at = _wall(now)
