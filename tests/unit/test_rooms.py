@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "src" / "kohort"
 LEVELS = [
-    {"errors"},
+    {"errors", "locale"},
     {"model"},
     {"definitions"},
     {"compile", "testing"},
@@ -45,6 +45,7 @@ HOME = {
     "sklearn": {"discovery", "predict"},
     "scipy": {"discovery", "identity", "predict", "segments"},
     "openTSNE": {"discovery"},
+    "babel": {"locale"},
     "jinja2": {"views"},
     "resvg_py": {"views"},
     "orjson": {"ingest", "live", "store", "web"},

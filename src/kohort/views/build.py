@@ -10,7 +10,7 @@ from kohort.definitions.rules.rows import ANY_EVENT, UNITS, WITHOUT_VALUE, Row, 
 from kohort.definitions.segments_text import title
 from kohort.views import own_words as say
 from kohort.views import words
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 from kohort.views.paper import render
 
@@ -289,8 +289,8 @@ def _units(nodes: list[ConditionSize], many: int) -> list[tuple[ConditionSize, l
 
 def _running(node: ConditionSize) -> str:
     if node.running is None:
-        return EN.number(node.size)
-    return f"{EN.number(node.running)} left" if node.group == "left" else f"+{EN.number(node.running)}"
+        return formats().number(node.size)
+    return f"{formats().number(node.running)} left" if node.group == "left" else f"+{formats().number(node.running)}"
 
 
 def _now(draft: Draft, looked: Looked, about: About) -> dict[str, Any] | None:
@@ -299,8 +299,8 @@ def _now(draft: Draft, looked: Looked, about: About) -> dict[str, Any] | None:
     if preview is None:
         return None
     noun = "account" if about.definition is not None and about.definition.kind == "accounts" else "customer"
-    worth = "" if preview.value is None or not preview.size else EN.short_money(preview.value, about.currency)
-    share = "" if preview.value_share is None else f", {EN.percent(preview.value_share)} of all revenue"
+    worth = "" if preview.value is None or not preview.size else formats().short_money(preview.value, about.currency)
+    share = "" if preview.value_share is None else f", {formats().percent(preview.value_share)} of all revenue"
     when = (
         f"Live, as of {say.clock(preview.as_of, about.zone)}"
         if about.live
@@ -308,14 +308,14 @@ def _now(draft: Draft, looked: Looked, about: About) -> dict[str, Any] | None:
     )
     rest = len(looked.wrong)
     return {
-        "size": EN.number(preview.size),
+        "size": formats().number(preview.size),
         "noun": noun if preview.size == 1 else noun + "s",
-        "share": EN.percent(preview.share),
+        "share": formats().percent(preview.share),
         "worth": f"{worth} so far{share}" if worth else "",
         "when": when,
         "of": preview.universe_text,
         "steps": _steps(looked, draft),
-        "parts": [(title(p.label), EN.number(p.size), p.share) for p in preview.parts]
+        "parts": [(title(p.label), formats().number(p.size), p.share) for p in preview.parts]
         if len(preview.parts) > 1
         else [],
         "differ": _differ(preview, about),
@@ -329,7 +329,7 @@ def _steps(looked: Looked, draft: Draft) -> list[tuple[str, str, float]]:
     preview = looked.preview
     if preview is None or len(preview.parts) != 1 or len(looked.places) < 2:
         return []
-    found = [("All customers", EN.number(preview.universe), 1.0)] if draft.rows.match == "all" else []
+    found = [("All customers", formats().number(preview.universe), 1.0)] if draft.rows.match == "all" else []
     for node, _ in _units(list(preview.parts[0].conditions), len(looked.places)):
         share = (node.running or 0) / preview.universe if preview.universe else 0.0
         found.append((say.sentence(node.sentence).rstrip("."), _running(node), share))
@@ -342,7 +342,7 @@ def _differ(preview: Preview, about: About) -> str:
     if not nodes or nodes[0].size == preview.size:
         return ""
     why = say.beside(about.definition, about.definition.parts[0].key) if about.definition else ""
-    return f"{EN.number(nodes[0].size)} meet the rule, {EN.number(preview.size)} are in. {why}".strip()
+    return f"{formats().number(nodes[0].size)} meet the rule, {formats().number(preview.size)} are in. {why}".strip()
 
 
 def _sentence(looked: Looked) -> str:
@@ -374,7 +374,7 @@ def _effect(effect: Effect) -> str:
     """Example: "24 would enter, 3 would leave"."""
     moved = effect.next_run
     told = [
-        f"{EN.number(n)} would {verb}"
+        f"{formats().number(n)} would {verb}"
         for n, verb in ((moved.entered, "enter"), (moved.left, "leave"), (moved.moved, "move to another part"))
         if n
     ]
@@ -386,5 +386,5 @@ def _because(effect: Effect) -> str:
     edit, run = effect.by_edit, effect.next_run
     if (edit.entered, edit.left, edit.moved) == (run.entered, run.left, run.moved):
         return "All of that is because of your change."
-    told = f"{EN.number(edit.entered)} would enter and {EN.number(edit.left)} would leave"
+    told = f"{formats().number(edit.entered)} would enter and {formats().number(edit.left)} would leave"
     return f"Because of your change alone {told}; the rest is what happened since the last run."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
 
 from kohort.errors import WrongUsage
-from kohort.views.formats import EN, UNKNOWN
+from kohort.views.formats import UNKNOWN, formats
 from kohort.views.svg import chart_styles, key, text
 
 if TYPE_CHECKING:
@@ -55,19 +55,19 @@ class Column:
     def say(self, value: Cell) -> str:
         """A figure as people read it; what is not known is "–"."""
         if isinstance(value, str):
-            written = {"day": EN.date_of, "month": EN.month_of}.get(self.unit, str)
+            written = {"day": formats().date_of, "month": formats().month_of}.get(self.unit, str)
             return written(value) if value else UNKNOWN
         match self.unit:
             case "money":
-                return EN.short_money(value, self.currency)
+                return formats().short_money(value, self.currency)
             case "share":
-                return EN.percent(value)
+                return formats().percent(value)
             case "chance":
-                return EN.in_100(value)
+                return formats().in_100(value)
             case "decimal":
-                return EN.number(value, 3)
+                return formats().number(value, 3)
             case _:
-                return EN.number(value)
+                return formats().number(value)
 
     @property
     def head(self) -> str:

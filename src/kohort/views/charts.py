@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kohort.model.segmentation import Candidate, Difference, Segment
 from kohort.views import words
 from kohort.views.chart import Axis, Chart, Column, Glyph
-from kohort.views.formats import EN, UNKNOWN
+from kohort.views.formats import UNKNOWN, formats
 from kohort.views.glyphs import bar, interval, ring, share_bar, sparkline
 from kohort.views.maps import customer_map, how_to_read
 from kohort.views.plot import NARROW, WIDE, Bar, Columns, Line, Scale, bars, in_100, one_each, plot, up_to
@@ -71,7 +71,9 @@ def share_flow(segments: Sequence[Segment], currency: str, *, title: str = "") -
     bands = _bands(segments)
     first = max(bands, key=lambda b: b.right, default=None)
     sentence = (
-        f"{first.name}: {EN.percent(first.left)} of customers, {_worth(first)} of revenue." if first else "No segments."
+        f"{first.name}: {formats().percent(first.left)} of customers, {_worth(first)} of revenue."
+        if first
+        else "No segments."
     )
     wide, narrow = (_flow(bands, sentence, currency, narrow=small) for small in (False, True))
     return Chart(
@@ -94,9 +96,9 @@ def share_flow(segments: Sequence[Segment], currency: str, *, title: str = "") -
 
 def sizes(segments: Sequence[Segment], *, title: str = "") -> Chart:
     """Share of customers in each segment, for populations whose revenue is not known."""
-    sentence = "; ".join(f"{s.name}: {EN.percent(s.share)}" for s in segments) or "No segments."
+    sentence = "; ".join(f"{s.name}: {formats().percent(s.share)}" for s in segments) or "No segments."
     rows = [
-        Bar(s.name, s.share, EN.percent(s.share), words.plural(s.size, "customer"), words.colour(i))
+        Bar(s.name, s.share, formats().percent(s.share), words.plural(s.size, "customer"), words.colour(i))
         for i, s in enumerate(segments)
     ]
     wide, narrow = (bars(rows, sentence, width) if rows else "" for width in (WIDE, NARROW))
@@ -113,7 +115,7 @@ def sizes(segments: Sequence[Segment], *, title: str = "") -> Chart:
 
 
 def _worth(band: Band) -> str:
-    return UNKNOWN if band.revenue is None else EN.percent(band.right)
+    return UNKNOWN if band.revenue is None else formats().percent(band.right)
 
 
 def _bands(segments: Sequence[Segment]) -> list[Band]:
@@ -166,9 +168,9 @@ def _flow(bands: Sequence[Band], sentence: str, currency: str, *, narrow: bool) 
     right_y = spread([(a + b) / 2 + 4 for a, b in right], 14, top + 4, height + 4)
     for b, ly, ry in zip(bands, left_y, right_y, strict=True):
         name = b.letter if narrow else fit(b.name, x0 - 50)
-        share = f'<tspan class="t-strong">{EN.percent(b.left)}</tspan>'
+        share = f'<tspan class="t-strong">{formats().percent(b.left)}</tspan>'
         parts.append(f'<text x="{n(x0 - 9)}" y="{n(ly)}" text-anchor="end">{text(name)} {share}</text>')
-        amount = "" if narrow or b.revenue is None else f" · {text(EN.short_money(b.revenue, currency))}"
+        amount = "" if narrow or b.revenue is None else f" · {text(formats().short_money(b.revenue, currency))}"
         parts.append(f'<text x="{n(x1 + 19)}" y="{n(ry)}"><tspan class="t-strong">{_worth(b)}</tspan>{amount}</text>')
     heads = ("Customers", "Revenue") if narrow else ("Share of customers", "Share of revenue")
     parts.append(f'<text class="t-muted" x="{n(x0 + block)}" y="12" text-anchor="end">{heads[0]}</text>')
@@ -211,7 +213,13 @@ def differences(
         across=Axis("Difference from the typical customer", "standard deviations"),
         columns=(*(Column(label) for label in head), Column("Difference in standard deviations", "decimal")),
         rows=tuple(
-            (d.label, EN.value(d.value, d.unit, currency), EN.value(d.average, d.unit, currency), d.text, d.effect)
+            (
+                d.label,
+                formats().value(d.value, d.unit, currency),
+                formats().value(d.average, d.unit, currency),
+                d.text,
+                d.effect,
+            )
             for d in items
         ),
     )
@@ -251,10 +259,10 @@ def monthly(
         return Chart(name, title, f"{what} per month: unknown.", "")
     best = max(rows, key=lambda r: r[1] if r[1] is not None else float("-inf"))
     sentence = (
-        f"{what} per month from {EN.month_of(rows[0][0])} to {EN.month_of(rows[-1][0])}; "
-        f"highest in {EN.month_of(best[0])} with {column.say(best[1])}."
+        f"{what} per month from {formats().month_of(rows[0][0])} to {formats().month_of(rows[-1][0])}; "
+        f"highest in {formats().month_of(best[0])} with {column.say(best[1])}."
     )
-    across = one_each(Axis("Month"), [EN.month_of(m) for m, _ in rows])
+    across = one_each(Axis("Month"), [formats().month_of(m) for m, _ in rows])
     up = up_to(Axis(what, currency if unit == "money" else ""), max(known), column.say)
     mark = Columns([[(v, "c-accent")] for _, v in rows], open_end=partial)
     wide, narrow = (plot([mark], across, up, sentence, (width, 226.0)) for width in (WIDE, NARROW))
@@ -277,11 +285,11 @@ def trend(s: Segment, currency: str, colour: str, *, title: str = "Customers ove
         return Chart(name, title, f"{s.name}: one moment only.", "")
     first, last = s.trend[0], s.trend[-1]
     sentence = (
-        f"{s.name}: {EN.number(first.size)} customers on {EN.date_of(first.at)}, "
-        f"{EN.number(last.size)} on {EN.date_of(last.at)}."
+        f"{s.name}: {formats().number(first.size)} customers on {formats().date_of(first.at)}, "
+        f"{formats().number(last.size)} on {formats().date_of(last.at)}."
     )
-    across = one_each(Axis("Day"), [EN.date_of(t.at) for t in s.trend])
-    up = up_to(Axis("Customers"), max(t.size for t in s.trend), EN.number, least=2.0)
+    across = one_each(Axis("Day"), [formats().date_of(t.at) for t in s.trend])
+    up = up_to(Axis("Customers"), max(t.size for t in s.trend), formats().number, least=2.0)
     line = Line([(float(i), float(t.size)) for i, t in enumerate(s.trend)], colour)
     wide, narrow = (plot([line], across, up, sentence, (width, 190.0)) for width in (WIDE, NARROW))
     columns = (Column("On", "day"), Column("Customers", "count"), Column("Revenue", "money", currency))
@@ -337,7 +345,7 @@ def _compared(candidates: Sequence[Candidate]) -> list[tuple[str | int | float |
 
 def _lines(shown: Sequence[Candidate], across: Axis, up: Axis, sentence: str, width: float) -> str:
     ks = sorted({c.k for c in shown})
-    scale = Scale(across, ks[0] - 0.5, max(ks[-1], ks[0] + 1) + 0.5, tuple((k, EN.number(k)) for k in ks))
+    scale = Scale(across, ks[0] - 0.5, max(ks[-1], ks[0] + 1) + 0.5, tuple((k, formats().number(k)) for k in ks))
     marks = []
     for i, way in enumerate(w for w in words.ALGORITHMS if any(c.algorithm == w for c in shown)):
         mine = sorted((c for c in shown if c.algorithm == way), key=lambda c: c.k)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from kohort.model.segmentation import Estimate
 from kohort.views import charts
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 from kohort.views.words import plural
 from kohort.views.working import Work
@@ -72,7 +72,7 @@ def rejected(
 
 def read_again(counts: Mapping[str, int]) -> str:
     """What became of rows that were read again."""
-    stored, known, stay = (EN.number(counts[name]) for name in ("stored", "duplicate", "rejected"))
+    stored, known, stay = (formats().number(counts[name]) for name in ("stored", "duplicate", "rejected"))
     return (
         f"Of {plural(counts['read'], 'row')}, {stored} can be used now, {known} were known already, {stay} stay here."
     )

@@ -13,7 +13,7 @@ from kohort.views import own_words as say
 from kohort.views import words
 from kohort.views.evidence import HOW, decided, rows_of
 from kohort.views.findings import listing
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 from kohort.views.paper import plain
 from kohort.views.person import facts
@@ -155,7 +155,7 @@ def _features(values: Mapping[str, Any], known: Sequence[FeatureInfo], currency:
         if value is None or name.rpartition(".")[2] in SCORE_PARTS:  # what is predicted has a card of its own
             continue
         info = about.get(name) or FeatureInfo(name, words.label_of(name))
-        found.append((info.label or words.label_of(name), EN.value(value, info.unit, currency)))
+        found.append((info.label or words.label_of(name), formats().value(value, info.unit, currency)))
     return found
 
 
@@ -172,7 +172,7 @@ def _event(event: Mapping[str, Any], own: Own) -> dict[str, Any]:
         "at": event["at"] or "",
         "title": _TITLES.get(event["event"]) or words.label_of(event["event"]),
         "text": ", ".join(said[:_MOST_FACTS]),
-        "amount": EN.money(float(event["amount"]), own.currency, 2) if event.get("amount") is not None else "",
+        "amount": formats().money(float(event["amount"]), own.currency, 2) if event.get("amount") is not None else "",
         "from": event["source"],
         "icon": "shop" if "amount" in event else "health",
         "tone": "",

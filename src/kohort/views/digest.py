@@ -9,7 +9,7 @@ from typing import Any
 
 from kohort.views import own_words as say
 from kohort.views import words
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 from kohort.views.paper import render
 from kohort.views.report import styles
@@ -78,11 +78,11 @@ def headline(d: Mapping[str, Any]) -> str:
         return f"Nobody entered or left a segment. {look}"
     entered, left = (sum(row[which] for row in d["moved"]) for which in ("entered", "left"))
     where = words.plural(len({row["label"] for row in d["moved"]}), "segment")
-    text = f"{EN.number(entered)} entries and {EN.number(left)} exits in {where}."
+    text = f"{formats().number(entered)} entries and {formats().number(left)} exits in {where}."
     told = [row for row in d["moved"] if row["value"] and row["value"]["low"] is not None]
     top = next((row for row in told if not row["redefined"] and _sure(row["value"], among=len(told))), None)
     if top is not None:
-        money = EN.short_money(abs(top["value"]["net"]), d["currency"])
+        money = formats().short_money(abs(top["value"]["net"]), d["currency"])
         text += f" More than chance: value {'came into' if top['value']['net'] > 0 else 'left'} {top['label']}, {money} on balance."
     return f"{text} {look}"
 
@@ -143,9 +143,9 @@ def _row(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
     sure = bool(value) and value["low"] is not None
     return {
         **row,
-        "entered": EN.number(row["entered"]),
-        "left": EN.number(row["left"]),
-        "size": EN.number(row["size"]),
+        "entered": formats().number(row["entered"]),
+        "left": formats().number(row["left"]),
+        "size": formats().number(row["size"]),
         "value": _signed(value["net"], currency) if value else "",
         "range": f"{_signed(value['low'], currency)} to {_signed(value['high'], currency)}" if sure else "",
         "few": bool(value) and not sure,
@@ -155,8 +155,8 @@ def _row(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
 
 def _signed(amount: float, currency: str) -> str:
     if round(amount) == 0:
-        return EN.short_money(0, currency)
-    return f"{'+' if amount > 0 else '−'}{EN.short_money(abs(amount), currency)}"
+        return formats().short_money(0, currency)
+    return f"{'+' if amount > 0 else '−'}{formats().short_money(abs(amount), currency)}"
 
 
 def _biggest(row: Mapping[str, Any], which: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kohort.views import own_words as say
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 
 HOW = {
     "same email": "The same e-mail address",
@@ -53,7 +53,7 @@ def _mark(one: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def likely(score: float | None) -> str:
     """How sure a pair is: "84 in 100"; empty where none was worked out."""
-    return "" if score is None else EN.in_100(score)
+    return "" if score is None else formats().in_100(score)
 
 
 def decided(line: Mapping[str, Any], zone: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from kohort.views import own_words as say
 from kohort.views import words
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 
 if TYPE_CHECKING:
@@ -143,11 +143,11 @@ def checked(e: Evidence, noun: str) -> dict[str, str]:
     """How many were checked, and what that says about all; `rate` is empty while nobody was checked."""
     if noun == "account":
         return {"head": "Accounts are not judged one by one", "text": "", "rate": "", "gone": ""}
-    of = f"{EN.number(e.checked)} of {words.plural(e.members, noun)} checked"
+    of = f"{formats().number(e.checked)} of {words.plural(e.members, noun)} checked"
     parts = [
-        f"{EN.number(e.belong)} belong{'s' * (e.belong == 1)}" if e.belong else "",
-        f"{EN.number(e.wrong)} {'does' if e.wrong == 1 else 'do'} not" if e.wrong else "",
-        f"people are divided over {EN.number(e.disputed)}" if e.disputed else "",
+        f"{formats().number(e.belong)} belong{'s' * (e.belong == 1)}" if e.belong else "",
+        f"{formats().number(e.wrong)} {'does' if e.wrong == 1 else 'do'} not" if e.wrong else "",
+        f"people are divided over {formats().number(e.disputed)}" if e.disputed else "",
     ]
     text = ", ".join(part for part in parts if part)
     rate = ""
@@ -155,7 +155,7 @@ def checked(e: Evidence, noun: str) -> dict[str, str]:
         rate = f"Every {noun} was checked."
     elif e.rate is not None:
         rate = (
-            f"Of {words.plural(e.drawn, noun)} drawn by lot, {EN.number(e.drawn_wrong)} "
+            f"Of {words.plural(e.drawn, noun)} drawn by lot, {formats().number(e.drawn_wrong)} "
             f"{'does' if e.drawn_wrong == 1 else 'do'} not belong: {say.likely(e.rate)} among all."
         )
         if e.unanswered:
@@ -219,7 +219,7 @@ def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, A
         return {**told, "text": "Nothing separates those who do not belong from those who do.", "detail": odds.strip()}
     own = re.findall("^/definitions(/.+)", place.href) if found["rule"] and not place.parts else []
     often = 1000 * found["by_chance"]
-    odds = "fewer than 1" if often < 1 else f"about {EN.number(often)}"
+    odds = "fewer than 1" if often < 1 else f"about {formats().number(often)}"
     return {
         **told,
         "text": f"Keep only those of whom this is so: {_condition(found, place)}.",
@@ -237,7 +237,7 @@ def _condition(found: Mapping[str, Any], place: Place) -> str:
     if found["sentence"]:
         return str(found["sentence"]).rstrip(".")
     name = found["label"] or found["about"]
-    value = EN.value(found["value"], found["unit"], place.currency) if found["value"] is not None else ""
+    value = formats().value(found["value"], found["unit"], place.currency) if found["value"] is not None else ""
     how = {"above": "more than", "at_most": "at most", "is": "is", "is_not": "is not"}
     how |= {"known": "is known", "unknown": "is not known", "meets": "holds", "fails": "does not hold"}
     return f"{name} {how[found['how']]} {value}".strip()

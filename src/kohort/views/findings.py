@@ -9,7 +9,7 @@ from typing import Any
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Candidate, Segment, Segmentation
 from kohort.views import charts, words
-from kohort.views.formats import EN, UNKNOWN
+from kohort.views.formats import UNKNOWN, formats
 
 Figures = list[dict[str, Any]]
 
@@ -56,23 +56,29 @@ def key_figures(summary: Mapping[str, Any]) -> Figures:
 
     def add(label: str, value: str, note: str, spark: Any, change: tuple[Any, Any] = (None, None)) -> None:
         now, before = change
-        text = EN.change(now, before) if before else ""
+        text = formats().change(now, before) if before else ""
         note = "vs the 30 days before" if text else note
         step = now - before if text else None
         rows.append({"label": label, "value": value, "change": step, "change_text": text, "note": note, "spark": spark})
 
     if (now := summary.get("revenue_30d")) is not None:
         change = (now, summary.get("revenue_30d_before"))
-        add("Revenue, 30 days", EN.short_money(now, money), "", line("revenue", "Revenue per week"), change)
+        add("Revenue, 30 days", formats().short_money(now, money), "", line("revenue", "Revenue per week"), change)
     if (now := summary.get("active_30d")) is not None:
         change = (now, summary.get("active_30d_before"))
-        add("Active customers, 30 days", EN.number(now), "", line("customers", "Active customers per week"), change)
+        add(
+            "Active customers, 30 days",
+            formats().number(now),
+            "",
+            line("customers", "Active customers per week"),
+            change,
+        )
     if (share := summary.get("returning_share")) is not None:
         note = "of known customers, past 12 months"
-        add("Revenue from returning customers", EN.percent(share), note, charts.bar(share, "c-accent"))
+        add("Revenue from returning customers", formats().percent(share), note, charts.bar(share, "c-accent"))
     if (share := summary.get("anonymous_share")) is not None:
         note = "past 12 months; in no segment"
-        add("Revenue without a customer number", EN.percent(share), note, charts.bar(share, "c-accent"))
+        add("Revenue without a customer number", formats().percent(share), note, charts.bar(share, "c-accent"))
     return rows
 
 
@@ -101,19 +107,28 @@ def segment_figures(s: Segment, currency: str) -> Figures:
     rows: Figures = [
         {
             "label": "Customers",
-            "value": EN.number(s.size),
+            "value": formats().number(s.size),
             "change": change,
-            "note": f"{EN.signed(change)} {since}" if change is not None else f"{EN.percent(s.share)} of all",
+            "note": f"{formats().signed(change)} {since}"
+            if change is not None
+            else f"{formats().percent(s.share)} of all",
         },
-        {"label": "Share of customers", "value": EN.percent(s.share), "change": None, "note": words.one_in(s.share)},
+        {
+            "label": "Share of customers",
+            "value": formats().percent(s.share),
+            "change": None,
+            "note": words.one_in(s.share),
+        },
     ]
     if s.revenue is not None:
-        share = "" if s.revenue_share is None else f"{EN.percent(s.revenue_share)} of all revenue"
-        rows.append({"label": "Revenue", "value": EN.short_money(s.revenue, currency), "change": None, "note": share})
-        each = EN.money(s.revenue / s.size if s.size else None, currency, 0)
+        share = "" if s.revenue_share is None else f"{formats().percent(s.revenue_share)} of all revenue"
+        rows.append(
+            {"label": "Revenue", "value": formats().short_money(s.revenue, currency), "change": None, "note": share}
+        )
+        each = formats().money(s.revenue / s.size if s.size else None, currency, 0)
         rows.append({"label": "Per customer", "value": each, "change": None, "note": "on average"})
     if s.stability is not None:
-        value = EN.percent(s.stability.value)
+        value = formats().percent(s.stability.value)
         rows.append({"label": "Steadiness", "value": value, "change": None, "note": "stay when re-checked"})
     return rows
 
@@ -126,9 +141,9 @@ def flow_title(found: Segmentation) -> str:
     top = max(known, key=lambda s: s.revenue_share or 0.0)
     rest = len(found.segments) - 1
     if rest < 1:
-        return f"{top.name} bring in {EN.percent(top.revenue_share)} of revenue"
+        return f"{top.name} bring in {formats().percent(top.revenue_share)} of revenue"
     others = f"the other {words.count_word(rest).lower()} groups" if rest > 1 else "the other group"
-    return f"{top.name} bring in {EN.percent(top.revenue_share)} of revenue, {others} share the rest"
+    return f"{top.name} bring in {formats().percent(top.revenue_share)} of revenue, {others} share the rest"
 
 
 def moves(found: Segmentation) -> tuple[Figures, str]:
@@ -145,12 +160,14 @@ def moves(found: Segmentation) -> tuple[Figures, str]:
     for change, s in changed[:4]:
         verb = "grew" if change > 0 else "shrank"
         first = s.trend[0]
-        long_ago = f"It was {EN.number(first.size)} on {EN.date_of(first.at)}." if len(s.trend) > 2 else ""
+        long_ago = (
+            f"It was {formats().number(first.size)} on {formats().date_of(first.at)}." if len(s.trend) > 2 else ""
+        )
         rows.append(
             {
                 "id": s.id,
                 "icon": "up" if change > 0 else "down",
-                "title": f"{s.name} {verb} by {EN.number(abs(change))}, to {EN.number(s.size)}",
+                "title": f"{s.name} {verb} by {formats().number(abs(change))}, to {formats().number(s.size)}",
                 "text": long_ago,
             }
         )
@@ -163,9 +180,9 @@ def trend_title(s: Segment) -> str:
         return "Customers over time"
     first, last = s.trend[0], s.trend[-1]
     if first.size == last.size:
-        return f"As many as on {EN.date_of(first.at)}"
+        return f"As many as on {formats().date_of(first.at)}"
     verb = "Grew" if last.size > first.size else "Shrank"
-    return f"{verb} from {EN.number(first.size)} to {EN.number(last.size)} since {EN.date_of(first.at)}"
+    return f"{verb} from {formats().number(first.size)} to {formats().number(last.size)} since {formats().date_of(first.at)}"
 
 
 def month_title(months: Sequence[tuple[str, float | None]], currency: str) -> str:
@@ -174,7 +191,7 @@ def month_title(months: Sequence[tuple[str, float | None]], currency: str) -> st
     if not known:
         return "Revenue per month"
     month, value = max(known, key=lambda x: x[1])
-    return f"The best month was {EN.month_of(month)} with {EN.short_money(value, currency)}"
+    return f"The best month was {formats().month_of(month)} with {formats().short_money(value, currency)}"
 
 
 def methods(found: Segmentation) -> Figures:
@@ -186,7 +203,7 @@ def methods(found: Segmentation) -> Figures:
             continue
         steady = best.stability.value if best.stability else None
         figures = [
-            ("Groups", EN.number(best.k) if best.k else "none", ""),
+            ("Groups", formats().number(best.k) if best.k else "none", ""),
             (
                 "Holds when re-checked",
                 words.holds(best.stability),
@@ -194,7 +211,7 @@ def methods(found: Segmentation) -> Figures:
             ),
             (
                 "Customers left out",
-                EN.percent(best.outlier_share) if best.outlier_share else "none",
+                formats().percent(best.outlier_share) if best.outlier_share else "none",
                 "warn" if best.outlier_share > 0.1 else "",
             ),
             ("Easy to explain", words.easy(best.explainability), ""),
@@ -217,7 +234,7 @@ def steps(found: Segmentation) -> Figures:
             word = "not measured"
         rows.append(
             {
-                "k": EN.number(c.k),
+                "k": formats().number(c.k),
                 "figure": words.holds(c.stability),
                 "shaky": shaky,
                 "word": word,
@@ -247,7 +264,7 @@ def how_good(found: Segmentation) -> Figures:
         add(holds, "It holds" if holds else "It does not hold well", of)
     if best and best.value_spread is not None:
         matters = best.value_spread >= 0.05
-        share = EN.percent(best.value_spread)
+        share = formats().percent(best.value_spread)
         add(
             matters,
             "It matters for money" if matters else "It says little about money",
@@ -257,7 +274,7 @@ def how_good(found: Segmentation) -> Figures:
         add(
             best.explainability >= 0.7,
             "It can be explained",
-            f"A few short rules put {EN.in_100(best.explainability)} customers in the right group.",
+            f"A few short rules put {formats().in_100(best.explainability)} customers in the right group.",
         )
     if found.warnings:
         add(False, "Keep in mind", " ".join(found.warnings))
@@ -310,8 +327,8 @@ def parts(health: HealthReport) -> Figures:
         {
             "label": words.label_of(column),
             "share": share,
-            "figure": EN.percent(share),
-            "note": "always filled" if share == 1 else f"{EN.percent(1 - share)} of rows lack it",
+            "figure": formats().percent(share),
+            "note": "always filled" if share == 1 else f"{formats().percent(1 - share)} of rows lack it",
             "tone": _tone(share, 0.95),
         }
         for column, share in sorted(columns, key=lambda x: x[1])[:6]
@@ -340,8 +357,8 @@ def coverage_title(health: HealthReport) -> str:
     missing = [m for m in _all_months(months[0], months[-1]) if m not in set(months)]
     empty = missing + [m["month"] for m in health.coverage if not m.get("events")]
     if not empty:
-        return f"Every month from {EN.month_of(months[0])} to {EN.month_of(months[-1])} has data"
-    return f"{words.plural(len(empty), 'month')} without data, the first in {EN.month_of(min(empty))}"
+        return f"Every month from {formats().month_of(months[0])} to {formats().month_of(months[-1])} has data"
+    return f"{words.plural(len(empty), 'month')} without data, the first in {formats().month_of(min(empty))}"
 
 
 def _all_months(first: str, last: str) -> list[str]:

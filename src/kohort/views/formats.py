@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
+from kohort.locale import current
+
 UNKNOWN = "–"
 MINUS = "−"
 
@@ -19,8 +21,8 @@ SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$", "JPY": "¥", "CHF": "CHF ", "D
 class Formats:
     """How one language writes figures.
 
-    `short` holds (threshold, divisor, ending) from large to small. A language that keeps thousands in full
-    (German) leaves the thousands out. Texts of `months` and `days` are abbreviations, Monday first.
+    `short` holds (threshold, divisor, ending) from large to small; German writes rounded
+    thousands in full. Texts of `months` and `days` are abbreviations, Monday first.
     """
 
     language: str
@@ -31,7 +33,8 @@ class Formats:
     short: tuple[tuple[float, float, str], ...]
     months: tuple[str, ...]
     days: tuple[str, ...]
-    date_pattern: str  # with {day}, {month}, {year}
+    date_pattern: str  # with {day}, {month}, {month_number}, {year}
+    day_pattern: str  # the same without the year
     words: dict[str, str] = field(default_factory=dict)
 
     # --- plain numbers -------------------------------------------------------------------------------------------
@@ -124,7 +127,7 @@ class Formats:
         assert amount is not None
         figure = self.number(abs(amount), (2 if 0 < abs(amount) < 100 else 0) if digits is None else digits)
         sign = MINUS if amount < 0 and any(c in "123456789" for c in figure) else ""
-        return sign + self.money_pattern.format(symbol=symbol(currency), amount=figure)
+        return sign + self._with_symbol(figure, currency)
 
     def short_money(self, amount: float | None, currency: str) -> str:
         """Money as said aloud: £4.87m, £478k; below ten thousand in full.
@@ -147,7 +150,13 @@ class Formats:
         else:
             figure = self.number(size)
         sign = MINUS if amount < 0 and size >= 0.5 else ""
-        return sign + self.money_pattern.format(symbol=symbol(currency), amount=figure)
+        return sign + self._with_symbol(figure, currency)
+
+    def _with_symbol(self, figure: str, currency: str) -> str:
+        sign = symbol(currency)
+        if self.money_pattern != "{symbol}{amount}":  # the pattern has the space
+            sign = sign.strip()
+        return self.money_pattern.format(symbol=sign, amount=figure) if sign else figure
 
     # --- dates ---------------------------------------------------------------------------------------------------
 
@@ -161,8 +170,9 @@ class Formats:
         parsed = _parse(value)
         if parsed is None:
             return UNKNOWN
-        text = self.date_pattern.format(day=parsed.day, month=self.months[parsed.month - 1], year=parsed.year)
-        text = text if year else text.removesuffix(str(parsed.year)).strip()
+        text = (self.date_pattern if year else self.day_pattern).format(
+            day=parsed.day, month=self.months[parsed.month - 1], month_number=parsed.month, year=parsed.year
+        )
         return f"{self.days[parsed.weekday()]} {text}" if weekday else text
 
     def month_of(self, value: str | None) -> str:
@@ -248,6 +258,7 @@ EN = Formats(
     months=("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
     days=("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
     date_pattern="{day} {month} {year}",
+    day_pattern="{day} {month}",
     words={
         "under": "under",
         "over": "over",
@@ -260,4 +271,86 @@ EN = Formats(
         "no": "no",
     },
 )
-"""British English. nl, da and de are one more entry each."""
+"""British English."""
+
+NL = Formats(
+    language="nl",
+    thousands=".",
+    decimal=",",
+    percent_sign="%",
+    money_pattern="{symbol}\u00a0{amount}",
+    short=((1e9, 1e9, "\u00a0mld."), (1e6, 1e6, "\u00a0mln."), (1e4, 1e3, "K")),
+    months=("jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec"),
+    days=("ma", "di", "wo", "do", "vr", "za", "zo"),
+    date_pattern="{day} {month} {year}",
+    day_pattern="{day} {month}",
+    words={
+        "under": "minder dan",
+        "over": "meer dan",
+        "in_100": "{n} van de 100",
+        "day": "{n} dag",
+        "days": "{n} dagen",
+        "minute": "{n} minuut",
+        "minutes": "{n} minuten",
+        "yes": "ja",
+        "no": "nee",
+    },
+)
+"""Dutch."""
+
+DA = Formats(
+    language="da",
+    thousands=".",
+    decimal=",",
+    percent_sign="\u00a0%",
+    money_pattern="{amount}\u00a0{symbol}",
+    short=((1e9, 1e9, "\u00a0mia."), (1e6, 1e6, "\u00a0mio."), (1e4, 1e3, "\u00a0t")),
+    months=("jan.", "feb.", "mar.", "apr.", "maj", "jun.", "jul.", "aug.", "sep.", "okt.", "nov.", "dec."),
+    days=("man.", "tirs.", "ons.", "tors.", "fre.", "lør.", "søn."),
+    date_pattern="{day}. {month} {year}",
+    day_pattern="{day}. {month}",
+    words={
+        "under": "under",
+        "over": "over",
+        "in_100": "{n} ud af 100",
+        "day": "{n} dag",
+        "days": "{n} dage",
+        "minute": "{n} minut",
+        "minutes": "{n} minutter",
+        "yes": "ja",
+        "no": "nej",
+    },
+)
+"""Danish."""
+
+DE = Formats(
+    language="de",
+    thousands=".",
+    decimal=",",
+    percent_sign="\u00a0%",
+    money_pattern="{amount}\u00a0{symbol}",
+    short=((1e9, 1e9, "\u00a0Mrd."), (1e6, 1e6, "\u00a0Mio."), (1e4, 1e3, ".000")),
+    months=("Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."),
+    days=("Mo.", "Di.", "Mi.", "Do.", "Fr.", "Sa.", "So."),
+    date_pattern="{day:02d}.{month_number:02d}.{year}",
+    day_pattern="{day}. {month}",
+    words={
+        "under": "unter",
+        "over": "über",
+        "in_100": "{n} von 100",
+        "day": "{n} Tag",
+        "days": "{n} Tage",
+        "minute": "{n} Minute",
+        "minutes": "{n} Minuten",
+        "yes": "ja",
+        "no": "nein",
+    },
+)
+"""German."""
+
+FORMATS = {"en": EN, "nl": NL, "da": DA, "de": DE}
+
+
+def formats() -> Formats:
+    """How figures are written in the language of what is being made."""
+    return FORMATS.get(current.get(), EN)

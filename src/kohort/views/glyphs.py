@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kohort.model.segmentation import Estimate
 from kohort.views import words
 from kohort.views.chart import Glyph
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.svg import n, picture, spread, text
 
 
@@ -46,8 +46,8 @@ def interval(estimate: Estimate, sentence: str, colour: str = "c-accent") -> Gly
         f'<rect class="fill {colour}" x="{n(x[0])}" y="9" width="{n(max(x[2] - x[0], 2))}" height="6" rx="3" '
         'opacity=".38"/>',
         f'<circle class="fill {colour}" cx="{n(x[1])}" cy="12" r="5"/>',
-        f'<text x="{n(ends[0])}" y="33" text-anchor="middle">{EN.number(estimate.low * 100)}</text>',
-        f'<text x="{n(ends[1])}" y="33" text-anchor="middle">{EN.number(estimate.high * 100)}</text>',
+        f'<text x="{n(ends[0])}" y="33" text-anchor="middle">{formats().number(estimate.low * 100)}</text>',
+        f'<text x="{n(ends[1])}" y="33" text-anchor="middle">{formats().number(estimate.high * 100)}</text>',
     ]
     return Glyph(sentence, picture(200, 36, sentence, parts, "ci"))
 
@@ -80,7 +80,7 @@ def share_bar(parts: Sequence[tuple[str, int]], everybody: int | None = None) ->
         width = 100 * size / whole
         drawn.append(f'<rect class="{words.colour(place)}" x="{x:.2f}" width="{width:.2f}" height="8"/>')
         x += width
-    sentence = ", ".join(f"{label} {EN.percent(size / whole)}" for label, size in parts)
+    sentence = ", ".join(f"{label} {formats().percent(size / whole)}" for label, size in parts)
     return Glyph(
         sentence,
         f'<svg class="bar parts" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" '

@@ -7,7 +7,7 @@ from typing import Any
 from kohort.model.job import Job
 from kohort.views import own_words as say
 from kohort.views import words
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 from kohort.views.working import progress
 
@@ -58,7 +58,7 @@ def job(
 def _said(one: Job, zone: str, now: int, before: Job | None) -> dict[str, Any]:
     return {
         "phase": progress(one),
-        "figure": f"{EN.number(one.done)} of {EN.number(one.total)}" if one.total else "",
+        "figure": f"{formats().number(one.done)} of {formats().number(one.total)}" if one.total else "",
         "started": say.moment_of(one.started_us, zone),
         "lasted": lasted((one.ended_us or now) - one.started_us),
         "usual": lasted(before.ended_us - before.started_us) if before is not None and before.ended_us else "",

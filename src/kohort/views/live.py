@@ -8,7 +8,7 @@ from typing import Any
 from kohort.model.clock import parse_instant
 from kohort.views import own_words as say
 from kohort.views import words
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 from kohort.views.paper import render
 
@@ -34,14 +34,20 @@ def live(shell: Shell, told: Mapping[str, Any], labels: Labels, *, zone: str, pe
         arrivals={
             "total": told["arrivals"]["total"],
             "rows": [
-                {"title": words.label_of(e["event"]), "count": EN.number(e["count"]), "last": _clock(e["last"], zone)}
+                {
+                    "title": words.label_of(e["event"]),
+                    "count": formats().number(e["count"]),
+                    "last": _clock(e["last"], zone),
+                }
                 for e in told["arrivals"]["events"]
             ],
             "most": max((e["count"] for e in told["arrivals"]["events"]), default=0),
             "shares": [e["count"] for e in told["arrivals"]["events"]],
         },
         sources=[_source(s, zone) for s in told["sources"]],
-        rejected=[{**r, "rows": EN.number(r["rows"]), "source": r["source"] or "No name"} for r in told["rejected"]],
+        rejected=[
+            {**r, "rows": formats().number(r["rows"]), "source": r["source"] or "No name"} for r in told["rejected"]
+        ],
     )
 
 
@@ -82,7 +88,7 @@ def now_of(told: Mapping[str, Any], zone: str) -> dict[str, Any]:
         "clock": say.moment_of(told["as_of"], zone) if told["as_of"] else "",
         "kept": told["kept"],
         "lag": _lag(state.get("lag_seconds")) if told["kept"] else "",
-        "waiting": EN.number(told["waiting"]),
+        "waiting": formats().number(told["waiting"]),
         "late": state.get("late", 0),
         "problem": state.get("problem", ""),
         "problems": problems,
@@ -127,7 +133,7 @@ def _move(move: Mapping[str, Any], labels: Labels, zone: str) -> dict[str, Any]:
 
 
 def _source(told: Mapping[str, Any], zone: str) -> dict[str, Any]:
-    figures = {k: EN.number(told[k]) for k in ("read", "stored", "duplicate", "rejected")}
+    figures = {k: formats().number(told[k]) for k in ("read", "stored", "duplicate", "rejected")}
     when = "Today, since midnight UTC" if told["live"] else f"Last read {say.day(told['started_at'], zone)}"
     return {"title": told["source"] or "No name", "when": when, "some": told["rejected"] > 0, **figures}
 

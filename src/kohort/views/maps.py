@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kohort.model.segmentation import MapPoint, Segment
 from kohort.views import words
 from kohort.views.chart import Axis, Chart, Column
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.svg import CHAR_WIDTH, fit, n, picture, text
 
 if TYPE_CHECKING:
@@ -79,12 +79,10 @@ def customer_map(
     alike = f"Customers close together behave alike.{named}"
     if is_dense(points):
         drawn = _Honeycomb(points, look)
-        sentence = (
-            f"Map of {EN.number(whole)} customers, stronger in colour where more of them are. {drawn.densest()} {alike}"
-        )
+        sentence = f"Map of {formats().number(whole)} customers, stronger in colour where more of them are. {drawn.densest()} {alike}"
         wide, narrow = (drawn.picture(size, sentence) for size in (_WIDE, (350.0, 250.0)))
     else:
-        sentence = f"Map of a sample of {EN.number(whole)} customers. {alike}"
+        sentence = f"Map of a sample of {formats().number(whole)} customers. {alike}"
         wide, narrow = (_dots(points, look, sentence, size) for size in (_WIDE, _NARROW))
     rows = [(s.name, counts[s.id], counts[s.id] / whole) for s in segments]
     if counts[""]:
@@ -255,7 +253,7 @@ def _shades(y: float, most: int) -> list[str]:
         f'<rect class="hex c-n {css}" x="{n(20 + 16 * i)}" y="{n(y - 10)}" width="15" height="11"/>'
         for i, css in enumerate(SHADES)
     ]
-    told = f"{EN.number(most)} customers in a cell"
+    told = f"{formats().number(most)} customers in a cell"
     parts.append(f'<text class="t-muted t-s" x="{n(26 + 16 * len(SHADES))}" y="{n(y)}">{told}</text>')
     return parts
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kohort.views import words
 from kohort.views.chart import Axis, Cell, Chart, Column
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.plot import NARROW, WIDE, Columns, one_each, plot, up_to
 from kohort.views.svg import CHAR_WIDTH, fit, n, picture, spread, text
 
@@ -48,10 +48,10 @@ def sizes_over_time(
     """
     several = len(bands) > 1
     totals = [sum(at.get(b.key, 0) for b in bands) for at in sizes]
-    first, last = (f"{EN.number(totals[i])} in {moments[i]}" for i in (0, -1))
+    first, last = (f"{formats().number(totals[i])} in {moments[i]}" for i in (0, -1))
     sentence = f"Customers over time: from {first} to {last}."
     across = one_each(Axis("When"), moments)
-    up = up_to(Axis("Customers"), max(totals), EN.number, least=2.0)
+    up = up_to(Axis("Customers"), max(totals), formats().number, least=2.0)
     stacks = [[(at.get(b.key, 0), b.colour if several else "c-accent") for b in bands] for at in sizes]
     wide, narrow = (plot([Columns(stacks)], across, up, sentence, (width, 226.0)) for width in (WIDE, NARROW))
     columns = [Column("When"), *(Column(b.label, "count") for b in bands)]
@@ -160,7 +160,7 @@ def _ribbons(
             name = band.letter if small else fit(band.label, side - 64)
             drawn.append(
                 f'<text x="{n(text_x)}" y="{n(label_y)}" text-anchor="{anchor}">{text(name)} '
-                f'<tspan class="t-strong">{EN.number(size)}</tspan></text>'
+                f'<tspan class="t-strong">{formats().number(size)}</tspan></text>'
             )
     drawn.append(f'<text class="t-muted" x="{n(x0 + block)}" y="12" text-anchor="end">{text(heads[0])}</text>')
     drawn.append(f'<text class="t-muted" x="{n(x1)}" y="12">{text(heads[1])}</text>')

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from kohort.errors import NotFound
 from kohort.views import moves, words
 from kohort.views import own_words as say
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.glyphs import share_bar
 from kohort.views.own_movement import movement
 from kohort.views.pages import Shell, page
@@ -169,7 +169,7 @@ def segment(
         rules=conditions(s, preview),
         beside=say.conditions_of_membership(s.definition) if s.definition else [],
         warnings=_warnings(preview),
-        expected=f"{words.plural(preview['size'], s.noun)}, {EN.percent(preview['share'])} of all."
+        expected=f"{words.plural(preview['size'], s.noun)}, {formats().percent(preview['share'])} of all."
         if preview and not s.about.version
         else "",
         universe=preview["universe_text"] if preview else "",
@@ -223,22 +223,24 @@ def _figures(s: OwnSegment, own: Own, look: Look | None) -> list[dict[str, Any]]
     rows: list[dict[str, Any]] = [
         {
             "label": f"{s.noun.capitalize()}s",
-            "value": EN.number(s.about.size),
+            "value": formats().number(s.about.size),
             "change": step,
-            "note": "" if step is None else f"{EN.signed(step)} since {since}",
+            "note": "" if step is None else f"{formats().signed(step)} since {since}",
         }
     ]
     if s.about.share is not None:
         note = "all of them" if s.about.share >= 1 else words.one_in(s.about.share) if s.about.size else ""
-        rows.append({"label": "Share of customers", "value": EN.percent(s.about.share), "change": None, "note": note})
+        rows.append(
+            {"label": "Share of customers", "value": formats().percent(s.about.share), "change": None, "note": note}
+        )
     if preview and preview["value"] is not None and preview["size"] == s.about.size and s.about.size:
-        share = "" if preview["value_share"] is None else f"{EN.percent(preview['value_share'])} of all revenue"
-        money = EN.short_money(preview["value"], own.currency)
-        each = EN.money(preview["value"] / s.about.size, own.currency, 0)
+        share = "" if preview["value_share"] is None else f"{formats().percent(preview['value_share'])} of all revenue"
+        money = formats().short_money(preview["value"], own.currency)
+        each = formats().money(preview["value"] / s.about.size, own.currency, 0)
         rows.append({"label": "Revenue", "value": money, "change": None, "note": share})
         rows.append({"label": f"Per {s.noun}", "value": each, "change": None, "note": "on average"})
     if preview and preview["excluded_by_consent"]:
-        left_out = EN.number(preview["excluded_by_consent"])
+        left_out = formats().number(preview["excluded_by_consent"])
         rows.append({"label": "Did not agree", "value": left_out, "change": None, "note": "and were left out"})
     return rows
 
@@ -261,8 +263,8 @@ def _who(s: OwnSegment, preview: Mapping[str, Any] | None, own: Own) -> list[dic
                 "keep": part.keep.text if part.keep else "",
                 "staying": say.staying(part, s.definition, s.said) if s.definition else [],
                 "size": size,
-                "value": EN.short_money(worth["value"], own.currency) if same and worth else "",
-                "value_share": EN.percent(worth["value_share"]) if same and worth else "",
+                "value": formats().short_money(worth["value"], own.currency) if same and worth else "",
+                "value_share": formats().percent(worth["value_share"]) if same and worth else "",
             }
         )
     return found
@@ -286,8 +288,8 @@ def conditions(s: OwnSegment, preview: Mapping[str, Any] | None) -> list[dict[st
                 "band": band,
                 "label": s.labels.get(part["segment"], part["segment"]),
                 "rows": rows,
-                "size": EN.number(whole["size"]),
-                "members": EN.number(part["size"]),
+                "size": formats().number(whole["size"]),
+                "members": formats().number(part["size"]),
                 "differ": whole["size"] != part["size"],
                 "beside": say.beside(s.definition, part["segment"]) if s.definition else "",
             }
@@ -297,12 +299,18 @@ def conditions(s: OwnSegment, preview: Mapping[str, Any] | None) -> list[dict[st
 
 def _condition(c: Mapping[str, Any]) -> dict[str, Any]:
     running = c["running"]
-    told = "" if running is None else f"{EN.number(running)} left" if c["group"] == "left" else f"+{EN.number(running)}"
+    told = (
+        ""
+        if running is None
+        else f"{formats().number(running)} left"
+        if c["group"] == "left"
+        else f"+{formats().number(running)}"
+    )
     return {
         "sentence": say.sentence(c["sentence"]),
         "text": c["text"],
-        "size": EN.number(c["size"]),
-        "share": EN.percent(c["share"]),
+        "size": formats().number(c["size"]),
+        "share": formats().percent(c["share"]),
         "running": told,
         "deep": DEEP[min(max(c["depth"] - 1, 0), 3)],
     }
@@ -324,9 +332,9 @@ def _overlap(
             "title": titles.get((o["name"], o["segment"]), o["name"]),
             "href": addresses.get((o["name"], "")) or addresses.get((o["name"], o["segment"]), ""),
             "found": (o["name"], "") not in addresses,
-            "both": EN.number(o["both"]),
-            "of_this": EN.percent(o["share_of_this"]),
-            "of_other": EN.percent(o["share_of_other"]),
+            "both": formats().number(o["both"]),
+            "of_this": formats().percent(o["share_of_this"]),
+            "of_other": formats().percent(o["share_of_other"]),
             "chance": say.chance(o["lift"]),
         }
         for o in look["overlap"] or ()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kohort.views import own_words as say
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.glyphs import share_bar
 from kohort.views.own import Own, OwnSegment, everybody, links
 from kohort.views.pages import Shell, page
@@ -67,7 +67,9 @@ def _row(s: OwnSegment, own: Own, edit: Edit | None) -> dict[str, Any]:
         "why": say.state_why(s.about, edit, own.zone),
         "text": say.about(s.definition, s.said),
         "bar": share_bar([(p.label, p.size) for p in s.about.parts], everybody(s)) if several else None,
-        "parts": [(b.letter, b.colour, p.label, EN.number(p.size)) for b, p in zip(s.bands, s.about.parts, strict=True)]
+        "parts": [
+            (b.letter, b.colour, p.label, formats().number(p.size)) for b, p in zip(s.bands, s.about.parts, strict=True)
+        ]
         if several
         else [],
         "fresh": say.fresh(s.about, own.zone, live=own.live),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from kohort.views import own_words as say
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.own import Own, OwnSegment, head
 from kohort.views.pages import Shell, page
 
@@ -45,7 +45,11 @@ def customers(
     """
     first, last = cursor + 1, cursor + len(members.rows)
     noun = f"{s.noun.capitalize()}s"
-    title = f"{noun} {EN.number(first)} to {EN.number(last)} of {EN.number(members.size)}" if members.rows else noun
+    title = (
+        f"{noun} {formats().number(first)} to {formats().number(last)} of {formats().number(members.size)}"
+        if members.rows
+        else noun
+    )
     return page(
         "own_segment.html",
         shell,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kohort.views import moves
 from kohort.views import own_words as say
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 
 if TYPE_CHECKING:
     from kohort.views.own import Look, OwnSegment
@@ -23,8 +23,8 @@ def movement(s: OwnSegment, look: Look, zone: str) -> dict[str, Any]:
         at = [*(m["start"] for m in told), told[-1]["end"]]
         sizes = [{p["segment"]: p["before"] for p in m["parts"]} for m in told]
         sizes.append({p["segment"]: p["after"] for p in told[-1]["parts"]})
-        called = [EN.date_of(say.local_day(t, zone), year=False) + f" {say.local_day(t, zone).year}" for t in at]
-        short = [EN.month_of(say.local_day(t, zone).isoformat()) for t in at[:-1]] + ["Now"]
+        called = [formats().date_of(say.local_day(t, zone), year=False) + f" {say.local_day(t, zone).year}" for t in at]
+        short = [formats().month_of(say.local_day(t, zone).isoformat()) for t in at[:-1]] + ["Now"]
         title = say.size_title(sum(sizes[0].values()), sum(sizes[-1].values()), called[0])
         found["sizes"] = moves.sizes_over_time(short, bands, sizes, title=title)
         found["table"] = [_month_row(m, zone) for m in reversed(told)]
@@ -46,10 +46,10 @@ def _month_row(moved: Mapping[str, Any], zone: str) -> dict[str, Any]:
     before = sum(p["before"] for p in moved["parts"])
     return {
         "period": f"{say.day(moved['start'], zone)} to {say.day(moved['end'], zone)}",
-        "before": EN.number(before),
-        "entered": EN.number(moved["entered"]),
-        "left": EN.number(moved["left"]),
-        "moved": EN.number(moved["moved"]),
+        "before": formats().number(before),
+        "entered": formats().number(moved["entered"]),
+        "left": formats().number(moved["left"]),
+        "moved": formats().number(moved["moved"]),
         "stayed": say.likely(_share(moved["stayed"] + moved["moved"], before)),
         "note": "Not run in between" if not moved["rerun"] else "Defined anew" if moved["redefined"] else "",
     }
@@ -78,8 +78,8 @@ def matrix(s: OwnSegment, moved: Mapping[str, Any], zone: str) -> dict[str, Any]
         for b in columns:
             n = cells.get((a, b), 0)
             note = say.likely(_share(n, totals[a])) if a and n else ""
-            told.append({"n": EN.number(n) if a or b else "", "note": note, "same": a == b, "none": not n})
-        rows.append({"name": names[a], "total": EN.number(totals[a]) if a else "", "cells": told})
+            told.append({"n": formats().number(n) if a or b else "", "note": note, "same": a == b, "none": not n})
+        rows.append({"name": names[a], "total": formats().number(totals[a]) if a else "", "cells": told})
     before, after = say.day(moved["start"], zone), say.day(moved["end"], zone)
     return {
         "title": say.month_title(moved),

@@ -14,7 +14,7 @@ from kohort.model.clock import moment, parse_instant
 from kohort.model.segmentation import Estimate
 from kohort.views import words
 from kohort.views.findings import listing
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 
 if TYPE_CHECKING:
     from kohort.model.edits import Edit
@@ -88,7 +88,7 @@ def local_day(when: int | str, zone: str) -> date:
 
 def day(when: int | str | None, zone: str) -> str:
     """The same as people read it: 9 Dec 2011; "–" where there is none."""
-    return EN.date_of(None if when is None else local_day(when, zone))
+    return formats().date_of(None if when is None else local_day(when, zone))
 
 
 def about(definition: SegmentDefinition | None, said: Mapping[str, str]) -> str:
@@ -231,7 +231,7 @@ def failure(line: Description, zone: str) -> str:
 
 def change(now: int, before: int, since: str) -> str:
     """A difference in size: "+12 since 9 Nov 2011"."""
-    return f"{EN.signed(now - before)} since {since}"
+    return f"{formats().signed(now - before)} since {since}"
 
 
 def likely(estimate: Estimate | Mapping[str, float] | None) -> str:
@@ -243,7 +243,7 @@ def likely(estimate: Estimate | Mapping[str, float] | None) -> str:
         if isinstance(estimate, Estimate)
         else (estimate["value"], estimate["low"], estimate["high"])
     )
-    return f"{EN.in_100(value)}, likely between {EN.number(100 * low)} and {EN.number(100 * high)}"
+    return f"{formats().in_100(value)}, likely between {formats().number(100 * low)} and {formats().number(100 * high)}"
 
 
 def chance(lift: Mapping[str, float] | None) -> str:
@@ -259,7 +259,7 @@ def chance(lift: Mapping[str, float] | None) -> str:
         return ""
     if lift["low"] <= 1 <= lift["high"]:
         return "About as many as by chance"
-    value, low, high = (EN.compact(lift[k]) for k in ("value", "low", "high"))
+    value, low, high = (formats().compact(lift[k]) for k in ("value", "low", "high"))
     if value == "0":
         return "Hardly any, far fewer than by chance"
     text = f"{'Only ' if lift['value'] < 1 else ''}{value} times as many as by chance"
@@ -315,18 +315,22 @@ def truth(value: bool | None) -> tuple[str, str, str]:
 def size_title(first: int, last: int, since: str) -> str:
     """How the size changed over the whole history."""
     if first == last:
-        return f"As many as in {since}: {EN.number(last)}"
+        return f"As many as in {since}: {formats().number(last)}"
     verb = "Grew" if last > first else "Shrank"
-    return f"{verb} from {EN.number(first)} to {EN.number(last)} since {since}"
+    return f"{verb} from {formats().number(first)} to {formats().number(last)} since {since}"
 
 
 def month_title(moved: Mapping[str, Any]) -> str:
     """What the last month brought, in one line."""
     if not moved["rerun"]:
         return "It was not run in the last month"
-    told = [f"{EN.number(moved[key])} {word}" for key, word in (("entered", "entered"), ("left", "left")) if moved[key]]
+    told = [
+        f"{formats().number(moved[key])} {word}"
+        for key, word in (("entered", "entered"), ("left", "left"))
+        if moved[key]
+    ]
     if moved["moved"]:
-        told.append(f"{EN.number(moved['moved'])} moved on")
+        told.append(f"{formats().number(moved['moved'])} moved on")
     if not told:
         return "Nobody came or went in the last month"
     return f"{listing(told)} in the last month"

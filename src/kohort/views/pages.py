@@ -13,7 +13,7 @@ from kohort.model.feature import FeatureInfo
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import charts, findings, words
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.gallery import of_segment
 from kohort.views.paper import render
 from kohort.views.working import Work
@@ -273,7 +273,9 @@ def customers(shell: Shell, found: Segmentation, which: Segment, some: Mapping[s
     first = cursor + 1
     last = cursor + len(some["rows"])
     title = (
-        f"Customers {EN.number(first)} to {EN.number(last)} of {EN.number(which.size)}" if some["rows"] else "Customers"
+        f"Customers {formats().number(first)} to {formats().number(last)} of {formats().number(which.size)}"
+        if some["rows"]
+        else "Customers"
     )
     return page(
         "segment.html",
@@ -337,7 +339,7 @@ def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> s
         lead = f"{names(found)[highlight]} among all customers. {lead}"
     kept = found.map_explained
     how = (
-        f"A flat picture of many facts: it keeps {EN.in_100(kept)} parts of the differences between customers."
+        f"A flat picture of many facts: it keeps {formats().in_100(kept)} parts of the differences between customers."
         if found.map_method == "pca" and kept is not None
         else "A flat picture of many facts: near neighbours are kept near, far distances mean little."
     )

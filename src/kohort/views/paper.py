@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from kohort import locale
 from kohort.views import charts, words
-from kohort.views.formats import EN, UNKNOWN
+from kohort.views.formats import UNKNOWN, formats
 
 STATIC = Path(str(resources.files("kohort.views").joinpath("static")))
 TEMPLATES = Path(str(resources.files("kohort.views").joinpath("templates")))
@@ -43,16 +44,19 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
-    env.globals.update(f=EN, words=words, charts=charts, plain=plain, keys=keys, asset=asset)
+    env.policies["ext.i18n.trimmed"] = True
+    env.install_gettext_callables(locale.find, locale.nfind, newstyle=True)  # type: ignore[attr-defined]
+    env.globals.update(speech=locale, words=words, charts=charts, plain=plain, keys=keys, asset=asset)
     env.filters["address"] = lambda value: quote(str(value), safe="")  # one part of an address, slashes included
     env.filters["positive"] = lambda value: max(value or 0.0, 0.0)
     return env
 
 
 def render(template: str, **values: Any) -> str:
-    """A template with its values, as HTML."""
-    return environment().get_template(template).render(**values)
+    """A template with its values, as HTML, in the language of what is being made."""
+    return environment().get_template(template).render(f=formats(), **values)
 
 
 def keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -67,8 +71,8 @@ def plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return EN.number(value, 0 if float(value).is_integer() else 2)
+        return formats().number(value, 0 if float(value).is_integer() else 2)
     text = str(value)
     if INSTANT.fullmatch(text):
-        return EN.date_of(text)
+        return formats().date_of(text)
     return text if len(text) <= 60 else text[:59] + "…"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kohort.views.chart import Axis, Chart, Column
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.plot import NARROW, WIDE, Diagonal, Line, Scale, in_100, plot
 
 _HIGH, _LOW = (WIDE, 320.0), (NARROW, 230.0)
@@ -21,7 +21,7 @@ def calibration(told: Mapping[str, Any], *, title: str = "Can chances be taken a
     bins = sorted(told["bins"], key=lambda b: b["said"])
     off = sum(abs(b["said"] - b["happened"]) * b["rows"] for b in bins) / max(sum(b["rows"] for b in bins), 1)
     sentence = (
-        f"What was said and what happened are {EN.number(100 * off, 1)} in 100 apart on average, over {len(bins)} parts of "
+        f"What was said and what happened are {formats().number(100 * off, 1)} in 100 apart on average, over {len(bins)} parts of "
         "the customers."
     )
     across, up = Axis("Chance that was said", "in 100"), Axis("Happened", "in 100")
@@ -39,9 +39,10 @@ def gains(told: Sequence[Mapping[str, Any]], *, title: str = "Who is found first
         told: `report["gains"]`.
     """
     tenth = next((g for g in told if g["share"] == 0.1), told[0])
+    share = formats().percent(tenth["share"])
     sentence = (
-        f"Among the {EN.percent(tenth['share'])} with the highest chance are {EN.percent(tenth['found']['value'])} of all who "
-        f"do; picking at random would find {EN.percent(tenth['share'])}."
+        f"Among the {share} with the highest chance are {formats().percent(tenth['found']['value'])} of all who do; "
+        f"picking at random would find {share}."
     )
     across, up = Axis("Customers, highest chance first", "in 100"), Axis("Found of all who do", "in 100")
     inner = [(g["share"], g["found"]["value"]) for g in told]
@@ -67,16 +68,19 @@ def learning(told: Sequence[Mapping[str, Any]], *, title: str = "Would more cust
     first, last = told[0], told[-1]
     more = last["roc_auc"] - (told[-2]["roc_auc"] if len(told) > 1 else first["roc_auc"])
     sentence = (
-        f"From {EN.number(first['rows'])} to {EN.number(last['rows'])} rows the pairs it puts in order went from "
-        f"{EN.number(100 * first['roc_auc'], 1)} to {EN.number(100 * last['roc_auc'], 1)} in 100; "
-        f"the last doubling brought {EN.signed(100 * more, 1)}."
+        f"From {formats().number(first['rows'])} to {formats().number(last['rows'])} rows the pairs it puts in order went from "
+        f"{formats().number(100 * first['roc_auc'], 1)} to {formats().number(100 * last['roc_auc'], 1)} in 100; "
+        f"the last doubling brought {formats().signed(100 * more, 1)}."
     )
     values = [t["roc_auc"] for t in told]
     low, high = min([0.5, *values]), min(max(values) + 0.02, 1.0)
-    named = tuple((value, EN.number(100 * value)) for value in (low, (low + high) / 2, high))
+    named = tuple((value, formats().number(100 * value)) for value in (low, (low + high) / 2, high))
     up = Scale(Axis("Pairs in the right order", "in 100"), low, high, named)
     across = Scale(
-        Axis("Rows it learned from"), 0.0, float(last["rows"]), tuple((t["rows"], EN.number(t["rows"])) for t in told)
+        Axis("Rows it learned from"),
+        0.0,
+        float(last["rows"]),
+        tuple((t["rows"], formats().number(t["rows"])) for t in told),
     )
     line = Line([(float(t["rows"]), t["roc_auc"]) for t in told])
     wide, narrow = (plot([line], across, up, sentence, (w, h - 60)) for w, h in (_HIGH, _LOW))

@@ -8,7 +8,7 @@ from typing import Any
 from kohort.model.feature import FeatureInfo
 from kohort.views import own_words as say
 from kohort.views import words
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.paper import plain
 
 EVENTS = {"order_line": "order", "page": "visit", "screen": "visit"}
@@ -169,7 +169,7 @@ def trained(report: Mapping[str, Any]) -> str:
     if not report["eligible"]:
         return f"{STATES.get(report['code'], ('Nothing came of it', ''))[0]}. {WHY_NOT.get(report['code'], '')}"
     auc = report["metrics"]["roc_auc"]["value"]
-    return f"It puts {EN.number(100 * auc)} of 100 pairs in the right order. Now everybody's chance can be worked out."
+    return f"It puts {formats().number(100 * auc)} of 100 pairs in the right order. Now everybody's chance can be worked out."
 
 
 def fresh(scores: Mapping[str, Any] | None, zone: str) -> str:
@@ -186,10 +186,13 @@ def estimate(key: str, told: Mapping[str, float]) -> tuple[str, str]:
     """A figure and its interval as people read them: shares in 100, the others with three digits."""
     value, low, high = (told[k] for k in ("value", "low", "high"))
     if key in SHARES:
-        return EN.in_100(value), f"{EN.number(100 * low)}–{EN.number(100 * high)}"
+        return formats().in_100(value), f"{formats().number(100 * low)}–{formats().number(100 * high)}"
     if key == "calibration_error":
-        return f"{EN.number(100 * value, 1)} in 100", f"{EN.number(100 * low, 1)}–{EN.number(100 * high, 1)}"
-    return EN.number(value, 3), f"{EN.number(low, 3)}–{EN.number(high, 3)}"
+        return (
+            f"{formats().number(100 * value, 1)} in 100",
+            f"{formats().number(100 * low, 1)}–{formats().number(100 * high, 1)}",
+        )
+    return formats().number(value, 3), f"{formats().number(low, 3)}–{formats().number(high, 3)}"
 
 
 def reason(one: Mapping[str, Any], chance: float, known: Mapping[str, FeatureInfo], currency: str) -> dict[str, str]:
@@ -201,14 +204,14 @@ def reason(one: Mapping[str, Any], chance: float, known: Mapping[str, FeatureInf
         "label": one["label"],
         "value": mine,
         "typical": typical,
-        "by": EN.in_100(abs(chance - one["instead"])),
+        "by": formats().in_100(abs(chance - one["instead"])),
     }
 
 
 def _value(value: Any, info: FeatureInfo, currency: str) -> str:
     if info.type == "flag" or isinstance(value, bool):
         return "yes" if value else "no"
-    return plain(value) if isinstance(value, str) else EN.value(value, info.unit, currency)
+    return plain(value) if isinstance(value, str) else formats().value(value, info.unit, currency)
 
 
 def reasons(

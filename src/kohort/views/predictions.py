@@ -10,7 +10,7 @@ from kohort.model.feature import FeatureInfo
 from kohort.views import own_words as say
 from kohort.views import prediction_charts, words
 from kohort.views import prediction_words as about
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 from kohort.views.working import Work
 from kohort.views.worth import value_told, worth_of
@@ -113,9 +113,9 @@ def _validation(report: Mapping[str, Any], labels: Mapping[tuple[str, str], str]
         for key, title, called, how in about.FIGURES
         for value, interval in [about.estimate(key, report["metrics"][key])]
     ]
-    likely = f"{EN.number(100 * auc['low'])} and {EN.number(100 * auc['high'])}"
+    likely = f"{formats().number(100 * auc['low'])} and {formats().number(100 * auc['high'])}"
     return {
-        "headline": f"It puts {EN.number(100 * auc['value'])} of 100 pairs in the right order, likely between {likely}. "
+        "headline": f"It puts {formats().number(100 * auc['value'])} of 100 pairs in the right order, likely between {likely}. "
         "Chance would get 50.",
         "figures": figures,
         "threshold": _threshold(report),
@@ -137,11 +137,11 @@ def _validation(report: Mapping[str, Any], labels: Mapping[tuple[str, str], str]
 def _threshold(report: Mapping[str, Any]) -> dict[str, str]:
     told, costs = report["threshold"], report["threshold"]["costs"]
     return {
-        "from": EN.in_100(told["value"]),
-        "told": EN.percent(told["told"]),
-        "missed": EN.number(costs["missed"], 2),
-        "alarm": EN.number(costs["alarm"], 2),
-        "base": EN.in_100(report["base_rate"]),
+        "from": formats().in_100(told["value"]),
+        "told": formats().percent(told["told"]),
+        "missed": formats().number(costs["missed"], 2),
+        "alarm": formats().number(costs["alarm"], 2),
+        "base": formats().in_100(report["base_rate"]),
     }
 
 
@@ -163,7 +163,7 @@ def _baselines(report: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
 
 def _part(title: str, told: Mapping[str, Any]) -> dict[str, str]:
     """How it does on a part of the judged rows, or that there are too few of them."""
-    row = {"title": title, "rows": EN.number(told["rows"]), "positives": EN.number(told["positives"])}
+    row = {"title": title, "rows": formats().number(told["rows"]), "positives": formats().number(told["positives"])}
     if told["metrics"] is None:
         return {**row, "ranks": "", "interval": "", "off": ""}
     ranks, interval = about.estimate("roc_auc", told["metrics"]["roc_auc"])
@@ -183,8 +183,8 @@ def _feature_label(report: Mapping[str, Any], told: Mapping[str, Any]) -> str:
 
 def _over_fit(told: Mapping[str, float]) -> str:
     return (
-        f"On the rows it learned from it puts {EN.number(100 * told['learned'], 1)} of 100 pairs in the right order, on those it "
-        f"had not seen {EN.number(100 * told['judged'], 1)}: a gap of {EN.number(100 * told['gap'], 1)}. "
+        f"On the rows it learned from it puts {formats().number(100 * told['learned'], 1)} of 100 pairs in the right order, on those it "
+        f"had not seen {formats().number(100 * told['judged'], 1)}: a gap of {formats().number(100 * told['gap'], 1)}. "
         "From 5 on, part of what it knows is learned by heart."
     )
 
@@ -222,9 +222,9 @@ def _check(found: Mapping[str, Any], zone: str) -> dict[str, Any]:
             {
                 "label": s["label"],
                 "part": s["moved"]["part"],
-                "before": EN.percent(s["moved"]["before"]),
-                "now": EN.percent(s["moved"]["now"]),
-                "psi": EN.number(s["psi"], 2),
+                "before": formats().percent(s["moved"]["before"]),
+                "now": formats().percent(s["moved"]["now"]),
+                "psi": formats().number(s["psi"], 2),
             }
             for s in moved
         ],
@@ -240,8 +240,8 @@ def _period(told: Mapping[str, Any], zone: str) -> dict[str, str]:
     value, interval = about.estimate("roc_auc", told["metrics"]["roc_auc"])
     return {
         "on": say.day(told["as_of"], zone),
-        "said": EN.in_100(told["said"]),
-        "happened": EN.in_100(told["happened"]),
+        "said": formats().in_100(told["said"]),
+        "happened": formats().in_100(told["happened"]),
         "ranks": f"{value} ({interval})",
     }
 
@@ -255,15 +255,15 @@ def _signals(found: Mapping[str, Any], zone: str) -> dict[str, Any]:
     return {
         "on": say.day(found["noted_at"], zone),
         "text": none.get(found["code"], ""),
-        "customers": EN.number(found["customers"]),
+        "customers": formats().number(found["customers"]),
         "rows": [
             {
                 "title": words.label_of(s["behaviour"]),
                 "when": f"{s['days_before']['from']} to {s['days_before']['to']} days before",
-                "with": EN.in_100(s["with_outcome"]),
-                "without": EN.in_100(s["without"]),
-                "lead": f"{EN.number(s['lead']['median'])} days before"
-                f" (half: {EN.number(s['lead']['from'])}–{EN.number(s['lead']['to'])})"
+                "with": formats().in_100(s["with_outcome"]),
+                "without": formats().in_100(s["without"]),
+                "lead": f"{formats().number(s['lead']['median'])} days before"
+                f" (half: {formats().number(s['lead']['from'])}–{formats().number(s['lead']['to'])})"
                 if s.get("lead") and s["lead"].get("median") is not None
                 else "",
             }
@@ -300,12 +300,13 @@ def likely(
     known = {info.name: info for info in features}
     whole, _, part = line["name"].partition("/")
     rows = [
-        {**row, "chance": EN.in_100(row["probability"]), **about.reasons(row, known, currency)} for row in some["rows"]
+        {**row, "chance": formats().in_100(row["probability"]), **about.reasons(row, known, currency)}
+        for row in some["rows"]
     ]
     told = (
         ""
         if some["told"] is None
-        else f" {EN.number(some['told'])} of them reach the line of {EN.in_100(some['threshold'])}."
+        else f" {formats().number(some['told'])} of them reach the line of {formats().in_100(some['threshold'])}."
     )
     return page(
         "likely.html",
@@ -346,7 +347,7 @@ def of_customer(
         {
             "title": about.title(line),
             "href": href(one["name"]),
-            "chance": EN.in_100(one["probability"]),
+            "chance": formats().in_100(one["probability"]),
             "share": one["probability"],
             "higher": _higher(one["percentile"]),
             "told": one["told"],
@@ -368,4 +369,4 @@ def _higher(percentile: float) -> str:
         return "About the lowest of all customers it was tried on"
     if percentile >= 99:
         return "About the highest of all customers it was tried on"
-    return f"Higher than that of {EN.in_100(percentile / 100)} customers it was tried on"
+    return f"Higher than that of {formats().in_100(percentile / 100)} customers it was tried on"

@@ -9,7 +9,7 @@ from typing import Any
 from kohort.model.job import Job
 from kohort.model.source import ROLES
 from kohort.views import words
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 
 POSSIBLE_FROM = 30  # customers; discovery refuses fewer
@@ -102,7 +102,7 @@ def start(shell: Shell, here: str, *, customers: int, word: str = "", read: Job 
         said = {
             "title": "Not enough data yet",
             "heading": f"{words.plural(customers, 'customer')} so far",
-            "text": f"Groups become reliable from about {EN.number(RELIABLE_FROM)} customers with an order. {rest}",
+            "text": f"Groups become reliable from about {formats().number(RELIABLE_FROM)} customers with an order. {rest}",
         }
     else:
         said = {
@@ -187,9 +187,9 @@ def _counted(read: Job | None) -> str:
     if read is None or read.result is None or "read" not in read.result:
         return ""
     counts = read.result
-    told = [f"{EN.number(counts['stored'])} are stored"]
+    told = [f"{formats().number(counts['stored'])} are stored"]
     if counts["duplicate"]:
-        told.append(f"{EN.number(counts['duplicate'])} were known already")
+        told.append(f"{formats().number(counts['duplicate'])} were known already")
     if counts["rejected"]:
-        told.append(f"{EN.number(counts['rejected'])} could not be used and are kept with their reasons")
+        told.append(f"{formats().number(counts['rejected'])} could not be used and are kept with their reasons")
     return f"{words.plural(counts['read'], 'row')} read: {', '.join(told)}."

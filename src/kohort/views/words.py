@@ -9,9 +9,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from kohort.locale import ngettext, nmark
 from kohort.model.health import HealthVerdict, Severity
 from kohort.model.segmentation import Algorithm, Candidate, Difference, Estimate, Rule, Segment, Segmentation
-from kohort.views.formats import EN, Formats
+from kohort.views.formats import formats
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 COLOURS = "abcdefgh"
@@ -109,12 +110,58 @@ def colour(position: int) -> str:
 def count_word(n: int) -> str:
     """Small counts in words: "Seven", 14."""
     small = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
-    return small[n] if 0 <= n < len(small) else EN.number(n)
+    return small[n] if 0 <= n < len(small) else formats().number(n)
 
 
-def plural(n: int, one: str, many: str | None = None, formats: Formats = EN) -> str:
-    """A count with its noun: "1 customer", "4,338 customers"."""
-    return f"{formats.number(n)} {one if n == 1 else many or one + 's'}"
+COUNTED: dict[str, tuple[str, str]] = {
+    "account": nmark("%(n)s account", "%(n)s accounts"),
+    "browser": nmark("%(n)s browser", "%(n)s browsers"),
+    "column": nmark("%(n)s column", "%(n)s columns"),
+    "comment": nmark("%(n)s comment", "%(n)s comments"),
+    "condition": nmark("%(n)s condition", "%(n)s conditions"),
+    "customer": nmark("%(n)s customer", "%(n)s customers"),
+    "customer id": nmark("%(n)s customer id", "%(n)s customer ids"),
+    "delivery": nmark("%(n)s delivery", "%(n)s deliveries"),
+    "earlier decision": nmark("%(n)s earlier decision", "%(n)s earlier decisions"),
+    "earlier event": nmark("%(n)s earlier event", "%(n)s earlier events"),
+    "earlier request": nmark("%(n)s earlier request", "%(n)s earlier requests"),
+    "event": nmark("%(n)s event", "%(n)s events"),
+    "finding": nmark("%(n)s finding", "%(n)s findings"),
+    "finer slice": nmark("%(n)s finer slice", "%(n)s finer slices"),
+    "group": nmark("%(n)s group", "%(n)s groups"),
+    "grouping": nmark("%(n)s grouping", "%(n)s groupings"),
+    "hour": nmark("%(n)s hour", "%(n)s hours"),
+    "id": nmark("%(n)s id", "%(n)s ids"),
+    "later row": nmark("%(n)s later row", "%(n)s later rows"),
+    "member": nmark("%(n)s member", "%(n)s members"),
+    "minute": nmark("%(n)s minute", "%(n)s minutes"),
+    "pair": nmark("%(n)s pair", "%(n)s pairs"),
+    "person": nmark("%(n)s person", "%(n)s people"),
+    "record": nmark("%(n)s record", "%(n)s records"),
+    "request": nmark("%(n)s request", "%(n)s requests"),
+    "row": nmark("%(n)s row", "%(n)s rows"),
+    "run": nmark("%(n)s run", "%(n)s runs"),
+    "second": nmark("%(n)s second", "%(n)s seconds"),
+    "segment": nmark("%(n)s segment", "%(n)s segments"),
+    "slice": nmark("%(n)s slice", "%(n)s slices"),
+    "smaller one": nmark("%(n)s smaller one", "%(n)s smaller ones"),
+    "stage": nmark("%(n)s stage", "%(n)s stages"),
+    "version": nmark("%(n)s version", "%(n)s versions"),
+    "visitor": nmark("%(n)s visitor", "%(n)s visitors"),
+    "vote": nmark("%(n)s vote", "%(n)s votes"),
+    "way": nmark("%(n)s way", "%(n)s ways"),
+}
+"""What pages count, by the English word for one of it."""
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: "1 customer", "4,338 customers"; in another language where the noun is one of `COUNTED`.
+
+    For a count that stands alone or begins a sentence. Inside a sentence other languages bend the noun: mark the whole
+    sentence with `ngettext`.
+    """
+    forms = COUNTED.get(one, (f"%(n)s {one}", f"%(n)s {many or one + 's'}"))
+    return ngettext(*forms, n, n=formats().number(n))
 
 
 def one_in(share: float) -> str:
@@ -128,7 +175,7 @@ def one_in(share: float) -> str:
         return "fewer than one customer in a hundred"
     if share < 0.28:
         n = round(1 / share)
-        return f"one customer in {count_word(n).lower() if n <= 12 else EN.number(n)}"
+        return f"one customer in {count_word(n).lower() if n <= 12 else formats().number(n)}"
     if share >= 0.95:
         return "nearly all customers"
     return f"{count_word(round(share * 10)).lower()} customers in ten"
@@ -151,7 +198,7 @@ def part_of(share: float) -> str:
             return f"nearly {word}"
         if 0 < gap < 0.035:
             return f"just over {word}"
-    return EN.percent(share)
+    return formats().percent(share)
 
 
 def headline(found: Segmentation) -> str:
@@ -174,20 +221,20 @@ def rule_words(rule: Rule | None, name: str) -> str:
     if rule is None or not rule.text:
         return "No short rule describes this group well enough."
     return (
-        f"Of 100 customers who meet this, {EN.number(rule.fidelity * 100)} are in {name}. "
-        f"It finds {EN.number(rule.coverage * 100)} in 100 of the group."
+        f"Of 100 customers who meet this, {formats().number(rule.fidelity * 100)} are in {name}. "
+        f"It finds {formats().number(rule.coverage * 100)} in 100 of the group."
     )
 
 
 def holds(estimate: Estimate | None) -> str:
     """How often a grouping comes out again: "90 in 100"."""
-    return EN.in_100(None if estimate is None else estimate.value)
+    return formats().in_100(None if estimate is None else estimate.value)
 
 
 def difference_words(difference: Difference, currency: str) -> str:
     """Typical member beside the typical customer: "£4,955 vs £674"."""
-    member = EN.value(difference.value, difference.unit, currency)
-    return f"{member} vs {EN.value(difference.average, difference.unit, currency)}"
+    member = formats().value(difference.value, difference.unit, currency)
+    return f"{member} vs {formats().value(difference.average, difference.unit, currency)}"
 
 
 def clear_cut(separation: float | None) -> str:
@@ -231,7 +278,7 @@ def trend_words(segment: Segment) -> tuple[int | None, str]:
     if len(segment.trend) < 2:
         return None, ""
     before, now = segment.trend[-2], segment.trend[-1]
-    return now.size - before.size, f"since {EN.date_of(before.at, year=False)}"
+    return now.size - before.size, f"since {formats().date_of(before.at, year=False)}"
 
 
 UNIT_HINTS: tuple[tuple[str, frozenset[str]], ...] = (

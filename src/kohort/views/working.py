@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kohort.model.job import Job
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Work:
         """How it is doing, in one line."""
         job = self.job
         if job.running:
-            much = "" if not job.total else f", {EN.number(job.done)} of {EN.number(job.total)}"
+            much = "" if not job.total else f", {formats().number(job.done)} of {formats().number(job.total)}"
             return f"{progress(job)}{much}."
         if job.state == "done":
             return str((job.result or {}).get("text", ""))

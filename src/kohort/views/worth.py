@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from kohort.views import own_words as say
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 from kohort.views.working import Work
 
@@ -17,11 +17,13 @@ def worth_of(told: Mapping[str, Any], currency: str) -> dict[str, str]:
     bought, value = told["purchases"], told["value"]
     found = {"horizon": told.get("horizon", ""), "purchases": "", "value": ""}
     if bought is not None:
-        found["purchases"] = EN.compact(bought["value"])
-        found["purchases_between"] = f"{EN.compact(bought['low'])}–{EN.compact(bought['high'])}"
+        found["purchases"] = formats().compact(bought["value"])
+        found["purchases_between"] = f"{formats().compact(bought['low'])}–{formats().compact(bought['high'])}"
     if value is not None:
-        found["value"] = EN.money(value["value"], currency, 0)
-        found["value_between"] = f"{EN.money(value['low'], currency, 0)}–{EN.money(value['high'], currency, 0)}"
+        found["value"] = formats().money(value["value"], currency, 0)
+        found["value_between"] = (
+            f"{formats().money(value['low'], currency, 0)}–{formats().money(value['high'], currency, 0)}"
+        )
     return found
 
 
@@ -54,8 +56,10 @@ def value_told(told: Mapping[str, Any], zone: str, currency: str) -> dict[str, A
     }
     if told["value"] is not None:
         v = told["value"]
-        found["value"] = EN.short_money(v["value"], currency)
-        found["value_between"] = f"{EN.short_money(v['low'], currency)}–{EN.short_money(v['high'], currency)}"
+        found["value"] = formats().short_money(v["value"], currency)
+        found["value_between"] = (
+            f"{formats().short_money(v['low'], currency)}–{formats().short_money(v['high'], currency)}"
+        )
     return found
 
 
@@ -81,11 +85,13 @@ def _judged(report: Mapping[str, Any], zone: str) -> dict[str, Any]:
         return {"cautions": _cautions(report, 0.0), "rows": []}
     money, taken = held["goal"] == "value", report["chosen"]
     ways = _WAYS if money else {**_WAYS, "model": _WAYS[report["model"]]}
-    write: Callable[[float], str] = partial(EN.short_money, currency=report["currency"]) if money else EN.number
+    write: Callable[[float], str] = (
+        partial(formats().short_money, currency=report["currency"]) if money else formats().number
+    )
     return {
         "from": say.day(held["from"], zone),
         "to": say.day(held["to"], zone),
-        "customers": EN.number(held["customers"]),
+        "customers": formats().number(held["customers"]),
         "cautions": _cautions(report, held["choice"][taken]["total_error"]["value"] or 0.0),
         "covered": held["coverage"].get(taken),
         "rows": [
@@ -94,10 +100,10 @@ def _judged(report: Mapping[str, Any], zone: str) -> dict[str, Any]:
                 "taken": name == taken,
                 "expected": write(f["expected"]),
                 "actual": write(f["actual"]),
-                "off": f"{EN.signed(100 * f['total_error']['value'])}%",
-                "off_between": f"{EN.signed(100 * f['total_error']['low'])} to {EN.signed(100 * f['total_error']['high'])}%",
-                "best": EN.percent(f["best_tenth"]["value"]),
-                "best_between": f"{EN.percent(f['best_tenth']['low'])}–{EN.percent(f['best_tenth']['high'])}",
+                "off": f"{formats().signed(100 * f['total_error']['value'])}%",
+                "off_between": f"{formats().signed(100 * f['total_error']['low'])} to {formats().signed(100 * f['total_error']['high'])}%",
+                "best": formats().percent(f["best_tenth"]["value"]),
+                "best_between": f"{formats().percent(f['best_tenth']['low'])}–{formats().percent(f['best_tenth']['high'])}",
             }
             for name, f in held["choice"].items()
         ],
@@ -108,7 +114,7 @@ def _cautions(report: Mapping[str, Any], off: float) -> list[str]:
     """What to know before figures are used. `off`: by which share the total of the taken way was too high when it was tried."""
     said = {
         **_CAUTIONS,
-        "total_off": f"When tried, the total was {EN.percent(abs(off))} too "
+        "total_off": f"When tried, the total was {formats().percent(abs(off))} too "
         f"{'low: a season, or growth' if off < 0 else 'high: a season, or customers who fell away'}. Take totals with that in mind.",
     }
     return [said[one["code"]] for one in report["cautions"] if one["code"] in said]

@@ -40,6 +40,7 @@ from kohort.web.feedback_pages import feedback_pages
 from kohort.web.guard import Guard
 from kohort.web.health_pages import health_pages
 from kohort.web.job_pages import job_pages
+from kohort.web.language import Spoken
 from kohort.web.live_pages import live_pages
 from kohort.web.login_pages import login_pages
 from kohort.web.middleware import Protected, Unforeseen, for_programs, told
@@ -133,6 +134,7 @@ def create(
         app.add_middleware(ApiDoor, store=store, limits=limits)
     app.add_middleware(Guard, store=store, page=partial(_problem, source), insist=insist)
     app.add_middleware(Unforeseen, page=partial(_problem, source))
+    app.add_middleware(Spoken)
     app.add_middleware(Compressed)
     app.add_middleware(Protected)
     if inbox is None and live is not None:

@@ -22,7 +22,9 @@ BROWSER = "kohort-browser"
 """Says that this browser has logged in as somebody before. It lets nobody in: see `kohort.web.attempts`."""
 BEGUN = "kohort-begun"
 """A login through the identity provider that is on its way: see `kohort.web.oidc.begun`."""
-_SECONDS = {BROWSER: 90 * 24 * 3_600, BEGUN: 600}
+LANGUAGE = "kohort-language"
+"""The language in which this browser shows pages, once somebody chose one."""
+_SECONDS = {BROWSER: 90 * 24 * 3_600, BEGUN: 600, LANGUAGE: 365 * 24 * 3_600}
 """How long a browser keeps one; the others go when it is closed."""
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from kohort.errors import NotEnough, NotFound
 from kohort.views.feedback import Opinions, Place, card
-from kohort.views.formats import EN
+from kohort.views.formats import formats
 from kohort.web import forms, who
 from kohort.web.own import OwnSegments
 from kohort.workspace.people import this_user
@@ -151,5 +151,5 @@ class Team:
                 known = self._profiles.of(row["code"])["features"]
             except NotEnough:
                 known = {}
-            found.append({f.name: EN.value(known.get(f.name), f.unit, self.ws.currency) for f in shown})
+            found.append({f.name: formats().value(known.get(f.name), f.unit, self.ws.currency) for f in shown})
         return found, [(f.name, f.label) for f in shown]
