@@ -3,6 +3,7 @@
 import json
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pyarrow import csv
 
 import kohort
 from kohort.cli.app import app
+from kohort.workspace.value import Valued, ValueDoor
 
 CUSTOMERS = 350
 COLUMNS = ("--id", "customer", "--date", "date", "--amount", "total")
@@ -108,6 +110,26 @@ def test_who_objects_is_neither_fitted_on_nor_scored(shop: Path) -> None:
         assert not set(scored) & set(asked)
         ws.privacy.allow("objection", asked, source="letter")
         assert len(ws.predict.value()) == CUSTOMERS
+
+
+def test_figures_are_kept_of_everybody_but_of_who_is_erased_meanwhile(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kohort.open(shop) as ws:
+        ws.predict.value.fit(horizon="60 days")
+        scored = {row["customer_id"]: row["value"] for row in ws.predict.value.score().table.to_pylist()}
+        score = ValueDoor.score
+
+        def and_then_erased(door: ValueDoor, **how: Any) -> Valued:
+            found = score(door, **how)
+            ws.privacy.erase(["K9"])
+            return found
+
+        monkeypatch.setattr(ValueDoor, "score", and_then_erased)
+        assert ws.predict.value.keep()["customers"] == CUSTOMERS - 1
+        kept = ws.predict.value.best(limit=CUSTOMERS)["rows"]
+    told = {row["customer_id"]: row["value"]["value"] for row in kept}
+    assert told == pytest.approx({number: value for number, value in scored.items() if number != "K9"}, abs=1e-5)
 
 
 def test_too_few_is_an_answer_with_code_3(tmp_path: Path) -> None:
