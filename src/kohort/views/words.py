@@ -121,6 +121,7 @@ COUNTED: dict[str, tuple[str, str]] = {
     "condition": nmark("%(n)s condition", "%(n)s conditions"),
     "customer": nmark("%(n)s customer", "%(n)s customers"),
     "customer id": nmark("%(n)s customer id", "%(n)s customer ids"),
+    "day": nmark("%(n)s day", "%(n)s days"),
     "delivery": nmark("%(n)s delivery", "%(n)s deliveries"),
     "earlier decision": nmark("%(n)s earlier decision", "%(n)s earlier decisions"),
     "earlier event": nmark("%(n)s earlier event", "%(n)s earlier events"),
@@ -135,6 +136,7 @@ COUNTED: dict[str, tuple[str, str]] = {
     "later row": nmark("%(n)s later row", "%(n)s later rows"),
     "member": nmark("%(n)s member", "%(n)s members"),
     "minute": nmark("%(n)s minute", "%(n)s minutes"),
+    "month": nmark("%(n)s month", "%(n)s months"),
     "pair": nmark("%(n)s pair", "%(n)s pairs"),
     "person": nmark("%(n)s person", "%(n)s people"),
     "record": nmark("%(n)s record", "%(n)s records"),
@@ -150,6 +152,7 @@ COUNTED: dict[str, tuple[str, str]] = {
     "visitor": nmark("%(n)s visitor", "%(n)s visitors"),
     "vote": nmark("%(n)s vote", "%(n)s votes"),
     "way": nmark("%(n)s way", "%(n)s ways"),
+    "week": nmark("%(n)s week", "%(n)s weeks"),
 }
 """What pages count, by the English word for one of it."""
 

@@ -14,7 +14,6 @@ from kohort.views import checks as views
 from kohort.web import begin, forms
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
-from kohort.web.privacy_pages import said
 from kohort.workspace.cleaning import mark, queue, standings
 from kohort.workspace.rejected import FEW, reasons, rows
 
@@ -81,7 +80,7 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
             try:
                 number = begin.retry(ws)
             except Busy as error:
-                return shown(problem=said(error))
+                return shown(problem=str(error))
             return RedirectResponse(f"/jobs/{number}", 303)
 
         return await run_in_threadpool(read_again)

@@ -120,7 +120,7 @@ def login_pages(
             try:
                 return doors.change_password(request, fields)
             except WrongUsage as error:
-                return shown(problem=f"{error.message} {error.hint}".strip(), status=400)
+                return shown(problem=str(error), status=400)
 
         return await in_turn(changed)
 
@@ -200,7 +200,7 @@ class Doors:
         try:
             user = self._store.users.begin(name, _twice(fields, "password"))
         except WrongUsage as error:
-            return again(f"{error.message} {error.hint}".strip(), 400)
+            return again(str(error), 400)
         return self.enter(request, user, "/")
 
     def change_password(self, request: Request, fields: Fields) -> Response:

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 
 from kohort.definitions.retention import write_retention
-from kohort.errors import BadInput, Busy, KohortError, NotFound, WrongUsage
+from kohort.errors import BadInput, Busy, NotFound, WrongUsage
 from kohort.model.access import Act
 from kohort.model.clock import DAY_US, parse_instant
 from kohort.model.limits import LIMITS
@@ -84,7 +84,8 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
             try:
                 number = answers.receive(fields)
             except REFUSED as error:
-                return centre(said(error), fields)
+                note(ws, "looked_at_members", "/privacy")  # the list of who asked what is on this page, too
+                return centre(str(error), fields)
             return RedirectResponse(f"/privacy/requests/{number}", 303)
 
         return await run_in_threadpool(received)
@@ -121,7 +122,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
                 return RedirectResponse(answers.act(number, fields), 303)
             except REFUSED as error:
                 ws.privacy.cases.one(number)  # where it is the request that is not there, that is another page
-                return shown(number, problem=said(error))
+                return shown(number, problem=str(error))
 
         return await run_in_threadpool(acted)
 
@@ -169,7 +170,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
                 check_sure(fields)
                 return RedirectResponse(f"/jobs/{begin.expire(ws)}", 303)
             except REFUSED as error:
-                return clocks(said(error))
+                return clocks(str(error))
 
         return await run_in_threadpool(expired)
 
@@ -310,11 +311,6 @@ def check_sure(fields: Fields) -> None:
     """Refuses what cannot be undone where the form does not say that this is known."""
     if fields.get("sure") != "yes":
         raise WrongUsage("Say that you know that this cannot be undone.")
-
-
-def said(error: KohortError) -> str:
-    """Why something was not done, with what helps."""
-    return f"{error.message} {error.hint}".strip()
 
 
 def _limit(fields: Fields) -> Any:

@@ -14,7 +14,7 @@ from kohort.errors import NotFound, WrongUsage
 from kohort.views import settings as views
 from kohort.web import forms, who
 from kohort.web.noting import note
-from kohort.web.privacy_pages import by_name, check_sure, said
+from kohort.web.privacy_pages import by_name, check_sure
 from kohort.workspace.sources import listed as sources_of
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def settings_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *
             try:
                 told = change(ws, fields)
             except (NotFound, WrongUsage) as error:
-                return shown(problem=said(error))
+                return shown(problem=str(error))
             return RedirectResponse(f"/settings?done={told}", 303) if isinstance(told, str) else told
 
         return await run_in_threadpool(done)
