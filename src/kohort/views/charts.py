@@ -161,7 +161,10 @@ def _flow(bands: Sequence[Band], sentence: str, currency: str, *, narrow: bool) 
     """Two stacks of blocks joined by ribbons; heights are shares of the same scale."""
     height, top, gap, block = 330.0, 24.0, 5.0, 10.0
     names = max((len(b.name) for b in bands), default=0)
-    width, x0, x1 = (NARROW, 46.0, 288.0) if narrow else (WIDE, min(60 + names * CHAR_WIDTH, 230), 548.0)
+    amounts = ["" if narrow or b.revenue is None else f" · {formats().short_money(b.revenue, currency)}" for b in bands]
+    told = max((len(_worth(b) + amount) for b, amount in zip(bands, amounts, strict=True)), default=0)
+    x1 = 288.0 if narrow else min(548.0, WIDE - 19 - told * CHAR_WIDTH)  # some languages write money longer
+    width, x0 = (NARROW, 46.0) if narrow else (WIDE, min(60 + names * CHAR_WIDTH, 230))
     room = height - top - 2 - gap * (len(bands) - 1)
     left, right = (_stack(shares, room, top, gap) for shares in ([b.left for b in bands], [b.right for b in bands]))
     middle = (x0 + block + x1) / 2
@@ -176,12 +179,13 @@ def _flow(bands: Sequence[Band], sentence: str, currency: str, *, narrow: bool) 
         )
     left_y = spread([(a + b) / 2 + 4 for a, b in left], 14, top + 4, height + 4)
     right_y = spread([(a + b) / 2 + 4 for a, b in right], 14, top + 4, height + 4)
-    for b, ly, ry in zip(bands, left_y, right_y, strict=True):
+    for b, amount, ly, ry in zip(bands, amounts, left_y, right_y, strict=True):
         name = b.letter if narrow else fit(b.name, x0 - 50)
         share = f'<tspan class="t-strong">{formats().percent(b.left)}</tspan>'
         parts.append(f'<text x="{n(x0 - 9)}" y="{n(ly)}" text-anchor="end">{text(name)} {share}</text>')
-        amount = "" if narrow or b.revenue is None else f" · {text(formats().short_money(b.revenue, currency))}"
-        parts.append(f'<text x="{n(x1 + 19)}" y="{n(ry)}"><tspan class="t-strong">{_worth(b)}</tspan>{amount}</text>')
+        parts.append(
+            f'<text x="{n(x1 + 19)}" y="{n(ry)}"><tspan class="t-strong">{_worth(b)}</tspan>{text(amount)}</text>'
+        )
     who, what = (
         (gettext("Customers"), gettext("Revenue"))
         if narrow
