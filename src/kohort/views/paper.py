@@ -78,7 +78,7 @@ def plain(value: object) -> str:
     if value is None or value == "":
         return UNKNOWN
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return formats().words["yes" if value else "no"]
     if isinstance(value, int | float):
         return formats().number(value, 0 if float(value).is_integer() else 2)
     text = str(value)
