@@ -49,7 +49,9 @@ def test_the_cost_never_rises_and_is_the_sum_of_its_parts(weight: float, seed: i
     step = evolve_once(X, before, shares, weight)
     assert all(b <= a + 1e-9 * a for a, b in zip(step.costs, step.costs[1:], strict=False))
     snapshot = sum(min(float(((x - c) ** 2).sum()) for c in step.centres) for x in X)
-    history = sum(len(X) * s * float(((c - p) ** 2).sum()) for s, c, p in zip(shares, step.centres, before, strict=True))
+    history = sum(
+        len(X) * s * float(((c - p) ** 2).sum()) for s, c, p in zip(shares, step.centres, before, strict=True)
+    )
     assert step.costs[-1] == pytest.approx((1 - weight) * snapshot + weight * history, rel=1e-6)
 
 
