@@ -47,7 +47,7 @@ def share(e: Estimate | None) -> str:
 
 
 def number(e: Estimate | None, digits: int = 3) -> str:
-    return "–" if e is None else f"{e.value:.{digits}f} ({e.low:.{digits}f}–{e.high:.{digits}f})"
+    return "–" if e is None else f"{e.value:.{digits}f} ({e.low:.{digits}f} to {e.high:.{digits}f})"
 
 
 def row(way: Way, over: OverTime) -> str:
@@ -62,6 +62,7 @@ def row(way: Way, over: OverTime) -> str:
         f"{way.separation:.2f}",
         "–" if way.holds is None else f"{way.holds.value:.2f}",
         number(way.tells_buying),
+        number(way.buying_lead),
         number(way.tells_spend),
         number(way.movers_follow, 2),
     ]
@@ -70,7 +71,7 @@ def row(way: Way, over: OverTime) -> str:
 
 HEAD = (
     "| way | moved in 1 month | moved in 3 months | borders only, 1 month | kappa, 3 months | explained | separation | holds "
-    "| tells who buys (AUC) | tells spend (r²) | movers follow |\n|---|---|---|---|---|---|---|---|---|---|---|"
+    "| tells who buys (AUC) | lead over anew | tells spend (r²) | movers follow |\n" + "|---" * 12 + "|"
 )
 
 
