@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from kohort.discovery import mobility as figures
-from kohort.discovery.evolving import refit
-from kohort.discovery.over_time import LONG, OverTime, Way
+from kohort.discovery.evolving import Course, evolve, refit
+from kohort.discovery.over_time import LONG, WEIGHTS, OverTime, Way, choose_weight, fit_quality
 from kohort.model.segmentation import Estimate
 
 DOC = Path(__file__).parents[1] / "docs" / "over-time.md"
@@ -99,7 +99,7 @@ def main() -> None:
                 f"{over.k} groups, {over.customers:,} customers at the end.\n",
             ]
             told += [HEAD, *(row(way, over) for way in over.ways), ""]
-            told += [curve(over), seeds(found), *(f"Said: {w}\n" for w in over.warnings)]
+            told += [curve(over), seeds(found), halves(found), *(f"Said: {w}\n" for w in over.warnings)]
             print(f"{title}: {time.process_time() - started:.0f} CPU s", file=sys.stderr, flush=True)
     text = "\n".join(told).rstrip() + "\n\n"
     print(text)
@@ -112,6 +112,25 @@ def main() -> None:
 def curve(over: OverTime) -> str:
     cells = [f"{t.weight:g}: {t.mobility:.1%} / {t.lost:.1%}" + (" (taken)" if t.chosen else "") for t in over.curve]
     return f"Moved in {LONG} months / fit lost, by weight: {'; '.join(cells)}.\n"
+
+
+def halves(found) -> str:  # type: ignore[no-untyped-def]
+    """The weight chosen on the first six months, judged on the months after them."""
+    moments = found.followed.moments
+    start = np.asarray(found.followed.first.assigner.model.arrays["centres"], dtype=float)
+    early = moments[:7]
+    weight, _ = choose_weight(early, {f"{w:g}": evolve(early, start, w) for w in WEIGHTS}, refit(early, start), None)
+    anew, mine = refit(moments, start), evolve(moments, start, weight)
+    moved, fit = [], []
+    for course in (anew, mine):
+        late = Course(course.centres[6:], course.labels[6:])
+        of = figures.panel(moments[6:], late)
+        moved.append(float(figures.mobility(of, LONG)(np.ones((1, len(of.ids))))[0]))
+        fit.append(float(np.mean([e for e, _ in fit_quality(moments[6:], late)[1:]])))
+    return (
+        f"With the weight chosen on the first six months ({weight:g}): in the six months after, {moved[1]:.1%} move in {LONG} "
+        f"months, found anew {moved[0]:.1%}; fit {fit[1]:.3f} and {fit[0]:.3f}.\n"
+    )
 
 
 def seeds(found) -> str:  # type: ignore[no-untyped-def]

@@ -99,6 +99,16 @@ def test_people_read_the_price_of_staying(folder: Path) -> None:
         ws.discover_over_time(months=4, by="shape", k=3).adopt("Shapes")
 
 
+def test_of_a_large_population_a_sample_is_followed_and_everybody_is_placed(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr("kohort.workspace.over_time.MOST_FOLLOWED", 200)
+    with kohort.open(folder) as ws:
+        found = ws.discover_over_time(months=4, k=3, weight=0.5)
+        assert found.over_time.customers == 200
+        assert found.segmentation.customers == sum(s.size for s in found.segmentation.segments) == 360
+        assert not any(s.trend for s in found.segmentation.segments)  # sizes of a sample are not those of segments
+        assert ws.adopt("Sampled")["customers"] == 360
+
+
 def test_a_month_is_what_the_file_says(folder: Path) -> None:
     rows = list(csv.DictReader((folder.parent / "orders.csv").open()))
     with kohort.open(folder) as ws:

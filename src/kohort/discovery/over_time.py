@@ -107,7 +107,7 @@ class OverTime:
 
     Attributes:
         moments: ISO instants, the oldest first.
-        customers: At the last moment.
+        customers: Those followed, at the last moment.
         weight: Of the past; `asked`: given by the caller rather than chosen from `curve`.
         sizes: Per moment, customers in each group.
         features: What the groups were told apart by.
@@ -199,7 +199,7 @@ def follow(
     courses = {
         f"{w:g}": evolve(moments, start, w) for w in sorted({*WEIGHTS, *([weight] if weight is not None else [])})
     }
-    chosen, curve = _curve(moments, courses, anew, weight)
+    chosen, curve = choose_weight(moments, courses, anew, weight)
     named = {"refit": anew, "warm": courses["0"], "evolving": courses[f"{chosen:g}"], "frozen": courses["1"]}
     panels = {name: panel(moments, course) for name, course in named.items()}
     weights = {"refit": None, "warm": 0.0, "evolving": chosen, "frozen": 1.0}
@@ -285,7 +285,7 @@ def _outcomes(moments: Sequence[Moment], outcomes: Sequence[tuple[np.ndarray, np
     return Outcomes(bought, None if all(money is None for _, money in outcomes) else spend)
 
 
-def _curve(
+def choose_weight(
     moments: Sequence[Moment], courses: dict[str, Course], anew: Course, asked: float | None
 ) -> tuple[float, tuple[Tried, ...]]:
     """What each weight costs and gains, and the weight to take.

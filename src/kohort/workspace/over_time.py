@@ -205,8 +205,8 @@ def _tables(
     import numpy as np
 
     extra = _last_month(ws)
-    names = [d.name for d in extra]
-    wanted = (*used, *(d for d in extra if d.name not in {u.name for u in used}))
+    column = {d.name: _free(d.name, used) for d in extra}
+    wanted = (*used, *(replace(d, name=column[d.name]) for d in extra))
     whole = ws.pseudonymous_features(when[-1], definitions=wanted, progress=progress)
     if not len(whole):
         raise NotEnough("There are no customers to group yet.", hint="Bring data in with: kohort ingest YOUR-FILES")
@@ -220,13 +220,19 @@ def _tables(
         tables.append(ws.pseudonymous_features(moment, definitions=wanted, customers=chosen))
     progress("Looking back", len(when) - 1, len(when) - 1)
     tables.append(last)
-    monthly = [{n: _numbers(t, n) for n in names} for t in tables]
+    monthly = [{name: _numbers(t, there) for name, there in column.items()} for t in tables]
 
     def features(table: FeatureTable) -> FeatureTable:
-        own = {u.name for u in used}
-        return table.select([f.name for f in table.features if f.name in own or f.name not in names])
+        return table.select([f.name for f in table.features if f.name not in column.values()])
 
     return features(whole), [features(t) for t in tables], monthly
+
+
+def _free(name: str, used: Sequence[FeatureDefinition]) -> str:
+    """The name, or one like it where a feature of the workspace has it."""
+    while name in {d.name for d in used}:
+        name += "_"
+    return name
 
 
 def _last_month(ws: Workspace) -> tuple[FeatureDefinition, ...]:
