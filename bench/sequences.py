@@ -89,9 +89,7 @@ def judged(title: str, data: Dataset, seed: int = 0) -> None:
     groups = np.unique(table.ids.to_numpy(), return_inverse=True)[1]
     several = len(data.asked) > 1
     moments, known_at = (a[known].astype(float) for a in (data.moments, data.known_at))
-    folds = make_folds(
-        y, groups, time=moments if several else None, known_at=known_at if several else None, seed=seed
-    )
+    folds = make_folds(y, groups, time=moments if several else None, known_at=known_at if several else None, seed=seed)
     names = [f.name for f in table.features]
     plain = table.select([n for n in names if not n.startswith(PREFIX)])
     weeks = table.select([n for n in names if n.startswith(PREFIX)])
@@ -116,7 +114,9 @@ def judged(title: str, data: Dataset, seed: int = 0) -> None:
             for p in everything
         ]
     )[order]
-    print(f"\n{title}: {len(y):,} rows, {len(np.unique(groups)):,} customers, {y.mean():.1%} yes, {len(rows):,} judged; {seconds:.0f} s")
+    print(
+        f"\n{title}: {len(y):,} rows, {len(np.unique(groups)):,} customers, {y.mean():.1%} yes, {len(rows):,} judged; {seconds:.0f} s"
+    )
     print("| model | AUC | log loss | network less this |\n|---|---|---|---|")
     mine = losses[-1]
     for name, scores in (
@@ -127,9 +127,18 @@ def judged(title: str, data: Dataset, seed: int = 0) -> None:
         loss = row_losses(sigmoid(scores), y[rows])
         auc, error = auc_and_error(scores, y[rows], own)
         gap, spread = mean_and_error(mine - loss, own)
-        told = "" if name == found[-1].candidate.title else f"{gap:+.4f} ({gap - 1.96 * spread:+.4f} to {gap + 1.96 * spread:+.4f})"
-        print(f"| {name} | {auc:.3f} ({auc - 1.96 * error:.3f} to {auc + 1.96 * error:.3f}) | {loss.mean():.4f} | {told} |")
-    print(f"taken by the rule: {found[chosen].candidate.title}; rounds of the network: {[m.recurrent.epochs for m in found[-1].models]}", flush=True)
+        told = (
+            ""
+            if name == found[-1].candidate.title
+            else f"{gap:+.4f} ({gap - 1.96 * spread:+.4f} to {gap + 1.96 * spread:+.4f})"
+        )
+        print(
+            f"| {name} | {auc:.3f} ({auc - 1.96 * error:.3f} to {auc + 1.96 * error:.3f}) | {loss.mean():.4f} | {told} |"
+        )
+    print(
+        f"taken by the rule: {found[chosen].candidate.title}; rounds of the network: {[m.recurrent.epochs for m in found[-1].models]}",
+        flush=True,
+    )
 
 
 def validate_rows(data: Dataset, known: np.ndarray):  # noqa: ANN201 - a table and its outcomes
@@ -150,7 +159,10 @@ def codes(title: str, ws: kohort.Workspace) -> None:
 def pace() -> None:
     """Seconds of one round through 20,000 customers of 52 weeks and 3 channels."""
     rng = np.random.default_rng(0)
-    series, plain = rng.normal(size=(20_000, 52, 3)).astype(np.float32), rng.normal(size=(20_000, 20)).astype(np.float32)
+    series, plain = (
+        rng.normal(size=(20_000, 52, 3)).astype(np.float32),
+        rng.normal(size=(20_000, 20)).astype(np.float32),
+    )
     y = (rng.random(20_000) < 0.5).astype(np.float32)
     for units in (8, 16, 32):
         w = network.new_weights(3, units, np.zeros(20), 0.0, seed=0)
