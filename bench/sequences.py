@@ -27,6 +27,7 @@ from kohort.engines.weeks import PREFIX, Channel, weekly
 from kohort.model.clock import DAY_US
 from kohort.model.columns import row_sample
 from kohort.model.descent import descend
+from kohort.model.progress import silent
 from kohort.predict import validate
 from kohort.predict.calibrate import sigmoid
 from kohort.predict.dataset import Dataset
@@ -34,7 +35,6 @@ from kohort.predict.families import candidates
 from kohort.predict.folds import make_folds
 from kohort.predict.measures import auc_and_error, mean_and_error, row_losses
 from kohort.predict.recurrent import network
-from kohort.model.progress import silent
 
 GOODS = "line_kind = 'goods' and amount > 0"
 WHAT = ("churn", "next", "turn", "codes", "pace")
@@ -52,7 +52,7 @@ def cdnow(folder: Path, data: Path) -> kohort.Workspace:
     lines = ["order,customer,date,product,quantity,price"]
     for n, line in enumerate((data / "cdnow" / "CDNOW_master.txt").read_text().split("\n")):
         if line.strip():
-            who, day, many, paid = line.split()
+            who, day, _, paid = line.split()
             if int(who) % 3 == 0 and float(paid) > 0:
                 lines.append(f"o{n},C{who},{day[:4]}-{day[4:6]}-{day[6:]},cd,1,{paid}")
     (folder / "cdnow.csv").write_text("\n".join(lines) + "\n")
@@ -141,7 +141,7 @@ def judged(title: str, data: Dataset, seed: int = 0) -> None:
     )
 
 
-def validate_rows(data: Dataset, known: np.ndarray):  # noqa: ANN201 - a table and its outcomes
+def validate_rows(data: Dataset, known: np.ndarray):
     from kohort.predict.labels import without_unknown
 
     return without_unknown(data.table, known), data.y[known]
