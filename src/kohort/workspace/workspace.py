@@ -513,6 +513,7 @@ class Workspace:
         as_of: int | str | None = None,
         labels: str | None = None,
         map_method: str = "pca",
+        representation: str = "features",
         progress: Progress = silent,
     ) -> Found:
         """Find groups of customers that behave alike, explain them, and keep the result until something is adopted.
@@ -530,6 +531,7 @@ class Workspace:
             as_of=as_of,
             labels=labels,
             map_method=map_method,
+            representation=representation,
             progress=progress,
         )
 
