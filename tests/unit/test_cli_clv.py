@@ -114,7 +114,6 @@ def test_who_objects_is_neither_fitted_on_nor_scored(shop: Path) -> None:
         assert len(ws.predict.value()) == CUSTOMERS
 
 
-<<<<<<< HEAD
 def test_figures_are_kept_of_everybody_but_of_who_is_erased_meanwhile(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,7 +132,8 @@ def test_figures_are_kept_of_everybody_but_of_who_is_erased_meanwhile(
         kept = ws.predict.value.best(limit=CUSTOMERS)["rows"]
     told = {row["customer_id"]: row["value"]["value"] for row in kept}
     assert told == pytest.approx({number: value for number, value in scored.items() if number != "K9"}, abs=1e-5)
-=======
+
+
 @pytest.mark.parametrize(
     "about",
     [
@@ -157,7 +157,6 @@ def test_a_file_with_a_right_checksum_that_does_not_say_what_it_is_is_refused(
     assert error["code"] in ("damaged", "bad_configuration"), done.output
     assert error["message"]
     assert done.exit_code in (1, 2)
->>>>>>> mend
 
 
 def test_too_few_is_an_answer_with_code_3(tmp_path: Path) -> None:

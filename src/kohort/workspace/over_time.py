@@ -131,7 +131,7 @@ def refit(
     """See `Workspace.refit`."""
     import numpy as np
 
-    from kohort.discovery.assign import assigner_from_bytes
+    from kohort.discovery.assign import GroupAssigner, assigner_from_bytes
     from kohort.discovery.carry import WEIGHT, carried, next_step
     from kohort.discovery.discover import describe
     from kohort.segments import adopted
@@ -154,6 +154,11 @@ def refit(
         )
     progress("Carrying the groups on", 0, 1)
     assigner = assigner_from_bytes(mine.assigner)
+    if not isinstance(assigner, GroupAssigner):
+        raise WrongUsage(
+            f"{name!r} was found on codes of the features, which are not carried on over time.",
+            hint="Find groups over time with kohort over-time, or find new ones with kohort discover.",
+        )
     members = ws.store.members.current(name).column("segment").to_pylist()
     counts = np.array([members.count(s) if s else 0 for s in mine.segment_of], dtype=float)
     shares = counts / counts.sum() if counts.sum() else np.full(len(counts), 1 / len(counts))
