@@ -9,6 +9,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from kohort import locale
 from kohort.errors import Busy, NotFound, WrongUsage
 from kohort.views import checks as views
 from kohort.web import begin, forms
@@ -46,7 +47,7 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
         def judged() -> Response:
             row, say = fields.get("row", ""), fields.get("say")
             if say not in ("right", "wrong") or not (row.isascii() and row.isdigit() and len(row) < 19):
-                raise WrongUsage("The form does not say what is meant.")
+                raise WrongUsage(locale.mark("The form does not say what is meant."))
             right = say == "right"
             mark(ws, name, [int(row)] if right else [], [] if right else [int(row)])
             note(ws, "judged_row", f"{name}, row {row}: {say}")
