@@ -109,7 +109,7 @@ class Sentences(ast.NodeVisitor):
 
 def sentence(text: str) -> bool:
     """Several words that begin like a sentence or end like one, or one word with a capital."""
-    if re.search(r"[<>{}=_\\]|--|://", text) or re.fullmatch(r"[\w-]+\.\w+", text) or not reads(text):
+    if re.search(r"[<>{}=_\\]|--|://", text) or not reads(text):
         return False
     return bool(
         re.match(r"[A-Z][a-z]+\b", text)

@@ -4,6 +4,7 @@ import ast
 from dataclasses import replace
 from pathlib import Path
 
+from kohort.errors import WrongUsage
 from kohort.locale import PSEUDO, speaking
 from kohort.model.job import Job
 from kohort.views.pages import Shell, problem
@@ -42,7 +43,9 @@ def test_a_phase_is_read_in_another_language_and_a_file_keeps_its_name() -> None
 
 
 def test_what_no_catalog_has_is_marked_as_english_and_harmless() -> None:
+    error = WrongUsage("Row 3 says <b>.", hint="Look at it.")
     assert said("Row 3 says <b>.", "") == "Row 3 says <b>."
+    assert said(error) == "Row 3 says <b>. Look at it."
     with speaking("da"):
         assert said("Row 3 says <b>.", "") == '<span lang="en">Row 3 says &lt;b&gt;.</span>'
         assert said("", "") == ""

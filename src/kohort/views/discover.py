@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from kohort.locale import find, mark
 from kohort.model.job import Job
-from kohort.model.segmentation import Candidate, Segmentation
+from kohort.model.segmentation import FIRST_NAME, Candidate, Segmentation
 from kohort.views import charts, findings, words
 from kohort.views.pages import Shell, choice, names, page
 from kohort.views.start import steps as first_steps
@@ -22,7 +22,7 @@ WAYS = (
 COUNTS = range(3, 11)
 """Numbers of groups that can be asked for."""
 
-FIRST_NAME, LONGEST_NAME = mark("Main"), 60
+LONGEST_NAME = 60
 """Of what is adopted together."""
 
 
@@ -76,7 +76,7 @@ def discover(shell: Shell, found: Segmentation, run: Run | None = None, *, highl
         counts=COUNTS,
         so_far=first_steps("adopt") if run and found.segments and not run.adopted and not run.names else (),
         longest=LONGEST_NAME,
-        first_name=run.names[0] if run and run.names else find(FIRST_NAME),
+        first_name=run.names[0] if run and run.names else FIRST_NAME,
         choice=choice(found) if found.segments else "",
         tried=words.tried(found),
         way=find(words.ALGORITHMS[found.algorithm][0]),

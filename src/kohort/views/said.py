@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from kohort.errors import KohortError
 from kohort.locale import current, find
 
 
-def said(*texts: str) -> str:
-    """Sentences that may not be in the reader's language: each as the catalog has it, else marked as English for
-    programs that read aloud; empty ones are left out.
+def said(*told: str | KohortError) -> str:
+    """Sentences, or errors with what helps, that may not be in the reader's language: each as the catalog has it, else
+    marked as English for programs that read aloud; empty ones are left out.
 
     Example:
         >>> from kohort.locale import speaking
@@ -19,8 +20,9 @@ def said(*texts: str) -> str:
         >>> said("Row 3 & row 4 differ.", "Correct one.")
         'Row 3 & row 4 differ. Correct one.'
     """
-    told = [_one(text) for text in texts if text]
-    return Markup(" ").join(told) if any(isinstance(one, Markup) for one in told) else " ".join(told)
+    texts = [text for one in told for text in ((one,) if isinstance(one, str) else (one.message, one.hint))]
+    shown = [_one(text) for text in texts if text]
+    return Markup(" ").join(shown) if any(isinstance(one, Markup) for one in shown) else " ".join(shown)
 
 
 def _one(text: str) -> str:

@@ -131,7 +131,7 @@ def start(shell: Shell, here: str, *, customers: int, word: str = "", read: Job 
         shell,
         here,
         **said,
-        art="empty-group.svg" if customers and not reads else "empty-data.svg",
+        art="group" if customers and not reads else "data",
         customers=customers,
         hopeless=hopeless,
         few=few,

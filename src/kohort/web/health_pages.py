@@ -12,10 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from kohort import locale
 from kohort.errors import Busy, NotFound, WrongUsage
 from kohort.views import checks as views
+from kohort.views.said import said
 from kohort.web import begin, forms
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
-from kohort.web.privacy_pages import said
 from kohort.workspace.cleaning import mark, queue, standings
 from kohort.workspace.rejected import FEW, reasons, rows
 

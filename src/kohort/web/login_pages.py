@@ -124,7 +124,7 @@ def login_pages(
             except _TooOften as error:
                 return shown(problem=too_often(error.wait), status=400)
             except WrongUsage as error:
-                return shown(problem=said(error.message, error.hint), status=400)
+                return shown(problem=said(error), status=400)
 
         return await in_turn(changed)
 
@@ -212,7 +212,7 @@ class Doors:
         try:
             user = self._store.users.begin(name, _twice(fields, "password"))
         except WrongUsage as error:
-            return again(said(error.message, error.hint), 400)
+            return again(said(error), 400)
         return self.enter(request, user, "/")
 
     def change_password(self, request: Request, fields: Fields) -> Response:

@@ -12,14 +12,14 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 
 from kohort.definitions.retention import write_retention
-from kohort.errors import BadInput, Busy, KohortError, NotFound, WrongUsage
+from kohort.errors import BadInput, Busy, NotFound, WrongUsage
 from kohort.locale import find, mark
 from kohort.model.access import Act
 from kohort.model.clock import DAY_US, parse_instant
 from kohort.model.limits import LIMITS
 from kohort.views import own_words
 from kohort.views import privacy as views
-from kohort.views.said import said as as_said
+from kohort.views.said import said
 from kohort.web import begin, forms, who
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
@@ -312,11 +312,6 @@ def check_sure(fields: Fields) -> None:
     """Refuses what cannot be undone where the form does not say that this is known."""
     if fields.get("sure") != "yes":
         raise WrongUsage(mark("Say that you know that this cannot be undone."))
-
-
-def said(error: KohortError) -> str:
-    """Why something was not done, with what helps."""
-    return as_said(error.message, error.hint)
 
 
 def _limit(fields: Fields) -> Any:

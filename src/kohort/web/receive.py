@@ -15,6 +15,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import BadInput, CannotWrite, TooLarge, WrongUsage
+from kohort.locale import mark
 from kohort.web import forms
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ async def receive(request: Request, uploads: Uploads) -> str:
             continue
         forms.check(request, fields)
         if not file:
-            raise WrongUsage("No file was chosen.", hint="Choose one, then send the form.")
+            raise WrongUsage(mark("No file was chosen."), hint=mark("Choose one, then send the form."))
         return await _kept(reading, uploads, file)
-    raise WrongUsage("The form sends no file.", hint="Open the page again and repeat it there.")
+    raise WrongUsage(mark("The form sends no file."), hint=mark("Open the page again and repeat it there."))
 
 
 async def _kept(reading: _Parts, uploads: Uploads, name: str) -> str:
@@ -72,7 +73,7 @@ def _write(file: BinaryIO, piece: bytes) -> None:
     try:
         file.write(piece)
     except OSError as error:
-        raise CannotWrite("The file could not be stored.", hint="Look whether the disk is full.") from error
+        raise CannotWrite(mark("The file could not be stored."), hint=mark("Look whether the disk is full.")) from error
 
 
 async def _text(reading: _Parts) -> str:
@@ -104,7 +105,7 @@ class _Parts:
             return None
         while _HEAD_END not in self._held:
             if len(self._held) > _MOST_HEAD:
-                raise BadInput("The form cannot be read.", hint="Send it again.")
+                raise BadInput(mark("The form cannot be read."), hint=mark("Send it again."))
             await self._more()
         lines, self._held = self._held.split(_HEAD_END, 1)
         told = Message()
@@ -132,7 +133,7 @@ class _Parts:
             if piece:
                 self._held += piece
                 return
-        raise BadInput("The form broke off on its way.", hint="Send it again.")
+        raise BadInput(mark("The form broke off on its way."), hint=mark("Send it again."))
 
 
 def _boundary(kind: str) -> bytes:
@@ -140,7 +141,7 @@ def _boundary(kind: str) -> bytes:
     told["content-type"] = kind
     found = told.get_boundary()
     if told.get_content_type() != "multipart/form-data" or not found or len(found) > 70:
-        raise WrongUsage("The form sends no file.", hint="Open the page again and repeat it there.")
+        raise WrongUsage(mark("The form sends no file."), hint=mark("Open the page again and repeat it there."))
     return found.encode("latin-1", "replace")
 
 

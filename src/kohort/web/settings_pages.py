@@ -13,9 +13,10 @@ from kohort.definitions.retention import write_retention
 from kohort.errors import NotFound, WrongUsage
 from kohort.locale import find, mark
 from kohort.views import settings as views
+from kohort.views.said import said
 from kohort.web import forms, who
 from kohort.web.noting import note
-from kohort.web.privacy_pages import by_name, check_sure, said
+from kohort.web.privacy_pages import by_name, check_sure
 from kohort.workspace.sources import listed as sources_of
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def reading(ws: Workspace, token: str, told: Mapping[str, str]) -> views.Reading
     except NeedsAnswer as error:
         return views.Reading(path.name, columns, told.get("kind", ""), told, questions=error.questions)
     except KohortError as error:
-        return views.Reading(path.name, columns, told=told, problem=said(error.message, error.hint))
+        return views.Reading(path.name, columns, told=told, problem=said(error))
     name = "" if known is None else known.name
     return views.Reading(path.name, columns, found.mapping.kind, told, found.examples, found.notes, known=name)
 
