@@ -1,7 +1,7 @@
 """Erasing many people from a large workspace, then searching every file for them.
 
     python bench/live_world.py --customers 1000000 --dir WORLD     (20 million events; see there)
-    python bench/erase.py WORLD/shop --people 1000
+    python bench/erase.py WORLD/1000000/shop --people 1000
 
 Works on a copy. The people are drawn from the vault, each with an e-mail address and a telephone number sealed; the vault is filled
 up to a million people first. Printed: seconds of each step, the receipt's counts, peak memory, and what the search found

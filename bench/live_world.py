@@ -3,6 +3,7 @@ that every `bench_go` makes its customer enter. Made once per folder and size.""
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -104,3 +105,11 @@ def _bring(store, path: Path, bucket: int, pseudonyms, batch: int) -> None:  # t
         table = table.set_column(table.column_names.index(name), name, column)
     for start in range(0, table.num_rows, _ROWS):
         store.log.append(table.slice(start, _ROWS), batch=batch)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--customers", type=int, default=1_000_000)
+    parser.add_argument("--dir", type=Path, required=True)
+    args = parser.parse_args()
+    print(world(args.dir, args.customers))

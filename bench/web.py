@@ -101,6 +101,7 @@ def prepare(made: Path) -> None:
         for told, work in {
             "groups": lambda: shop.discover(algorithm="kmeans", k=6).adopt("Main"),
             "a prediction": lambda: (shop.predict.train(), shop.predict.keep()),
+            "what customers are worth": lambda: (shop.predict.value.fit(), shop.predict.value.keep()),
         }.items():
             began = time.perf_counter()
             try:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI
 
-from kohort.web.access import TABLE
+from kohort.web.access import DEAR, TABLE, Rule
 from kohort.web.api.description import describe
 from kohort.web.api.problems import KNOWN
 from kohort.web.api.routes import api_routes
@@ -41,11 +41,14 @@ curl -X PUT -H "Authorization: Bearer $ADMIN" -H "Idempotency-Key: $(uuidgen)" \
   whatever their `Content-Type` says, and 256 KiB at most.
 - **A change is made once.** Send an `Idempotency-Key`, a word of your own for the request. Sent again with the same word, within 24
   hours and also after a restart, the request is answered as before (`Idempotency-Replayed: true`) and not carried out again; the
-  same word with another request is refused. Only what was done is remembered: after an error the word is free. A request that was
-  cut off in the middle, by a power cut say, keeps its word for ten minutes.
+  same word with another request is refused. Only what was done is remembered: after a refusal the word is free. A request that
+  was cut off in the middle, by a power cut say, keeps its word for ten minutes. After an error that nobody foresaw (500) it is not
+  known whether the change was made: a repeat is answered by `outcome_unknown`. Look whether it was done, and send it with a new
+  word if it was not.
 - **Pages.** Where an answer has `next`, ask again with `cursor` set to it; null is the end.
 - **How much.** A key has {DEFAULTS.points_per_second:,} points a second: a look-up costs one, what computes over everybody or changes
-  something 50. `X-RateLimit-Limit`, `-Remaining` and `-Reset` say what is left; 429 comes with `Retry-After`.
+  something {DEAR}, and so does why something is predicted of a customer. `X-RateLimit-Limit`, `-Remaining` and `-Reset` say what
+  is left; 429 comes with `Retry-After`.
 - **Errors** are `{{"code", "message", "hint"}}`; of a definition that was refused also `mistakes`, each with its place. Codes are
   stable. Apart from a rule, no message repeats what was asked for. Answers may get more fields; a request with a field
   that is not known is refused.
@@ -77,9 +80,13 @@ def _chapter(tag: str, lines: list[tuple[str, str, dict[str, Any]]], document: d
     rules = {(method, pattern.replace(":path}", "}")): rule for (method, pattern), rule in TABLE.items()}
     for method, path, operation in lines:
         rule = rules[method, path]
-        head.append(f"| `{method} {path}` | {operation['summary']} | {rule.key or 'read'} | {rule.cost} |")
+        head.append(f"| `{method} {path}` | {operation['summary']} | {rule.key or 'read'} | {_points(rule)} |")
     details = [_address(*line, document) for line in lines if line[1] != "/v1/stream"]
     return "\n".join([*head, "", *details])
+
+
+def _points(rule: Rule) -> str:
+    return f"{rule.cost}, with `{rule.dear}` {DEAR}" if rule.dear else str(rule.cost)
 
 
 def _address(method: str, path: str, operation: dict[str, Any], document: dict[str, Any]) -> str:

@@ -51,6 +51,10 @@ class KohortError(Exception):
         self.hint = hint
         super().__init__(f"{message} {hint}".strip())
 
+    def __str__(self) -> str:
+        """The sentence and what helps, as they are said now: a door may have put others in their place."""
+        return f"{self.message} {self.hint}".strip()
+
     def as_dict(self) -> dict[str, object]:
         """The error as the doors print it: `{"code", "message", "hint"}`."""
         return {"code": self.code, "message": self.message, "hint": self.hint}

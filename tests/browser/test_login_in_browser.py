@@ -69,6 +69,7 @@ def test_without_script_it_works_too(browser, site):
         visit.page.get_by_label("Password").fill(PASSWORD)
         visit.page.get_by_role("button", name="Log in").click()
         visit.page.wait_for_url(f"{site}/")
+        assert visit.page.get_by_label("Password").count() == 0
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)

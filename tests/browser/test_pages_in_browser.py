@@ -313,6 +313,7 @@ def test_pages_work_without_script(browser, site):
     with Visit(browser, site + "/segments", script=False) as visit:
         visit.page.click("text=Growth")
         visit.page.wait_for_url(re.compile("sort=growth"))
+        assert visit.page.locator("table.seglist tbody tr").count() > 0
 
 
 @pytest.mark.parametrize("width", [1440, 390])

@@ -142,13 +142,9 @@ def test_words_of_names_are_true(shop: tuple[pd.DataFrame, FeatureTable, Discove
     assert found.segmentation.segments[0].name == "Frequent big spenders"
 
 
-def test_explaining_is_quick_and_repeats(shop: tuple[pd.DataFrame, FeatureTable, Discovery]) -> None:
-    import time
-
+def test_explaining_repeats(shop: tuple[pd.DataFrame, FeatureTable, Discovery]) -> None:
     _, table, found = shop
-    started = time.process_time()
     again = describe(table, found.grouping, asked=True)
-    assert time.process_time() - started < 1.5
     assert replace(again.segmentation, seconds=None) == replace(found.segmentation, seconds=None)
 
 

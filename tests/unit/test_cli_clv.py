@@ -1,8 +1,10 @@
 """`kohort clv`: the interface that programs rely on, for a plain table and for a workspace."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from pyarrow import csv
 
 import kohort
 from kohort.cli.app import app
+from kohort.predict.lifetime.model import lifetime_from_bytes
+from kohort.workspace.value import Valued, ValueDoor
 
 CUSTOMERS = 350
 COLUMNS = ("--id", "customer", "--date", "date", "--amount", "total")
@@ -108,6 +112,52 @@ def test_who_objects_is_neither_fitted_on_nor_scored(shop: Path) -> None:
         assert not set(scored) & set(asked)
         ws.privacy.allow("objection", asked, source="letter")
         assert len(ws.predict.value()) == CUSTOMERS
+
+
+<<<<<<< HEAD
+def test_figures_are_kept_of_everybody_but_of_who_is_erased_meanwhile(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kohort.open(shop) as ws:
+        ws.predict.value.fit(horizon="60 days")
+        scored = {row["customer_id"]: row["value"] for row in ws.predict.value.score().table.to_pylist()}
+        score = ValueDoor.score
+
+        def and_then_erased(door: ValueDoor, **how: Any) -> Valued:
+            found = score(door, **how)
+            ws.privacy.erase(["K9"])
+            return found
+
+        monkeypatch.setattr(ValueDoor, "score", and_then_erased)
+        assert ws.predict.value.keep()["customers"] == CUSTOMERS - 1
+        kept = ws.predict.value.best(limit=CUSTOMERS)["rows"]
+    told = {row["customer_id"]: row["value"]["value"] for row in kept}
+    assert told == pytest.approx({number: value for number, value in scored.items() if number != "K9"}, abs=1e-5)
+=======
+@pytest.mark.parametrize(
+    "about",
+    [
+        {},
+        {"report": None},
+        {"report": {"model": "BGNBD"}},
+        {"report": {"model": "BGNBD", "chosen": "model", "horizon": 60, "currency": "EUR"}},
+        {"report": {"model": "BGNBD", "chosen": "model", "horizon": "60 days", "currency": "EUR"}},
+        {"report": {"model": "BGNBD", "chosen": "model", "horizon": "60 days", "currency": "EUR"}, "definitions": [1]},
+        {"report": {"model": "BGNBD", "chosen": "model", "horizon": "60 days", "currency": "EUR"}, "definitions": {"a": 1}},
+    ],
+)  # fmt: skip
+def test_a_file_with_a_right_checksum_that_does_not_say_what_it_is_is_refused(
+    folder: Path, tmp_path: Path, about: dict[str, Any]
+) -> None:
+    model = lifetime_from_bytes((folder / "v.kohort").read_bytes())
+    (tmp_path / "forged.kohort").write_bytes(replace(model, about=about).to_bytes())
+    table = ("--transactions", folder / "orders.csv", *COLUMNS)
+    done = call("score", *table, "--model", tmp_path / "forged.kohort", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] in ("damaged", "bad_configuration"), done.output
+    assert error["message"]
+    assert done.exit_code in (1, 2)
+>>>>>>> mend
 
 
 def test_too_few_is_an_answer_with_code_3(tmp_path: Path) -> None:

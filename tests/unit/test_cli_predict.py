@@ -1,7 +1,9 @@
 """`kohort predict`: the interface that programs rely on, for a plain table and for a workspace."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +12,7 @@ from click.testing import CliRunner, Result
 from pyarrow import csv
 
 from kohort.cli.app import app
+from kohort.predict.model import model_from_bytes
 
 
 def call(*arguments: object) -> Result:
@@ -86,6 +89,24 @@ def test_reasons_of_a_row_and_the_validation_of_a_file(folder: Path) -> None:
     shown = call("models", "--model", folder / "m.kohort")
     assert "AUC" in shown.output
     assert "taken" in shown.output
+
+
+@pytest.mark.parametrize(
+    "about", [{}, {"report": []}, {"report": {"threshold": {}}}, {"report": {"threshold": {"value": 0.5}}}]
+)
+def test_a_file_that_does_not_say_how_it_was_judged_is_refused(
+    folder: Path, tmp_path: Path, about: dict[str, Any]
+) -> None:
+    forged, today = tmp_path / "forged.kohort", folder / "today.csv"
+    model = model_from_bytes((folder / "m.kohort").read_bytes())
+    forged.write_bytes(replace(model, about=about).to_bytes())
+    calls = [("models", "--model", forged)]
+    if len(about.get("report", ())) == 0 or not about["report"]["threshold"]:
+        calls += [("score", today, "--model", forged), ("why", "K1003", "--table", today, "--model", forged)]
+    for one in calls:
+        done = call(*one)
+        assert done.exit_code == 1, done.output
+        assert "does not say how it was judged" in done.output
 
 
 def test_by_time_and_by_household(folder: Path) -> None:

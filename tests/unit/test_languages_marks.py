@@ -13,13 +13,14 @@ MODULES = sorted(path for path in VIEWS.glob("*.py") if path.name not in {"forma
 
 READ = {"aria-label", "title", "alt", "placeholder", "data-l", "label", "data-confirm"}
 """Attributes that people read or hear."""
-SAME = {"Kohort", "CSV", "PNG", "SVG", "JSON", "API", "CLI", "OK", "POST", "GET"}
+SAME = {"Kohort", "CSV", "Parquet", "PNG", "SVG", "JSON", "API", "CLI", "OK", "POST", "GET"}
 """Words that are the same in every language."""
 TRANS = re.compile(r"{%-?\s*trans\b.*?{%-?\s*endtrans\s*-?%}", re.S)
 CODE = re.compile(r"{#.*?#}|{%.*?%}|{{.*?}}", re.S)
 EXPRESSION = re.compile(r"{%(?!-?\s*(?:import|include|extends|block|macro|from)\b)(.*?)%}|{{(.*?)}}", re.S)
 LOOKED_UP = re.compile(r"\bn?gettext\(\s*((?:'[^']*'|\"[^\"]*\")\s*,?\s*)+", re.S)
 QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+TAG = re.compile(r"<[^>]*>")
 MARKING = {"gettext", "ngettext", "mark", "nmark"}
 WORDS = re.compile(r"[A-Za-z]{2,}")
 
@@ -60,7 +61,7 @@ def of_template(text: str) -> list[str]:
         texts.found += [
             said
             for one, two in QUOTED.findall(code)
-            if reads(said := one or two)
+            if reads(said := TAG.sub("", one or two))
             and (re.search(r"[A-Za-z]{2,}[,.]? [A-Za-z]", said) or re.match(r"[A-Z][a-z]", said))
             and not re.fullmatch(r"[a-z0-9 -]*", said)
         ]
@@ -86,6 +87,10 @@ class Sentences(ast.NodeVisitor):
         if not isinstance(node.value, ast.Constant):  # a docstring
             self.generic_visit(node)
 
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if not any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets):
+            self.generic_visit(node)
+
     def visit_Raise(self, node: ast.Raise) -> None:
         """Errors are looked up where they are shown."""
 
@@ -109,7 +114,7 @@ class Sentences(ast.NodeVisitor):
 
 def sentence(text: str) -> bool:
     """Several words that begin like a sentence or end like one, or one word with a capital."""
-    if re.search(r"[<>{}=_\\]|--|://", text) or not reads(text):
+    if re.search(r"[<>{}=_\\]|--|://", text) or re.fullmatch(r"\S+/\S+", text) or not reads(text):
         return False
     return bool(
         re.match(r"[A-Z][a-z]+\b", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -171,30 +172,59 @@ def orders(customers: int, seed: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def ws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kohort.Workspace]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop with a prediction and a rule about it, as it is before anything is trained. No test changes it."""
     folder = tmp_path_factory.mktemp("scores")
     (folder / "orders.csv").write_text(orders(300, 1))
-    with kohort.create(folder / "shop", currency="GBP") as made:
-        made.ingest(folder / "orders.csv")
+    with kohort.create(folder / "shop", currency="GBP") as ws:
+        ws.ingest(folder / "orders.csv")
         target = parse_target("churn_60d", {"churn": "order_line", "horizon": "60 days", "fresh": "7 days"})
-        made.change(lambda config: replace(config, predictions=(target,)))
-        yield made
+        ws.change(lambda config: replace(config, predictions=(target,)))
+        ws.segments.add("leaving", "churn_60d.probability > 0.6")
+    return folder / "shop"
 
 
-def test_a_rule_about_a_prediction_without_scores_has_no_members(ws: kohort.Workspace) -> None:
-    ws.segments.add("leaving", "churn_60d.probability > 0.6")
-    report = ws.segments.run("leaving")
+@pytest.fixture(scope="module")
+def trained(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a model. No test changes it."""
+    folder = Path(shutil.copytree(made, tmp_path_factory.mktemp("trained") / "shop"))
+    with kohort.open(folder) as ws:
+        assert ws.predict.train().report["eligible"]
+    return folder
+
+
+@pytest.fixture
+def bare(made: Path, tmp_path: Path) -> Iterator[kohort.Workspace]:
+    with kohort.open(shutil.copytree(made, tmp_path / "shop")) as ws:
+        yield ws
+
+
+@pytest.fixture
+def ws(trained: Path, tmp_path: Path) -> Iterator[kohort.Workspace]:
+    """A model, and no score of anybody yet."""
+    with kohort.open(shutil.copytree(trained, tmp_path / "shop")) as ws:
+        yield ws
+
+
+@pytest.fixture
+def scored(ws: kohort.Workspace) -> kohort.Workspace:
+    """The rule was run, so scores are kept."""
+    assert ws.segments.run("leaving").of("leaving").size
+    return ws
+
+
+def test_a_rule_about_a_prediction_without_scores_has_no_members(bare: kohort.Workspace) -> None:
+    report = bare.segments.run("leaving")
     assert report.of("leaving").size == 0
     (told,) = report.scores
     assert (told["name"], told["new"]) == ("churn_60d", 0)
     assert "No model" in told["problem"]
     with pytest.raises(NotEnough, match="No model"):
-        ws.predict.keep()
+        bare.predict.keep()
 
 
 def test_a_run_scores_what_its_rules_ask_for_and_only_once(ws: kohort.Workspace) -> None:
     events = ws.summary()["events"], ws.contents().events, ws.as_of(), [f.name for f in ws.definitions()]
-    assert ws.predict.train().report["eligible"]
     report = ws.segments.run("leaving")
     (told,) = report.scores
     scores = ws.predict.score().to_pylist()
@@ -213,28 +243,28 @@ def test_a_run_scores_what_its_rules_ask_for_and_only_once(ws: kohort.Workspace)
     assert after == events, "a score is nothing that a customer did"
 
 
-def test_scores_turn_stale_and_are_shown_so(ws: kohort.Workspace) -> None:
-    now = ws.as_of()
-    [kept] = [m["scores"] for m in ws.predict.models() if m["current"]]
+def test_scores_turn_stale_and_are_shown_so(scored: kohort.Workspace) -> None:
+    now = scored.as_of()
+    [kept] = [m["scores"] for m in scored.predict.models() if m["current"]]
     assert (kept["as_of"], kept["stale"]) == (iso(now), False)
-    at_the_edge = ws.segments.preview(rule="churn_60d.probability > 0.6", as_of=now + 7 * DAY_US)
-    before = ws.segments.preview(rule="churn_60d.probability > 0.6", as_of=now + 7 * DAY_US - 1)
-    assert (at_the_edge.size, before.size) == (0, ws.members("leaving").num_rows)
+    at_the_edge = scored.segments.preview(rule="churn_60d.probability > 0.6", as_of=now + 7 * DAY_US)
+    before = scored.segments.preview(rule="churn_60d.probability > 0.6", as_of=now + 7 * DAY_US - 1)
+    assert (at_the_edge.size, before.size) == (0, scored.members("leaving").num_rows)
     from kohort.workspace.scores import freshness
 
-    shown = freshness(ws, ws.predict.target("churn_60d"), now + 7 * DAY_US)
+    shown = freshness(scored, scored.predict.target("churn_60d"), now + 7 * DAY_US)
     assert shown is not None
     assert shown["stale"]
     assert shown["stale_at"] == iso(now + 7 * DAY_US)
 
 
-def test_a_model_does_not_keep_scores_of_a_past_that_it_learned_from(ws: kohort.Workspace) -> None:
+def test_a_model_does_not_keep_scores_of_a_past_that_it_learned_from(scored: kohort.Workspace) -> None:
     with pytest.raises(WrongUsage, match="has learned what happened until"):
-        ws.predict.keep(as_of="2024-06-01")
-    later = ws.predict.keep(as_of=ws.as_of() + DAY_US)
+        scored.predict.keep(as_of="2024-06-01")
+    later = scored.predict.keep(as_of=scored.as_of() + DAY_US)
     assert later["new"] > 0
     with pytest.raises(WrongUsage, match="are kept already"):
-        ws.predict.keep(as_of=ws.as_of())
+        scored.predict.keep(as_of=scored.as_of())
 
 
 def test_a_score_of_a_prediction_that_is_not_defined_is_refused(ws: kohort.Workspace) -> None:
@@ -245,12 +275,12 @@ def test_a_score_of_a_prediction_that_is_not_defined_is_refused(ws: kohort.Works
         ws.predict.keep("churn_30d")
 
 
-def test_what_is_kept_of_somebody_is_hers_to_see(ws: kohort.Workspace) -> None:
-    someone = ws.predict.score().to_pylist()[0]
-    (key,) = ws.store.vault.known([someone["customer_id"]])
+def test_what_is_kept_of_somebody_is_hers_to_see(scored: kohort.Workspace) -> None:
+    someone = scored.predict.score().to_pylist()[0]
+    (key,) = scored.store.vault.known([someone["customer_id"]])
     from kohort.trust.access import events as told
 
-    scores = [e for e in told(ws.store, [int(key)], "GBP") if e["event"] == SCORE]
+    scores = [e for e in told(scored.store, [int(key)], "GBP") if e["event"] == SCORE]
     assert scores
     said = scores[0]["properties"]
     assert said["kohort_score"] == "churn_60d"

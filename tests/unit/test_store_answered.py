@@ -44,6 +44,16 @@ def test_what_was_not_carried_out_may_be_tried_again(store: Store) -> None:
     assert kept.begin("crm", "a", b"PUT y", now=NOW).state == "new"
 
 
+def test_what_nobody_knows_the_outcome_of_is_not_tried_again_for_a_day(store: Store) -> None:
+    kept = store.answered
+    kept.begin("crm", "a", b"PUT x", now=NOW)
+    kept.lose("crm", "a")
+    assert kept.begin("crm", "a", b"PUT x", now=NOW + LONGEST_US).state == "unknown"
+    assert kept.begin("crm", "a", b"PUT y", now=NOW + LONGEST_US).state == "other"
+    assert kept.begin("crm", "a", b"PUT x", now=NOW + KEPT_US).state == "new"
+    kept.check()
+
+
 def test_answers_go_after_a_day_and_what_was_interrupted_after_ten_minutes(store: Store) -> None:
     kept = store.answered
     kept.begin("crm", "a", b"PUT x", now=NOW)

@@ -33,6 +33,26 @@ def ann(store: Store) -> Store:
     return store
 
 
+@pytest.mark.parametrize(
+    "name", ["the pages", "The Pages", "the key deploy", "THE KEY x", "the key ", " the pages ", "the pages\n"]
+)
+def test_nobody_is_called_what_stands_in_the_log_for_pages_and_programs(store: Store, name: str) -> None:
+    for come in (
+        lambda: store.users.add(name, "marketer", PASSWORD, by="test", now=NOW),
+        lambda: store.users.expect(name, "marketer", by="test", now=NOW),
+        lambda: store.users.begin(name, PASSWORD, now=NOW),
+    ):
+        with pytest.raises(WrongUsage, match="is not 'the pages' and does not begin with 'the key '"):
+            come()
+    assert store.users.list() == ()
+
+
+@pytest.mark.parametrize("name", ["the pagesmith", "the keymaker", "Thea Keys", "key"])
+def test_names_that_only_look_like_those_are_names(ann: Store, name: str) -> None:
+    ann.users.add(name, "marketer", PASSWORD, by="test", now=NOW)
+    assert [user.name for user in ann.users.list()] == sorted(["Ann", name], key=str.casefold)
+
+
 # -- passwords ------------------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kohort.locale import LANGUAGES, speaking
 from kohort.model import hexes
 from kohort.model.segmentation import Difference, Estimate, MapPoint
 from kohort.views import charts, maps
@@ -96,6 +97,16 @@ def test_many_segments_are_joined_rather_than_drawn_as_threads():
 def test_unknown_revenue_is_a_dash_in_the_flow():
     mixed = [replace(FOUND.segments[0], revenue=None, revenue_share=None), *FOUND.segments[1:]]
     assert [row[-1] == "–" for row in charts.share_flow(mixed, "GBP").said()] == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_money_beside_a_ribbon_stays_inside_the_drawing_in_every_language(language):
+    with speaking(language):
+        svg = charts.share_flow(FOUND.segments, "GBP").wide
+    width = float(re.search(r'viewBox="0 0 ([\d.]+) ', svg)[1])
+    amounts = re.findall(r'<text x="([\d.]+)" y="[\d.]+"><tspan class="t-strong">([^<]*)</tspan>([^<]*)</text>', svg)
+    assert len(amounts) == len(FOUND.segments)
+    assert all(float(x) + 6.6 * len(share + money) <= width + 0.1 for x, share, money in amounts)
 
 
 def test_without_any_revenue_sizes_are_drawn_instead():

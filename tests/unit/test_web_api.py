@@ -12,6 +12,8 @@ import jsonschema_rs
 import pytest
 
 import kohort
+from kohort.errors import Busy, CannotWrite, KohortError, NotEnough, NotFound
+from kohort.store.audit_log import AuditLog
 from kohort.web.api.description import describe
 from kohort.web.app import create
 from kohort.web.tracking import Limits
@@ -187,6 +189,46 @@ def test_what_was_refused_may_be_sent_again_under_the_same_key(site: Site) -> No
     assert (bad.status_code, bad.json()["code"]) == (400, "bad_idempotency_key")
 
 
+def test_what_became_of_an_unforeseen_error_nobody_knows_and_it_is_not_made_twice(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, body = {"Idempotency-Key": "half"}, {"rule": "did(*)"}
+    with monkeypatch.context() as broken:
+        broken.setattr(AuditLog, "note", lambda *_, **__: 1 / 0)  # after the change
+        assert site.ask("PUT", "/v1/segments/half", json=body, headers=mine).status_code == 500
+    assert site.ws.segments.definition("half"), "it was carried out, as it happens"
+    again = site.ask("PUT", "/v1/segments/half", json=body, headers=mine)
+    assert (again.status_code, again.json()["code"]) == (409, "outcome_unknown")
+    assert "Look whether it was done" in again.json()["hint"]
+    other = site.ask("PUT", "/v1/segments/half", json={"rule": "did('order_line')"}, headers=mine)
+    assert other.json()["code"] == "idempotency_key_reused"
+    assert site.ask("PUT", "/v1/segments/half", json=body, headers={"Idempotency-Key": "new"}).status_code == 200
+    site.ask("DELETE", "/v1/segments/half")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Busy("Another process is writing."), 503),
+        (CannotWrite("The disk is full."), 503),
+        (NotEnough("There are too few."), 409),
+        (NotFound("segment", "again"), 404),
+    ],
+)
+def test_a_refusal_of_any_kind_leaves_the_key_free(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: KohortError, status: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    mine, body = {"Idempotency-Key": f"free-{error.code}"}, {"segments": ["buyers"]}
+    with monkeypatch.context() as patched:
+        patched.setattr(type(site.ws.segments), "run", refuse)
+        assert site.ask("POST", "/v1/segments/run", json=body, headers=mine).status_code == status
+    done = site.ask("POST", "/v1/segments/run", json=body, headers=mine)
+    assert (done.status_code, "idempotency-replayed" in done.headers) == (200, False)
+
+
 def test_consent_is_written_down_and_told_with_its_source(site: Site) -> None:
     said = {"customer": "K1", "purpose": "marketing", "agreed": True, "source": "web form", "at": "2026-02-01"}
     mine = {"Idempotency-Key": "consent"}
@@ -274,6 +316,14 @@ def test_a_key_uses_up_its_points_and_gets_them_again(site: Site) -> None:
     assert answers[2].headers["retry-after"] == "1"
     assert answers[2].json()["code"] == "too_many_requests"
     assert site.ask("GET", "/v1/events/count", key=site.read, app=app).status_code == 200, "another key has its own"
+
+
+def test_why_something_is_predicted_costs_what_computing_costs(site: Site) -> None:
+    app = create(site.ws, limits=Limits(points_per_second=120))
+    asked = ["", "?predictions=true", "?reasons=false", "?reasons=true", "?reasons=1", "?reasons=on"]
+    answers = [site.ask("GET", f"/v1/customers/K1{query}", app=app) for query in asked]
+    assert [a.headers["x-ratelimit-remaining"] for a in answers] == ["119", "118", "117", "67", "17", "17"]
+    assert [a.status_code for a in answers][-1] == 429
 
 
 def test_the_description_is_open_and_names_every_error(site: Site) -> None:

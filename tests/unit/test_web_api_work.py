@@ -14,7 +14,9 @@ import jsonschema_rs
 import pytest
 
 import kohort
+from kohort.errors import WrongUsage
 from kohort.store.merges import Pair
+from kohort.web import begin
 from kohort.web.api.description import describe
 from kohort.web.app import create
 from kohort.web.jobs import Jobs
@@ -113,11 +115,32 @@ def test_long_work_is_begun_looked_at_and_done(site: Site) -> None:
 
 def test_work_that_is_stopped_says_so(site: Site) -> None:
     begun = site.told("POST /v1/jobs", {"kind": "discover", "k": 2})
-    again = site.told("POST /v1/jobs", {"kind": "discover"})
+    again = site.told("POST /v1/jobs", {"kind": "discover", "k": 2})
     assert again["id"] == begun["id"], "somebody looks already"
+    other = site.ask("POST /v1/jobs", {"kind": "discover", "k": 3})
+    assert (other.status_code, other.json()["code"]) == (400, "wrong_usage"), "its answer would be to another question"
+    assert other.json()["message"] == "Finding groups is under way already, with other settings."
     stopped = site.told(f"POST /v1/jobs/{begun['id']}/stop", form="/v1/jobs/{id}/stop")
     assert stopped["state"] == "stopped"
     assert site.acts(1) == [("the key deploy", "work_stopped", "discover")]
+
+
+def test_only_the_very_same_work_is_an_answer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Jobs, "_begin", lambda self, job: None
+    )  # it counts as running for a while, and computes nothing
+    records = site.ws.store.jobs
+    month = site.told("POST /v1/jobs", {"kind": "predict-value", "horizon": "30 days"})
+    assert site.told("POST /v1/jobs", {"kind": "predict-value", "horizon": "30 days"})["id"] == month["id"]
+    assert site.refused("POST /v1/jobs", {"kind": "predict-value", "horizon": "90 days"}) == (400, "wrong_usage")
+    records.end(month["id"], "stopped")
+    begun = begin._once(site.ws, "predict-train", {"name": "churn", "missed": 5.0}, "trained", "churn")
+    other = begin._once(site.ws, "predict-train", {"name": "back", "missed": 9.0}, "trained", "back")
+    with pytest.raises(WrongUsage, match="Training a prediction is under way already, with other settings"):
+        begin._once(site.ws, "predict-train", {"name": "churn", "missed": 9.0}, "trained", "churn")
+    assert begin._once(site.ws, "predict-train", {"name": "churn", "missed": 5.0}, "trained", "churn") == begun
+    for one in (begun, other):
+        records.end(one, "stopped")
 
 
 @pytest.mark.parametrize(

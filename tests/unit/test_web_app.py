@@ -11,7 +11,17 @@ import httpx
 import pytest
 
 import kohort
-from kohort.errors import Busy, Damaged
+from kohort.errors import (
+    Busy,
+    CannotWrite,
+    Damaged,
+    KeptCurrent,
+    NotEnough,
+    NotFound,
+    RefusedDefinition,
+    WrongUsage,
+)
+from kohort.web.api import problem
 from kohort.web.app import PAGE_SIZE, create
 from kohort.web.middleware import HEADERS
 
@@ -89,8 +99,28 @@ def test_a_mistake_in_the_settings_is_said_on_the_page(tmp_path):
         assert client.get("/").status_code == 200
         (ws.root / "kohort.yaml").write_text("name: Shop\ncolour: red\n")
         answer = client.get("/")
-    assert answer.status_code == 503
+    assert answer.status_code == 422
+    assert "We cannot read that" in answer.text
     assert "colour" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("error", "title"),
+    [
+        (NotFound("segment", "gone"), "We cannot find that"),
+        (WrongUsage("The call is wrong."), "That did not work"),
+        (KeptCurrent(), "That did not work"),
+        (NotEnough("There are too few."), "Not yet"),
+        (RefusedDefinition("There is no function."), "We cannot read that"),
+        (CannotWrite("The disk is full."), "We cannot show this right now"),
+    ],
+)
+def test_a_page_answers_an_error_with_the_status_that_programs_get(error, title):
+    source = SampleWorkspace()
+    source.members_page = lambda *_, **__: Broken(error).segmentation()
+    answer = Client(source).get("/segments/s1/customers")
+    assert answer.status_code == problem(error).status_code
+    assert f"<h1>{title}</h1>" in answer.text
 
 
 @pytest.mark.parametrize("error", [Busy("Another process is writing.", hint="Try again."), Damaged("A file is bad.")])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
 import os
 import re
 import threading
@@ -17,8 +19,9 @@ import pytest
 from starlette.requests import Request
 
 import kohort
-from kohort.errors import BadInput, KohortError, NotFound, TooLarge, WrongUsage
+from kohort.errors import BadInput, CannotWrite, KohortError, NotFound, TooLarge, WrongUsage
 from kohort.model.progress import silent
+from kohort.store import uploads as module
 from kohort.store.erasing import clear
 from kohort.store.uploads import KEPT_SECONDS, Uploads, plain_name
 from kohort.web import who
@@ -256,6 +259,36 @@ def test_a_body_that_breaks_off_leaves_nothing(anybody: None, tmp_path: Path, en
     whole = BODY % word().encode()
     with pytest.raises(BadInput):
         asyncio.run(receive(request(whole[:end], 50), Uploads(tmp_path)))
+    assert not list(tmp_path.glob("uploads/*"))
+
+
+@pytest.mark.parametrize("where", ["open", "close", "folder"])
+def test_a_disk_that_does_not_take_a_file_is_said_wherever_it_refuses(
+    anybody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    full, loop, real = OSError(errno.ENOSPC, "No space left on device"), threading.get_ident(), os.open
+    threads: list[int] = []
+
+    def refuse(*_: Any, **__: Any) -> None:
+        threads.append(threading.get_ident())
+        raise full
+
+    def open_old(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        return refuse() or 0 if flags & os.O_CREAT else real(path, flags, *rest, **more)
+
+    class Full(io.BytesIO):
+        close = refuse
+
+    if where == "close":  # what was written goes to the disk only then
+        monkeypatch.setattr(module.os, "fdopen", lambda fd, mode: os.close(fd) or Full())
+    else:
+        held = {"open": (module.os, "open", open_old), "folder": (module, "private_folder", refuse)}
+        monkeypatch.setattr(*held[where])
+    with pytest.raises(CannotWrite, match="could not be stored"):
+        asyncio.run(receive(request(BODY % word().encode(), 64), Uploads(tmp_path)))
+    monkeypatch.undo()
+    assert threads
+    assert loop not in threads, "nobody else waits for the disk"
     assert not list(tmp_path.glob("uploads/*"))
 
 

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import kohort
-from kohort.errors import NotFound, WrongUsage
+from kohort.errors import Busy, CannotWrite, KohortError, NotFound, WrongUsage
 from kohort.model.job import Job
+from kohort.store.jobs import JobRecords
 from kohort.web import jobs as module
-from kohort.web.job import Reporter
+from kohort.web.job import Reporter, say_last
 from kohort.web.job_kinds import kind_of
 from kohort.web.jobs import Jobs
 from kohort.workspace.workspace import Workspace
@@ -115,6 +117,39 @@ def test_what_is_said_inside_a_transaction_waits_for_nothing(ws: Workspace) -> N
         wait.wait(0.05)
     assert (told.done, told.total, told.share) == (3, 12, 0.25)
     reporter.end()
+
+
+def test_a_full_disk_ends_no_report_and_takes_no_last_word(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = ws.store.jobs
+    job, tried, full = records.begin("discover", {}, by="Ann"), threading.Event(), True
+
+    def tell(*given: Any) -> None:
+        tried.set()
+        if full:
+            raise CannotWrite("The disk is full.")
+        JobRecords.tell(records, *given)
+
+    monkeypatch.setattr(records, "tell", tell, raising=False)
+    reporter = Reporter(records, job.id)
+    reporter.begin()
+    reporter("Read", 3, 12)
+    assert tried.wait(20)
+    full = False
+    assert until(Jobs(ws), job.id, lambda job: job.note == "Read", 20).done == 3
+    reporter.end()
+
+    problems: list[KohortError] = [Busy("Another process is writing."), *[CannotWrite("The disk is full.")] * 30]
+    waited: list[float] = []
+
+    def end(*given: Any, **more: Any) -> None:
+        if problems:
+            raise problems.pop()
+        JobRecords.end(records, *given, **more)
+
+    monkeypatch.setattr(records, "end", end, raising=False)
+    say_last(records, job.id, "done", {"segments": 3}, "", wait=waited.append)
+    told = records.get(job.id)
+    assert (told.state, told.result, len(waited)) == ("done", {"segments": 3}, 31)
 
 
 def test_the_oldest_are_forgotten_and_running_ones_never(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

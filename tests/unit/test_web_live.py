@@ -67,10 +67,10 @@ class Reader:
         return answer.text
 
     def stream(self, after: int, enough: str, then: Any = None, last: str = "") -> str:
-        """What is sent until a text is in it; `then` is called before, in between."""
+        """What is sent until a text is in it; `then` is called once it has begun."""
 
         async def read() -> str:
-            text, gone, ended = "", asyncio.Event(), asyncio.Event()
+            text, begun, gone, ended = "", asyncio.Event(), asyncio.Event(), asyncio.Event()
 
             async def receive() -> dict[str, Any]:
                 await gone.wait()
@@ -78,6 +78,7 @@ class Reader:
 
             async def send(message: Any) -> None:
                 nonlocal text
+                begun.set()
                 text += message.get("body", b"").decode()
                 if enough in text:
                     ended.set()
@@ -99,6 +100,7 @@ class Reader:
             }
             task = asyncio.ensure_future(self.app(scope, receive, send))
             if then is not None:
+                await asyncio.wait_for(begun.wait(), 60)  # what happens then happens to a stream that is there
                 await asyncio.to_thread(then)
             await asyncio.wait({task, asyncio.ensure_future(ended.wait())}, timeout=60, return_when="FIRST_COMPLETED")
             gone.set()

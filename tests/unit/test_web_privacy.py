@@ -126,6 +126,17 @@ def test_a_request_is_written_down_with_its_deadline_and_is_on_top(shop: Shop) -
     assert 'value="K77"' in wrong.text, "what was typed is there to be corrected"
 
 
+def test_to_see_who_asked_what_is_written_down(shop: Shop) -> None:
+    shop.receive("access")
+    shop.get("Ida", "/privacy")
+    assert shop.acts(1) == [("Ida", "looked_at_members", "/privacy")]
+    refused = shop.send("Ann", "/privacy", "Write it down", kind="access", number="K99", way="letter")
+    assert (refused.status_code, "K1" in refused.text) == (400, True), "the list stands beside the form"
+    assert shop.acts(2) == [("Ann", "looked_at_members", "/privacy")] * 2, (
+        "the page with the form, and the one after it"
+    )
+
+
 def test_purposes_periods_and_records_say_what_there_is(shop: Shop) -> None:
     page = shop.get("Ida", "/privacy")
     assert "marketing" in page

@@ -193,7 +193,7 @@ def test_another_process_makes_what_it_can_make(site: tuple[Workspace, Service])
 def test_while_members_change_a_look_is_renewed_by_another_process(site: tuple[Workspace, Service]) -> None:
     ws, live = site
     asked: list[tuple[str, bool]] = []
-    own = OwnSegments(ws, ask=lambda name, urgent: asked.append((name, urgent)))
+    own = OwnSegments(ws, ask=lambda name, urgent: asked.append((name, urgent)) is None)
     first = own.look("seen")
     assert (first["waits"], first["preview"], asked) == (True, None, [("seen", True)])
     assert first["versions"] is not None, "what needs no counting is there at once"

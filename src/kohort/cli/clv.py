@@ -9,16 +9,16 @@ import click
 
 from kohort.cli.clv_pages import fitted, scored
 from kohort.cli.door import Door, Result, command
+from kohort.cli.model_files import read_model_file
 from kohort.cli.options import MOMENT
 from kohort.cli.root import app
-from kohort.errors import BadInput, TooLarge, UnreadableFile, WrongUsage
+from kohort.errors import BadInput, WrongUsage
 
 if TYPE_CHECKING:
     from kohort.ingest.transactions import Transactions
     from kohort.predict.lifetime.model import LifetimeModel
 
 HORIZON = "90 days"
-LARGEST_MODEL = 64_000_000
 
 
 @app.group("clv", short_help="What customers will be worth.")
@@ -193,12 +193,7 @@ def _moment(text: str | None) -> int | None:
 def _model(file: str) -> LifetimeModel:
     from kohort.predict.lifetime.model import lifetime_from_bytes
 
-    path = Path(file)
-    if not path.is_file():
-        raise UnreadableFile("The file of the model does not exist.", place=path.name)
-    if path.stat().st_size > LARGEST_MODEL:
-        raise TooLarge("The file is too large to be a model.", place=path.name)
-    return lifetime_from_bytes(path.read_bytes())
+    return lifetime_from_bytes(read_model_file(file))
 
 
 def _about(report: dict[str, Any], purchases: Any, value: Any) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kohort.cli.door import Door, Result, command
+from kohort.cli.model_files import read_model_file, report_of, shown
 from kohort.cli.options import MOMENT
 from kohort.cli.predict_pages import judged, listed, reasons, scored, trained
 from kohort.cli.root import app
-from kohort.errors import NotFound, TooLarge, UnreadableFile, WrongUsage
+from kohort.errors import NotFound, WrongUsage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from kohort.model.feature import FeatureTable
     from kohort.predict.model import Model
     from kohort.predict.train import Costs, Trained
-
-LARGEST_MODEL = 64_000_000
 
 
 @app.group("predict", short_help="What comes next: churn, or an outcome of your own.")
@@ -151,9 +150,10 @@ def score(
         model, table = load_model(model_file), load_table(what, id_column)
         p = model.probability(table.data)
         columns = {table.key: table.ids, "probability": p, "percentile": model.percentile(p).round(1)}
-        columns["told"] = p >= model.about["report"]["threshold"]["value"]
+        report = report_of(model.about)
+        columns["told"] = p >= report["threshold"]["value"]
         scores = pa.table(columns)
-        about: dict[str, Any] = {"model": model.id, "name": model.about["report"].get("label")}
+        about: dict[str, Any] = {"model": model.id, "name": report.get("label")}
     else:
         with door.open() as ws, door.progress() as progress:
             scores = ws.predict.score(what, as_of=as_of, progress=progress)
@@ -197,7 +197,7 @@ def evaluate(
         from kohort.predict.labels import take_labels
 
         model = load_model(model_file)
-        about = model.about["report"]
+        about = report_of(model.about)
         table = load_table(what, id_column)
         table, labels = take_labels(table, label or str(about.get("label")), positive or str(about.get("positive")))
         data = {"name": labels.name, "model": model.id, "seen": False, **judge(model, table.data, labels.y)}
@@ -251,8 +251,8 @@ def why(
 def models(door: Door, *, model_file: str | None, name: str | None) -> Result:
     """Every kept version of every prediction, or the whole validation of one."""
     if model_file is not None:
-        report = load_model(model_file).about["report"]
-        return Result(report, lambda screen: trained(screen, report))
+        report = report_of(load_model(model_file).about)
+        return Result(report, shown(trained, report))
     with door.open() as ws:
         if name is not None:
             report = ws.predict.report(name)
@@ -366,12 +366,7 @@ def _costs(missed: float | None, alarm: float | None) -> Costs | None:
 def load_model(file: str) -> Model:
     from kohort.predict.model import model_from_bytes
 
-    path = Path(file)
-    if not path.is_file():
-        raise UnreadableFile("The file of the model does not exist.", place=path.name)
-    if path.stat().st_size > LARGEST_MODEL:
-        raise TooLarge("The file is too large to be a model.", place=path.name)
-    return model_from_bytes(path.read_bytes())
+    return model_from_bytes(read_model_file(file))
 
 
 def load_table(file: str | None, id_column: str | None) -> FeatureTable:
@@ -392,7 +387,7 @@ def _why_row(model: Model, table: FeatureTable, row: str) -> dict[str, Any]:
     if not mine.num_rows:
         raise NotFound("row", row, hint="Write it as it stands in the column of ids.")
     found = reasons_of(model, mine)[0]
-    about = model.about["report"]
+    about = report_of(model.about)
     return {
         "customer": row,
         "name": about.get("label"),

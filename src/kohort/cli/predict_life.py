@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kohort.cli.door import Door, Result, command
+from kohort.cli.model_files import report_of
 from kohort.cli.predict import load_model, load_table, predict, write_file
 from kohort.cli.predict_life_pages import carded, checked, drifted, retrained, rolled_back, signalled
 from kohort.errors import WrongUsage
@@ -42,7 +43,7 @@ def check(
             )
         model = load_model(model_file)
         found = drift(model, load_table(against, id_column), load_table(what, id_column))
-        data = {"name": model.about["report"].get("label"), "model": model.id, "drift": found}
+        data = {"name": report_of(model.about).get("label"), "model": model.id, "drift": found}
         return Result(data, lambda screen: drifted(screen, found), 3 if found["verdict"] == "drift" else 0)
     if against is not None:
         raise WrongUsage("--against goes with --model and a TABLE.")

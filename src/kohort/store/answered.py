@@ -22,6 +22,8 @@ KEPT_US = 24 * 60 * 60 * SECOND
 """How long an answer is kept, from the beginning of its request."""
 LONGEST_US = 10 * 60 * SECOND
 """A request that has no answer after so long was interrupted, by the end of a process say: it may be made again."""
+_UNKNOWN = -1
+"""In place of the status of an answer."""
 
 answered = SealedTable(schema.answered_request)
 _t = schema.answered_request.c
@@ -33,10 +35,11 @@ class Found:
 
     Attributes:
         state: "new" = it is to be carried out, and others with its key wait; "done" = here is its answer; "busy" = it is
-            being carried out; "other" = the key was used for another request.
+            being carried out; "unknown" = it went wrong in a way nobody foresaw, perhaps half way; "other" = the key was
+            used for another request.
     """
 
-    state: Literal["new", "done", "busy", "other"]
+    state: Literal["new", "done", "busy", "unknown", "other"]
     status: int = 0
     answer: bytes = b""
 
@@ -69,13 +72,17 @@ class Answered:
                 return Found("new")
         if row["request"] != digest:
             return Found("other")
+        if row["status"] == _UNKNOWN:
+            return Found("unknown")
         return Found("done", row["status"], bytes(row["answer"])) if row["status"] else Found("busy")
 
     def keep(self, who: str, key: str, status: int, answer: bytes) -> None:
         """It was carried out."""
-        name = self._digest(f"{who}\n{key}".encode())
-        with self._database.write() as con:
-            answered.update(con, _t.name == name, status=status, answer=answer)
+        self._set(who, key, status, answer)
+
+    def lose(self, who: str, key: str) -> None:
+        """Nobody knows whether it was carried out: whoever asks again is told so, and it is not carried out once more."""
+        self._set(who, key, _UNKNOWN, b"")
 
     def forget(self, who: str, key: str) -> None:
         """It was not carried out: the key may be used again."""
@@ -91,6 +98,11 @@ class Answered:
         """
         with self._database.read() as con:
             answered.all(con)
+
+    def _set(self, who: str, key: str, status: int, answer: bytes) -> None:
+        name = self._digest(f"{who}\n{key}".encode())
+        with self._database.write() as con:
+            answered.update(con, _t.name == name, status=status, answer=answer)
 
     def _digest(self, text: bytes) -> str:
         return hmac.digest(self._secret, text, "sha256").hex()

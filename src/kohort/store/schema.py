@@ -464,7 +464,7 @@ answered_request = sa.Table(
     _text("name", primary_key=True),  # keyed digest of whose key it is and of the Idempotency-Key
     _text("request"),  # keyed digest of all that was asked
     _big("begun_us", nullable=False),
-    _big("status", nullable=False),  # of the answer; 0 = it is being worked on
+    _big("status", nullable=False),  # of the answer; 0 = it is being worked on, -1 = nobody knows what became of it
     sa.Column("answer", sa.LargeBinary, nullable=False),
     _digest(),
 )

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from kohort.errors import NotFound
+from kohort.errors import CannotWrite, NotFound
 from kohort.store.files import private_folder
 
 KEPT_SECONDS = 24 * 3_600
@@ -33,23 +33,32 @@ class Uploads:
 
         Args:
             name: What the file is called at home; only its last part counts, and odd characters become "_".
+
+        Raises:
+            CannotWrite: The disk does not take it, also what is written to the file inside the block.
         """
-        self.clear(older_than_seconds=KEPT_SECONDS)
-        token = self._new()
-        try:
-            fd = os.open(self.folder / token / plain_name(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(fd, "wb") as file:
-                yield token, file
-        except BaseException:
-            self.drop(token)
-            raise
+        with _translated():
+            self.clear(older_than_seconds=KEPT_SECONDS)
+            token = self._new()
+            try:
+                fd = os.open(self.folder / token / plain_name(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(fd, "wb") as file:
+                    yield token, file
+            except BaseException:
+                self.drop(token)
+                raise
 
     def name(self, path: str) -> str:
-        """A token for files that lie elsewhere on this machine: a path, a folder or a pattern."""
-        self.clear(older_than_seconds=KEPT_SECONDS)
-        token = self._new()
-        (self.folder / token / _ELSEWHERE).write_text(path, encoding="utf-8")
-        return token
+        """A token for files that lie elsewhere on this machine: a path, a folder or a pattern.
+
+        Raises:
+            CannotWrite: The disk does not take it.
+        """
+        with _translated():
+            self.clear(older_than_seconds=KEPT_SECONDS)
+            token = self._new()
+            (self.folder / token / _ELSEWHERE).write_text(path, encoding="utf-8")
+            return token
 
     def path(self, token: str) -> Path:
         """Where the file of a token lies.
@@ -87,6 +96,14 @@ class Uploads:
         token = secrets.token_hex(8)
         private_folder(self.folder / token)
         return token
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite("The file could not be stored.", hint="Look whether the disk is full.") from error
 
 
 def plain_name(name: str) -> str:

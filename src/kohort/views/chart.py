@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
 
 from kohort.errors import WrongUsage
+from kohort.locale import gettext
 from kohort.views.formats import UNKNOWN, formats
 from kohort.views.svg import chart_styles, key, text
 
@@ -72,7 +73,7 @@ class Column:
     @property
     def head(self) -> str:
         """Its heading in a file, with the unit that people see in the figures."""
-        unit = self.currency if self.unit == "money" else "0 to 1" if self.unit in ("share", "chance") else ""
+        unit = self.currency if self.unit == "money" else gettext("0 to 1") if self.unit in ("share", "chance") else ""
         return f"{self.label} ({unit})" if unit else self.label
 
 
@@ -169,7 +170,10 @@ class Chart:
 
     def table(self) -> str:
         """The figures as an HTML table folded under "Show as table"; opens without script."""
-        return f'<details class="data"><summary>Show as table</summary>{self.figures()}</details>' if self.rows else ""
+        if not self.rows:
+            return ""
+        fold = text(gettext("Show as table"))
+        return f'<details class="data"><summary>{fold}</summary>{self.figures()}</details>'
 
     def figures(self) -> str:
         """The figures as an HTML table."""
@@ -197,12 +201,14 @@ class Chart:
 
     def _ways(self, page: Page) -> str:
         """Links to the files. A PNG is drawn by the browser from the SVG, so a script shows that one."""
-        about = f'<span class="vh"> of {text(self.title)}</span>'
+        whose = text(gettext("of %(title)s", title=self.title))
+        about = f'<span class="vh"> {whose}</span>'
         svg, csv = text(page.href(f"{self.name}.svg")), text(page.href(f"{self.name}.csv"))
         links = [f'<a href="{svg}" download>SVG{about}</a>']
         links.append(f'<a href="{svg}" download data-png="{text(self.name)}.png" hidden>PNG{about}</a>')
         links += [f'<a href="{csv}" download>CSV{about}</a>'] if self.rows else []
-        return f'<p class="files">Download {"".join(links)}</p>'
+        verb = text(gettext("Download"))
+        return f'<p class="files">{verb} {"".join(links)}</p>'
 
     def __str__(self) -> str:
         return self.__html__()

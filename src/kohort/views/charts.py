@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kohort.locale import find, gettext
 from kohort.model.segmentation import Candidate, Difference, Segment
 from kohort.views import words
 from kohort.views.chart import Axis, Chart, Column, Glyph
@@ -71,23 +72,28 @@ def share_flow(segments: Sequence[Segment], currency: str, *, title: str = "") -
     bands = _bands(segments)
     first = max(bands, key=lambda b: b.right, default=None)
     sentence = (
-        f"{first.name}: {formats().percent(first.left)} of customers, {_worth(first)} of revenue."
+        gettext(
+            "%(name)s: %(customers)s of customers, %(revenue)s of revenue.",
+            name=first.name,
+            customers=formats().percent(first.left),
+            revenue=_worth(first),
+        )
         if first
-        else "No segments."
+        else gettext("No segments.")
     )
     wide, narrow = (_flow(bands, sentence, currency, narrow=small) for small in (False, True))
     return Chart(
         "flow",
-        title or "Customers and revenue",
+        title or gettext("Customers and revenue"),
         sentence,
         wide,
         narrow,
         columns=(
-            Column("Segment"),
-            Column("Customers", "count"),
-            Column("Share of customers", "share"),
-            Column("Revenue", "money", currency),
-            Column("Share of revenue", "share"),
+            Column(gettext("Segment")),
+            Column(gettext("Customers"), "count"),
+            Column(gettext("Share of customers"), "share"),
+            Column(gettext("Revenue"), "money", currency),
+            Column(gettext("Share of revenue"), "share"),
         ),
         rows=tuple((b.name, b.size, b.left, b.revenue, b.worth) for b in bands),
         legend=tuple((b.letter, b.colour, b.name) for b in bands),
@@ -96,7 +102,7 @@ def share_flow(segments: Sequence[Segment], currency: str, *, title: str = "") -
 
 def sizes(segments: Sequence[Segment], *, title: str = "") -> Chart:
     """Share of customers in each segment, for populations whose revenue is not known."""
-    sentence = "; ".join(f"{s.name}: {formats().percent(s.share)}" for s in segments) or "No segments."
+    sentence = "; ".join(f"{s.name}: {formats().percent(s.share)}" for s in segments) or gettext("No segments.")
     rows = [
         Bar(s.name, s.share, formats().percent(s.share), words.plural(s.size, "customer"), words.colour(i))
         for i, s in enumerate(segments)
@@ -104,12 +110,16 @@ def sizes(segments: Sequence[Segment], *, title: str = "") -> Chart:
     wide, narrow = (bars(rows, sentence, width) if rows else "" for width in (WIDE, NARROW))
     return Chart(
         "flow",
-        title or "Customers in each segment",
+        title or gettext("Customers in each segment"),
         sentence,
         wide,
         narrow,
-        across=Axis("Share of customers", "in 100"),
-        columns=(Column("Segment"), Column("Customers", "count"), Column("Share of customers", "share")),
+        across=Axis(gettext("Share of customers"), gettext("in 100")),
+        columns=(
+            Column(gettext("Segment")),
+            Column(gettext("Customers"), "count"),
+            Column(gettext("Share of customers"), "share"),
+        ),
         rows=tuple((s.name, s.size, s.share) for s in segments),
     )
 
@@ -136,7 +146,7 @@ def _bands(segments: Sequence[Segment]) -> list[Band]:
     kept, rest = bands[: MOST_BANDS - 1], bands[MOST_BANDS - 1 :]
     known = [b.revenue for b in rest if b.revenue is not None]
     joined = Band(
-        f"{len(rest)} more groups",
+        gettext("%(n)s more groups", n=len(rest)),
         "+",
         "c-n",
         sum(b.size for b in rest),
@@ -151,7 +161,10 @@ def _flow(bands: Sequence[Band], sentence: str, currency: str, *, narrow: bool) 
     """Two stacks of blocks joined by ribbons; heights are shares of the same scale."""
     height, top, gap, block = 330.0, 24.0, 5.0, 10.0
     names = max((len(b.name) for b in bands), default=0)
-    width, x0, x1 = (NARROW, 46.0, 288.0) if narrow else (WIDE, min(60 + names * CHAR_WIDTH, 230), 548.0)
+    amounts = ["" if narrow or b.revenue is None else f" · {formats().short_money(b.revenue, currency)}" for b in bands]
+    told = max((len(_worth(b) + amount) for b, amount in zip(bands, amounts, strict=True)), default=0)
+    x1 = 288.0 if narrow else min(548.0, WIDE - 19 - told * CHAR_WIDTH)  # some languages write money longer
+    width, x0 = (NARROW, 46.0) if narrow else (WIDE, min(60 + names * CHAR_WIDTH, 230))
     room = height - top - 2 - gap * (len(bands) - 1)
     left, right = (_stack(shares, room, top, gap) for shares in ([b.left for b in bands], [b.right for b in bands]))
     middle = (x0 + block + x1) / 2
@@ -166,15 +179,20 @@ def _flow(bands: Sequence[Band], sentence: str, currency: str, *, narrow: bool) 
         )
     left_y = spread([(a + b) / 2 + 4 for a, b in left], 14, top + 4, height + 4)
     right_y = spread([(a + b) / 2 + 4 for a, b in right], 14, top + 4, height + 4)
-    for b, ly, ry in zip(bands, left_y, right_y, strict=True):
+    for b, amount, ly, ry in zip(bands, amounts, left_y, right_y, strict=True):
         name = b.letter if narrow else fit(b.name, x0 - 50)
         share = f'<tspan class="t-strong">{formats().percent(b.left)}</tspan>'
         parts.append(f'<text x="{n(x0 - 9)}" y="{n(ly)}" text-anchor="end">{text(name)} {share}</text>')
-        amount = "" if narrow or b.revenue is None else f" · {text(formats().short_money(b.revenue, currency))}"
-        parts.append(f'<text x="{n(x1 + 19)}" y="{n(ry)}"><tspan class="t-strong">{_worth(b)}</tspan>{amount}</text>')
-    heads = ("Customers", "Revenue") if narrow else ("Share of customers", "Share of revenue")
-    parts.append(f'<text class="t-muted" x="{n(x0 + block)}" y="12" text-anchor="end">{heads[0]}</text>')
-    parts.append(f'<text class="t-muted" x="{n(x1)}" y="12">{heads[1]}</text>')
+        parts.append(
+            f'<text x="{n(x1 + 19)}" y="{n(ry)}"><tspan class="t-strong">{_worth(b)}</tspan>{text(amount)}</text>'
+        )
+    who, what = (
+        (gettext("Customers"), gettext("Revenue"))
+        if narrow
+        else (gettext("Share of customers"), gettext("Share of revenue"))
+    )
+    parts.append(f'<text class="t-muted" x="{n(x0 + block)}" y="12" text-anchor="end">{text(who)}</text>')
+    parts.append(f'<text class="t-muted" x="{n(x1)}" y="12">{text(what)}</text>')
     return picture(width, height + 6, sentence, parts)
 
 
@@ -196,22 +214,22 @@ def differences(
     colour: str,
     currency: str,
     *,
-    title: str = "What makes them different",
+    title: str = "",
     name: str = "differences",
 ) -> Chart:
     """What sets a segment apart: one bar per feature, right of the thin line is more than the typical customer."""
-    sentence = "; ".join(f"{d.label}: {d.text}" for d in items) or "Nothing sets this group apart."
+    sentence = "; ".join(f"{d.label}: {d.text}" for d in items) or gettext("Nothing sets this group apart.")
     rows = [Bar(d.label, d.effect, d.text, _beside(d, currency), colour) for d in items]
     wide, narrow = (bars(rows, sentence, width) if rows else "" for width in (WIDE, NARROW))
-    head = ("Fact", "Typical member", "Typical customer", "In words")
+    head = (gettext("Fact"), gettext("Typical member"), gettext("Typical customer"), gettext("In words"))
     return Chart(
         name,
-        title,
+        title or gettext("What makes them different"),
         sentence,
         wide,
         narrow,
-        across=Axis("Difference from the typical customer", "standard deviations"),
-        columns=(*(Column(label) for label in head), Column("Difference in standard deviations", "decimal")),
+        across=Axis(gettext("Difference from the typical customer"), gettext("standard deviations")),
+        columns=(*(Column(label) for label in head), Column(gettext("Difference in standard deviations"), "decimal")),
         rows=tuple(
             (
                 d.label,
@@ -253,16 +271,20 @@ def monthly(
         partial: The last month is not over; its column is drawn open.
     """
     column = Column(what, "money" if unit == "money" else "count", currency)
-    title = title or f"{what} per month"
+    title = title or gettext("%(what)s per month", what=what)
     known = [v for _, v in rows if v is not None]
     if not known:
-        return Chart(name, title, f"{what} per month: unknown.", "")
+        return Chart(name, title, gettext("%(what)s per month: unknown.", what=what), "")
     best = max(rows, key=lambda r: r[1] if r[1] is not None else float("-inf"))
-    sentence = (
-        f"{what} per month from {formats().month_of(rows[0][0])} to {formats().month_of(rows[-1][0])}; "
-        f"highest in {formats().month_of(best[0])} with {column.say(best[1])}."
+    sentence = gettext(
+        "%(what)s per month from %(first)s to %(last)s; highest in %(best)s with %(value)s.",
+        what=what,
+        first=formats().month_of(rows[0][0]),
+        last=formats().month_of(rows[-1][0]),
+        best=formats().month_of(best[0]),
+        value=column.say(best[1]),
     )
-    across = one_each(Axis("Month"), [formats().month_of(m) for m, _ in rows])
+    across = one_each(Axis(gettext("Month")), [formats().month_of(m) for m, _ in rows])
     up = up_to(Axis(what, currency if unit == "money" else ""), max(known), column.say)
     mark = Columns([[(v, "c-accent")] for _, v in rows], open_end=partial)
     wide, narrow = (plot([mark], across, up, sentence, (width, 226.0)) for width in (WIDE, NARROW))
@@ -274,25 +296,34 @@ def monthly(
         narrow,
         across.axis,
         up.axis,
-        (Column("Month", "month"), column),
+        (Column(gettext("Month"), "month"), column),
         tuple((month[:7], value) for month, value in rows),
     )
 
 
-def trend(s: Segment, currency: str, colour: str, *, title: str = "Customers over time", name: str = "trend") -> Chart:
+def trend(s: Segment, currency: str, colour: str, *, title: str = "", name: str = "trend") -> Chart:
     """Customers of one segment at the moments that were looked at; fewer than two draw nothing."""
+    title = title or gettext("Customers over time")
     if len(s.trend) < 2:
-        return Chart(name, title, f"{s.name}: one moment only.", "")
+        return Chart(name, title, gettext("%(name)s: one moment only.", name=s.name), "")
     first, last = s.trend[0], s.trend[-1]
-    sentence = (
-        f"{s.name}: {formats().number(first.size)} customers on {formats().date_of(first.at)}, "
-        f"{formats().number(last.size)} on {formats().date_of(last.at)}."
+    sentence = gettext(
+        "%(name)s: %(first)s customers on %(first_day)s, %(last)s on %(last_day)s.",
+        name=s.name,
+        first=formats().number(first.size),
+        first_day=formats().date_of(first.at),
+        last=formats().number(last.size),
+        last_day=formats().date_of(last.at),
     )
-    across = one_each(Axis("Day"), [formats().date_of(t.at) for t in s.trend])
-    up = up_to(Axis("Customers"), max(t.size for t in s.trend), formats().number, least=2.0)
+    across = one_each(Axis(gettext("Day")), [formats().date_of(t.at) for t in s.trend])
+    up = up_to(Axis(gettext("Customers")), max(t.size for t in s.trend), formats().number, least=2.0)
     line = Line([(float(i), float(t.size)) for i, t in enumerate(s.trend)], colour)
     wide, narrow = (plot([line], across, up, sentence, (width, 190.0)) for width in (WIDE, NARROW))
-    columns = (Column("On", "day"), Column("Customers", "count"), Column("Revenue", "money", currency))
+    columns = (
+        Column(gettext("On"), "day"),
+        Column(gettext("Customers"), "count"),
+        Column(gettext("Revenue"), "money", currency),
+    )
     rows = tuple((t.at[:10], t.size, t.revenue) for t in s.trend)
     return Chart(name, title, sentence, wide, narrow, across.axis, up.axis, columns, rows)
 
@@ -300,36 +331,41 @@ def trend(s: Segment, currency: str, colour: str, *, title: str = "Customers ove
 # How the grouping was chosen -----------------------------------------------------------------------------------------
 
 
-def comparison(candidates: Sequence[Candidate], *, title: str = "Which groupings come out again") -> Chart:
+def comparison(candidates: Sequence[Candidate], *, title: str = "") -> Chart:
     """How often each grouping comes out again when re-checked, over the number of groups; one line per way."""
     shown = [c for c in candidates if c.stability is not None and c.k >= 2]
     chosen = next((c for c in candidates if c.chosen), None)
-    sentence = "Share of customers that stay with their group when the grouping is repeated on reshuffled data"
+    title = title or gettext("Which groupings come out again")
+    sentence = gettext("Share of customers that stay with their group when the grouping is repeated on reshuffled data")
     if chosen:
-        way = words.ALGORITHMS[chosen.algorithm][0]
-        sentence += f". Chosen: {way}, {chosen.k} groups, {words.holds(chosen.stability)}"
-    across, up = Axis("Groups"), Axis("Customers who stay in their group", "in 100")
+        way, holds = find(words.ALGORITHMS[chosen.algorithm][0]), words.holds(chosen.stability)
+        picked = gettext("Chosen: %(way)s, %(k)s groups, %(holds)s", way=way, k=chosen.k, holds=holds)
+        sentence = f"{sentence}. {picked}"
+    across, up = Axis(gettext("Groups")), Axis(gettext("Customers who stay in their group"), gettext("in 100"))
     wide, narrow = (_lines(shown, across, up, sentence, width) if shown else "" for width in (WIDE, NARROW))
-    return Chart("comparison", title, f"{sentence}.", wide, narrow, across, up, _COMPARED, tuple(_compared(candidates)))
+    return Chart(
+        "comparison", title, f"{sentence}.", wide, narrow, across, up, _compared_by(), tuple(_compared(candidates))
+    )
 
 
-_COMPARED = (
-    Column("Way"),
-    Column("Groups", "count"),
-    Column("Holds when re-checked", "chance"),
-    Column("Groups differ"),
-    Column("Smallest group", "share"),
-    Column("Says about spend", "share"),
-    Column("Easy to explain"),
-    Column("Left out", "share"),
-    Column("Note"),
-)
+def _compared_by() -> tuple[Column, ...]:
+    return (
+        Column(gettext("Way")),
+        Column(gettext("Groups"), "count"),
+        Column(gettext("Holds when re-checked"), "chance"),
+        Column(gettext("Groups differ")),
+        Column(gettext("Smallest group"), "share"),
+        Column(gettext("Says about spend"), "share"),
+        Column(gettext("Easy to explain")),
+        Column(gettext("Left out"), "share"),
+        Column(gettext("Note")),
+    )
 
 
 def _compared(candidates: Sequence[Candidate]) -> list[tuple[str | int | float | None, ...]]:
     return [
         (
-            words.ALGORITHMS[c.algorithm][0] + (" (chosen)" if c.chosen else ""),
+            _way(c),
             c.k,
             None if c.stability is None else c.stability.value,
             words.clear_cut(c.separation),
@@ -343,6 +379,11 @@ def _compared(candidates: Sequence[Candidate]) -> list[tuple[str | int | float |
     ]
 
 
+def _way(c: Candidate) -> str:
+    name = find(words.ALGORITHMS[c.algorithm][0])
+    return gettext("%(way)s (chosen)", way=name) if c.chosen else name
+
+
 def _lines(shown: Sequence[Candidate], across: Axis, up: Axis, sentence: str, width: float) -> str:
     ks = sorted({c.k for c in shown})
     scale = Scale(across, ks[0] - 0.5, max(ks[-1], ks[0] + 1) + 0.5, tuple((k, formats().number(k)) for k in ks))
@@ -351,5 +392,5 @@ def _lines(shown: Sequence[Candidate], across: Axis, up: Axis, sentence: str, wi
         mine = sorted((c for c in shown if c.algorithm == way), key=lambda c: c.k)
         points = [(float(c.k), c.stability.value if c.stability else 0.0) for c in mine]
         ringed = frozenset(place for place, c in enumerate(mine) if c.chosen)
-        marks.append(Line(points, words.colour(i), words.ALGORITHMS[way][0], ringed, 3.0))
+        marks.append(Line(points, words.colour(i), find(words.ALGORITHMS[way][0]), ringed, 3.0))
     return plot(marks, scale, in_100(up), sentence, (width, 280.0), right=150.0 if width > 400 else 92.0)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from kohort.locale import gettext, ngettext
 from kohort.model.segmentation import Estimate
 from kohort.views import charts
 from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
-from kohort.views.words import plural
 from kohort.views.working import Work
 
 HERE = "health"
@@ -73,8 +73,14 @@ def rejected(
 def read_again(counts: Mapping[str, int]) -> str:
     """What became of rows that were read again."""
     stored, known, stay = (formats().number(counts[name]) for name in ("stored", "duplicate", "rejected"))
-    return (
-        f"Of {plural(counts['read'], 'row')}, {stored} can be used now, {known} were known already, {stay} stay here."
+    return ngettext(
+        "Of %(n)s row, %(stored)s can be used now, %(known)s were known already, %(stay)s stay here.",
+        "Of %(n)s rows, %(stored)s can be used now, %(known)s were known already, %(stay)s stay here.",
+        counts["read"],
+        n=formats().number(counts["read"]),
+        stored=stored,
+        known=known,
+        stay=stay,
     )
 
 
@@ -82,6 +88,11 @@ def share(rule: Mapping[str, Any]) -> charts.Glyph | None:
     """The share that was right with its interval; None while nothing was checked."""
     if rule["share"] is None:
         return None
-    low, high = f"{100 * rule['low']:.0f}", f"{100 * rule['high']:.0f}"
-    text = f"{100 * rule['share']:.0f}% of the checked rows were right; with 95% certainty {low} to {high}% of all are"
+    right, low, high = (f"{100 * rule[name]:.0f}" for name in ("share", "low", "high"))
+    text = gettext(
+        "%(share)s%% of the checked rows were right; with 95%% certainty %(low)s to %(high)s%% of all are",
+        share=right,
+        low=low,
+        high=high,
+    )
     return charts.interval(Estimate(rule["share"], rule["low"], rule["high"]), text)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any
 
+from kohort.locale import find, gettext, mark, ngettext
 from kohort.views import own_words as say
 from kohort.views import words
 from kohort.views.formats import formats
@@ -14,16 +15,16 @@ from kohort.views.pages import Shell, page
 from kohort.views.paper import render
 from kohort.views.report import styles
 
-LENGTHS = (("7d", "A week"), ("14d", "Two weeks"), ("30d", "30 days"), ("90d", "90 days"))
+LENGTHS = (("7d", mark("A week")), ("14d", mark("Two weeks")), ("30d", mark("30 days")), ("90d", mark("90 days")))
 KINDS: Mapping[str, tuple[str, str, str]] = {
-    "failed": ("Failed", "alert", "bad"),
-    "paused": ("Paused", "clock", "warn"),
-    "draft": ("Draft", "clock", "info"),
-    "waiting": ("Not run yet", "clock", "warn"),
-    "stale": ("Old", "clock", "warn"),
-    "health": ("Data", "data", "warn"),
-    "votes": ("Team", "people", "info"),
-    "sent": ("Not sent", "alert", "bad"),
+    "failed": (mark("Failed"), "alert", "bad"),
+    "paused": (mark("Paused"), "clock", "warn"),
+    "draft": (mark("Draft"), "clock", "info"),
+    "waiting": (mark("Not run yet"), "clock", "warn"),
+    "stale": (mark("Old"), "clock", "warn"),
+    "health": (mark("Data"), "data", "warn"),
+    "votes": (mark("Team"), "people", "info"),
+    "sent": (mark("Not sent"), "alert", "bad"),
 }
 """Kind of what needs a look → word, icon and tone."""
 MOST_ROWS = 25
@@ -40,7 +41,9 @@ def told(d: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": title(d),
         "headline": headline(d),
-        "period": f"{say.day(d['since'], zone)} to {say.day(d['until'], zone)}" if d["until"] else "",
+        "period": gettext("%(first)s to %(last)s", first=say.day(d["since"], zone), last=say.day(d["until"], zone))
+        if d["until"]
+        else "",
         "made": say.day(d["made_at"], zone),
         "rows": rows[:MOST_ROWS],
         "more": max(0, len(rows) - MOST_ROWS),
@@ -48,7 +51,7 @@ def told(d: Mapping[str, Any]) -> dict[str, Any]:
         "entries": [_biggest(row, "entered") for row in d["entries"]],
         "exits": [_biggest(row, "left") for row in d["exits"]],
         "looks": [
-            {**one, "word": KINDS[one["kind"]][0], "icon": KINDS[one["kind"]][1], "tone": KINDS[one["kind"]][2]}
+            {**one, "word": find(KINDS[one["kind"]][0]), "icon": KINDS[one["kind"]][1], "tone": KINDS[one["kind"]][2]}
             for one in d["looks"]
         ],
         "untold": d["untold"],
@@ -58,32 +61,50 @@ def told(d: Mapping[str, Any]) -> dict[str, Any]:
 
 def title(d: Mapping[str, Any]) -> str:
     """What the digest is called: the subject of the mail."""
-    length = {7: "The week", 14: "Two weeks", 1: "The day"}.get(d["days"], f"{d['days']} days")
-    return f"{length} at {' '.join(str(d['name']).split())}"
+    lengths = {
+        7: mark("The week at %(shop)s"),
+        14: mark("Two weeks at %(shop)s"),
+        1: mark("The day at %(shop)s"),
+    }
+    shop = " ".join(str(d["name"]).split())
+    return gettext(lengths.get(d["days"], mark("%(days)s days at %(shop)s")), days=d["days"], shop=shop)
 
 
 def headline(d: Mapping[str, Any]) -> str:
     """The whole digest in one sentence or two; honest where nothing happened."""
     if d["until"] is None:
-        return "There is no data yet, so there is nothing to tell."
+        return gettext("There is no data yet, so there is nothing to tell.")
     looks = len(d["looks"])
-    look = (
-        f"{words.plural(looks, 'thing')} need{'s' if looks == 1 else ''} a look." if looks else "Nothing needs a look."
-    )
+    look = gettext("Nothing needs a look.")
+    if looks:
+        n = formats().number(looks)
+        look = ngettext("%(n)s thing needs a look.", "%(n)s things need a look.", looks, n=n)
     if not d["segments"]:
-        return f"No segment was run yet, so nobody can have moved. {look}"
+        return gettext("No segment was run yet, so nobody can have moved.") + f" {look}"
     if not d["moved"]:
         if len(d["untold"]) >= d["segments"]:
-            return f"Nothing can be said about who moved: no segment was run both before this time and in it. {look}"
-        return f"Nobody entered or left a segment. {look}"
+            nothing = gettext(
+                "Nothing can be said about who moved: no segment was run both before this time and in it."
+            )
+            return f"{nothing} {look}"
+        return gettext("Nobody entered or left a segment.") + f" {look}"
     entered, left = (sum(row[which] for row in d["moved"]) for which in ("entered", "left"))
-    where = words.plural(len({row["label"] for row in d["moved"]}), "segment")
-    text = f"{formats().number(entered)} entries and {formats().number(left)} exits in {where}."
+    segments = len({row["label"] for row in d["moved"]})
+    text = ngettext(
+        "%(entered)s entries and %(left)s exits in %(n)s segment.",
+        "%(entered)s entries and %(left)s exits in %(n)s segments.",
+        segments,
+        entered=formats().number(entered),
+        left=formats().number(left),
+        n=formats().number(segments),
+    )
     told = [row for row in d["moved"] if row["value"] and row["value"]["low"] is not None]
     top = next((row for row in told if not row["redefined"] and _sure(row["value"], among=len(told))), None)
     if top is not None:
         money = formats().short_money(abs(top["value"]["net"]), d["currency"])
-        text += f" More than chance: value {'came into' if top['value']['net'] > 0 else 'left'} {top['label']}, {money} on balance."
+        came = mark("More than chance: value came into %(segment)s, %(money)s on balance.")
+        went = mark("More than chance: value left %(segment)s, %(money)s on balance.")
+        text += " " + gettext(came if top["value"]["net"] > 0 else went, segment=top["label"], money=money)
     return f"{text} {look}"
 
 
@@ -96,7 +117,15 @@ def _sure(value: Mapping[str, Any], *, among: int) -> bool:
 
 def digest_page(shell: Shell, d: Mapping[str, Any], *, since: str) -> str:
     """The page."""
-    return page("digest.html", shell, "digest", d=d, t=told(d), since=since, lengths=LENGTHS)
+    return page(
+        "digest.html",
+        shell,
+        "digest",
+        d=d,
+        t=told(d),
+        since=since,
+        lengths=[(name, find(label)) for name, label in LENGTHS],
+    )
 
 
 def digest_file(d: Mapping[str, Any]) -> str:
@@ -109,33 +138,31 @@ def digest_text(d: Mapping[str, Any]) -> str:
     t = told(d)
     lines = [f"# {_md(t['title'])}", "", _md(t["headline"]), ""]
     if t["period"]:
-        lines += [f"{t['period']}, by the newest data.", ""]
+        lines += [gettext("%(period)s, by the newest data.", period=t["period"]), ""]
     if t["rows"]:
-        lines += ["## What moved", ""]
-        lines += [
-            f"- **{_md(r['label'])}**: {r['entered']} in, {r['left']} out, {r['size']} now{_worth(r)}{_note(r)}"
-            for r in t["rows"]
-        ]
-        lines += [f"- and {words.plural(t['more'], 'smaller one')}"] * bool(t["more"]) + [""]
-    for name, rows in (("Biggest entries", t["entries"]), ("Biggest exits", t["exits"])):
+        lines += [f"## {gettext('What moved')}", ""]
+        lines += [f"- **{_md(r['label'])}**: {_counts(r)}{_worth(r)}{_note(r)}" for r in t["rows"]]
+        lines += [f"- {_smaller(t['more'])}"] * bool(t["more"]) + [""]
+    for name, rows in ((gettext("Biggest entries"), t["entries"]), (gettext("Biggest exits"), t["exits"])):
         if rows:
             lines += [f"## {name}", "", *(f"- {_md(r['text'])}" for r in rows), ""]
     if t["looks"]:
-        lines += ["## What needs a look", ""]
+        lines += [f"## {gettext('What needs a look')}", ""]
         lines += [f"- **{_md(x['label'])}** ({x['word'].lower()}): {_md(x['text'])}" for x in t["looks"]] + [""]
     if t["untold"]:
         lines += [
-            "## Of which nothing can be said",
+            f"## {gettext('Of which nothing can be said')}",
             "",
             *(f"- {_md(x['label'])}: {_md(x['text'])}" for x in t["untold"]),
             "",
         ]
     if t["ranges"]:
-        lines += [_RANGES, ""]
-    return "\n".join([*lines, f"Made on {t['made']}. It tells about groups; no single customer is in it.", ""])
+        lines += [find(_RANGES), ""]
+    last = gettext("Made on %(day)s. It tells about groups; no single customer is in it.", day=t["made"])
+    return "\n".join([*lines, last, ""])
 
 
-_RANGES = "Ranges: where another time like this one would likely end up, by chance alone (95 in 100)."
+_RANGES = mark("Ranges: where another time like this one would likely end up, by chance alone (95 in 100).")
 
 
 def _row(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
@@ -147,7 +174,11 @@ def _row(row: Mapping[str, Any], currency: str) -> dict[str, Any]:
         "left": formats().number(row["left"]),
         "size": formats().number(row["size"]),
         "value": _signed(value["net"], currency) if value else "",
-        "range": f"{_signed(value['low'], currency)} to {_signed(value['high'], currency)}" if sure else "",
+        "range": gettext(
+            "%(low)s to %(high)s", low=_signed(value["low"], currency), high=_signed(value["high"], currency)
+        )
+        if sure
+        else "",
         "few": bool(value) and not sure,
         "change": row["entered"] - row["left"],
     }
@@ -160,18 +191,30 @@ def _signed(amount: float, currency: str) -> str:
 
 
 def _biggest(row: Mapping[str, Any], which: str) -> dict[str, Any]:
-    done = "came into" if which == "entered" else "left"
-    return {**row, "text": f"{words.plural(row['n'], row['noun'])} {done} {row['label']}"}
+    came, went = mark("%(who)s came into %(segment)s"), mark("%(who)s left %(segment)s")
+    who = words.plural(row["n"], row["noun"])
+    return {**row, "text": gettext(came if which == "entered" else went, who=who, segment=row["label"])}
+
+
+def _counts(row: Mapping[str, Any]) -> str:
+    return gettext("%(entered)s in, %(left)s out, %(size)s now", **{k: row[k] for k in ("entered", "left", "size")})
+
+
+def _smaller(more: int) -> str:
+    return ngettext("and %(n)s smaller one", "and %(n)s smaller ones", more, n=formats().number(more))
 
 
 def _worth(row: Mapping[str, Any]) -> str:
     if not row["value"]:
         return ""
-    return f", {row['value']} of revenue so far ({row['range'] or 'too few to say a range'})"
+    within = row["range"] or gettext("too few to say a range")
+    return ", " + gettext("%(value)s of revenue so far (%(range)s)", value=row["value"], range=within)
 
 
 def _note(row: Mapping[str, Any]) -> str:
-    return "; its definition changed, so not all of this is what customers did" if row["redefined"] else ""
+    if not row["redefined"]:
+        return ""
+    return "; " + gettext("its definition changed, so not all of this is what customers did")
 
 
 def _md(text: object) -> str:

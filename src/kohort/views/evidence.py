@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kohort.locale import find, gettext, mark
 from kohort.views import own_words as say
 from kohort.views.formats import formats
 
 HOW = {
-    "same email": "The same e-mail address",
-    "same phone": "The same telephone number",
-    "likely": "Much agrees",
-    "by hand": "Somebody said so",
+    "same email": mark("The same e-mail address"),
+    "same phone": mark("The same telephone number"),
+    "likely": mark("Much agrees"),
+    "by hand": mark("Somebody said so"),
 }
 FIELDS = {
-    "email": "E-mail address",
-    "phone": "Telephone number",
-    "name": "Name",
-    "given": "First name",
-    "surname": "Surname",
-    "street": "Street",
-    "address": "Address",
+    "email": mark("E-mail address"),
+    "phone": mark("Telephone number"),
+    "name": mark("Name"),
+    "given": mark("First name"),
+    "surname": mark("Surname"),
+    "street": mark("Street"),
+    "address": mark("Address"),
 }
 WHAT = {
-    "merge": "One customer",
-    "split": "Two customers again",
-    "reject": "Two customers",
-    "undo": "Taken back",
+    "merge": mark("One customer"),
+    "split": mark("Two customers again"),
+    "reject": mark("Two customers"),
+    "undo": mark("Taken back"),
 }
 
 
@@ -35,7 +36,7 @@ def rows_of(evidence: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Field by field: what it is called, what it says, and whether that speaks for one customer."""
     return [
         {
-            "field": FIELDS.get(one["field"], one["field"].replace("_", " ").capitalize()),
+            "field": find(FIELDS.get(one["field"], "")) or one["field"].replace("_", " ").capitalize(),
             "says": one["says"][:1].upper() + one["says"][1:],
             "mark": _mark(one),
         }
@@ -46,9 +47,14 @@ def rows_of(evidence: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _mark(one: Mapping[str, Any]) -> tuple[str, str, str]:
     """Sign, word and colour."""
     if one["says"] == "not given":
-        return "–", "Says nothing", "muted"
+        return "–", gettext("Says nothing"), "muted"
     speaks_for = one["says"] != "different" if one["weight"] is None else one["weight"] > 0
-    return ("✓", "For one", "good") if speaks_for else ("✗", "For two", "warn")
+    return ("✓", gettext("For one"), "good") if speaks_for else ("✗", gettext("For two"), "warn")
+
+
+def how(name: str) -> str:
+    """What found a pair; the name itself where there are no words for it."""
+    return find(HOW.get(name, "")) or name
 
 
 def likely(score: float | None) -> str:
@@ -58,11 +64,12 @@ def likely(score: float | None) -> str:
 
 def decided(line: Mapping[str, Any], zone: str) -> dict[str, Any]:
     """A decision as people read it."""
+    what = find(WHAT[line["what"]])
     ended = line["what"] in ("merge", "reject") and not line["stands"]
     return {
         **line,
-        "text": WHAT[line["what"]] + (", taken back" if ended else ""),
-        "found": HOW.get(line["how"], line["how"]),
+        "text": gettext("%(what)s, taken back", what=what) if ended else what,
+        "found": how(line["how"]),
         "likely": likely(line["score"]),
         "day": say.day(line["at"], zone),
     }

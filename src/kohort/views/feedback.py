@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from kohort.locale import find, gettext, mark, ngettext
 from kohort.views import own_words as say
 from kohort.views import words
 from kohort.views.formats import formats
@@ -68,7 +69,7 @@ def card(place: Place, said: Opinions, *, me: str, word: str) -> dict[str, Any]:
         word: What proves that the forms are ours.
     """
     about = [row for row in said.rows if row["customer_id"] is None]
-    subjects = [("", "The whole segment" if place.parts else place.label), *place.parts]
+    subjects = [("", gettext("The whole segment") if place.parts else place.label), *place.parts]
     return {
         "place": place,
         "word": word,
@@ -127,7 +128,7 @@ def check(
                 **row,
                 "part_label": labels.get(row["part"], ""),
                 "since_text": say.day(row["since"], place.zone),
-                "why": say.REASONS.get(row["reason"], row["reason"]),
+                "why": find(say.REASONS.get(row["reason"], row["reason"])),
             }
             for row in people
         ],
@@ -142,30 +143,56 @@ def check(
 def checked(e: Evidence, noun: str) -> dict[str, str]:
     """How many were checked, and what that says about all; `rate` is empty while nobody was checked."""
     if noun == "account":
-        return {"head": "Accounts are not judged one by one", "text": "", "rate": "", "gone": ""}
-    of = f"{formats().number(e.checked)} of {words.plural(e.members, noun)} checked"
+        return {"head": gettext("Accounts are not judged one by one"), "text": "", "rate": "", "gone": ""}
+    figure = formats().number
+    of = ngettext(
+        "%(checked)s of %(n)s customer checked",
+        "%(checked)s of %(n)s customers checked",
+        e.members,
+        checked=figure(e.checked),
+        n=figure(e.members),
+    )
     parts = [
-        f"{formats().number(e.belong)} belong{'s' * (e.belong == 1)}" if e.belong else "",
-        f"{formats().number(e.wrong)} {'does' if e.wrong == 1 else 'do'} not" if e.wrong else "",
-        f"people are divided over {formats().number(e.disputed)}" if e.disputed else "",
+        ngettext("%(n)s belongs", "%(n)s belong", e.belong, n=figure(e.belong)) if e.belong else "",
+        ngettext("%(n)s does not", "%(n)s do not", e.wrong, n=figure(e.wrong)) if e.wrong else "",
+        gettext("people are divided over %(n)s", n=figure(e.disputed)) if e.disputed else "",
     ]
     text = ", ".join(part for part in parts if part)
     rate = ""
     if e.members and e.belong + e.wrong == e.members:
-        rate = f"Every {noun} was checked."
+        rate = gettext("Every customer was checked.")
     elif e.rate is not None:
-        rate = (
-            f"Of {words.plural(e.drawn, noun)} drawn by lot, {formats().number(e.drawn_wrong)} "
-            f"{'does' if e.drawn_wrong == 1 else 'do'} not belong: {say.likely(e.rate)} among all."
-        )
-        if e.unanswered:
-            rate += f" {words.plural(e.unanswered, 'drawn one')} got no answer, so it is less sure than that."
+        rate = _rate(e)
     elif e.checked:
-        rate = f"People chose these {noun}s themselves, so they say nothing about the others."
-    gone = (
-        f" {words.plural(e.gone, noun)} whom people judged before {'is' if e.gone == 1 else 'are'} not in it any more."
+        rate = gettext("People chose these customers themselves, so they say nothing about the others.")
+    gone = ngettext(
+        "%(n)s customer whom people judged before is not in it any more.",
+        "%(n)s customers whom people judged before are not in it any more.",
+        e.gone,
+        n=figure(e.gone),
     )
-    return {"head": of, "text": f"{text}." if text else "", "rate": rate, "gone": gone if e.gone else ""}
+    return {"head": of, "text": f"{text}." if text else "", "rate": rate, "gone": f" {gone}" if e.gone else ""}
+
+
+def _rate(e: Evidence) -> str:
+    """How many of all do not belong, by those who were drawn by lot."""
+    assert e.rate is not None
+    rate = ngettext(
+        "Of %(drawn)s drawn by lot, %(n)s does not belong: %(likely)s among all.",
+        "Of %(drawn)s drawn by lot, %(n)s do not belong: %(likely)s among all.",
+        e.drawn_wrong,
+        drawn=words.plural(e.drawn, "customer"),
+        n=formats().number(e.drawn_wrong),
+        likely=say.likely(e.rate),
+    )
+    if not e.unanswered:
+        return rate
+    return f"{rate} " + ngettext(
+        "%(n)s drawn one got no answer, so it is less sure than that.",
+        "%(n)s drawn ones got no answer, so it is less sure than that.",
+        e.unanswered,
+        n=formats().number(e.unanswered),
+    )
 
 
 def _votes(key: str, label: str, about: Sequence[Mapping[str, Any]], e: Evidence, me: str) -> dict[str, Any]:
@@ -175,7 +202,9 @@ def _votes(key: str, label: str, about: Sequence[Mapping[str, Any]], e: Evidence
         "label": label,
         "agree": e.agree,
         "disagree": e.disagree,
-        "share": f"{say.likely(e.share)} disagree" if e.share and e.agree + e.disagree > 1 else "",
+        "share": gettext("%(likely)s disagree", likely=say.likely(e.share))
+        if e.share and e.agree + e.disagree > 1
+        else "",
         "mine": mine["said"] if mine else "",
     }
 
@@ -188,7 +217,7 @@ def _comment(row: Mapping[str, Any], labels: Mapping[str, str], me: str, zone: s
         "initials": "".join(part[0] for part in name.split()[:2]).upper() or "?",
         "on": say.day(row["at"], zone),
         "about": labels.get(row["part"], ""),
-        "said": {"agree": "agrees", "disagree": "disagrees"}.get(row["said"], ""),
+        "said": {"agree": gettext("agrees"), "disagree": gettext("disagrees")}.get(row["said"], ""),
         "text": row["text"],
         "mine": name == me,
     }
@@ -197,9 +226,11 @@ def _comment(row: Mapping[str, Any], labels: Mapping[str, str], me: str, zone: s
 def _against(row: Mapping[str, Any]) -> str:
     """Who says that somebody does not belong."""
     names = list(dict.fromkeys(row["by"]))
-    who = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    who = ", ".join(names[:3])
+    if len(names) > 3:
+        who = gettext("%(names)s and %(n)s more", names=who, n=len(names) - 3)
     if row["verdict"] == "disputed":
-        return f"{who} would take this one out; as many would not"
+        return gettext("%(who)s would take this one out; as many would not", who=who)
     return who
 
 
@@ -208,25 +239,34 @@ def _proposal(label: str, found: Mapping[str, Any], place: Place) -> dict[str, A
     told: dict[str, Any] = {"label": label, "state": found["state"], "rule": "", "build": ""}
     if found["state"] == "not_enough":
         needed = found["needed"]
-        text = (
-            f"Not enough answers yet: {needed} {place.noun}s who belong and {needed} who do not are needed; there are "
-            f"{found['belong']} and {found['wrong']}."
+        text = gettext(
+            "Not enough answers yet: %(needed)s customers who belong and %(needed)s who do not are needed; there are "
+            "%(belong)s and %(wrong)s.",
+            needed=needed,
+            belong=found["belong"],
+            wrong=found["wrong"],
         )
         return {**told, "text": text, "detail": ""}
     tried = words.plural(found["tried"], "condition")
     if found["state"] == "by_chance":
-        odds = "" if found["by_chance"] is None else f" The best of {tried} is no better than chance often is."
-        return {**told, "text": "Nothing separates those who do not belong from those who do.", "detail": odds.strip()}
+        odds = gettext("The best of %(conditions)s is no better than chance often is.", conditions=tried)
+        text = gettext("Nothing separates those who do not belong from those who do.")
+        return {**told, "text": text, "detail": "" if found["by_chance"] is None else odds}
     own = re.findall("^/definitions(/.+)", place.href) if found["rule"] and not place.parts else []
     often = 1000 * found["by_chance"]
-    odds = "fewer than 1" if often < 1 else f"about {formats().number(often)}"
+    odds = gettext("fewer than 1") if often < 1 else gettext("about %(n)s", n=formats().number(often))
     return {
         **told,
-        "text": f"Keep only those of whom this is so: {_condition(found, place)}.",
-        "detail": (
-            f"By the {found['wrong'] + found['belong']} answers it was found with, it takes out {say.likely(found['wrong_out'])} "
-            f"of those who do not belong, and keeps {say.likely(found['right_kept'])} of those who do. We compared {tried}; on "
-            f"answers dealt out at random the best one is as good in {odds} of 1,000 tries."
+        "text": gettext("Keep only those of whom this is so: %(condition)s.", condition=_condition(found, place)),
+        "detail": gettext(
+            "By the %(answers)s answers it was found with, it takes out %(out)s of those who do not belong, and keeps %(kept)s of "
+            "those who do. We compared %(conditions)s; on answers dealt out at random the best one is as good in %(odds)s of "
+            "1,000 tries.",
+            answers=found["wrong"] + found["belong"],
+            out=say.likely(found["wrong_out"]),
+            kept=say.likely(found["right_kept"]),
+            conditions=tried,
+            odds=odds,
         ),
         "rule": found["rule"],
         "build": f"/build{own[0]}?{urlencode({'rule': found['rule']})}" if own else "",
@@ -238,6 +278,16 @@ def _condition(found: Mapping[str, Any], place: Place) -> str:
         return str(found["sentence"]).rstrip(".")
     name = found["label"] or found["about"]
     value = formats().value(found["value"], found["unit"], place.currency) if found["value"] is not None else ""
-    how = {"above": "more than", "at_most": "at most", "is": "is", "is_not": "is not"}
-    how |= {"known": "is known", "unknown": "is not known", "meets": "holds", "fails": "does not hold"}
-    return f"{name} {how[found['how']]} {value}".strip()
+    return gettext(_HOW[found["how"]], name=name, value=value)
+
+
+_HOW = {
+    "above": mark("%(name)s more than %(value)s"),
+    "at_most": mark("%(name)s at most %(value)s"),
+    "is": mark("%(name)s is %(value)s"),
+    "is_not": mark("%(name)s is not %(value)s"),
+    "known": mark("%(name)s is known"),
+    "unknown": mark("%(name)s is not known"),
+    "meets": mark("%(name)s holds"),
+    "fails": mark("%(name)s does not hold"),
+}

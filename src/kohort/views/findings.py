@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from kohort.locale import find, gettext, mark, ngettext
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Candidate, Segment, Segmentation
 from kohort.views import charts, words
@@ -16,7 +17,9 @@ Figures = list[dict[str, Any]]
 
 def listing(items: Sequence[str]) -> str:
     """A list in a sentence: "orders, spend and order value"."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+    if len(items) < 2:
+        return "".join(items)
+    return gettext("%(items)s and %(last)s", items=", ".join(items[:-1]), last=items[-1])
 
 
 def largest(found: Segmentation) -> list[tuple[Segment, float]]:
@@ -29,13 +32,14 @@ def largest(found: Segmentation) -> list[tuple[Segment, float]]:
 
 
 def based_on(labels: Sequence[str], most: int = 5) -> str:
-    """What a grouping looked at, the telling facts first: "mostly on orders and spend, and 9 more facts"."""
+    """What a grouping looked at, the telling facts first: "Based mostly on orders and spend, and on 9 more facts."."""
     named = [label[:1].lower() + label[1:] if label[1:2].islower() else label for label in labels]
     if not named:
-        return "on all columns"
+        return gettext("Based on all columns.")
     if len(named) <= most + 1:
-        return f"on {listing(named)}"
-    return f"mostly on {', '.join(named[:most])}, and on {len(named) - most} more facts"
+        return gettext("Based on %(facts)s.", facts=listing(named))
+    rest = len(named) - most
+    return gettext("Based mostly on %(facts)s, and on %(n)s more facts.", facts=", ".join(named[:most]), n=rest)
 
 
 def chosen(found: Segmentation) -> Candidate | None:
@@ -57,28 +61,26 @@ def key_figures(summary: Mapping[str, Any]) -> Figures:
     def add(label: str, value: str, note: str, spark: Any, change: tuple[Any, Any] = (None, None)) -> None:
         now, before = change
         text = formats().change(now, before) if before else ""
-        note = "vs the 30 days before" if text else note
+        note = gettext("vs the 30 days before") if text else note
         step = now - before if text else None
         rows.append({"label": label, "value": value, "change": step, "change_text": text, "note": note, "spark": spark})
 
     if (now := summary.get("revenue_30d")) is not None:
         change = (now, summary.get("revenue_30d_before"))
-        add("Revenue, 30 days", formats().short_money(now, money), "", line("revenue", "Revenue per week"), change)
+        spark = line("revenue", gettext("Revenue per week"))
+        add(gettext("Revenue, 30 days"), formats().short_money(now, money), "", spark, change)
     if (now := summary.get("active_30d")) is not None:
         change = (now, summary.get("active_30d_before"))
-        add(
-            "Active customers, 30 days",
-            formats().number(now),
-            "",
-            line("customers", "Active customers per week"),
-            change,
-        )
+        spark = line("customers", gettext("Active customers per week"))
+        add(gettext("Active customers, 30 days"), formats().number(now), "", spark, change)
     if (share := summary.get("returning_share")) is not None:
-        note = "of known customers, past 12 months"
-        add("Revenue from returning customers", formats().percent(share), note, charts.bar(share, "c-accent"))
+        note = gettext("of known customers, past 12 months")
+        spark = charts.bar(share, "c-accent")
+        add(gettext("Revenue from returning customers"), formats().percent(share), note, spark)
     if (share := summary.get("anonymous_share")) is not None:
-        note = "past 12 months; in no segment"
-        add("Revenue without a customer number", formats().percent(share), note, charts.bar(share, "c-accent"))
+        note = gettext("past 12 months; in no segment")
+        spark = charts.bar(share, "c-accent")
+        add(gettext("Revenue without a customer number"), formats().percent(share), note, spark)
     return rows
 
 
@@ -104,46 +106,69 @@ def _day(instant: str | None) -> date | None:
 def segment_figures(s: Segment, currency: str) -> Figures:
     """The figures at the head of a segment's page."""
     change, since = words.trend_words(s)
+    of_all = gettext("%(share)s of all", share=formats().percent(s.share))
     rows: Figures = [
         {
-            "label": "Customers",
+            "label": gettext("Customers"),
             "value": formats().number(s.size),
             "change": change,
-            "note": f"{formats().signed(change)} {since}"
-            if change is not None
-            else f"{formats().percent(s.share)} of all",
-        },
-        {
-            "label": "Share of customers",
-            "value": formats().percent(s.share),
-            "change": None,
-            "note": words.one_in(s.share),
-        },
+            "note": of_all if change is None else f"{formats().signed(change)} {since}",
+        }
     ]
+
+    def add(label: str, value: str, note: str) -> None:
+        rows.append({"label": label, "value": value, "change": None, "note": note})
+
+    add(gettext("Share of customers"), formats().percent(s.share), words.one_in(s.share))
     if s.revenue is not None:
-        share = "" if s.revenue_share is None else f"{formats().percent(s.revenue_share)} of all revenue"
-        rows.append(
-            {"label": "Revenue", "value": formats().short_money(s.revenue, currency), "change": None, "note": share}
-        )
+        share = s.revenue_share
+        note = "" if share is None else gettext("%(share)s of all revenue", share=formats().percent(share))
+        add(gettext("Revenue"), formats().short_money(s.revenue, currency), note)
         each = formats().money(s.revenue / s.size if s.size else None, currency, 0)
-        rows.append({"label": "Per customer", "value": each, "change": None, "note": "on average"})
+        add(gettext("Per customer"), each, gettext("on average"))
     if s.stability is not None:
-        value = formats().percent(s.stability.value)
-        rows.append({"label": "Steadiness", "value": value, "change": None, "note": "stay when re-checked"})
+        add(gettext("Steadiness"), formats().percent(s.stability.value), gettext("stay when re-checked"))
     return rows
+
+
+def flow_note(found: Segmentation, revenue: float) -> str:
+    """Whom the picture of customers and revenue is about, and up to when.
+
+    Args:
+        revenue: Of all segments together; 0 = not known.
+    """
+    who, day = words.plural(found.customers, "customer"), words.dated(found.as_of)
+    up_to = formats().date_of(day)
+    if not revenue:
+        return who if day is None else gettext("%(who)s, up to %(day)s", who=who, day=up_to)
+    money = formats().short_money(revenue, found.currency)
+    if day is None:
+        return gettext("%(who)s and %(money)s of revenue that belongs to them", who=who, money=money)
+    return gettext(
+        "%(who)s and %(money)s of revenue that belongs to them, up to %(day)s", who=who, money=money, day=up_to
+    )
 
 
 def flow_title(found: Segmentation) -> str:
     """Who brings in the money, as a sentence."""
     known = [s for s in found.segments if s.revenue_share is not None]
     if not known:
-        return f"{words.count_word(len(found.segments))} groups by number of customers"
+        n = len(found.segments)
+        count = words.count_word(n)
+        return ngettext("%(n)s group by number of customers", "%(n)s groups by number of customers", n, n=count)
     top = max(known, key=lambda s: s.revenue_share or 0.0)
+    share = formats().percent(top.revenue_share)
     rest = len(found.segments) - 1
     if rest < 1:
-        return f"{top.name} bring in {formats().percent(top.revenue_share)} of revenue"
-    others = f"the other {words.count_word(rest).lower()} groups" if rest > 1 else "the other group"
-    return f"{top.name} bring in {formats().percent(top.revenue_share)} of revenue, {others} share the rest"
+        return gettext("%(name)s bring in %(share)s of revenue", name=top.name, share=share)
+    return ngettext(
+        "%(name)s bring in %(share)s of revenue, the other group share the rest",
+        "%(name)s bring in %(share)s of revenue, the other %(n)s groups share the rest",
+        rest,
+        name=top.name,
+        share=share,
+        n=words.count_word(rest).lower(),
+    )
 
 
 def moves(found: Segmentation) -> tuple[Figures, str]:
@@ -158,17 +183,17 @@ def moves(found: Segmentation) -> tuple[Figures, str]:
     changed.sort(key=lambda x: -abs(x[0]) / max(x[1].size, 1))
     rows = []
     for change, s in changed[:4]:
-        verb = "grew" if change > 0 else "shrank"
         first = s.trend[0]
-        long_ago = (
-            f"It was {formats().number(first.size)} on {formats().date_of(first.at)}." if len(s.trend) > 2 else ""
-        )
+        at_first = {"n": formats().number(first.size), "day": formats().date_of(first.at)}
+        by = {"name": s.name, "n": formats().number(abs(change)), "size": formats().number(s.size)}
         rows.append(
             {
                 "id": s.id,
                 "icon": "up" if change > 0 else "down",
-                "title": f"{s.name} {verb} by {formats().number(abs(change))}, to {formats().number(s.size)}",
-                "text": long_ago,
+                "title": gettext("%(name)s grew by %(n)s, to %(size)s", **by)
+                if change > 0
+                else gettext("%(name)s shrank by %(n)s, to %(size)s", **by),
+                "text": gettext("It was %(n)s on %(day)s.", **at_first) if len(s.trend) > 2 else "",
             }
         )
     return rows, since
@@ -177,21 +202,24 @@ def moves(found: Segmentation) -> tuple[Figures, str]:
 def trend_title(s: Segment) -> str:
     """How the size of a segment changed over the whole trend."""
     if len(s.trend) < 2:
-        return "Customers over time"
+        return gettext("Customers over time")
     first, last = s.trend[0], s.trend[-1]
     if first.size == last.size:
-        return f"As many as on {formats().date_of(first.at)}"
-    verb = "Grew" if last.size > first.size else "Shrank"
-    return f"{verb} from {formats().number(first.size)} to {formats().number(last.size)} since {formats().date_of(first.at)}"
+        return gettext("As many as on %(day)s", day=formats().date_of(first.at))
+    sizes = {"first": formats().number(first.size), "last": formats().number(last.size)}
+    if last.size > first.size:
+        return gettext("Grew from %(first)s to %(last)s since %(day)s", **sizes, day=formats().date_of(first.at))
+    return gettext("Shrank from %(first)s to %(last)s since %(day)s", **sizes, day=formats().date_of(first.at))
 
 
 def month_title(months: Sequence[tuple[str, float | None]], currency: str) -> str:
     """The best month, as a sentence. The last month may not be over and does not compete."""
     known = [(m, v) for m, v in months[:-1] if v is not None] or [(m, v) for m, v in months if v is not None]
     if not known:
-        return "Revenue per month"
+        return gettext("Revenue per month")
     month, value = max(known, key=lambda x: x[1])
-    return f"The best month was {formats().month_of(month)} with {formats().short_money(value, currency)}"
+    best = formats().short_money(value, currency)
+    return gettext("The best month was %(month)s with %(value)s", month=formats().month_of(month), value=best)
 
 
 def methods(found: Segmentation) -> Figures:
@@ -203,21 +231,21 @@ def methods(found: Segmentation) -> Figures:
             continue
         steady = best.stability.value if best.stability else None
         figures = [
-            ("Groups", formats().number(best.k) if best.k else "none", ""),
+            (gettext("Groups"), formats().number(best.k) if best.k else gettext("none"), ""),
             (
-                "Holds when re-checked",
+                gettext("Holds when re-checked"),
                 words.holds(best.stability),
                 "warn" if steady is not None and steady < 0.75 else "",
             ),
             (
-                "Customers left out",
-                formats().percent(best.outlier_share) if best.outlier_share else "none",
+                gettext("Customers left out"),
+                formats().percent(best.outlier_share) if best.outlier_share else gettext("none"),
                 "warn" if best.outlier_share > 0.1 else "",
             ),
-            ("Easy to explain", words.easy(best.explainability), ""),
+            (gettext("Easy to explain"), words.easy(best.explainability), ""),
         ]
         note = "" if best.chosen else words.sentence(best.note)
-        told = {"name": name, "text": text, "note": note, "chosen": best.chosen, "figures": figures}
+        told = {"name": find(name), "text": find(text), "note": note, "chosen": best.chosen, "figures": figures}
         rows.append({**told, "algorithm": algorithm, "k": best.k})
     return rows
 
@@ -229,20 +257,28 @@ def steps(found: Segmentation) -> Figures:
     for c in tried:
         value = c.stability.value if c.stability else None
         shaky = value is not None and value < 0.75
-        word = "chosen" if c.chosen else "shaky" if shaky else "small groups" if c.smallest_share < 0.03 else "holds"
-        if value is None:
-            word = "not measured"
         rows.append(
             {
                 "k": formats().number(c.k),
                 "figure": words.holds(c.stability),
                 "shaky": shaky,
-                "word": word,
+                "word": _how_it_does(c),
                 "chosen": c.chosen,
                 "n": c.k,
             }
         )
     return rows
+
+
+def _how_it_does(c: Candidate) -> str:
+    """One word for a number of groups."""
+    if c.stability is None:
+        return gettext("not measured")
+    if c.chosen:
+        return gettext("chosen")
+    if c.stability.value < 0.75:
+        return gettext("shaky")
+    return gettext("small groups") if c.smallest_share < 0.03 else gettext("holds")
 
 
 def how_good(found: Segmentation) -> Figures:
@@ -255,29 +291,28 @@ def how_good(found: Segmentation) -> Figures:
             {"icon": "check" if good else "alert", "tone": "good" if good else "warn", "title": title, "text": text}
         )
 
-    verdict = words.VERDICT[found.structure.verdict]
-    tone = {"good": "good", "info": "info", "warn": "warn"}[verdict[1]]
-    rows.append({"icon": "info", "tone": tone, "title": verdict[0], "text": found.structure.text})
+    title, tone = words.told(words.VERDICT[found.structure.verdict])
+    rows.append({"icon": "info", "tone": tone, "title": title, "text": found.structure.text})
     if best and best.stability:
         holds = best.stability.value >= 0.75
-        of = f"{words.holds(best.stability)} customers stay in the same group when we repeat it on reshuffled data."
-        add(holds, "It holds" if holds else "It does not hold well", of)
+        title = gettext("It holds") if holds else gettext("It does not hold well")
+        text = gettext(
+            "%(stay)s customers stay in the same group when we repeat it on reshuffled data.",
+            stay=words.holds(best.stability),
+        )
+        add(holds, title, text)
     if best and best.value_spread is not None:
         matters = best.value_spread >= 0.05
+        title = gettext("It matters for money") if matters else gettext("It says little about money")
         share = formats().percent(best.value_spread)
-        add(
-            matters,
-            "It matters for money" if matters else "It says little about money",
-            f"The groups explain {share} of how spend differs between customers.",
-        )
+        text = gettext("The groups explain %(share)s of how spend differs between customers.", share=share)
+        add(matters, title, text)
     if best and best.explainability is not None:
-        add(
-            best.explainability >= 0.7,
-            "It can be explained",
-            f"A few short rules put {formats().in_100(best.explainability)} customers in the right group.",
-        )
+        placed = formats().in_100(best.explainability)
+        text = gettext("A few short rules put %(placed)s customers in the right group.", placed=placed)
+        add(best.explainability >= 0.7, gettext("It can be explained"), text)
     if found.warnings:
-        add(False, "Keep in mind", " ".join(found.warnings))
+        add(False, gettext("Keep in mind"), " ".join(found.warnings))
     return rows
 
 
@@ -314,9 +349,9 @@ def parts(health: HealthReport) -> Figures:
     if health.score_parts:
         return [
             {
-                "label": PART_LABELS.get(p["code"], words.label_of(p["code"])),
+                "label": find(PART_LABELS.get(p["code"], "")) or words.label_of(p["code"]),
                 "share": p["points"] / p["of"] if p["of"] else 0.0,
-                "figure": f"{p['points']} of {p['of']}",
+                "figure": gettext("%(n)s of %(all)s", n=p["points"], all=p["of"]),
                 "note": p["text"],
                 "tone": _tone(p["points"] / p["of"] if p["of"] else 1.0, 0.8),
             }
@@ -328,7 +363,9 @@ def parts(health: HealthReport) -> Figures:
             "label": words.label_of(column),
             "share": share,
             "figure": formats().percent(share),
-            "note": "always filled" if share == 1 else f"{formats().percent(1 - share)} of rows lack it",
+            "note": gettext("always filled")
+            if share == 1
+            else gettext("%(share)s of rows lack it", share=formats().percent(1 - share)),
             "tone": _tone(share, 0.95),
         }
         for column, share in sorted(columns, key=lambda x: x[1])[:6]
@@ -336,12 +373,12 @@ def parts(health: HealthReport) -> Figures:
 
 
 PART_LABELS = {
-    "customers": "Enough customers",
-    "known": "Customers are known",
-    "complete": "Complete",
-    "usable": "Usable",
-    "history": "Long enough",
-    "plausible": "Makes sense",
+    "customers": mark("Enough customers"),
+    "known": mark("Customers are known"),
+    "complete": mark("Complete"),
+    "usable": mark("Usable"),
+    "history": mark("Long enough"),
+    "plausible": mark("Makes sense"),
 }
 
 
@@ -353,12 +390,19 @@ def coverage_title(health: HealthReport) -> str:
     """Whether every month between the first and the last has data."""
     months = [m["month"] for m in health.coverage]
     if not months:
-        return "No dated rows yet"
+        return gettext("No dated rows yet")
     missing = [m for m in _all_months(months[0], months[-1]) if m not in set(months)]
     empty = missing + [m["month"] for m in health.coverage if not m.get("events")]
     if not empty:
-        return f"Every month from {formats().month_of(months[0])} to {formats().month_of(months[-1])} has data"
-    return f"{words.plural(len(empty), 'month')} without data, the first in {formats().month_of(min(empty))}"
+        ends = {"first": formats().month_of(months[0]), "last": formats().month_of(months[-1])}
+        return gettext("Every month from %(first)s to %(last)s has data", **ends)
+    return ngettext(
+        "%(n)s month without data, the first in %(month)s",
+        "%(n)s months without data, the first in %(month)s",
+        len(empty),
+        n=formats().number(len(empty)),
+        month=formats().month_of(min(empty)),
+    )
 
 
 def _all_months(first: str, last: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kohort.locale import gettext
 from kohort.model.segmentation import Segment, Segmentation
 from kohort.views import charts as draw
 from kohort.views import findings, words
@@ -33,7 +34,7 @@ class Charts(Mapping[str, Chart]):
         return len(self._drawn)
 
     def __repr__(self) -> str:
-        return "\n".join(f"{name}: {chart.title}" for name, chart in self._drawn.items()) or "No charts."
+        return "\n".join(f"{name}: {chart.title}" for name, chart in self._drawn.items()) or gettext("No charts.")
 
     def save(self, folder: str | Path, kind: str = "svg", theme: Theme = "auto") -> list[Path]:
         """Writes every chart into a folder, which is made where it is not there.
@@ -70,8 +71,8 @@ def charts(found: Segmentation | Any) -> Charts:
     }
     for i, one in enumerate(s.segments):
         apart, course = of_segment(s, one, i)
-        drawn[apart.name] = apart.called(f"What makes {one.name} different")
-        drawn[course.name] = course.called(f"{one.name}: {course.title[0].lower()}{course.title[1:]}")
+        drawn[apart.name] = apart.called(gettext("What makes %(name)s different", name=one.name))
+        drawn[course.name] = course.called(f"{one.name}: {words.within(course.title)}")
     return Charts(drawn)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kohort.locale import gettext
 from kohort.model.segmentation import Estimate
 from kohort.views import words
 from kohort.views.chart import Glyph
@@ -62,7 +63,8 @@ def ring(score: int) -> Glyph:
         'transform="rotate(-90 56 56)"/>',
         f'<text class="n" x="56" y="66" text-anchor="middle">{score}</text>',
     ]
-    return Glyph(f"{score} out of 100", picture(112, 112, f"{score} out of 100", parts, "ring"))
+    sentence = gettext("%(score)s out of 100", score=score)
+    return Glyph(sentence, picture(112, 112, sentence, parts, "ring"))
 
 
 def share_bar(parts: Sequence[tuple[str, int]], everybody: int | None = None) -> Glyph:
@@ -74,7 +76,7 @@ def share_bar(parts: Sequence[tuple[str, int]], everybody: int | None = None) ->
     """
     whole = everybody or sum(size for _, size in parts)
     if not whole:
-        return Glyph("Nobody is in it.", "")
+        return Glyph(gettext("Nobody is in it."), "")
     drawn, x = [], 0.0
     for place, (_, size) in enumerate(parts):
         width = 100 * size / whole

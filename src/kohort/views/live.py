@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kohort.locale import gettext, ngettext
 from kohort.model.clock import parse_instant
 from kohort.views import own_words as say
 from kohort.views import words
@@ -46,7 +47,8 @@ def live(shell: Shell, told: Mapping[str, Any], labels: Labels, *, zone: str, pe
         },
         sources=[_source(s, zone) for s in told["sources"]],
         rejected=[
-            {**r, "rows": formats().number(r["rows"]), "source": r["source"] or "No name"} for r in told["rejected"]
+            {**r, "rows": formats().number(r["rows"]), "source": r["source"] or gettext("No name")}
+            for r in told["rejected"]
         ],
     )
 
@@ -98,24 +100,27 @@ def now_of(told: Mapping[str, Any], zone: str) -> dict[str, Any]:
 
 def _badge(told: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[str, str]:
     if state.get("state") == "failing":
-        return "Held up", "bad"
+        return gettext("Held up"), "bad"
     if state.get("state") == "starting":
-        return "Beginning", "line"
-    return ("Live", "good") if told["kept"] else ("Changes with each run", "line")
+        return gettext("Beginning"), "line"
+    return (gettext("Live"), "good") if told["kept"] else (gettext("Changes with each run"), "line")
 
 
 def _of_source(one: Mapping[str, Any]) -> str:
-    said = [f"does not answer ({one['problem']})"] if one["problem"] else []
-    said += [f"{words.plural(one['gaps'], 'gap')}, {words.plural(one['lost'], 'event')} lost"] if one["gaps"] else []
-    return f"{' and '.join(said)}."
+    said = [gettext("does not answer (%(problem)s)", problem=one["problem"])] if one["problem"] else []
+    if one["gaps"]:
+        gaps = ngettext("%(n)s gap", "%(n)s gaps", one["gaps"], n=formats().number(one["gaps"]))
+        said.append(gettext("%(gaps)s, %(events)s lost", gaps=gaps, events=words.plural(one["lost"], "event")))
+    return f"{gettext(' and ').join(said)}."
 
 
 def _lag(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 2:
-        return "less than 2 seconds behind the clock"
-    return f"{words.plural(round(seconds), 'second')} behind the clock"
+        return gettext("less than 2 seconds behind the clock")
+    late = round(seconds)
+    return ngettext("%(n)s second behind the clock", "%(n)s seconds behind the clock", late, n=formats().number(late))
 
 
 def _move(move: Mapping[str, Any], labels: Labels, zone: str) -> dict[str, Any]:
@@ -123,19 +128,24 @@ def _move(move: Mapping[str, Any], labels: Labels, zone: str) -> dict[str, Any]:
     part = labels.get((move["segment"], move["part"]), words.label_of(move["part"]))
     return {
         **move,
-        "verb": "entered" if entered else "left",
+        "entered": entered,
         "icon": "up" if entered else "down",
         "tone": "good" if entered else "warn",
         "label": part,
         "when": say.moment_of(move["at"], zone),
-        "who": move["account"] or move["customer_id"] or ("A visitor" if move["visitor"] else "A customer"),
+        "who": move["account"]
+        or move["customer_id"]
+        or (gettext("A visitor") if move["visitor"] else gettext("A customer")),
     }
 
 
 def _source(told: Mapping[str, Any], zone: str) -> dict[str, Any]:
     figures = {k: formats().number(told[k]) for k in ("read", "stored", "duplicate", "rejected")}
-    when = "Today, since midnight UTC" if told["live"] else f"Last read {say.day(told['started_at'], zone)}"
-    return {"title": told["source"] or "No name", "when": when, "some": told["rejected"] > 0, **figures}
+    if told["live"]:
+        when = gettext("Today, since midnight UTC")
+    else:
+        when = gettext("Last read %(day)s", day=say.day(told["started_at"], zone))
+    return {"title": told["source"] or gettext("No name"), "when": when, "some": told["rejected"] > 0, **figures}
 
 
 def _clock(at: str, zone: str) -> str:

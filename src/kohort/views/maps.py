@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from kohort.locale import gettext, ngettext
 from kohort.model.segmentation import MapPoint, Segment
 from kohort.views import words
 from kohort.views.chart import Axis, Chart, Column
@@ -55,7 +56,7 @@ def customer_map(
     *,
     highlight: str = "",
     axes: Sequence[str] = (),
-    title: str = "Customer map",
+    title: str = "",
 ) -> Chart:
     """Customers near each other when they behave alike, coloured and labelled by segment.
 
@@ -68,27 +69,42 @@ def customer_map(
         highlight: Id of one segment; the others are dimmed.
         axes: What it means to stand further right and further up; empty where places mean nothing by themselves.
     """
+    title = title or gettext("Customer map")
     if not points:
-        return Chart("map", title, "No map was made.", "")
+        return Chart("map", title, gettext("No map was made."), "")
     look = _Look(segments, highlight, axes)
     counts: dict[str, int] = defaultdict(int)
     for p in points:
         counts[p.segment] += p.customers
     whole = sum(counts.values())
-    named = next((f" {s.name} is highlighted." for s in segments if s.id == highlight), "")
-    alike = f"Customers close together behave alike.{named}"
+    n_customers = formats().number(whole)
+    told = [gettext("Customers close together behave alike.")]
+    told += [gettext("%(name)s is highlighted.", name=s.name) for s in segments if s.id == highlight][:1]
     if is_dense(points):
         drawn = _Honeycomb(points, look)
-        sentence = f"Map of {formats().number(whole)} customers, stronger in colour where more of them are. {drawn.densest()} {alike}"
+        first = ngettext(
+            "Map of %(n)s customer, stronger in colour where more of them are.",
+            "Map of %(n)s customers, stronger in colour where more of them are.",
+            whole,
+            n=n_customers,
+        )
+        sentence = " ".join([first, drawn.densest(), *told])
         wide, narrow = (drawn.picture(size, sentence) for size in (_WIDE, (350.0, 250.0)))
     else:
-        sentence = f"Map of a sample of {formats().number(whole)} customers. {alike}"
+        first = ngettext(
+            "Map of a sample of %(n)s customer.", "Map of a sample of %(n)s customers.", whole, n=n_customers
+        )
+        sentence = " ".join([first, *told])
         wide, narrow = (_dots(points, look, sentence, size) for size in (_WIDE, _NARROW))
     rows = [(s.name, counts[s.id], counts[s.id] / whole) for s in segments]
     if counts[""]:
-        rows.append(("Left out", counts[""], counts[""] / whole))
+        rows.append((gettext("Left out"), counts[""], counts[""] / whole))
     right, up = (Axis(axes[0]), Axis(axes[1])) if len(axes) == 2 else (None, None)
-    columns = (Column("Segment"), Column("Customers on the map", "count"), Column("Share", "share"))
+    columns = (
+        Column(gettext("Segment")),
+        Column(gettext("Customers on the map"), "count"),
+        Column(gettext("Share"), "share"),
+    )
     legend = tuple((words.letter(i), words.colour(i), s.name) for i, s in enumerate(segments))
     return Chart("map", title, sentence, wide, narrow, right, up, columns, tuple(rows), legend)
 
@@ -100,8 +116,9 @@ def is_dense(points: Sequence[MapPoint]) -> bool:
 
 def how_to_read(points: Sequence[MapPoint]) -> str:
     """What to know before looking at a map."""
-    first = "The stronger the colour of a cell, the more customers." if is_dense(points) else "Each dot is a customer."
-    return f"{first} Near each other means they are alike."
+    if is_dense(points):
+        return gettext("The stronger the colour of a cell, the more customers. Near each other means they are alike.")
+    return gettext("Each dot is a customer. Near each other means they are alike.")
 
 
 # Dots ----------------------------------------------------------------------------------------------------------------
@@ -122,7 +139,7 @@ def _dots(points: Sequence[MapPoint], look: _Look, sentence: str, size: tuple[fl
     parts = []
     drawn = sorted(places, key=lambda s: (s == look.highlight, -len(places[s])))  # the highlighted and the small on top
     for sid in drawn:
-        css = f"pts {look.colour(sid)}" + (" dim" if look.highlight and sid != look.highlight else "")
+        css = " ".join(("pts", look.colour(sid), *(("dim",) if look.highlight and sid != look.highlight else ())))
         path = "".join(f"M{n(x)} {n(y)}h0" for x, y in places[sid])
         parts.append(f'<path class="{css}" d="{path}"/>')
     middles = {sid: (median(x for x, _ in at), median(y for _, y in at)) for sid, at in places.items()}
@@ -162,7 +179,15 @@ class _Honeycomb:
         at = int(self.cells.count.argmax())
         name = next((s.name for s in self.look.segments if s.id == self.kinds[int(self.cells.kind[at])]), "")
         share = int(self.cells.count[at])
-        return f"Densest among {name}, with {words.plural(share, 'customer')} in one cell." if name else ""
+        if not name:
+            return ""
+        return ngettext(
+            "Densest among %(name)s, with %(n)s customer in one cell.",
+            "Densest among %(name)s, with %(n)s customers in one cell.",
+            share,
+            name=name,
+            n=formats().number(share),
+        )
 
     def picture(self, size: tuple[float, float], sentence: str) -> str:
         from kohort.model.hexes import STEP, WIDTH
@@ -199,11 +224,11 @@ class _Honeycomb:
         for at, i in best.items():
             sid = self.kinds[int(cells.kind[i])]
             if self.look.highlight:
-                shown.append(("hex c-n dim", *at))
+                shown.append((_hex("c-n", "dim"), *at))
                 if sid == self.look.highlight:
-                    shown.append((f"hex {self.look.colour(sid)} {shade(int(cells.count[i]), most)}", *at))
+                    shown.append((_hex(self.look.colour(sid), shade(int(cells.count[i]), most)), *at))
             else:
-                shown.append((f"hex {self.look.colour(sid)} {shade(totals[at], most)}", *at))
+                shown.append((_hex(self.look.colour(sid), shade(totals[at], most)), *at))
         return shown
 
     def _is_it(self, entry: int) -> bool:
@@ -220,6 +245,11 @@ class _Honeycomb:
                 x, y = (float(np.average(v[mine], weights=weights)) for v in (self.cells.x, self.cells.y))
                 found[sid] = _place(x, y, width, high, low)
         return found
+
+
+def _hex(colour: str, dense: str) -> str:
+    """Classes of a cell."""
+    return " ".join(("hex", colour, dense))
 
 
 def counted(x: np.ndarray, y: np.ndarray, kind: np.ndarray, count: np.ndarray) -> Cells:
@@ -253,7 +283,7 @@ def _shades(y: float, most: int) -> list[str]:
         f'<rect class="hex c-n {css}" x="{n(20 + 16 * i)}" y="{n(y - 10)}" width="15" height="11"/>'
         for i, css in enumerate(SHADES)
     ]
-    told = f"{formats().number(most)} customers in a cell"
+    told = gettext("%(n)s customers in a cell", n=formats().number(most))
     parts.append(f'<text class="t-muted t-s" x="{n(26 + 16 * len(SHADES))}" y="{n(y)}">{told}</text>')
     return parts
 

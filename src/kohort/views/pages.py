@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from kohort.locale import find, gettext, mark, ngettext, nmark
 from kohort.model.feature import FeatureInfo
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segment, Segmentation
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 Summary = Mapping[str, Any]
 
-SORTS = (("revenue", "Revenue"), ("customers", "Customers"), ("growth", "Growth"))
+SORTS = (("revenue", mark("Revenue")), ("customers", mark("Customers")), ("growth", mark("Growth")))
 MOST_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One entry of the menu."""
+    """One entry of the menu, its label and `short` as marked: who shows them looks them up."""
 
     id: str
     href: str
@@ -43,28 +44,28 @@ class Place:
 
 _MENU = (
     (
-        "Understand",
+        mark("Understand"),
         (
-            Place("overview", "/", "Overview", "home", "o"),
-            Place("segments", "/segments", "Segments", "segments", "s"),
-            Place("build", "/build", "Build with rules", "rule", "b", "customers"),
-            Place("lifecycle", "/lifecycle", "Lifecycle", "stages", "l", "lifecycle"),
-            Place("discover", "/discover", "Discover", "discover", "d"),
-            Place("customers", "/customers", "Customers", "people", "c", "customers"),
-            Place("predictions", "/predictions", "Predictions", "ahead", "r", "customers"),
-            Place("live", "/live", "Live", "pulse", "v", "customers"),
-            Place("map", "/map", "Customer map", "map", "m", short="Map"),
-            Place("digest", "/digest", "Digest", "clock", "n", "customers"),
+            Place("overview", "/", mark("Overview"), "home", "o"),
+            Place("segments", "/segments", mark("Segments"), "segments", "s"),
+            Place("build", "/build", mark("Build with rules"), "rule", "b", "customers"),
+            Place("lifecycle", "/lifecycle", mark("Lifecycle"), "stages", "l", "lifecycle"),
+            Place("discover", "/discover", mark("Discover"), "discover", "d"),
+            Place("customers", "/customers", mark("Customers"), "people", "c", "customers"),
+            Place("predictions", "/predictions", mark("Predictions"), "ahead", "r", "customers"),
+            Place("live", "/live", mark("Live"), "pulse", "v", "customers"),
+            Place("map", "/map", mark("Customer map"), "map", "m", short=mark("Map")),
+            Place("digest", "/digest", mark("Digest"), "clock", "n", "customers"),
         ),
     ),
     (
-        "Trust",
+        mark("Trust"),
         (
-            Place("health", "/data-health", "Data health", "health", "h", short="Health"),
-            Place("identity", "/identity", "Same customer?", "joined", "i", "customers"),
-            Place("privacy", "/privacy", "Privacy", "shield", "p", "customers"),
-            Place("settings", "/settings", "Settings", "gear", "t", "customers"),
-            Place("audit-log", "/audit-log", "Who did what", "doc", "w", "logins", short="Log"),
+            Place("health", "/data-health", mark("Data health"), "health", "h", short=mark("Health")),
+            Place("identity", "/identity", mark("Same customer?"), "joined", "i", "customers"),
+            Place("privacy", "/privacy", mark("Privacy"), "shield", "p", "customers"),
+            Place("settings", "/settings", mark("Settings"), "gear", "t", "customers"),
+            Place("audit-log", "/audit-log", mark("Who did what"), "doc", "w", "logins", short=mark("Log")),
         ),
     ),
 )
@@ -151,7 +152,7 @@ def page(template: str, shell: Shell, here: str, found: Segmentation | None = No
         shared |= {
             "position": positions(found),
             "names": names(found),
-            "verdict": words.VERDICT[found.structure.verdict],
+            "verdict": words.told(words.VERDICT[found.structure.verdict]),
         }
     return render(template, **shared | values)
 
@@ -181,7 +182,7 @@ def overview(
         top=findings.largest(found),
         kpis=findings.key_figures(summary),
         flow=charts.share_flow(found.segments, found.currency, title=findings.flow_title(found)),
-        total=sum(s.revenue or 0.0 for s in found.segments),
+        flow_note=findings.flow_note(found, sum(s.revenue or 0.0 for s in found.segments)),
         chosen=findings.chosen(found),
         cautions=found.warnings,
         checked=checked,
@@ -189,7 +190,7 @@ def overview(
         moves_since=since,
         months=charts.monthly(
             months,
-            "Revenue",
+            gettext("Revenue"),
             "money",
             summary.get("currency", ""),
             partial=findings.month_is_open(summary.get("as_of")),
@@ -218,7 +219,7 @@ def segments(shell: Shell, found: Segmentation, *, sort: str = "revenue", own: M
         found,
         rows=rows,
         sort=sort,
-        sorts=SORTS,
+        sorts=[(name, find(label)) for name, label in SORTS],
         slices=findings.slices(found),
         own=own,
     )
@@ -263,7 +264,7 @@ def segment_charts(found: Segmentation, which: Segment, place: int) -> dict[str,
             found.segments,
             highlight=which.id,
             axes=found.map_axes,
-            title="Where they sit among all customers",
+            title=gettext("Where they sit among all customers"),
         ),
     }
 
@@ -273,9 +274,14 @@ def customers(shell: Shell, found: Segmentation, which: Segment, some: Mapping[s
     first = cursor + 1
     last = cursor + len(some["rows"])
     title = (
-        f"Customers {formats().number(first)} to {formats().number(last)} of {formats().number(which.size)}"
+        gettext(
+            "Customers %(first)s to %(last)s of %(all)s",
+            first=formats().number(first),
+            last=formats().number(last),
+            all=formats().number(which.size),
+        )
         if some["rows"]
-        else "Customers"
+        else gettext("Customers")
     )
     return page(
         "segment.html",
@@ -294,12 +300,20 @@ def customers(shell: Shell, found: Segmentation, which: Segment, some: Mapping[s
     )
 
 
+_KINDS = {
+    "typical": nmark("%(n)s typical", "%(n)s typical"),
+    "edge": nmark("%(n)s on the edge", "%(n)s on the edge"),
+    "odd": nmark("%(n)s odd", "%(n)s odd"),
+}
+
+
 def people(found: Segmentation, which: Segment) -> dict[str, Any]:
     """Customers of a segment to check by hand: `rows` of (kind, row), `columns`, and a `text` that counts them."""
-    kinds = (("typical", "typical"), ("edge", "on the edge"), ("odd", "odd"))
-    rows = [(kind, row) for kind, _ in kinds for row in getattr(which, kind)]
+    rows = [(kind, row) for kind in _KINDS for row in getattr(which, kind)]
     counts = [
-        f"{words.count_word(len(getattr(which, kind))).lower()} {text}" for kind, text in kinds if getattr(which, kind)
+        ngettext(*forms, n, n=words.count_word(n).lower())
+        for kind, forms in _KINDS.items()
+        if (n := len(getattr(which, kind)))
     ]
     text = ", ".join(counts)
     return {
@@ -336,12 +350,15 @@ def customer_map(shell: Shell, found: Segmentation, *, highlight: str = "") -> s
     highlight = highlight if highlight in names(found) else ""
     lead = charts.how_to_read(found.map)
     if highlight:
-        lead = f"{names(found)[highlight]} among all customers. {lead}"
+        lead = " ".join([gettext("%(name)s among all customers.", name=names(found)[highlight]), lead])
     kept = found.map_explained
     how = (
-        f"A flat picture of many facts: it keeps {formats().in_100(kept)} parts of the differences between customers."
+        gettext(
+            "A flat picture of many facts: it keeps %(kept)s parts of the differences between customers.",
+            kept=formats().in_100(kept),
+        )
         if found.map_method == "pca" and kept is not None
-        else "A flat picture of many facts: near neighbours are kept near, far distances mean little."
+        else gettext("A flat picture of many facts: near neighbours are kept near, far distances mean little.")
     )
     drawing = charts.customer_map(found.map, found.segments, highlight=highlight, axes=found.map_axes)
     return page("map.html", shell, "map", found, map=drawing, highlight=highlight, lead=lead, how=how)
@@ -352,14 +369,17 @@ def choice(found: Segmentation) -> str:
     picked = findings.chosen(found)
     if picked is None or picked.stability is None:
         return ""
-    name = f"{words.ALGORITHMS[picked.algorithm][0]} with {picked.k} groups"
-    holds = f"{words.holds(picked.stability)} customers stay in their group when we check again."
+    name = gettext("%(way)s with %(k)s groups", way=find(words.ALGORITHMS[picked.algorithm][0]), k=picked.k)
+    stay = words.holds(picked.stability)
+    holds = gettext("%(stay)s customers stay in their group when we check again.", stay=stay)
     if len(found.candidates) == 1:
         return f"{name}: {holds}"
-    return (
-        f"{name} came out best when everything is weighed: how well groups hold when re-checked, how clearly they differ, "
-        f"their sizes, what they say about money and how easily they are explained. {holds}"
+    best = gettext(
+        "%(way)s came out best when everything is weighed: how well groups hold when re-checked, how clearly they "
+        "differ, their sizes, what they say about money and how easily they are explained.",
+        way=name,
     )
+    return f"{best} {holds}"
 
 
 def data_health(shell: Shell, health: HealthReport) -> str:
@@ -369,13 +389,13 @@ def data_health(shell: Shell, health: HealthReport) -> str:
         shell,
         "health",
         health=health,
-        verdict=words.HEALTH[health.verdict],
+        verdict=words.told(words.HEALTH[health.verdict]),
         complete=findings.parts(health),
         open_findings=[x for x in health.findings if x.severity != "info"],
         handled=[x for x in health.findings if x.severity == "info"],
         coverage=charts.monthly(
             [(m["month"], m.get("events")) for m in health.coverage],
-            "Rows",
+            gettext("Rows"),
             "count",
             partial=findings.month_is_open(health.as_of),
             title=findings.coverage_title(health),

@@ -36,6 +36,13 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={digest(name)}"
 
 
+class _Here:
+    """Figures in the language of what is being made; macros of imported files see it as well."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(formats(), name)
+
+
 @functools.cache
 def environment() -> Environment:
     """Templates of this package. Customer data is hostile: autoescape is on for every file, whatever its ending."""
@@ -49,7 +56,9 @@ def environment() -> Environment:
     )
     env.policies["ext.i18n.trimmed"] = True
     env.install_gettext_callables(locale.find, locale.nfind, newstyle=True)  # type: ignore[attr-defined]
-    env.globals.update(speech=locale, words=words, charts=charts, plain=plain, keys=keys, asset=asset)
+    env.globals.update(
+        f=_Here(), find=locale.find, speech=locale, words=words, charts=charts, plain=plain, keys=keys, asset=asset
+    )
     env.filters["address"] = lambda value: quote(str(value), safe="")  # one part of an address, slashes included
     env.filters["said"] = lambda value: said(str(value))
     env.filters["positive"] = lambda value: max(value or 0.0, 0.0)
@@ -58,7 +67,7 @@ def environment() -> Environment:
 
 def render(template: str, **values: Any) -> str:
     """A template with its values, as HTML, in the language of what is being made."""
-    return environment().get_template(template).render(f=formats(), **values)
+    return environment().get_template(template).render(**values)
 
 
 def keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -71,7 +80,7 @@ def plain(value: object) -> str:
     if value is None or value == "":
         return UNKNOWN
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return formats().words["yes" if value else "no"]
     if isinstance(value, int | float):
         return formats().number(value, 0 if float(value).is_integer() else 2)
     text = str(value)

@@ -5,89 +5,125 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kohort.locale import find, gettext, mark, ngettext
 from kohort.model.feature import FeatureInfo
 from kohort.views import own_words as say
 from kohort.views import words
 from kohort.views.formats import formats
 from kohort.views.paper import plain
 
-EVENTS = {"order_line": "order", "page": "visit", "screen": "visit"}
+EVENTS = {"order_line": mark("order"), "page": mark("visit"), "screen": mark("visit")}
 
 STATES = {
-    "untrained": ("Not trained yet", "line"),
-    "no_signal": ("No signal", "line"),
-    "too_few": ("Not enough data", "line"),
-    "too_short": ("Not enough data", "line"),
-    "no_features": ("Nothing to go by", "line"),
+    "untrained": (mark("Not trained yet"), "line"),
+    "no_signal": (mark("No signal"), "line"),
+    "too_few": (mark("Not enough data"), "line"),
+    "too_short": (mark("Not enough data"), "line"),
+    "no_features": (mark("Nothing to go by"), "line"),
 }
 WHY_NOT = {
-    "untrained": "Nobody has asked for it yet. Training takes a minute or several, and you can leave meanwhile.",
-    "no_signal": "What we know of customers does not tell who will and who will not: no better than chance. That is an answer, "
-    "and no chances are shown.",
-    "too_few": "At least 50 customers who did and 50 who did not are needed to tell anything.",
-    "too_short": "The data does not reach far enough back: it takes at least two times as long as it looks ahead.",
-    "no_features": "Everything we know was left out, because it knows the answer already or is another number for everybody.",
+    "untrained": mark("Nobody has asked for it yet. Training takes a minute or several, and you can leave meanwhile."),
+    "no_signal": mark(
+        "What we know of customers does not tell who will and who will not: no better than chance. That is an answer, "
+        "and no chances are shown."
+    ),
+    "too_few": mark("At least 50 customers who did and 50 who did not are needed to tell anything."),
+    "too_short": mark(
+        "The data does not reach far enough back: it takes at least two times as long as it looks ahead."
+    ),
+    "no_features": mark(
+        "Everything we know was left out, because it knows the answer already or is another number for everybody."
+    ),
 }
 
 FITS = {
-    "as_good": ("Still fits", "good"),
-    "worse": ("Fits less well", "warn"),
-    "off": ("Chances are off", "warn"),
-    "not_yet": ("Too early to say", "line"),
-    "no_time": ("Cannot be checked later", "line"),
-    "too_few": ("Too few to say", "line"),
+    "as_good": (mark("Still fits"), "good"),
+    "worse": (mark("Fits less well"), "warn"),
+    "off": (mark("Chances are off"), "warn"),
+    "not_yet": (mark("Too early to say"), "line"),
+    "no_time": (mark("Cannot be checked later"), "line"),
+    "too_few": (mark("Too few to say"), "line"),
 }
 FIT_WORDS = {
-    "as_good": "On customers since then it does as well as when it was trained.",
-    "worse": "On customers since then it surely ranks worse than when it was trained.",
-    "off": "On customers since then, what it said and what happened are further apart than chance can be.",
-    "no_time": "This is about something known now, so no later outcome tells how it did.",
-    "too_few": "Too few outcomes are known since then to judge by.",
+    "as_good": mark("On customers since then it does as well as when it was trained."),
+    "worse": mark("On customers since then it surely ranks worse than when it was trained."),
+    "off": mark("On customers since then, what it said and what happened are further apart than chance can be."),
+    "no_time": mark("This is about something known now, so no later outcome tells how it did."),
+    "too_few": mark("Too few outcomes are known since then to judge by."),
 }
 DRIFTS = {
-    "drift": ("Customers have changed", "warn"),
-    "small": ("Changed a little", "line"),
-    "none": ("Customers are as they were", "good"),
-    "too_few": ("Too few to see a change", "line"),
+    "drift": (mark("Customers have changed"), "warn"),
+    "small": (mark("Changed a little"), "line"),
+    "none": (mark("Customers are as they were"), "good"),
+    "too_few": (mark("Too few to see a change"), "line"),
 }
 DUE = {
-    "worse": "it does worse than at training",
-    "off": "its chances are off",
-    "drift": "customers have changed",
-    "old": "much is known by now that it has not learned from",
+    "worse": mark("it does worse than at training"),
+    "off": mark("its chances are off"),
+    "drift": mark("customers have changed"),
+    "old": mark("much is known by now that it has not learned from"),
 }
 
 DECISIONS = {
-    "replaced": "The new version is surely better and has taken over.",
-    "kept": "The new version is not surely better, so the one before stayed.",
-    "not_needed": "Nothing says that it fits no more, so nothing was tried.",
-    "not_yet": "It has learned from all that is known already; there is more to learn once later outcomes are known.",
-    "too_few": "Too few outcomes are known to tell which version is better, so the one before stayed.",
-    "no_challenger": "Without what is needed to compare them there is too little to learn from, so the one before stayed.",
+    "replaced": mark("The new version is surely better and has taken over."),
+    "kept": mark("The new version is not surely better, so the one before stayed."),
+    "not_needed": mark("Nothing says that it fits no more, so nothing was tried."),
+    "not_yet": mark(
+        "It has learned from all that is known already; there is more to learn once later outcomes are known."
+    ),
+    "too_few": mark("Too few outcomes are known to tell which version is better, so the one before stayed."),
+    "no_challenger": mark(
+        "Without what is needed to compare them there is too little to learn from, so the one before stayed."
+    ),
 }
 """What came of trying a new version."""
 
 WARNINGS = {
-    "too_good": "Knows the answer",
-    "identifier": "Another number for everybody",
-    "settles_it": "Settles it alone",
-    "known_afterwards": "Perhaps known only afterwards",
-    "made_up_rows": "Rows that look made up",
-    "repeated_rows": "The same rows several times",
-    "copied_rows": "The same row with both answers",
-    "over_fit": "Partly learned by heart",
-    "no_better_than_one_feature": "One look does as well",
+    "too_good": mark("Knows the answer"),
+    "identifier": mark("Another number for everybody"),
+    "settles_it": mark("Settles it alone"),
+    "known_afterwards": mark("Perhaps known only afterwards"),
+    "made_up_rows": mark("Rows that look made up"),
+    "repeated_rows": mark("The same rows several times"),
+    "copied_rows": mark("The same row with both answers"),
+    "over_fit": mark("Partly learned by heart"),
+    "no_better_than_one_feature": mark("One look does as well"),
 }
 
 FIGURES = (
-    ("roc_auc", "Puts pairs in the right order", "AUC", "Of 100 pairs, one who does and one who does not. Chance: 50."),
-    ("precision", "Right when it points somebody out", "precision", "Of 100 customers it points out, so many do."),
-    ("recall", "Finds those who do", "recall", "Of 100 customers who do, so many are pointed out."),
-    ("f1", "Both in one figure", "F1", "High only where the two above are."),
-    ("average_precision", "Right over all who do", "PR-AUC", "Mean of “right”, from the highest chance down."),
-    ("brier", "Distance from what happened", "Brier", "0 is perfect; squared, so that big mistakes count more."),
-    ("log_loss", "Surprise by what happened", "log loss", "Lower is better."),
-    ("calibration_error", "Chances off by", "calibration error", "Mean distance of what was said from what happened."),
+    (
+        "roc_auc",
+        mark("Puts pairs in the right order"),
+        mark("AUC"),
+        mark("Of 100 pairs, one who does and one who does not. Chance: 50."),
+    ),
+    (
+        "precision",
+        mark("Right when it points somebody out"),
+        mark("precision"),
+        mark("Of 100 customers it points out, so many do."),
+    ),
+    ("recall", mark("Finds those who do"), mark("recall"), mark("Of 100 customers who do, so many are pointed out.")),
+    ("f1", mark("Both in one figure"), mark("F1"), mark("High only where the two above are.")),
+    (
+        "average_precision",
+        mark("Right over all who do"),
+        mark("PR-AUC"),
+        mark("Mean of “right”, from the highest chance down."),
+    ),
+    (
+        "brier",
+        mark("Distance from what happened"),
+        mark("Brier"),
+        mark("0 is perfect; squared, so that big mistakes count more."),
+    ),
+    ("log_loss", mark("Surprise by what happened"), mark("log loss"), mark("Lower is better.")),
+    (
+        "calibration_error",
+        mark("Chances off by"),
+        mark("calibration error"),
+        mark("Mean distance of what was said from what happened."),
+    ),
 )
 """Key of a figure, what it says, what data people call it, and how to read it."""
 SHARES = frozenset({"roc_auc", "precision", "recall", "f1", "average_precision"})
@@ -95,68 +131,97 @@ SHARES = frozenset({"roc_auc", "precision", "recall", "f1", "average_precision"}
 
 def title(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
     """What a prediction is about, in a few words: the label given to it, or what its kind says."""
-    horizon = f" within {line['horizon']}" if line["horizon"] else ""
-    part = f" {line['part']}" if line["part"] else ""
     if line["label"]:
-        return f"{line['label']}:{part}" if part else str(line["label"])
+        return f"{line['label']}: {line['part']}" if line["part"] else str(line["label"])
     match line["kind"]:
         case "churn":
-            return f"May go quiet{horizon}"
+            return _within(gettext("May go quiet"), line)
         case "next":
-            return f"Next {happening(line)}{horizon}"
+            return _within(gettext("Next %(what)s", what=happening(line)), line)
         case "cross_sell":
-            return f"May like{part}" if part else f"May like another {words.label_of(line['column']).lower()}"
+            if line["part"]:
+                return gettext("May like %(what)s", what=line["part"])
+            return gettext("May like another %(what)s", what=words.label_of(line["column"]).lower())
         case "migration":
+            said = {"": mark("%(of)s: where in %(horizon)s"), "(left)": mark("%(of)s: in none in %(horizon)s")}
+            text = said.get(line["part"], mark("%(of)s: %(part)s in %(horizon)s"))
             of = words.label_of(line["events"][0])
-            where = {"": "where", "(left)": "in none"}.get(line["part"], line["part"])
-            return f"{of}: {where} in {line['horizon']}"
+            return gettext(text, of=of, part=line["part"], horizon=length(line["horizon"]))
         case "trait":
-            return f"Like those whose {words.label_of(line['events'][0].removeprefix('t_')).lower()} is {line['value']}"
-    return f"{happening(line).capitalize()}{horizon}"
+            trait = words.label_of(line["events"][0].removeprefix("t_")).lower()
+            return gettext("Like those whose %(trait)s is %(value)s", trait=trait, value=line["value"])
+    what = happening(line)
+    return _within(what[:1].upper() + what[1:].lower(), line)
+
+
+def _within(what: str, line: Mapping[str, Any]) -> str:
+    if not line["horizon"]:
+        return what
+    return gettext("%(what)s within %(horizon)s", what=what, horizon=length(line["horizon"]))
+
+
+def length(span: str) -> str:
+    """A length of time as it is written in definitions, in words: "90 days"."""
+    number, _, unit = span.partition(" ")
+    return words.plural(int(number), unit.removesuffix("s")) if number.isdigit() and unit else span
 
 
 def sentence(line: Mapping[str, Any]) -> str:
     """What a chance of it is the chance of."""
-    horizon = f"within {line['horizon']}" if line["horizon"] else ""
+    horizon, what = length(line["horizon"] or ""), happening(line)
     match line["kind"]:
         case "churn":
-            return f"The chance that there is no {happening(line)} {horizon}."
+            return gettext("The chance that there is no %(what)s within %(horizon)s.", what=what, horizon=horizon)
         case "next":
-            return (
-                f"The chance of {_one(happening(line))} {horizon}, and the day by which half of such customers had one."
+            text = mark(
+                "The chance of a %(what)s within %(horizon)s, and the day by which half of such customers had one."
             )
+            if what[:1] in "aeiou":
+                text = mark(
+                    "The chance of an %(what)s within %(horizon)s, and the day by which half of such customers had one."
+                )
+            return gettext(text, what=what, horizon=horizon)
         case "cross_sell":
-            what = line["part"] or f"each {words.label_of(line['column']).lower()}"
-            return f"The chance of a first {happening(line)} of {what} {horizon}, of customers who never had one."
+            of = line["part"] or gettext("each %(what)s", what=words.label_of(line["column"]).lower())
+            return gettext(
+                "The chance of a first %(what)s of %(of)s within %(horizon)s, of customers who never had one.",
+                what=what,
+                of=of,
+                horizon=horizon,
+            )
         case "migration":
-            return f"The chance of being there {line['horizon']} later, of those who are in any part now."
+            return gettext(
+                "The chance of being there %(horizon)s later, of those who are in any part now.", horizon=horizon
+            )
         case "trait":
-            return "The chance of being like the customers who carry that label."
-    return f"The chance that it happens {horizon}."
-
-
-def _one(noun: str) -> str:
-    """With its article: "an order", "a visit"."""
-    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+            return gettext("The chance of being like the customers who carry that label.")
+    return gettext("The chance that it happens within %(horizon)s.", horizon=horizon)
 
 
 def happening(line: Mapping[str, Any]) -> str:
     """The events that count, in words."""
-    return " or ".join(EVENTS.get(name, words.label_of(name).lower()) for name in line["events"])
+    known = [find(EVENTS[name]) if name in EVENTS else words.label_of(name).lower() for name in line["events"]]
+    return gettext(" or ").join(known)
 
 
 def state(line: Mapping[str, Any]) -> tuple[str, str]:
     """How a prediction stands: words and tone of a badge."""
     if line["state"] == "parts":
         told = sum(part["state"] == "ok" for part in line["parts"])
-        return f"{told} of {len(line['parts'])} can be told", "good" if told else "line"
+        text = gettext("%(told)s of %(all)s can be told", told=told, all=len(line["parts"]))
+        return text, "good" if told else "line"
     if line["state"] != "ok":
-        return STATES.get(line["state"], ("Not trained yet", "line"))
+        return badge(STATES.get(line["state"], STATES["untrained"]))
     if line["fit"] and line["fit"]["due"]:
-        return "Train it again", "warn"
+        return gettext("Train it again"), "warn"
     if line["scores"] and line["scores"]["stale"]:
-        return "Chances too old", "warn"
-    return "Works", "good"
+        return gettext("Chances too old"), "warn"
+    return gettext("Works"), "good"
+
+
+def badge(one: tuple[str, str]) -> tuple[str, str]:
+    """Words and tone of a badge, the words as they are read."""
+    return find(one[0]), one[1]
 
 
 def trained(report: Mapping[str, Any]) -> str:
@@ -165,21 +230,36 @@ def trained(report: Mapping[str, Any]) -> str:
     parts = [one for one in report.get("parts", ()) if "eligible" in one]
     if parts:
         told = sum(one["eligible"] for one in parts)
-        return f"{told} of {words.plural(len(parts), 'part')} can be told."
+        return ngettext(
+            "%(told)s of %(n)s part can be told.",
+            "%(told)s of %(n)s parts can be told.",
+            len(parts),
+            told=told,
+            n=formats().number(len(parts)),
+        )
     if not report["eligible"]:
-        return f"{STATES.get(report['code'], ('Nothing came of it', ''))[0]}. {WHY_NOT.get(report['code'], '')}"
+        came, _ = STATES.get(report["code"], (mark("Nothing came of it"), ""))
+        return f"{find(came)}. {find(WHY_NOT.get(report['code'], ''))}"
     auc = report["metrics"]["roc_auc"]["value"]
-    return f"It puts {formats().number(100 * auc)} of 100 pairs in the right order. Now everybody's chance can be worked out."
+    return gettext(
+        "It puts %(n)s of 100 pairs in the right order. Now everybody's chance can be worked out.",
+        n=formats().number(100 * auc),
+    )
 
 
 def fresh(scores: Mapping[str, Any] | None, zone: str) -> str:
     """How old the kept chances are, and what that means for rules."""
     if scores is None:
-        return "No chances are worked out yet."
-    of = words.plural(scores["customers"], "customer")
+        return gettext("No chances are worked out yet.")
+    of, on = words.plural(scores["customers"], "customer"), say.day(scores["as_of"], zone)
     if scores["stale"]:
-        return f"Of {of}, as of {say.day(scores['as_of'], zone)}: too old, so rules pass them over."
-    return f"Of {of}, as of {say.day(scores['as_of'], zone)}. Rules count on them until {say.day(scores['stale_at'], zone)}."
+        return gettext("Of %(customers)s, as of %(day)s: too old, so rules pass them over.", customers=of, day=on)
+    return gettext(
+        "Of %(customers)s, as of %(day)s. Rules count on them until %(until)s.",
+        customers=of,
+        day=on,
+        until=say.day(scores["stale_at"], zone),
+    )
 
 
 def estimate(key: str, told: Mapping[str, float]) -> tuple[str, str]:
@@ -189,7 +269,7 @@ def estimate(key: str, told: Mapping[str, float]) -> tuple[str, str]:
         return formats().in_100(value), f"{formats().number(100 * low)}–{formats().number(100 * high)}"
     if key == "calibration_error":
         return (
-            f"{formats().number(100 * value, 1)} in 100",
+            gettext("%(n)s in 100", n=formats().number(100 * value, 1)),
             f"{formats().number(100 * low, 1)}–{formats().number(100 * high, 1)}",
         )
     return formats().number(value, 3), f"{formats().number(low, 3)}–{formats().number(high, 3)}"
@@ -198,8 +278,8 @@ def estimate(key: str, told: Mapping[str, float]) -> tuple[str, str]:
 def reason(one: Mapping[str, Any], chance: float, known: Mapping[str, FeatureInfo], currency: str) -> dict[str, str]:
     """One reason: what she has, what is typical, and what the chance would be with that."""
     info = known.get(one["feature"]) or FeatureInfo(one["feature"], one["label"])
-    mine = info.missing or "not known" if one["value"] is None else _value(one["value"], info, currency)
-    typical = "another value" if one["typical"] is None else _value(one["typical"], info, currency)
+    mine = info.missing or gettext("not known") if one["value"] is None else _value(one["value"], info, currency)
+    typical = gettext("another value") if one["typical"] is None else _value(one["typical"], info, currency)
     return {
         "label": one["label"],
         "value": mine,
@@ -210,7 +290,7 @@ def reason(one: Mapping[str, Any], chance: float, known: Mapping[str, FeatureInf
 
 def _value(value: Any, info: FeatureInfo, currency: str) -> str:
     if info.type == "flag" or isinstance(value, bool):
-        return "yes" if value else "no"
+        return formats().words["yes" if value else "no"]
     return plain(value) if isinstance(value, str) else formats().value(value, info.unit, currency)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from kohort.locale import find, gettext, mark, ngettext
 from kohort.model.feature import FeatureInfo
 from kohort.views import own_words as say
 from kohort.views import prediction_charts, words
@@ -15,7 +16,7 @@ from kohort.views.pages import Shell, page
 from kohort.views.working import Work
 from kohort.views.worth import value_told, worth_of
 
-LIKELY = (("most", "Most likely first"), ("least", "Least likely first"))
+LIKELY = (("most", mark("Most likely first")), ("least", mark("Least likely first")))
 MOST_SHIFTS = 5
 
 
@@ -52,13 +53,17 @@ def _listed(line: Mapping[str, Any], zone: str) -> dict[str, Any]:
     return {
         "href": href(line["name"]),
         "title": about.title(line),
-        "text": about.sentence(line) if line["state"] in ("ok", "parts") else about.WHY_NOT.get(line["state"], ""),
+        "text": about.sentence(line)
+        if line["state"] in ("ok", "parts")
+        else find(about.WHY_NOT.get(line["state"], "")),
         "badge": badge,
         "tone": tone,
         "below": False,
         "good": None if auc is None else about.estimate("roc_auc", auc),
         "since": say.day(line["trained_at"], zone) if line["trained_at"] else "",
-        "fit": about.FITS[line["fit"]["code"]][0] if line["fit"] else ("Not checked yet" if line["version"] else ""),
+        "fit": find(
+            about.FITS[line["fit"]["code"]][0] if line["fit"] else mark("Not checked yet") if line["version"] else ""
+        ),
         "fresh": about.fresh(line["scores"], zone) if line["version"] else "",
         "stale": bool(line["scores"] and line["scores"]["stale"]),
     }
@@ -86,7 +91,7 @@ def prediction(
         lead=about.sentence(line),
         badge=badge,
         tone=tone,
-        why_not=about.WHY_NOT.get(line["state"], ""),
+        why_not=find(about.WHY_NOT.get(line["state"], "")),
         address=href(line["name"]),
         action=href(line["name"]).partition("?")[0],
         whole=line["name"].partition("/")[0],
@@ -109,14 +114,24 @@ def prediction(
 def _validation(report: Mapping[str, Any], labels: Mapping[tuple[str, str], str], zone: str) -> dict[str, Any]:
     auc = report["metrics"]["roc_auc"]
     figures = [
-        {"title": title, "key": key, "called": called, "how": how, "value": value, "interval": interval}
+        {
+            "title": find(title),
+            "key": key,
+            "called": find(called),
+            "how": find(how),
+            "value": value,
+            "interval": interval,
+        }
         for key, title, called, how in about.FIGURES
         for value, interval in [about.estimate(key, report["metrics"][key])]
     ]
-    likely = f"{formats().number(100 * auc['low'])} and {formats().number(100 * auc['high'])}"
     return {
-        "headline": f"It puts {formats().number(100 * auc['value'])} of 100 pairs in the right order, likely between {likely}. "
-        "Chance would get 50.",
+        "headline": gettext(
+            "It puts %(n)s of 100 pairs in the right order, likely between %(low)s and %(high)s. Chance would get 50.",
+            n=formats().number(100 * auc["value"]),
+            low=formats().number(100 * auc["low"]),
+            high=formats().number(100 * auc["high"]),
+        ),
         "figures": figures,
         "threshold": _threshold(report),
         "charts_": {
@@ -147,14 +162,16 @@ def _threshold(report: Mapping[str, Any]) -> dict[str, str]:
 
 def _baselines(report: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """This beside what needs none: how they rank and how far off they are."""
-    lines = [("This prediction", report["metrics"])]
-    named = {"everybody_the_same": "The same chance for everybody"}
+    lines = [(gettext("This prediction"), report["metrics"])]
+    named = {"everybody_the_same": gettext("The same chance for everybody")}
     for key, figures in report["baseline"].items():
-        lines.append((named.get(key) or f"Only: {figures['label']}", figures))
+        lines.append((named.get(key) or gettext("Only: %(label)s", label=figures["label"]), figures))
     found = []
     for title, figures in dict(lines).items():
         ranks = (
-            about.estimate("roc_auc", figures["roc_auc"]) if "roc_auc" in figures else ("50 in 100", "by definition")
+            about.estimate("roc_auc", figures["roc_auc"])
+            if "roc_auc" in figures
+            else (formats().in_100(0.5), gettext("by definition"))
         )
         loss = about.estimate("log_loss", figures["log_loss"])
         found.append((title, *ranks, f"{loss[0]} ({loss[1]})"))
@@ -182,42 +199,42 @@ def _feature_label(report: Mapping[str, Any], told: Mapping[str, Any]) -> str:
 
 
 def _over_fit(told: Mapping[str, float]) -> str:
-    return (
-        f"On the rows it learned from it puts {formats().number(100 * told['learned'], 1)} of 100 pairs in the right order, on those it "
-        f"had not seen {formats().number(100 * told['judged'], 1)}: a gap of {formats().number(100 * told['gap'], 1)}. "
-        "From 5 on, part of what it knows is learned by heart."
+    return gettext(
+        "On the rows it learned from it puts %(learned)s of 100 pairs in the right order, on those it had not seen %(judged)s: "
+        "a gap of %(gap)s. From 5 on, part of what it knows is learned by heart.",
+        **{name: formats().number(100 * told[name], 1) for name in ("learned", "judged", "gap")},
     )
 
 
 def _warning(told: Mapping[str, Any]) -> dict[str, str]:
-    title = about.WARNINGS.get(told["code"], words.label_of(told["code"]))
+    title = find(about.WARNINGS.get(told["code"], "")) or words.label_of(told["code"])
     return {
         "title": title,
         "feature": words.label_of(told["feature"]) if told["feature"] else "",
         "text": told["text"],
-        "done": "Left out." if told["left_out"] else "",
+        "done": gettext("Left out.") if told["left_out"] else "",
     }
 
 
 def _check(found: Mapping[str, Any], zone: str) -> dict[str, Any]:
     decay, drift, retrain = found["decay"], found["drift"], found["retrain"]
-    text = about.FIT_WORDS.get(decay["code"], "")
+    text = find(about.FIT_WORDS.get(decay["code"], ""))
     if decay["code"] == "not_yet":
-        text = (
-            f"The first outcomes that it has not learned from are known on {say.day(retrain['possible_from'], zone)}."
+        text = gettext(
+            "The first outcomes that it has not learned from are known on %(day)s.",
+            day=say.day(retrain["possible_from"], zone),
         )
     moved = [s for s in drift["inputs"] if s["verdict"] in ("drift", "small")][:MOST_SHIFTS]
-    reasons = [about.DUE.get(r["code"], r["text"]) for r in retrain["reasons"]]
-    wait = (
-        ""
-        if retrain["due"] or not reasons
-        else f" There is nothing new to learn before {say.day(retrain['possible_from'], zone)}."
-    )
+    reasons = [find(about.DUE.get(r["code"], r["text"])) for r in retrain["reasons"]]
+    why = gettext("Because %(reasons)s.", reasons=gettext(" and ").join(reasons)) if reasons else ""
+    if why and not retrain["due"]:
+        from_then = say.day(retrain["possible_from"], zone)
+        why += " " + gettext("There is nothing new to learn before %(day)s.", day=from_then)
     return {
         "on": say.day(found["noted_at"], zone),
-        "fit": about.FITS[decay["code"]],
+        "fit": about.badge(about.FITS[decay["code"]]),
         "text": text,
-        "drift": about.DRIFTS[drift["verdict"]],
+        "drift": about.badge(about.DRIFTS[drift["verdict"]]),
         "shifts": [
             {
                 "label": s["label"],
@@ -229,14 +246,14 @@ def _check(found: Mapping[str, Any], zone: str) -> dict[str, Any]:
             for s in moved
         ],
         "due": retrain["due"],
-        "why": f"Because {' and '.join(reasons)}.{wait}" if reasons else "",
+        "why": why,
         "periods": [_period(p, zone) for p in decay["periods"]],
     }
 
 
 def _period(told: Mapping[str, Any], zone: str) -> dict[str, str]:
     if told["code"] != "ok":
-        return {"on": say.day(told["as_of"], zone), "said": "", "happened": "", "ranks": "Not enough data"}
+        return {"on": say.day(told["as_of"], zone), "said": "", "happened": "", "ranks": gettext("Not enough data")}
     value, interval = about.estimate("roc_auc", told["metrics"]["roc_auc"])
     return {
         "on": say.day(told["as_of"], zone),
@@ -248,9 +265,9 @@ def _period(told: Mapping[str, Any], zone: str) -> dict[str, str]:
 
 def _signals(found: Mapping[str, Any], zone: str) -> dict[str, Any]:
     none = {
-        "none": "Nothing comes before it more often than chance can.",
+        "none": gettext("Nothing comes before it more often than chance can."),
         "too_few": found["text"],
-        "no_behaviours": "Nothing else is known of customers than what is predicted itself.",
+        "no_behaviours": gettext("Nothing else is known of customers than what is predicted itself."),
     }
     return {
         "on": say.day(found["noted_at"], zone),
@@ -259,17 +276,24 @@ def _signals(found: Mapping[str, Any], zone: str) -> dict[str, Any]:
         "rows": [
             {
                 "title": words.label_of(s["behaviour"]),
-                "when": f"{s['days_before']['from']} to {s['days_before']['to']} days before",
+                "when": gettext("%(from)s to %(to)s days before", **s["days_before"]),
                 "with": formats().in_100(s["with_outcome"]),
                 "without": formats().in_100(s["without"]),
-                "lead": f"{formats().number(s['lead']['median'])} days before"
-                f" (half: {formats().number(s['lead']['from'])}–{formats().number(s['lead']['to'])})"
-                if s.get("lead") and s["lead"].get("median") is not None
-                else "",
+                "lead": _lead(s.get("lead")),
             }
             for s in found["signals"]
         ],
     }
+
+
+def _lead(told: Mapping[str, float | None] | None) -> str:
+    """How long before it a signal was seen last."""
+    if not told or told.get("median") is None:
+        return ""
+    return gettext(
+        "%(median)s days before (half: %(from)s–%(to)s)",
+        **{name: formats().number(told[name]) for name in ("median", "from", "to")},
+    )
 
 
 def _version(told: Mapping[str, Any], zone: str) -> dict[str, Any]:
@@ -303,18 +327,25 @@ def likely(
         {**row, "chance": formats().in_100(row["probability"]), **about.reasons(row, known, currency)}
         for row in some["rows"]
     ]
-    told = (
-        ""
-        if some["told"] is None
-        else f" {formats().number(some['told'])} of them reach the line of {formats().in_100(some['threshold'])}."
+    lead = gettext(
+        "Worked out for %(customers)s as of %(day)s.",
+        customers=words.plural(some["customers"], "customer"),
+        day=say.day(some["as_of"], zone),
     )
+    if some["told"] is not None:
+        lead += " " + ngettext(
+            "%(n)s of them reach the line of %(line)s.",
+            "%(n)s of them reach the line of %(line)s.",
+            some["told"],
+            n=formats().number(some["told"]),
+            line=formats().in_100(some["threshold"]),
+        )
     return page(
         "likely.html",
         shell,
         "predictions",
         title=about.title(line),
-        lead=f"{about.sentence(line)} Worked out for {words.plural(some['customers'], 'customer')} as of "
-        f"{say.day(some['as_of'], zone)}.{told}",
+        lead=f"{about.sentence(line)} {lead}",
         back=href(line["name"]),
         here_=href(line["name"], "/customers"),
         files_=href(whole, "/export/"),
@@ -322,7 +353,7 @@ def likely(
         stale=some["stale"],
         rows=rows,
         order=order,
-        orders=LIKELY,
+        orders=[(name, find(label)) for name, label in LIKELY],
         cursor=cursor,
         next=some["next"],
     )
@@ -366,7 +397,7 @@ def of_customer(
 def _higher(percentile: float) -> str:
     """Where a chance stands among those of the customers that the prediction was tried on."""
     if percentile < 1:
-        return "About the lowest of all customers it was tried on"
+        return gettext("About the lowest of all customers it was tried on")
     if percentile >= 99:
-        return "About the highest of all customers it was tried on"
-    return f"Higher than that of {formats().in_100(percentile / 100)} customers it was tried on"
+        return gettext("About the highest of all customers it was tried on")
+    return gettext("Higher than that of %(n)s customers it was tried on", n=formats().in_100(percentile / 100))

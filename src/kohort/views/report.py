@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from kohort.locale import find, gettext, mark
 from kohort.model.health import HealthReport
 from kohort.model.segmentation import Segmentation
 from kohort.views import charts, findings, pages, words
@@ -14,17 +15,20 @@ from kohort.views.gallery import of_segment
 from kohort.views.paper import STATIC, render
 
 GLOSSARY = (
-    ("Segment", "A group of customers who behave alike, found in the data or cut from a continuous range."),
-    ("Typical customer", "The one in the middle: half of all customers have more, half have less."),
-    ("Holds when re-checked", "We repeat the grouping on reshuffled copies and count who lands in the same group."),
+    (mark("Segment"), mark("A group of customers who behave alike, found in the data or cut from a continuous range.")),
+    (mark("Typical customer"), mark("The one in the middle: half of all customers have more, half have less.")),
     (
-        "Steady, shaky",
-        "Steady groups come out again nearly every time. Check shaky ones by hand before acting on them.",
+        mark("Holds when re-checked"),
+        mark("We repeat the grouping on reshuffled copies and count who lands in the same group."),
     ),
-    ("On the edge", "A customer who sits almost as close to another group."),
-    ("Odd", "A customer who is unlike the others in the group."),
-    ("Left out", "Customers who fit no group; forcing them into one would blur it."),
-    ("Revenue", "What was sold, less what came back. Postage, fees and corrections are told apart."),
+    (
+        mark("Steady, shaky"),
+        mark("Steady groups come out again nearly every time. Check shaky ones by hand before acting on them."),
+    ),
+    (mark("On the edge"), mark("A customer who sits almost as close to another group.")),
+    (mark("Odd"), mark("A customer who is unlike the others in the group.")),
+    (mark("Left out"), mark("Customers who fit no group; forcing them into one would blur it.")),
+    (mark("Revenue"), mark("What was sold, less what came back. Postage, fees and corrections are told apart.")),
 )
 
 
@@ -53,19 +57,19 @@ def render_report(
     picked = findings.chosen(segmentation)
     best = ""
     if picked and picked.stability:
-        best = (
-            f"{words.holds(picked.stability)} customers stay in the same segment when we repeat the grouping on "
-            "reshuffled copies of the data."
+        best = gettext(
+            "%(stay)s customers stay in the same segment when we repeat the grouping on reshuffled copies of the data.",
+            stay=words.holds(picked.stability),
         )
     return render(
         "report.html",
         found=segmentation,
-        name=name or segmentation.name or "Your customers",
+        name=name or segmentation.name or gettext("Your customers"),
         version=version,
         summary=summary or {},
         health=health,
         styles=styles(),
-        verdict=words.VERDICT[segmentation.structure.verdict],
+        verdict=words.told(words.VERDICT[segmentation.structure.verdict]),
         position=pages.positions(segmentation),
         names=pages.names(segmentation),
         top=findings.largest(segmentation),
@@ -79,7 +83,7 @@ def render_report(
         comparison=charts.comparison(segmentation.candidates),
         evidence=findings.evidence(segmentation),
         slices=findings.slices(segmentation),
-        glossary=GLOSSARY,
+        glossary=[(find(term), find(meaning)) for term, meaning in GLOSSARY],
     )
 
 

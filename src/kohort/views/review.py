@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kohort.views.evidence import HOW, decided, likely, rows_of
+from kohort.views.evidence import decided, how, likely, rows_of
 from kohort.views.pages import Shell, page
 
 MOST_DECISIONS = 10
@@ -35,7 +35,7 @@ def review(
         shell,
         "identity",
         open=asked["open"],
-        q=question and {**question, "found": HOW.get(question["how"], question["how"])},
+        q=question and {**question, "found": how(question["how"])},
         rows=rows_of(question["evidence"]) if question else [],
         likely=likely(question["score"]) if question else "",
         place=asked["place"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
+from kohort.locale import gettext
 from kohort.model.segmentation import Segment
 from kohort.views import words
 from kohort.views.chart import Axis, Chart, Column
@@ -15,7 +17,7 @@ def family_tree(
     tree: Sequence[tuple[int, int, float, int]],
     segments: Sequence[Segment],
     *,
-    title: str = "Which groups are most alike",
+    title: str = "",
 ) -> Chart:
     """Which groups are most alike: they join early, from right to left.
 
@@ -24,13 +26,14 @@ def family_tree(
             name earlier joins, as in scipy.
         segments: In the order of the linkage.
     """
+    title = title or gettext("Which groups are most alike")
     k = len(segments)
     if k < 2 or len(tree) != k - 1:
-        return Chart("tree", title, "No family tree.", "")
+        return Chart("tree", title, gettext("No family tree."), "")
     order = _leaves(k + len(tree) - 1, tree, k)
     first = min(tree, key=lambda t: t[2])
     alike = [segments[_leaves(side, tree, k)[0]].name for side in first[:2]]
-    sentence = f"Most alike are {alike[0]} and {alike[1]}."
+    sentence = gettext("Most alike are %(one)s and %(other)s.", one=alike[0], other=alike[1])
     wide, narrow = (_branches(tree, segments, order, sentence, w) for w in (WIDE, NARROW))
     return Chart(
         "tree",
@@ -38,8 +41,12 @@ def family_tree(
         sentence,
         wide,
         narrow,
-        across=Axis("How unlike", "distance in the space of what we look at"),
-        columns=(Column("Joined"), Column("Customers", "count"), Column("How unlike", "decimal")),
+        across=Axis(gettext("How unlike"), gettext("distance in the space of what we look at")),
+        columns=(
+            Column(gettext("Joined")),
+            Column(gettext("Customers"), "count"),
+            Column(gettext("How unlike"), "decimal"),
+        ),
         rows=tuple(
             (f"{_names(a, tree, segments)} + {_names(b, tree, segments)}", size, height) for a, b, height, size in tree
         ),
@@ -76,4 +83,5 @@ def _leaves(node: int, tree: Sequence[tuple[int, int, float, int]], k: int) -> l
 
 
 def _names(node: int, tree: Sequence[tuple[int, int, float, int]], segments: Sequence[Segment]) -> str:
-    return " and ".join(segments[i].name for i in _leaves(node, tree, len(segments)))
+    names = [segments[i].name for i in _leaves(node, tree, len(segments))]
+    return functools.reduce(lambda items, last: gettext("%(items)s and %(last)s", items=items, last=last), names)

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from kohort.locale import ngettext, nmark
+from kohort.locale import current, find, gettext, mark, ngettext, nmark
 from kohort.model.health import HealthVerdict, Severity
 from kohort.model.segmentation import Algorithm, Candidate, Difference, Estimate, Rule, Segment, Segmentation
 from kohort.views.formats import formats
@@ -17,49 +17,58 @@ from kohort.views.formats import formats
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 COLOURS = "abcdefgh"
 PARTS = (
-    (0.9, "nine tenths"),
-    (0.75, "three quarters"),
-    (2 / 3, "two thirds"),
-    (0.5, "half"),
-    (1 / 3, "a third"),
-    (0.25, "a quarter"),
+    (0.9, mark("nine tenths")),
+    (0.75, mark("three quarters")),
+    (2 / 3, mark("two thirds")),
+    (0.5, mark("half")),
+    (1 / 3, mark("a third")),
+    (0.25, mark("a quarter")),
 )
 Tone = Literal["good", "warn", "bad", "info", ""]
 
 ALGORITHMS: dict[Algorithm, tuple[str, str]] = {
-    "kmeans": ("Balanced groups", "Puts each customer with the nearest typical customer. Everyone gets a group."),
-    "hierarchical": ("Family tree", "Joins the most alike customers step by step. Good for groups inside groups."),
-    "hdbscan": ("Dense crowds", "Finds crowds and leaves loners out. Good for spotting odd customers."),
-    "mixture": ("Overlapping groups", "Lets groups overlap and says how surely each customer belongs to one."),
-    "tiers": ("Levels of spend", "Ranks customers by what they spend and cuts the list at round shares."),
+    "kmeans": (
+        mark("Balanced groups"),
+        mark("Puts each customer with the nearest typical customer. Everyone gets a group."),
+    ),
+    "hierarchical": (
+        mark("Family tree"),
+        mark("Joins the most alike customers step by step. Good for groups inside groups."),
+    ),
+    "hdbscan": (mark("Dense crowds"), mark("Finds crowds and leaves loners out. Good for spotting odd customers.")),
+    "mixture": (
+        mark("Overlapping groups"),
+        mark("Lets groups overlap and says how surely each customer belongs to one."),
+    ),
+    "tiers": (mark("Levels of spend"), mark("Ranks customers by what they spend and cuts the list at round shares.")),
 }
 
 SEVERITY: dict[Severity, tuple[str, Tone]] = {
-    "info": ("Handled", "good"),
-    "warning": ("Worth a look", "warn"),
-    "problem": ("Needs a fix", "bad"),
+    "info": (mark("Handled"), "good"),
+    "warning": (mark("Worth a look"), "warn"),
+    "problem": (mark("Needs a fix"), "bad"),
 }
 
 HEALTH: dict[HealthVerdict, tuple[str, Tone]] = {
-    "enough": ("Good enough for segments", "good"),
-    "limited": ("Usable, with limits", "warn"),
-    "insufficient": ("Not enough yet", "bad"),
+    "enough": (mark("Good enough for segments"), "good"),
+    "limited": (mark("Usable, with limits"), "warn"),
+    "insufficient": (mark("Not enough yet"), "bad"),
 }
 
 VERDICT: dict[str, tuple[str, Tone]] = {
-    "separate": ("Clearly separate groups", "good"),
-    "spectrum": ("One continuous range, cut in useful places", "info"),
-    "none": ("No groups that hold", "warn"),
+    "separate": (mark("Clearly separate groups"), "good"),
+    "spectrum": (mark("One continuous range, cut in useful places"), "info"),
+    "none": (mark("No groups that hold"), "warn"),
 }
 
 VERDICT_MEANING: dict[str, str] = {
-    "separate": "There are real gaps between these groups: customers in one are unlike customers in the next.",
-    "spectrum": (
+    "separate": mark("There are real gaps between these groups: customers in one are unlike customers in the next."),
+    "spectrum": mark(
         "There are no gaps between these groups: customers shade into one another. The borders are convenient cuts, "
         "and nearly the same cuts come out each time we check. Use them to plan, but do not read much into which "
         "side of a border a single customer falls."
     ),
-    "none": (
+    "none": mark(
         "We found no grouping that comes out the same when we check it again, so we do not sell you one. "
         "Ranking customers by what they spend is the honest choice here."
     ),
@@ -67,10 +76,24 @@ VERDICT_MEANING: dict[str, str] = {
 
 
 VERDICT_ADVICE: dict[str, str] = {
-    "separate": "You can treat each group as its own kind of customer.",
-    "spectrum": "Good for planning; do not read much into which side of a border one customer falls.",
-    "none": "Use levels of spend instead.",
+    "separate": mark("You can treat each group as its own kind of customer."),
+    "spectrum": mark("Good for planning; do not read much into which side of a border one customer falls."),
+    "none": mark("Use levels of spend instead."),
 }
+
+
+STEADY = (
+    (0.85, mark("Very steady"), 5),
+    (0.75, mark("Steady"), 4),
+    (0.6, mark("Fairly steady"), 3),
+)
+
+CLEAR_CUT = ((0.5, mark("very clearly")), (0.35, mark("clearly")), (0.2, mark("a little")))
+
+
+def told(said: tuple[str, Tone]) -> tuple[str, Tone]:
+    """A word with its tone, such as one of `VERDICT`, in the reader's language."""
+    return find(said[0]), said[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +113,11 @@ def steadiness(stability: Estimate | None) -> Steadiness:
         ('Very steady', 'Not checked')
     """
     if stability is None or math.isnan(stability.value):
-        return Steadiness("Not checked", 0, False)
-    for least, word, dots in ((0.85, "Very steady", 5), (0.75, "Steady", 4), (0.6, "Fairly steady", 3)):
+        return Steadiness(gettext("Not checked"), 0, False)
+    for least, word, dots in STEADY:
         if stability.value >= least:
-            return Steadiness(word, dots, False)
-    return Steadiness("Shaky, check by hand", 2 if stability.value >= 0.4 else 1, True)
+            return Steadiness(find(word), dots, False)
+    return Steadiness(gettext("Shaky, check by hand"), 2 if stability.value >= 0.4 else 1, True)
 
 
 def letter(position: int) -> str:
@@ -109,7 +132,8 @@ def colour(position: int) -> str:
 
 def count_word(n: int) -> str:
     """Small counts in words: "Seven", 14."""
-    small = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
+    # One message: "No" by itself is an answer elsewhere, and another word in other languages.
+    small = gettext("No One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve").split()
     return small[n] if 0 <= n < len(small) else formats().number(n)
 
 
@@ -121,6 +145,7 @@ COUNTED: dict[str, tuple[str, str]] = {
     "condition": nmark("%(n)s condition", "%(n)s conditions"),
     "customer": nmark("%(n)s customer", "%(n)s customers"),
     "customer id": nmark("%(n)s customer id", "%(n)s customer ids"),
+    "day": nmark("%(n)s day", "%(n)s days"),
     "delivery": nmark("%(n)s delivery", "%(n)s deliveries"),
     "earlier decision": nmark("%(n)s earlier decision", "%(n)s earlier decisions"),
     "earlier event": nmark("%(n)s earlier event", "%(n)s earlier events"),
@@ -135,6 +160,7 @@ COUNTED: dict[str, tuple[str, str]] = {
     "later row": nmark("%(n)s later row", "%(n)s later rows"),
     "member": nmark("%(n)s member", "%(n)s members"),
     "minute": nmark("%(n)s minute", "%(n)s minutes"),
+    "month": nmark("%(n)s month", "%(n)s months"),
     "pair": nmark("%(n)s pair", "%(n)s pairs"),
     "person": nmark("%(n)s person", "%(n)s people"),
     "record": nmark("%(n)s record", "%(n)s records"),
@@ -150,6 +176,7 @@ COUNTED: dict[str, tuple[str, str]] = {
     "visitor": nmark("%(n)s visitor", "%(n)s visitors"),
     "vote": nmark("%(n)s vote", "%(n)s votes"),
     "way": nmark("%(n)s way", "%(n)s ways"),
+    "week": nmark("%(n)s week", "%(n)s weeks"),
 }
 """What pages count, by the English word for one of it."""
 
@@ -164,6 +191,10 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return ngettext(*forms, n, n=formats().number(n))
 
 
+ONE_IN = 0.28
+"""Below this share people say "one customer in four", from there on "three customers in ten"."""
+
+
 def one_in(share: float) -> str:
     """A share of people, as said aloud: "one customer in ten", "four in ten customers".
 
@@ -172,13 +203,13 @@ def one_in(share: float) -> str:
         ('one customer in ten', 'one customer in six', 'four customers in ten', 'fewer than one customer in a hundred')
     """
     if share < 0.01:
-        return "fewer than one customer in a hundred"
-    if share < 0.28:
+        return gettext("fewer than one customer in a hundred")
+    if share < ONE_IN:
         n = round(1 / share)
-        return f"one customer in {count_word(n).lower() if n <= 12 else formats().number(n)}"
+        return gettext("one customer in %(n)s", n=count_word(n).lower() if n <= 12 else formats().number(n))
     if share >= 0.95:
-        return "nearly all customers"
-    return f"{count_word(round(share * 10)).lower()} customers in ten"
+        return gettext("nearly all customers")
+    return gettext("%(n)s customers in ten", n=count_word(round(share * 10)).lower())
 
 
 def part_of(share: float) -> str:
@@ -188,16 +219,16 @@ def part_of(share: float) -> str:
         >>> part_of(0.55), part_of(0.73), part_of(0.5), part_of(0.09), part_of(0.33)
         ('more than half', 'nearly three quarters', 'half', '9%', 'a third')
     """
-    for mark, word in PARTS:
-        gap = share - mark
+    for size, said in PARTS:
+        gap, part = share - size, find(said)
         if abs(gap) < 0.012:
-            return word
-        if 0 < gap < 0.075 and mark == 0.5:
-            return f"more than {word}"
+            return part
+        if 0 < gap < 0.075 and size == 0.5:
+            return gettext("more than %(part)s", part=part)
         if -0.03 < gap < 0:
-            return f"nearly {word}"
+            return gettext("nearly %(part)s", part=part)
         if 0 < gap < 0.035:
-            return f"just over {word}"
+            return gettext("just over %(part)s", part=part)
     return formats().percent(share)
 
 
@@ -207,22 +238,29 @@ def headline(found: Segmentation) -> str:
     Says how much of revenue the group of highest value brings in; without revenue, how many groups there are.
     """
     if not found.segments:
-        return "No grouping of your customers holds when we check it again"
+        return gettext("No grouping of your customers holds when we check it again")
     top = max(found.segments, key=lambda s: s.revenue_share or 0.0)
     if top.revenue_share and top.revenue_share > top.share:
         who = one_in(top.share)
-        verb = "bring" if not who.startswith(("one", "fewer")) else "brings"
-        return f"{who[0].upper()}{who[1:]} {verb} in {part_of(top.revenue_share)} of revenue"
-    return f"{count_word(len(found.segments))} groups describe your customers"
+        values = {"who": f"{who[0].upper()}{who[1:]}", "part": part_of(top.revenue_share)}
+        if top.share < ONE_IN:
+            return gettext("%(who)s brings in %(part)s of revenue", **values)
+        return gettext("%(who)s bring in %(part)s of revenue", **values)
+    count = len(found.segments)
+    return ngettext(
+        "%(n)s group describes your customers", "%(n)s groups describe your customers", count, n=count_word(count)
+    )
 
 
 def rule_words(rule: Rule | None, name: str) -> str:
     """How well a short rule says who is in a segment: both ways round, in hundreds."""
     if rule is None or not rule.text:
-        return "No short rule describes this group well enough."
-    return (
-        f"Of 100 customers who meet this, {formats().number(rule.fidelity * 100)} are in {name}. "
-        f"It finds {formats().number(rule.coverage * 100)} in 100 of the group."
+        return gettext("No short rule describes this group well enough.")
+    return gettext(
+        "Of 100 customers who meet this, %(inside)s are in %(name)s. It finds %(found)s in 100 of the group.",
+        inside=formats().number(rule.fidelity * 100),
+        name=name,
+        found=formats().number(rule.coverage * 100),
     )
 
 
@@ -234,37 +272,44 @@ def holds(estimate: Estimate | None) -> str:
 def difference_words(difference: Difference, currency: str) -> str:
     """Typical member beside the typical customer: "£4,955 vs £674"."""
     member = formats().value(difference.value, difference.unit, currency)
-    return f"{member} vs {formats().value(difference.average, difference.unit, currency)}"
+    average = formats().value(difference.average, difference.unit, currency)
+    return gettext("%(value)s vs %(average)s", value=member, average=average)
 
 
 def clear_cut(separation: float | None) -> str:
     """How clearly groups differ, from the silhouette-like figure."""
     if separation is None:
-        return "not measured"
-    for least, word in ((0.5, "very clearly"), (0.35, "clearly"), (0.2, "a little"), (-1.0, "hardly")):
+        return gettext("not measured")
+    for least, word in CLEAR_CUT:
         if separation >= least:
-            return word
-    return "hardly"
+            return find(word)
+    return gettext("hardly")
 
 
 def easy(explainability: float | None) -> str:
     """Whether a short rule can say who is where."""
     if explainability is None:
-        return "not measured"
-    return "yes" if explainability >= 0.85 else "fairly" if explainability >= 0.7 else "hard"
+        return gettext("not measured")
+    if explainability >= 0.85:
+        return formats().words["yes"]
+    return gettext("fairly") if explainability >= 0.7 else gettext("hard")
 
 
 def tried(found: Segmentation) -> str:
     """What was compared, in plain words: "We compared 34 groupings: 4 ways, 2 to 12 groups."."""
     if len(found.candidates) == 1:
-        return "One grouping was looked at: the one that was asked for."
+        return gettext("One grouping was looked at: the one that was asked for.")
     ways = {c.algorithm for c in found.candidates}
     counts = [c.k for c in found.candidates if c.k > 0]
     if not counts:
-        return "Nothing was compared."
+        return gettext("Nothing was compared.")
     few, many = min(counts), max(counts)
-    span = f"{few} to {many} groups" if few != many else plural(few, "group")
-    return f"We compared {plural(len(found.candidates), 'grouping')}: {plural(len(ways), 'way')}, {span}."
+    return gettext(
+        "We compared %(groupings)s: %(ways)s, %(groups)s.",
+        groupings=plural(len(found.candidates), "grouping"),
+        ways=plural(len(ways), "way"),
+        groups=gettext("%(few)s to %(many)s groups", few=few, many=many) if few != many else plural(few, "group"),
+    )
 
 
 def best_of(found: Segmentation, algorithm: Algorithm) -> Candidate | None:
@@ -278,7 +323,7 @@ def trend_words(segment: Segment) -> tuple[int | None, str]:
     if len(segment.trend) < 2:
         return None, ""
     before, now = segment.trend[-2], segment.trend[-1]
-    return now.size - before.size, f"since {formats().date_of(before.at, year=False)}"
+    return now.size - before.size, gettext("since %(day)s", day=formats().date_of(before.at, year=False))
 
 
 UNIT_HINTS: tuple[tuple[str, frozenset[str]], ...] = (
@@ -288,21 +333,21 @@ UNIT_HINTS: tuple[tuple[str, frozenset[str]], ...] = (
 )
 
 FIELD_LABELS = {
-    "customer": "Customer",
-    "customer_id": "Customer",
-    "order": "Order",
-    "order_id": "Order",
-    "orders": "Orders",
-    "spend": "Spend",
-    "order_value": "Typical order",
-    "recency_days": "Last order",
-    "gap_days": "Gap between orders",
+    "customer": mark("Customer"),
+    "customer_id": mark("Customer"),
+    "order": mark("Order"),
+    "order_id": mark("Order"),
+    "orders": mark("Orders"),
+    "spend": mark("Spend"),
+    "order_value": mark("Typical order"),
+    "recency_days": mark("Last order"),
+    "gap_days": mark("Gap between orders"),
 }
 
 
 def label_of(name: str, labels: dict[str, str] | None = None) -> str:
     """Plain label of a column: the feature's own, a known one, or the name with spaces."""
-    known = (labels or {}).get(name) or FIELD_LABELS.get(name)
+    known = (labels or {}).get(name) or find(FIELD_LABELS.get(name, ""))
     return known or name.replace("_", " ").capitalize()
 
 
@@ -321,6 +366,16 @@ def slice_name(piece: Segment, parent: Segment) -> str:
     """Name of a finer slice where its segment is named beside it: without repeating that."""
     name = piece.name.removeprefix(parent.name).lstrip(" ·:-")
     return name[:1].upper() + name[1:] if name else piece.name
+
+
+def within(title: str) -> str:
+    """What begins a sentence, to go on inside of one; German has the same capital there where the word is a noun.
+
+    Example:
+        >>> within("Customers over time")
+        'customers over time'
+    """
+    return title if current.get() == "de" else title[:1].lower() + title[1:]
 
 
 def sentence(note: str) -> str:

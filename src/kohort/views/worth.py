@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from kohort.locale import find, gettext, mark
 from kohort.views import own_words as say
 from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
+from kohort.views.prediction_words import length
 from kohort.views.working import Work
 
 
 def worth_of(told: Mapping[str, Any], currency: str) -> dict[str, str]:
     """What somebody is expected to buy and spend."""
     bought, value = told["purchases"], told["value"]
-    found = {"horizon": told.get("horizon", ""), "purchases": "", "value": ""}
+    found = {"span": told.get("horizon", ""), "horizon": length(told.get("horizon", "")), "purchases": "", "value": ""}
     if bought is not None:
         found["purchases"] = formats().compact(bought["value"])
         found["purchases_between"] = f"{formats().compact(bought['low'])}–{formats().compact(bought['high'])}"
@@ -64,17 +66,17 @@ def value_told(told: Mapping[str, Any], zone: str, currency: str) -> dict[str, A
 
 
 _WAYS = {
-    "BGNBD": "Everybody buys at an own pace and may stop after any purchase",
-    "ParetoNBD": "Everybody buys at an own pace and may stop at any moment",
-    "model": "Own pace of buying, times own usual amount",
-    "learned": "Learned from what customers did before",
-    "past_rate": "Everybody goes on as before",
+    "BGNBD": mark("Everybody buys at an own pace and may stop after any purchase"),
+    "ParetoNBD": mark("Everybody buys at an own pace and may stop at any moment"),
+    "model": mark("Own pace of buying, times own usual amount"),
+    "learned": mark("Learned from what customers did before"),
+    "past_rate": mark("Everybody goes on as before"),
 }
 _CAUTIONS = {
-    "not_judged": "The data is too short to try this on a later time: nobody has checked it.",
-    "no_better_than_past_rate": "When tried, it was not surely better than “everybody goes on as before”.",
-    "no_amounts": "Too few amounts are known, so only purchases are told.",
-    "amounts_not_judged": "Amounts could not be tried on a later time, so only purchases are told.",
+    "not_judged": mark("The data is too short to try this on a later time: nobody has checked it."),
+    "no_better_than_past_rate": mark("When tried, it was not surely better than “everybody goes on as before”."),
+    "no_amounts": mark("Too few amounts are known, so only purchases are told."),
+    "amounts_not_judged": mark("Amounts could not be tried on a later time, so only purchases are told."),
 }
 
 
@@ -96,12 +98,16 @@ def _judged(report: Mapping[str, Any], zone: str) -> dict[str, Any]:
         "covered": held["coverage"].get(taken),
         "rows": [
             {
-                "title": ways.get(name, name),
+                "title": find(ways.get(name, name)),
                 "taken": name == taken,
                 "expected": write(f["expected"]),
                 "actual": write(f["actual"]),
-                "off": f"{formats().signed(100 * f['total_error']['value'])}%",
-                "off_between": f"{formats().signed(100 * f['total_error']['low'])} to {formats().signed(100 * f['total_error']['high'])}%",
+                "off": formats().signed(100 * f["total_error"]["value"]) + formats().percent_sign,
+                "off_between": gettext(
+                    "%(low)s to %(high)s",
+                    low=formats().signed(100 * f["total_error"]["low"]),
+                    high=formats().signed(100 * f["total_error"]["high"]) + formats().percent_sign,
+                ),
                 "best": formats().percent(f["best_tenth"]["value"]),
                 "best_between": f"{formats().percent(f['best_tenth']['low'])}–{formats().percent(f['best_tenth']['high'])}",
             }
@@ -112,11 +118,15 @@ def _judged(report: Mapping[str, Any], zone: str) -> dict[str, Any]:
 
 def _cautions(report: Mapping[str, Any], off: float) -> list[str]:
     """What to know before figures are used. `off`: by which share the total of the taken way was too high when it was tried."""
-    said = {
-        **_CAUTIONS,
-        "total_off": f"When tried, the total was {formats().percent(abs(off))} too "
-        f"{'low: a season, or growth' if off < 0 else 'high: a season, or customers who fell away'}. Take totals with that in mind.",
-    }
+    by_so_much = formats().percent(abs(off))
+    too_low = gettext(
+        "When tried, the total was %(n)s too low: a season, or growth. Take totals with that in mind.", n=by_so_much
+    )
+    too_high = gettext(
+        "When tried, the total was %(n)s too high: a season, or customers who fell away. Take totals with that in mind.",
+        n=by_so_much,
+    )
+    said = {**{code: find(text) for code, text in _CAUTIONS.items()}, "total_off": too_low if off < 0 else too_high}
     return [said[one["code"]] for one in report["cautions"] if one["code"] in said]
 
 
@@ -133,7 +143,7 @@ def worth(shell: Shell, some: Mapping[str, Any], *, cursor: int, zone: str, curr
         "predictions",
         rows=rows,
         money=some["by"] == "value",
-        horizon=some["horizon"],
+        horizon=length(some["horizon"]),
         customers=some["customers"],
         on=say.day(some["as_of"], zone),
         cursor=cursor,

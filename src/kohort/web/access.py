@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import parse_qs
 
 from starlette.routing import BaseRoute, Mount
 
@@ -16,6 +17,10 @@ from kohort.model.access import ROLES, Act, Role
 
 Address = tuple[str, str]
 """Method and pattern: ("GET", "/segments/{segment_id}")."""
+DEAR = 50
+"""What takes a program much: computing over everybody, or changing something."""
+_NO = frozenset({"0", "false", "f", "no", "n", "off"})
+"""How a flag in an address says no, as the framework reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Rule:
         look: Single customers are on the page: that somebody looks, who may see them, is written down as this before.
         key: Scope of the key that `kohort.web.api` asks a program for; empty = it does not ask, or the address does itself.
         cost: How much of what a key may ask in a second it takes.
+        dear: A flag of the address with which it takes `DEAR`, since that computes; empty = there is none.
     """
 
     roles: frozenset[Role] = frozenset()
@@ -39,14 +45,29 @@ class Rule:
     look: Act | None = None
     key: Literal["", "read", "admin"] = ""
     cost: int = 1
+    dear: str = ""
+
+    def cost_of(self, query: bytes) -> int:
+        """What one request takes, by what its address asks for.
+
+        Example:
+            >>> [READ.cost_of(b"reasons=1"), REASONS.cost_of(b"reasons=no"), REASONS.cost_of(b"reasons=true")]
+            [1, 1, 50]
+        """
+        if not self.dear or not any(
+            value.lower() not in _NO for value in parse_qs(query.decode("latin-1")).get(self.dear, ())
+        ):
+            return self.cost
+        return DEAR
 
 
 OPEN = Rule(open=True)
 ALWAYS = Rule(open=True, past=True)
 KEY = Rule(past=True)
 READ = Rule(past=True, key="read")
-COMPUTE = Rule(past=True, key="read", cost=50)
-CHANGE = Rule(past=True, key="admin", cost=50)
+REASONS = Rule(past=True, key="read", dear="reasons")
+COMPUTE = Rule(past=True, key="read", cost=DEAR)
+CHANGE = Rule(past=True, key="admin", cost=DEAR)
 REVIEW = CHANGE
 """What only a key of scope admin reads."""
 EVERYBODY = Rule(frozenset(ROLES))
@@ -146,8 +167,9 @@ TABLE: dict[Address, Rule] = {
     # Who did what
     ("GET", "/audit-log"): Rule(_ANSWERS, look="read_the_log"),
     ("GET", "/audit-log/export/{kind}"): Rule(_ANSWERS, look="read_the_log"),
-    # What customers may ask about their data. Looks at one of them are written down by the page itself, which knows her.
-    ("GET", "/privacy"): Rule(_ANSWERS),
+    # What customers may ask about their data: a list of them, then each. Looks at one of them are written down by the page
+    # itself, which knows her.
+    ("GET", "/privacy"): Rule(_ANSWERS, look="looked_at_members"),
     ("POST", "/privacy"): Rule(_ANSWERS),
     ("GET", "/privacy/requests/{number}"): Rule(_ANSWERS),
     ("POST", "/privacy/requests/{number}"): Rule(_ANSWERS),
@@ -174,7 +196,7 @@ TABLE: dict[Address, Rule] = {
     ("GET", "/v1/customers"): READ,
     ("POST", "/v1/customers/lookup"): READ,
     ("POST", "/v1/customers/search"): READ,
-    ("GET", "/v1/customers/{number:path}"): READ,
+    ("GET", "/v1/customers/{number:path}"): REASONS,
     ("GET", "/v1/segments"): READ,
     ("POST", "/v1/segments/preview"): COMPUTE,
     ("POST", "/v1/segments/run"): CHANGE,

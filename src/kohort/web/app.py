@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from kohort.errors import BadInput, Busy, KohortError, NotEnough, NotFound, WrongUsage
+from kohort.errors import Busy, KohortError, NotEnough
 from kohort.live import answers
 from kohort.live.figures import Counts
 from kohort.locale import find, mark
@@ -28,7 +28,7 @@ from kohort.views.paper import STATIC
 from kohort.views.said import said
 from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
-from kohort.web.api import ApiDoor, api_routes, problem, wrong_field
+from kohort.web.api import ApiDoor, api_routes, problem, status_of, wrong_field
 from kohort.web.build_pages import build_pages
 from kohort.web.chart_files import ChartFiles
 from kohort.web.compressed import Compressed
@@ -74,12 +74,13 @@ PAGE_SIZE = 50
 STOP_SECONDS = 0.8
 """So long a server that goes down waits for what it is at. What was not stored by then is done by the next one."""
 
-_STATUS: tuple[tuple[tuple[type[KohortError], ...], int], ...] = (
-    ((NotFound,), 404),
-    ((WrongUsage, BadInput), 400),
-    ((NotEnough,), 409),
-)
-"""How a page that cannot be shown is answered; whatever else is wrong is ours: 503."""
+_TITLES = {
+    400: mark("That did not work"),
+    404: mark("We cannot find that"),
+    409: mark("That did not work"),
+    422: mark("We cannot read that"),
+}
+"""Above a page that says an error, by its status; anything else is "We cannot show this right now"."""
 
 log = logging.getLogger("kohort.web")
 
@@ -411,8 +412,9 @@ def _problems(app: FastAPI, source: Source) -> None:
 
     @app.exception_handler(KohortError)
     async def known(request: Request, error: KohortError) -> Response:
-        status = next((s for kinds, s in _STATUS if isinstance(error, kinds)), 503)
         if for_programs(request.url.path):
             return problem(error)
-        titles = {404: mark("We cannot find that"), 400: mark("That did not work"), 409: mark("Not yet")}
-        return page(titles.get(status, mark("We cannot show this right now")), error.message, error.hint, status)
+        status = status_of(error)
+        usual = mark("We cannot show this right now")
+        title = mark("Not yet") if isinstance(error, NotEnough) else _TITLES.get(status, usual)
+        return page(title, error.message, error.hint, status)

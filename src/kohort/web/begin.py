@@ -33,10 +33,23 @@ _DELETING = ("erase", "expire")
 """Jobs of which one goes on at a time."""
 
 
+def demo(ws: Workspace) -> str:
+    """Reads the demo shop in, and says the number of the job."""
+    return _start(ws, "demo", {}, "work_started", "demo")
+
+
+def ingest(ws: Workspace, upload: str, kind: str | None, answers: Mapping[str, Any]) -> str:
+    """Reads a file in that was brought, as `kind` with `answers`."""
+    return _start(ws, "ingest", {"upload": upload, "kind": kind, "answers": answers}, "work_started", "ingest")
+
+
 def discover(ws: Workspace, algorithm: str = "auto", k: int | None = None) -> str:
-    """Looks for groups, and says the number of the job. Where somebody does already, it is that one."""
-    going = next((job for job in Jobs(ws).running() if job.kind == "discover"), None)
-    return going.id if going else _start(ws, "discover", {"algorithm": algorithm, "k": k}, "work_started", "discover")
+    """Looks for groups. Where somebody does in the same way already, it is that job.
+
+    Raises:
+        WrongUsage: Somebody does in another way.
+    """
+    return _once(ws, "discover", {"algorithm": algorithm, "k": k}, "work_started", "discover")
 
 
 def adopt(ws: Workspace, segmentation: str, name: str, only: Collection[str] | None = None) -> str:
@@ -75,12 +88,13 @@ def take_back(ws: Workspace, name: str) -> str:
 
 
 def predict(ws: Workspace, do: str, name: str, costs: Mapping[str, float] | None = None) -> str:
-    """Does one of `PREDICTING` with a prediction. Where the same is done with it already, it is that job.
+    """Does one of `PREDICTING` with a prediction. Where the very same is done with it already, it is that job.
 
     Args:
         costs: Of training: what `missed` and `alarm` cost.
 
     Raises:
+        WrongUsage: It is being trained with other costs.
         NotFound: There is no such prediction.
         NotEnough: There is nothing to be predicted.
     """
@@ -93,7 +107,11 @@ def predict(ws: Workspace, do: str, name: str, costs: Mapping[str, float] | None
 
 
 def value(ws: Workspace, horizon: str) -> str:
-    """Works out what customers will be worth within one of `HORIZONS`."""
+    """Works out what customers will be worth within one of `HORIZONS`.
+
+    Raises:
+        WrongUsage: That is being worked out for another one.
+    """
     return _once(ws, VALUE, {"horizon": horizon}, "worked_out_value", "value")
 
 
@@ -154,9 +172,21 @@ def _delete(ws: Workspace, kind: str, arguments: Mapping[str, Any], about: str) 
 
 
 def _once(ws: Workspace, kind: str, arguments: Mapping[str, Any], act: Act, about: str) -> str:
-    """Begins work, but for what is under way about the same already."""
+    """Begins work of which there is one at a time about the same thing.
+
+    Whoever asks for what is under way gets that job. Whoever asks for it in another way would take it for an answer to her
+    own question, so she does not.
+
+    Raises:
+        WrongUsage: It is being done in another way.
+    """
     for job in Jobs(ws).running():
         if job.kind == kind and job.arguments.get("name") == arguments.get("name"):
+            if job.arguments != arguments:
+                raise WrongUsage(
+                    f"{kind_of(job).title} is under way already, with other settings.",
+                    hint="Do this once that has ended, or stop it first.",
+                )
             return job.id
     return _start(ws, kind, arguments, act, about)
 

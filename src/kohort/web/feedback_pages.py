@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from kohort.errors import KohortError, NotFound, WrongUsage
+from kohort.errors import NotFound, WrongUsage
 from kohort.views import feedback as views
 from kohort.views.digest import digest_page
 from kohort.web import forms, sight
@@ -166,7 +166,7 @@ class _Pages:
         try:
             number = self._kept(talk, fields, part=part)
         except WrongUsage as error:
-            return self.opinions(talk, problem=_told(error))
+            return self.opinions(talk, problem=str(error))
         return _to(f"{talk.href}/feedback?done={number}")
 
     def judge(self, talk: _Talk, fields: Fields) -> Response:
@@ -177,7 +177,7 @@ class _Pages:
                 raise WrongUsage("The form does not say whether this customer belongs here.")
             number = self._kept(talk, fields, customer=code)
         except WrongUsage as error:
-            return self.check(talk, problem=_told(error))
+            return self.check(talk, problem=str(error))
         if fields.get("back") == "why" and talk.href.startswith("/definitions/"):
             return _to(f"{talk.href}/customers/{code}#vote")
         part = f"part={fields['part']}&" if fields.get("part") else ""
@@ -193,7 +193,7 @@ class _Pages:
         try:
             verb(talk.name, code, by=self.team.me())
         except WrongUsage as error:
-            return self.check(talk, problem=_told(error))
+            return self.check(talk, problem=str(error))
         note(ws, "decided_by_hand", talk.name, [code])
         return _to(f"{talk.href}/check#wrong")
 
@@ -221,10 +221,6 @@ def _code(fields: Fields) -> str:
     if not is_short_code(code):
         raise NotFound("customer", "of this form")
     return code
-
-
-def _told(error: KohortError) -> str:
-    return f"{error.message} {error.hint}".strip()
 
 
 def _to(address: str) -> Response:

@@ -14,10 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kohort.errors import Busy, KohortError
+from kohort.errors import Busy, CannotWrite, KohortError
 from kohort.model.log import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from kohort.model.job import JobState
     from kohort.store.jobs import JobRecords
 
@@ -25,6 +28,8 @@ log = logging.getLogger("kohort.web")
 
 EVERY_SECONDS = 0.5
 """How often what it does is written down, and looked whether it is to stop."""
+LAST_TRIES = 600
+"""How often it is tried to write down how it ended, a second apart: a full disk is seldom mended at once."""
 _NICE = 10
 _UNFORESEEN = "Something went wrong that nobody foresaw."
 
@@ -54,7 +59,7 @@ class Reporter:
     def _run(self) -> None:
         written = self._now
         while not self._ended.wait(EVERY_SECONDS):
-            with suppress(Busy):  # next time
+            with suppress(Busy, CannotWrite):  # next time, also when the disk has room again
                 if self._records.get(self._number).stopping:
                     self._records.end(self._number, "stopped")
                     os._exit(0)  # nothing is ever stored by halves, so it may end anywhere
@@ -82,16 +87,33 @@ def main(folder: str, number: str, held: int) -> None:
         try:
             result = KINDS[job.kind].work(ws, job.arguments, reporter)
         except KohortError as known:
-            state, error = "failed", f"{known.message} {known.hint}".strip()
+            state, error = "failed", str(known)
         except Exception as unforeseen:
             say(log, logging.ERROR, "a job failed", kind=job.kind, error=type(unforeseen).__name__)
             state, error = "failed", _UNFORESEEN
         reporter.end()
-        for _ in range(10):
-            with suppress(Busy):
-                records.end(number, state, result=result, error=error)
-                return
-            time.sleep(1.0)
+        say_last(records, number, state, result, error)
+
+
+def say_last(
+    records: JobRecords,
+    number: str,
+    state: JobState,
+    result: Mapping[str, Any] | None,
+    error: str,
+    *,
+    wait: Callable[[float], object] = time.sleep,
+) -> None:
+    """Writes down how the work ended, as soon as the workspace takes it: without that it would count as stopped.
+
+    Where it never does, the log says so.
+    """
+    for _ in range(LAST_TRIES):
+        with suppress(Busy, CannotWrite):
+            records.end(number, state, result=result, error=error)
+            return
+        wait(1.0)
+    say(log, logging.ERROR, "how a job ended could not be written down", job=number, state=state)
 
 
 if __name__ == "__main__":

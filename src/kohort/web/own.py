@@ -38,7 +38,7 @@ QUICK = ("versions", "runs")
 LOOK_SECONDS = 300.0
 """How long a look is good while members change all the time."""
 
-Ask = Callable[[str, bool], object]
+Ask = Callable[[str, bool], bool]
 """Has another process look at a definition: its name, and whether somebody waits for it."""
 
 
@@ -136,7 +136,8 @@ class OwnSegments:
             return self.looks.get(name, now, lambda: look_at(self._ws, name))
         kept = self.looks.last(name)
         if kept is None or kept[1]["of"] != text_of(self._ws, name):
-            self._ask(name, True)
+            if not self._ask(name, True):
+                return self.looks.get(name, now, lambda: look_at(self._ws, name))  # nobody else can look
             return {**look_at(self._ws, name, only=QUICK), "waits": True}
         if kept[0] != now or kept[2] > LOOK_SECONDS:
             self._ask(name, False)

@@ -86,6 +86,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
             try:
                 number = answers.receive(fields)
             except REFUSED as error:
+                note(ws, "looked_at_members", "/privacy")  # the list of who asked what is on this page, too
                 return centre(said(error), fields)
             return RedirectResponse(f"/privacy/requests/{number}", 303)
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from email.message import Message
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from fastapi import Request
+from fastapi.concurrency import contextmanager_in_threadpool
 from starlette.concurrency import run_in_threadpool
 
-from kohort.errors import BadInput, CannotWrite, TooLarge, WrongUsage
+from kohort.errors import BadInput, TooLarge, WrongUsage
 from kohort.locale import mark
 from kohort.web import forms
 
@@ -47,7 +47,7 @@ async def receive(request: Request, uploads: Uploads) -> str:
         name, file = head
         if file is None:
             if len(fields) == _MOST_FIELDS:
-                raise TooLarge("The form has too many fields.")
+                raise TooLarge(mark("The form has too many fields."))
             fields[name] = await _text(reading)
             continue
         forms.check(request, fields)
@@ -58,22 +58,15 @@ async def receive(request: Request, uploads: Uploads) -> str:
 
 
 async def _kept(reading: _Parts, uploads: Uploads, name: str) -> str:
-    with ExitStack() as stack:
-        token, file = stack.enter_context(uploads.receive(name))
+    """Every touch of the disk is in a thread: a slow one makes nobody else wait."""
+    async with contextmanager_in_threadpool(uploads.receive(name)) as (token, file):
         written = 0
         async for piece in reading.body():
             written += len(piece)
             if written > MOST_BYTES:
                 raise _too_large()
-            await run_in_threadpool(_write, file, piece)
+            await run_in_threadpool(file.write, piece)
     return token
-
-
-def _write(file: BinaryIO, piece: bytes) -> None:
-    try:
-        file.write(piece)
-    except OSError as error:
-        raise CannotWrite(mark("The file could not be stored."), hint=mark("Look whether the disk is full.")) from error
 
 
 async def _text(reading: _Parts) -> str:

@@ -16,7 +16,7 @@ from kohort.locale import mark
 from kohort.model.source import ROLES, SourceKind
 from kohort.views import start as views
 from kohort.views.said import said
-from kohort.web import forms, who
+from kohort.web import begin, forms
 from kohort.web.documents import or_none
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
@@ -44,7 +44,7 @@ def start_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> N
     @app.post("/start/demo")
     async def demo(request: Request) -> Response:
         await forms.fields_of(request)
-        return await run_in_threadpool(_begin, "demo", {})
+        return await run_in_threadpool(lambda: _to(begin.demo(ws)))
 
     @app.post("/start/upload")
     async def upload(request: Request) -> Response:
@@ -82,14 +82,13 @@ def start_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> N
             if one.questions or one.problem:
                 return RedirectResponse(f"/start/{upload}?{urlencode(told)}", 303)
             kind, answers = answers_of(told)
-            return _begin("ingest", {"upload": upload, "kind": kind, "answers": answers})
+            return _to(begin.ingest(ws, upload, kind, answers))
 
         return await run_in_threadpool(taken)
 
-    def _begin(kind: str, arguments: Mapping[str, Any]) -> Response:
-        number = jobs.start(kind, arguments, by=who.now().by)
-        note(ws, "work_started", kind)
-        return RedirectResponse(f"/jobs/{number}", 303)
+
+def _to(job: str) -> Response:
+    return RedirectResponse(f"/jobs/{job}", 303)
 
 
 def reading(ws: Workspace, token: str, told: Mapping[str, str]) -> views.Reading:

@@ -11,6 +11,7 @@ process is nice to others, rests after what nobody waits for, and ends when its 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -20,8 +21,12 @@ from contextlib import suppress
 from threading import Condition, Event, Lock, Thread
 from typing import IO, TYPE_CHECKING, Any
 
+from kohort.model.log import say
+
 if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
+
+log = logging.getLogger("kohort.web")
 
 PATIENCE_SECONDS = 120.0
 IDLE_SECONDS = 30.0
@@ -54,28 +59,36 @@ class Warming:
         """Has a kept answer made anew, see `kohort.workspace.kept`; False where this cannot make it."""
         if name not in DOCUMENTS and not name.startswith(DIGEST):
             return False
-        self._ask(f"document {name}", urgent=False)
-        return True
+        return self._ask(f"document {name}", urgent=False)
 
-    def look(self, name: str, urgent: bool) -> None:
-        """Has a definition looked at anew."""
-        self._ask(f"look {name}", urgent=urgent)
+    def look(self, name: str, urgent: bool) -> bool:
+        """Has a definition looked at anew; False where this cannot be done."""
+        return self._ask(f"look {name}", urgent=urgent)
 
-    def _ask(self, what: str, *, urgent: bool) -> None:
+    def _ask(self, what: str, *, urgent: bool) -> bool:
+        """Whether it will come: not where the process cannot be started."""
         with self._lock:
             if self._asked.get(what) in (True, urgent):
-                return  # it will come
+                return True
             self._asked[what] = urgent
             if self._process is None:
                 self._begin(AGAIN)
             else:
                 self._say(what)
+            return self._process is not None
 
     def _begin(self, *how: str) -> None:
+        """Starts the process. Where the machine has no room for one, nothing is asked for: whoever asks next tries anew."""
         pipe = subprocess.PIPE
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            [*self._command, *how], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                [*self._command, *how], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+            )
+        except OSError as error:
+            say(log, logging.WARNING, "documents cannot be made ready beside the pages", error=type(error).__name__)
+            self._asked.clear()
+            self._ready.set()  # pages count for themselves
+            return
         self._process = process
         for what in self._asked:
             self._say(what)
@@ -150,6 +163,8 @@ class Asked:
         for line in server:
             with suppress(ValueError), self._changed:
                 what, urgent = json.loads(line)
+                if urgent and what in self._others:
+                    self._others.remove(what)  # asked for before: once is enough, and now somebody waits
                 (self._waited_for if urgent else self._others).append(what)
                 self._changed.notify()
 

@@ -16,6 +16,8 @@ from kohort.workspace.people import company_numbers
 from kohort.workspace.profiled import Profiled, may_be_told
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
     from kohort.definitions.features import FeatureDefinition
@@ -43,11 +45,13 @@ class Valued:
     Attributes:
         table: customer_id, purchases, purchases_low, purchases_high, and where amounts are known value, value_low,
             value_high (major units); model, as_of. Ordered as the model reads them.
+        customers: Pseudonyms (int64), one per row: who was erased meanwhile has no number any more.
         purchases: Of all together.
         value: Of all together; None where no amounts are known.
     """
 
     table: pa.Table
+    customers: npt.NDArray[np.int64]
     purchases: Estimate
     value: Estimate | None
 
@@ -139,7 +143,8 @@ class ValueDoor:
         assert summary.customer is not None
         found = model.score(summary, past.table(when, summary) if model.learned is not None else None)
         progress("Scoring", 1, 1)
-        numbers = company_numbers(ws.store.vault, summary.customer.to_numpy(zero_copy_only=False))
+        customers = summary.customer.to_numpy(zero_copy_only=False)
+        numbers = company_numbers(ws.store.vault, customers)
         columns = {name: np.asarray(values) for name, values in found.columns.items()}
         table = pa.table(
             {
@@ -149,7 +154,7 @@ class ValueDoor:
                 "as_of": pa.array(np.full(len(numbers), iso(when)), pa.string()),
             }
         )
-        return Valued(table, found.purchases, found.value)
+        return Valued(table, customers, found.purchases, found.value)
 
     def keep(self, *, as_of: int | str | None = None, progress: Progress = silent) -> dict[str, Any]:
         """Scores everybody and stores that as events of the log, so that it is erased, merged and exported with the rest.
@@ -163,13 +168,12 @@ class ValueDoor:
         import numpy as np
         import pyarrow as pa
 
-        from kohort.workspace.people import customer_keys
         from kohort.workspace.scores import append, said_of
 
         ws, model = self._ws, self.current()
         when = as_of if isinstance(as_of, int) else ws.as_of(as_of)
         found = self.score(as_of=when, progress=progress)
-        customers = np.array(customer_keys(ws.store.vault, found.table.column("customer_id").to_pylist()), np.int64)
+        customers = found.customers.astype(np.int64)
         figures = {
             column: found.table.column(name).to_numpy(zero_copy_only=False).astype(float)
             for name, column in FIGURES.items()

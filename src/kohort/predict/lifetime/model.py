@@ -40,6 +40,9 @@ DRAWS = 400
 
 MOST_AMOUNT = 1e15
 
+_SAID = ("model", "chosen", "horizon", "currency")
+"""What is told with every score."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -178,7 +181,12 @@ def _build(meta: Meta, arrays: Arrays) -> LifetimeModel:
 
 def _fits(m: LifetimeModel) -> bool:
     ends = tuple(end for end, _, _ in m.bands)
-    whole = isinstance(m.about, dict) and 0 < m.weeks < 10_000 and all(-1 < v < 1e6 for v in m.off)
+    whole = (
+        isinstance(m.about, dict)
+        and _says_what_it_is(m.about)
+        and 0 < m.weeks < 10_000
+        and all(-1 < v < 1e6 for v in m.off)
+    )
     whole = whole and all(0 <= low <= high <= MOST_AMOUNT for _, low, high in m.bands)
     whole = whole and rising(ends[:-1]) and all(is_number(end, most=MOST_AMOUNT) for end in ends[:-1])
     if m.learned is None or not whole:
@@ -188,3 +196,10 @@ def _fits(m: LifetimeModel) -> bool:
     known = amounts.learned.family in ("poisson", "boosting")
     whole = plain and known and bool(ends) and bool(np.isinf(ends[-1]))
     return whole and learned_fits(amounts.encoder, amounts.learned)
+
+
+def _says_what_it_is(about: dict[str, Any]) -> bool:
+    """Whether there is what is told with scores, and the features, where it names some, can be looked at."""
+    report = about.get("report")
+    told = isinstance(report, dict) and all(isinstance(report.get(name), str) for name in _SAID)
+    return told and isinstance(about.get("definitions", {}), dict)

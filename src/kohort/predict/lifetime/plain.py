@@ -11,7 +11,7 @@ from kohort.definitions.features_text import write_features
 from kohort.definitions.windows import Span
 from kohort.engines import evaluate
 from kohort.engines.purchases import purchases
-from kohort.errors import NotEnough
+from kohort.errors import Damaged, NotEnough
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
 from kohort.predict.lifetime.fit import Found, fit
@@ -64,8 +64,11 @@ def score_table(table: Transactions, model: LifetimeModel, *, as_of: int | None 
 
     Raises:
         NotEnough: Nobody had bought by then.
+        Damaged: The model does not say what it was fitted on.
     """
     when = table.last if as_of is None else as_of
+    if "definitions" not in model.about:
+        raise Damaged("The model does not say from which features it was learned.", hint="Fit it again: kohort clv fit")
     past = _past(table, parse_features(model.about["definitions"]), str(model.about["report"]["currency"]))
     summary = past.summary(when)
     if not len(summary):

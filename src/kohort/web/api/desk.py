@@ -15,7 +15,7 @@ from kohort.web.api.problems import KNOWN
 
 ALWAYS = ("unauthorized", "wrong_scope", "too_many_requests", "unexpected", "busy", "damaged")
 WITH_BODY = ("bad_body", "body_too_large", "too_slow")
-CHANGES = ("bad_idempotency_key", "idempotency_key_reused", "same_request_under_way", "cannot_write")
+CHANGES = ("bad_idempotency_key", "idempotency_key_reused", "same_request_under_way", "outcome_unknown", "cannot_write")
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -76,7 +76,7 @@ class ApiDoor:
         except Refusal as refusal:
             await _refuse(refusal)(scope, receive, send)
             return
-        wait = self._rates.events(key.lookup, rule.cost)
+        wait = self._rates.events(key.lookup, rule.cost_of(scope["query_string"]))
         counted = _with_headers(send, self._rates.allowance(key.lookup).headers())
         if wait:
             await _refuse(_refusal("too_many_requests", retry_after=math.ceil(wait)))(scope, receive, counted)
@@ -119,6 +119,8 @@ class ApiDoor:
             case "busy":
                 refusal = _refusal("same_request_under_way", retry_after=1)
                 await _refuse(refusal)(asked.scope, asked.receive, send)
+            case "unknown":
+                await _refuse(_refusal("outcome_unknown"))(asked.scope, asked.receive, send)
             case "done":
                 again = Response(found.answer, found.status, {"Idempotency-Replayed": "true"}, "application/json")
                 await again(asked.scope, asked.receive, send)
@@ -126,16 +128,17 @@ class ApiDoor:
                 await self._carry_out(asked, send, kept, who, name)
 
     async def _carry_out(self, asked: _Asked, send: Send, kept: Answered, who: str, name: str) -> None:
-        """What went wrong changed nothing, so only what was done is kept. It is kept before it is told.
+        """What was refused changed nothing, so only what was done is kept. It is kept before it is told.
 
-        Where the server ends in the middle nobody knows whether it was done: the word stays taken, as after a power cut.
+        Of an error that nobody foresaw nobody knows whether it came before the change or after it, so the word stays taken;
+        also where the server ends in the middle, as after a power cut.
         """
         answer = _Answer()
         try:
             await self.app(asked.scope, asked.receive, answer.take)
         except Exception:
             with suppress(KohortError):
-                await run_in_threadpool(kept.forget, who, name)
+                await run_in_threadpool(kept.lose, who, name)
             raise
         with suppress(KohortError):  # what was done is told also where it cannot be kept
             if 200 <= answer.status < 300:

@@ -42,6 +42,11 @@ KNOWN: dict[str, Known] = {
     "needed_by_others": Known(409, "Others refer to this segment.", "Change or remove them first."),
     "not_enough": Known(409, "There is not enough data for an answer.", "Bring some in with: kohort ingest YOUR-FILES"),
     "same_request_under_way": Known(409, "The same request is being worked on.", "Ask again in a moment."),
+    "outcome_unknown": Known(
+        409,
+        "This request ended with an error that nobody foresaw, so it is not known whether it was carried out.",
+        "Look whether it was done; if it was not, send it again with a new Idempotency-Key.",
+    ),
     "body_too_large": Known(413, "The body is larger than 262,144 bytes."),
     "bad_query": Known(422, "limit: Input should be less than or equal to 1000"),
     "bad_body": Known(422, "rule: Field required"),
@@ -58,7 +63,7 @@ KNOWN: dict[str, Known] = {
 
 
 def status_of(error: KohortError) -> int:
-    """The status of an error of the engine."""
+    """The status of an error of the engine, for programs and for pages. What is neither asked wrongly nor missing is ours: 503."""
     if isinstance(error, RefusedDefinition):
         return 422
     if isinstance(error, NotFound):

@@ -70,7 +70,8 @@ def work(desk: Desk, ws: Workspace) -> None:
     def begin_job(body: models.Wanted) -> Response:
         """Begins long work and answers at once.
 
-        Where the same is under way already, that is the answer. A few run at a time: then `busy`.
+        Where the very same is under way already, that is the answer; where it is with other settings, `wrong_usage` says so. A few
+        run at a time: then `busy`.
         """
         return answer(_told(Jobs(ws).get(_begun(ws, body))))
 
