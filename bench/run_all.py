@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 ALL = {
     "start-up and memory at rest": ["start.py"],
     "the whole demo": ["demo.py"],
+    "groups over time": ["evolving.py"],
     "features, 10 million events": ["features.py"],
     "discovery, 1 million customers": ["discovery.py"],
     "requests made durable": ["journal.py"],

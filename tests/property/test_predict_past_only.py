@@ -1,6 +1,5 @@
 """No feature of a training set reads beyond its moment, and every outcome is what a plain loop over events says."""
 
-from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -15,7 +14,7 @@ from kohort.engines.evaluate import features, profile
 from kohort.errors import NotEnough
 from kohort.model.event import Event
 from kohort.predict.dataset import Dataset, dataset
-from kohort.testing.worlds import World, random_event, random_world
+from kohort.testing.worlds import World, another_future, random_world
 
 DAY = 86_400_000_000
 TARGETS = (
@@ -45,23 +44,6 @@ def asked(world: World, target: Target, moments: list[int], definitions: str | N
     )
 
 
-def perturbed(world: World, rng: Random, after: int) -> World:
-    """The same past with another future: events later than `after` are gone, changed or moved, and others come."""
-    kept: list[Event] = []
-    for e in world.events:
-        if e.ts <= after:
-            kept.append(e)
-        elif rng.random() < 0.5:
-            changed = {**e.values, "amount": rng.choice((7, -7_000, None)), "p_rating": 9_000_000}
-            kept.append(replace(e, ts=e.ts + rng.randint(0, 90 * DAY), values=changed))
-    people = sorted({e.customer for e in world.events if e.customer is not None})
-    for n in range(60):
-        new = random_event(rng, f"later-{n}", rng.choice(people), after, world.zone)
-        kept.append(replace(new, ts=after + 1 + rng.randint(0, 60 * DAY) * rng.randint(0, 1)))
-    rng.shuffle(kept)
-    return replace(world, events=tuple(kept))
-
-
 @settings(max_examples=5)
 @given(seed=st.integers(0, 10**6), which=st.sampled_from(TARGETS))
 def test_another_future_changes_no_feature(seed: int, which: dict[str, object]) -> None:
@@ -69,7 +51,7 @@ def test_another_future_changes_no_feature(seed: int, which: dict[str, object]) 
     world, target = random_world(rng, 15), parse_target("t", which)
     moment = world.as_of
     before = asked(world, target, [moment - 30 * DAY, moment])
-    after = asked(perturbed(world, rng, moment), target, [moment - 30 * DAY, moment])
+    after = asked(another_future(world, rng, moment), target, [moment - 30 * DAY, moment])
     assert before.table.data.equals(after.table.data)
     assert before.table.ids.equals(after.table.ids)
     assert before.moments.tolist() == after.moments.tolist()
@@ -78,7 +60,7 @@ def test_another_future_changes_no_feature(seed: int, which: dict[str, object]) 
 def test_the_check_can_fail_and_outcomes_do_follow_the_future() -> None:
     rng = Random(4)
     world, target = random_world(rng, 40), parse_target("t", {"event": "order_line", "horizon": "60 days"})
-    other = perturbed(world, rng, world.as_of - 90 * DAY)
+    other = another_future(world, rng, world.as_of - 90 * DAY)
     before, after = (asked(w, target, [world.as_of - 90 * DAY]) for w in (world, other))
     assert before.table.data.equals(after.table.data)
     assert before.y.tolist() != after.y.tolist()

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from kohort.engines.weeks import name_of
 from kohort.errors import Damaged, WrongUsage
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.predict.buying.bgnbd import BGNBD
@@ -37,9 +38,25 @@ def trained(curved: bool) -> Model:
     return found
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["linear", "trees"])
+def recurrent() -> Model:
+    """Over the same plain columns, and three weeks that tell by their order."""
+    rng = np.random.default_rng(1)
+    visits = np.sort(rng.poisson(1.5, (500, 3)), axis=1).astype(float)
+    late = rng.random(500) < 0.5
+    visits[late] = visits[late][:, ::-1]
+    y = (rng.random(500) < np.where(late, 0.9, 0.1)).astype(float)
+    columns = {"a": rng.normal(size=500), "b": rng.normal(size=500), "c": rng.choice(["x", "y", "z"], 500)}
+    columns |= {name_of(0, week): visits[:, week] for week in range(3)}
+    infos = tuple(FeatureInfo(n, n, "text" if n == "c" else "number") for n in columns)
+    found = train(FeatureTable(pa.array(range(500)), pa.table(columns), infos), y, channels=("visits",)).model
+    assert found is not None
+    assert found.learned.family == "recurrent"
+    return found
+
+
+@pytest.fixture(scope="module", params=["linear", "trees", "recurrent"])
 def whole(request: pytest.FixtureRequest) -> bytes:
-    return trained(request.param).to_bytes()
+    return (recurrent() if request.param == "recurrent" else trained(request.param == "trees")).to_bytes()
 
 
 def test_a_whole_file_is_read_and_written_alike(whole: bytes) -> None:
@@ -107,6 +124,8 @@ def test_a_thousand_forgeries_of_each_kind_with_a_right_checksum_do_no_harm(whol
     rng = random.Random(7)
     parts = unpacked(whole)
     rows = pa.table({"a": [0.0, None, 1e300], "b": [1.0, -1.0, None], "c": ["x", None, "?"]})
+    for week in range(3):
+        rows = rows.append_column(name_of(0, week), pa.array([0.0, None, 1e300]))
     refused = 0
     for _ in range(1_000):
         try:

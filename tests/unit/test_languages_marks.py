@@ -40,7 +40,9 @@ class Texts(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.silent += tag in {"code", "kbd", "style", "script", "pre"}
-        self.found += [f"{name}={value}" for name, value in attrs if name in READ and value and reads(value)]
+        # What a field for code shows as an example is code.
+        read = READ - {"placeholder"} if "code" in (dict(attrs).get("class") or "").split() else READ
+        self.found += [f"{name}={value}" for name, value in attrs if name in read and value and reads(value)]
 
     def handle_endtag(self, tag: str) -> None:
         self.silent -= tag in {"code", "kbd", "style", "script", "pre"}
@@ -91,6 +93,11 @@ class Sentences(ast.NodeVisitor):
         if not any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets):
             self.generic_visit(node)
 
+    def visit_Dict(self, node: ast.Dict) -> None:
+        """Values only: what something is looked up by, nobody reads."""
+        for value in node.values:
+            self.visit(value)
+
     def visit_Raise(self, node: ast.Raise) -> None:
         """Errors are looked up where they are shown."""
 
@@ -106,10 +113,16 @@ class Sentences(ast.NodeVisitor):
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
                 self.visit(part.value)
+                # Catalogs are made of what is written outside of f-strings.
+                self.found += [ast.unparse(call) for call in ast.walk(part.value) if _marks(call)]
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, str) and sentence(node.value):
             self.found.append(node.value)
+
+
+def _marks(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKING
 
 
 def sentence(text: str) -> bool:

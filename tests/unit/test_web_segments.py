@@ -17,6 +17,7 @@ from click.testing import CliRunner
 import kohort
 from kohort.cli.app import app
 from kohort.errors import NotFound
+from kohort.locale import PSEUDO, speaking, spoken
 from kohort.web.app import create
 from kohort.web.middleware import HEADERS
 from kohort.web.own import Looks, OwnSegments, look_at, stamp
@@ -383,6 +384,45 @@ def test_a_look_is_kept_until_something_changes(copy):
     copy.segments.put("friends", ["K3"])
     assert stamp(copy) != before
     assert mine.look("loyal") is not kept
+
+
+def test_a_look_is_kept_once_and_said_in_the_language_of_whoever_reads(ws):
+    mine = OwnSegments(ws)
+    for name, language in [("loyal", PSEUDO), ("life", PSEUDO), ("loyal", "nl"), ("life", "da"), ("rest", "de")]:
+        english = mine.look(name)
+        with speaking(language):
+            told = mine.look(name)
+            as_of = ws.segments.describe(name).status.as_of
+            asked = ws.segments.preview(name, as_of=as_of, language=spoken()).as_dict()
+            assert told["preview"]["universe_text"] == asked["universe_text"]
+            assert tuple(told["preview"]["warnings"]) == asked["warnings"]
+            assert [c["sentence"] for p in told["preview"]["parts"] for c in p["conditions"]] == [
+                c["sentence"] for c in asked["conditions"]
+            ]
+            if told["months"]:
+                moved = ws.segments.movement(name)
+                alarms = ws.segments.alarms(moved).as_dict()
+                assert json.dumps(told["months"]["alarms"]) == json.dumps(alarms)
+            if told["month"]:
+                (month,) = ws.segments.movement(name, english["month"]["start"], english["month"]["end"])
+                assert told["month"]["text"] == month.text
+        assert mine.look(name) is english
+
+
+def test_rules_are_said_in_the_language_of_whoever_reads(ws, get):
+    mine, code = OwnSegments(ws), codes(get, "value")["K1"]
+    said = {}
+    for language in ("en", "de", "nl", "da"):
+        with speaking(language):
+            one = mine.all().segment("loyal")
+            (sentence,) = {ws.segments.say(r, language) for r in one.said if "at_least" in r}
+            assert sentence in one.said.values()
+            answer = mine.why(one, code).answer
+            assert answer.asked.conditions[0].sentence == sentence
+            said[language] = sentence
+    assert len(set(said.values())) == 4
+    with speaking("de"):
+        assert said["de"] in mine.all().segment("loyal").said.values()
 
 
 @pytest.mark.slow

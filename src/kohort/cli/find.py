@@ -48,6 +48,13 @@ DEMO_NAME = "Main"
     show_default=True,
     help="How the map is drawn; tsne takes longer and needs the extra `map`.",
 )
+@click.option(
+    "--representation",
+    type=click.Choice(["features", "pca", "autoencoder"]),
+    default="features",
+    show_default=True,
+    help="What groups are found on; autoencoder only where it is better than pca, and the result says so.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="For repeating a run.")
 @click.option("--as-of", metavar="T", help="Look at the customers as they were at this moment.")
 @click.option("--adopt", metavar="NAME", help="Keep the result as the segmentation of this name.")

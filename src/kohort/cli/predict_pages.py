@@ -65,6 +65,8 @@ def trained(screen: Screen, report: Mapping[str, Any]) -> None:
             for c in report["candidates"]
         ],
     )
+    if "sequence" in report:
+        screen.line(str(report["sequence"]["text"]))
 
 
 def _parts(screen: Screen, parts: Sequence[Mapping[str, Any]]) -> None:

@@ -123,6 +123,27 @@ def value_definition(profile: DataProfile) -> FeatureDefinition | None:
     )
 
 
+def last_month(profile: DataProfile) -> tuple[FeatureDefinition, ...]:
+    """What a customer did in the calendar month that ends at the moment asked about: how often, and for what money.
+
+    Returns:
+        `acts_1m`: orders, else events; and `spend_1m` where goods have amounts. Empty where nothing ever happens.
+    """
+    if not profile.activity:
+        return ()
+    month = Window(Span(1, "month"))
+    if not profile.goods:
+        acts = aggregate("count", where="event != 'identify'", window=month)
+        return (FeatureDefinition("acts_1m", acts, "Events in the last month", "events", "frequency"),)
+    key = "order_id" if profile.filled.get("order_id") else "day"
+    orders = aggregate("count_distinct", key, event=ORDER_LINE, where=_bought(profile), window=month)
+    found = [FeatureDefinition("acts_1m", orders, "Orders in the last month", "orders", "frequency")]
+    if profile.filled.get("amount"):
+        spend = aggregate("sum", "amount", event=ORDER_LINE, where=GOODS, window=month)
+        found.append(FeatureDefinition("spend_1m", spend, "Net revenue in the last month", "money", "value"))
+    return tuple(found)
+
+
 def _shop(profile: DataProfile) -> Iterator[FeatureDefinition]:
     bought = _bought(profile)
     has = {column: n > 0 for column, n in profile.filled.items()}

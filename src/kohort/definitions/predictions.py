@@ -32,11 +32,11 @@ USUAL = "churn_90d"
 FRESH = Span(30, "day")
 """How long a stored score counts, where nothing else is said."""
 _KEYS: dict[str, tuple[str, ...]] = {
-    "churn": ("where", "horizon", "active", "fresh", "label"),
-    "event": ("where", "horizon", "active", "once", "fresh", "label"),
-    "next": ("where", "horizon", "active", "fresh", "label"),
-    "cross_sell": ("on", "values", "where", "horizon", "active", "label"),
-    "migration": ("horizon", "label"),
+    "churn": ("where", "horizon", "active", "sequence", "fresh", "label"),
+    "event": ("where", "horizon", "active", "once", "sequence", "fresh", "label"),
+    "next": ("where", "horizon", "active", "sequence", "fresh", "label"),
+    "cross_sell": ("on", "values", "where", "horizon", "active", "sequence", "label"),
+    "migration": ("horizon", "sequence", "label"),
     "trait": ("is", "fresh", "label"),
 }
 
@@ -59,6 +59,7 @@ class Target:
         label: Plain words.
         column: Of a cross-sell: whose values are sold.
         values: Of a cross-sell: those values; empty = the ones that most customers have.
+        sequence: Also try a recurrent network on the weeks before; it is taken only where it is better.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Target:
     column: str = ""
     values: tuple[str, ...] = ()
     fresh: Span = FRESH
+    sequence: bool = False
 
     @property
     def several(self) -> bool:
@@ -186,6 +188,8 @@ def write_target(t: Target) -> dict[str, Any]:
         body["active"] = str(t.active)
     if t.once:
         body["once"] = True
+    if t.sequence:
+        body["sequence"] = True
     if t.fresh != FRESH:
         body["fresh"] = str(t.fresh)
     return body | ({"label": t.label} if t.label else {})
@@ -213,19 +217,23 @@ class _Predictions(Values):
         if kind == "trait":
             return Target(name, kind, self.trait(data, path), value=self.value(data, path), label=label, fresh=fresh)
         horizon = self.span(data, "horizon", path, HORIZON)
+        sequence = self.flag(data, "sequence", path)
         if kind == "migration":
-            return Target(name, kind, self.segment(data, path), horizon=horizon, label=label)
+            return Target(name, kind, self.segment(data, path), horizon=horizon, label=label, sequence=sequence)
         asked = kind in ("churn", "next", "cross_sell")
         active = self.span(data, "active", path, ACTIVE) if "active" in data or asked else None
         if kind == "cross_sell":
-            return self.cross_sell(Target(name, kind, (), None, horizon, active, label=label), data, path)
+            return self.cross_sell(
+                Target(name, kind, (), None, horizon, active, label=label, sequence=sequence), data, path
+            )
         events = self.events(data, kind, path)
         once = kind == "event" and self.flag(data, "once", path)
         if once and active is not None:
             self.mistake(
                 (*path, "once"), "Who had it before is not asked about, so nobody was active.", "Take active out."
             )
-        return Target(name, kind, events, self.condition(data, path), horizon, active, once, "", label, fresh=fresh)
+        where = self.condition(data, path)
+        return Target(name, kind, events, where, horizon, active, once, "", label, fresh=fresh, sequence=sequence)
 
     def events(self, data: dict[str, Any], key: str, path: Path) -> tuple[str, ...]:
         events = self.texts(data, key, path)

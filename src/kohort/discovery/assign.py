@@ -16,6 +16,7 @@ from typing import Any, get_args
 import numpy as np
 
 from kohort.discovery.algorithms import Model
+from kohort.discovery.grouping import Assigner
 from kohort.discovery.partial import label_known, rows_alike
 from kohort.discovery.prepare import Column, Kind, Preparation
 from kohort.errors import Damaged
@@ -23,6 +24,7 @@ from kohort.model.feature import FeatureTable
 from kohort.model.segmentation import Algorithm
 
 MAGIC = b"KOHORT-GROUPS 1 "
+CODED = b"KOHORT-CODED "
 MOST_BYTES = 64_000_000
 MOST_COLUMNS = 5_000
 MOST_GROUPS = 1_000
@@ -93,12 +95,16 @@ class GroupAssigner:
         return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
-def assigner_from_bytes(data: bytes) -> GroupAssigner:
-    """The inverse of `GroupAssigner.to_bytes`.
+def assigner_from_bytes(data: bytes) -> Assigner:
+    """The inverse of `to_bytes` of a `GroupAssigner`, or of one that finds groups on codes (`kohort.discovery.coded`).
 
     Raises:
         Damaged: The bytes are not what `to_bytes` writes, whatever they are.
     """
+    if data.startswith(CODED):
+        from kohort.discovery.coded import coded_from_bytes
+
+        return coded_from_bytes(data)
     head, newline, body = data.partition(b"\n")
     if not newline or not head.startswith(MAGIC):
         raise Damaged("The file of groups does not start as it should.", hint="Find the groups again.")
@@ -146,8 +152,7 @@ def _check(a: GroupAssigner) -> None:
     d, k = len(a.preparation.columns), a.model.k
     sound = a.model.algorithm in get_args(Algorithm) and 1 <= k <= MOST_GROUPS and d <= MOST_COLUMNS
     sound = sound and (d > 0 or a.model.algorithm == "tiers")
-    sound = sound and all(_sound_column(c) for c in a.preparation.columns)
-    sound = sound and set(a.preparation.partial) <= set(a.preparation.used)
+    sound = sound and sound_preparation(a.preparation)
     if sound:
         shapes = _shapes(a.model.algorithm, k, d, a.model.arrays)
         sound = shapes.keys() == a.model.arrays.keys() and all(
@@ -164,6 +169,11 @@ def _check(a: GroupAssigner) -> None:
         sound = not a.micro_parent
     if not sound:
         raise Damaged("The file of groups does not fit together.", hint="Find the groups again.")
+
+
+def sound_preparation(p: Preparation) -> bool:
+    """Whether every column of a file is one that can be prepared."""
+    return all(_sound_column(c) for c in p.columns) and set(p.partial) <= set(p.used)
 
 
 def _sound_numbers(x: np.ndarray) -> bool:

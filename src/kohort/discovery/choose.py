@@ -213,11 +213,7 @@ def measure(t: Tried, X: np.ndarray, value: np.ndarray | None) -> None:
     t.smallest = float(counts.min() / len(X))
     if len(np.unique(L)) < 2:
         return
-    D = np.sqrt(squared_distances(Y, _centres(Y, L, t.model.k)))
-    own = D[np.arange(len(L)), L].copy()
-    D[np.arange(len(L)), L] = np.inf
-    other = D.min(axis=1)
-    t.separation = float(np.mean((other - own) / np.maximum(np.maximum(other, own), 1e-12)))
+    t.separation = separation(Y, L, t.model.k)
     t.detail = explained(Y, L, t.model.k)
     if value is not None:
         v = value[inside]
@@ -225,6 +221,17 @@ def measure(t: Tried, X: np.ndarray, value: np.ndarray | None) -> None:
         worth = np.sign(v[known]) * np.log1p(np.abs(v[known]))
         t.value = explained(worth[:, None], L[known], t.model.k) if known.sum() > 2 else None
     t.explainability = tree_agreement(Y, L)
+
+
+def separation(X: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Simplified silhouette, −1 to 1: how much nearer rows are to the mean of their own group than to the next one."""
+    D = np.sqrt(squared_distances(X, _centres(X, labels, k)))
+    D[:, np.bincount(labels, minlength=k) == 0] = np.inf  # a group without rows is nobody's neighbour
+    rows = np.arange(len(labels))
+    own = D[rows, labels].copy()
+    D[rows, labels] = np.inf
+    other = D.min(axis=1)
+    return float(np.mean((other - own) / np.maximum(np.maximum(other, own), 1e-12)))
 
 
 def _centres(X: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:

@@ -68,6 +68,7 @@ def discover(
     threads: int = 1,
     labels: str | Sequence[str | None] | None = None,
     map_method: str = "pca",
+    representation: str = "features",
     progress: Progress = silent,
 ) -> Discovery:
     """Finds groups of customers that behave alike and explains them; equal input and seed give an equal answer.
@@ -83,13 +84,15 @@ def discover(
         labels: The company's own label of each customer, or the name of the feature (or the title of the column) that
             holds it; that feature then takes no part in the grouping.
         map_method: "pca" or "tsne".
+        representation: What groups are found on: "features"; "pca", a few principal components of them; "autoencoder", codes that
+            are learned, where these are better than components (`representation` of the result says).
 
     Returns:
         Segments are empty where the verdict is "none" and no number of groups was asked for; `alternatives` then
         proposes tiers by value.
 
     Raises:
-        WrongUsage: An unknown algorithm or map.
+        WrongUsage: An unknown algorithm, map or representation.
         NotFound: `labels` names no feature.
         NotEnough: Too few customers or nothing to tell them apart by.
     """
@@ -97,7 +100,19 @@ def discover(
 
     started = time.perf_counter()
     table, own_labels = _labels(as_feature_table(table, id), labels)
-    found = group(table, algorithm=algorithm, k=k, micro=micro, seed=seed, threads=threads, progress=progress)
+    how: dict[str, Any] = {"algorithm": algorithm, "k": k, "micro": micro, "seed": seed, "threads": threads}
+    told: dict[str, Any] = {}
+    match representation:
+        case "features":
+            found = group(table, progress=progress, **how)
+        case "pca" | "autoencoder":
+            from kohort.discovery.coded import group_codes
+
+            found, told = group_codes(table, representation, progress=progress, **how)
+        case _:
+            raise WrongUsage(
+                f"There is no representation called {representation!r}.", hint="Use features, pca or autoencoder."
+            )
     if k is not None and found.k < min(k, 2):
         raise NotEnough(
             f"This way of grouping does not find {k} groups here.",
@@ -114,7 +129,7 @@ def discover(
         progress=progress,
     )
     seconds = round(time.perf_counter() - started, 3)
-    return replace(result, segmentation=replace(result.segmentation, seconds=seconds))
+    return replace(result, segmentation=replace(result.segmentation, seconds=seconds, representation=told))
 
 
 def describe(

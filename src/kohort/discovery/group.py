@@ -18,7 +18,7 @@ from kohort.discovery.micro import WARNING as MICRO_WARNING
 from kohort.discovery.micro import find_micro
 from kohort.discovery.null import fine_grained, peaks_apart
 from kohort.discovery.prepare import Preparation, fit_preparation
-from kohort.discovery.stability import DOUBTFUL, HOLDS, beyond_hope, estimates, steady
+from kohort.discovery.stability import DOUBTFUL, HOLDS, beyond_hope, continues, estimates, steady
 from kohort.discovery.structure import NO_GAPS, Gaps, measure_gaps
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.columns import row_sample
@@ -166,14 +166,14 @@ def _group(
 
 def _prepared(table: FeatureTable, families: tuple[Algorithm, ...], k: int | None, seed: int) -> Study:
     preparation, uses = fit_preparation(table, seed=seed)
-    rows = _complete_sample(table, preparation, SAMPLE_ROWS, seed)
+    rows = complete_sample(table, preparation, SAMPLE_ROWS, seed)
     data = table.data.take(rows)
     value = None if table.value is None else np.asarray(table.value, dtype=float)[rows]
     X, missing = preparation.matrix(data), preparation.missing(data)
     return Study(table, preparation, uses, rows, X, missing, value, families, k, seed)
 
 
-def _complete_sample(table: FeatureTable, preparation: Preparation, size: int, seed: int) -> np.ndarray:
+def complete_sample(table: FeatureTable, preparation: Preparation, size: int, seed: int) -> np.ndarray:
     """Row numbers of customers of whom everything is known: models are fitted on them, as nothing stands for the rest."""
     complete = preparation.complete(table.data)
     if complete is None:
@@ -313,7 +313,7 @@ def _last_fit(table: FeatureTable, preparation: Preparation, best: Tried, seed: 
     if best.model.algorithm != "kmeans" or len(table) <= SAMPLE_ROWS:
         return best.model
     start = best.model.arrays["centres"]
-    rows = _complete_sample(table, preparation, FIT_ROWS, seed)
+    rows = complete_sample(table, preparation, FIT_ROWS, seed)
     X = preparation.matrix(table.data.take(rows))
     fits = [lloyd(X, start)]
     if len(table) > 2 * SAMPLE_ROWS:
@@ -355,7 +355,7 @@ def _finished(study: Study, best: Tried) -> Grouping:
     if best.jaccard is not None:
         held = estimates(best.jaccard)
         # The last fit may have moved borders a little; each group takes the figures of the one it continues.
-        stability = tuple(held[g] for g in _continues(best.labels, sampled, model.k))
+        stability = tuple(held[g] for g in continues(best.labels, sampled, model.k))
     model = model.reordered(order.tolist())
     layers = find_layers(table, preparation, model, study.X, seed=study.seed)
     return Grouping(
@@ -379,20 +379,10 @@ def _finished(study: Study, best: Tried) -> Grouping:
     )
 
 
-def _continues(before: np.ndarray, after: np.ndarray, k: int) -> list[int]:
-    """For each group after, the group before that shares most rows with it, each taken once."""
-    from scipy.optimize import linear_sum_assignment
-
-    both = np.zeros((k, k))
-    inside = (before >= 0) & (after >= 0)
-    np.add.at(both, (after[inside], before[inside]), 1.0)
-    return [int(j) for j in linear_sum_assignment(-both)[1]]
-
-
 def _with_micro(found: Grouping, study: Study) -> Grouping:
     table, seed, assigner = study.table, study.seed, found.assigner
     assert isinstance(assigner, GroupAssigner)
-    rows = _complete_sample(table, assigner.preparation, 5 * SAMPLE_ROWS, seed)
+    rows = complete_sample(table, assigner.preparation, 5 * SAMPLE_ROWS, seed)
     X = assigner.preparation.matrix(table.data.take(rows))
     pieces = find_micro(X, found.labels[rows], found.k, customers=len(table), seed=seed)
     assigner = with_micro(assigner, pieces.centres, pieces.parent)

@@ -32,6 +32,24 @@ def jaccard_table(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
     return np.asarray((both / np.maximum(union, 1)).max(axis=1))
 
 
+def continues(before: np.ndarray, after: np.ndarray, k: int) -> list[int]:
+    """For each group 0 … k−1 of `after`, the group of `before` that it shares most rows with, each taken once.
+
+    Args:
+        before, after: Groups of the same rows in two groupings of k groups; −1 counts nowhere.
+
+    Example:
+        >>> continues(np.array([0, 0, 1, 2]), np.array([2, 2, 0, 1]), 3)
+        [1, 2, 0]
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    both = np.zeros((k, k))
+    inside = (before >= 0) & (after >= 0)
+    np.add.at(both, (after[inside], before[inside]), 1.0)
+    return [int(j) for j in linear_sum_assignment(-both)[1]]
+
+
 def estimates(J: np.ndarray) -> tuple[Estimate, ...]:
     """Mean per group with the interval that holds 95 % of the resamples (as far as so few can say)."""
     low, high = np.quantile(J, (0.025, 0.975), axis=0)

@@ -45,6 +45,18 @@ def speaking(language: str) -> Iterator[None]:
         current.reset(token)
 
 
+def spoken() -> Language:
+    """The reader's language; English for whatever is none of them.
+
+    Example:
+        >>> with speaking("da"):
+        ...     print(spoken())
+        da
+    """
+    now = current.get()
+    return next((one for one in LANGUAGES if one == now), "en")
+
+
 def gettext(message: str, **values: object) -> str:
     """A sentence in the reader's language; English where the catalog lacks it.
 

@@ -183,6 +183,7 @@ class Segmentation:
     tree: tuple[tuple[int, int, float, int], ...] = ()  # linkage over segments: left, right, height, size
     alternatives: dict[str, Any] = field(default_factory=dict)  # tiers by value where the verdict is "none"
     layers: tuple[Layer, ...] = ()  # what is known of whom, most first; empty where everything is known of everybody
+    representation: dict[str, Any] = field(default_factory=dict)  # codes in place of features, where asked for
     labels: dict[str, Any] = field(default_factory=dict)  # the company's own labels beside the segments, where given
 
     def as_dict(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from kohort.model.clock import DAY_US, iso
 from kohort.model.columns import values
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
+from kohort.predict.recurrent.weeks import words_of
 from kohort.predict.train import Costs, Trained, train
 from kohort.predict.when import timing
 
@@ -47,6 +48,7 @@ class Dataset:
         days: Of `next`: how many days after its moment the event came; NaN = not within the horizon. None = not asked.
         past: Features made from events, which cannot know what came after their moment. Traits are not among them: a
             table of customers without a date says what is known when it is exported.
+        channels: Words of what the columns of single weeks count; empty = there are none.
     """
 
     table: FeatureTable
@@ -57,6 +59,7 @@ class Dataset:
     asked: dict[int, int]
     past: tuple[str, ...] = ()
     days: np.ndarray | None = None
+    channels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
@@ -87,6 +90,7 @@ class Dataset:
             known_at=self.known_at.astype(float) if several else None,
             costs=costs,
             as_of=self.past,
+            channels=self.channels,
             progress=progress,
             **how,
         )
@@ -167,6 +171,7 @@ def dataset(
         dict(zip(moments, rows, strict=True)),
         past,
         np.concatenate(days) if days else None,
+        words_of(used),
     )
 
 

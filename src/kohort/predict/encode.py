@@ -18,7 +18,7 @@ from kohort.model.feature import FeatureInfo
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Kind = Literal["number", "flag", "level"]
+Kind = Literal["number", "flag", "level", "week"]
 FAR = float(np.finfo(np.float32).max)
 LEAST_SPREAD = 1e-30
 CLIP = 6.0
@@ -35,8 +35,9 @@ class Column:
 
     Attributes:
         feature: The feature it is made of; the levels of a text share one.
-        kind: number and flag: NaN = missing. level: 1 where the text is `level`, else 0.
-        level: Of a text.
+        kind: number and flag: NaN = missing. level: 1 where the text is `level`, else 0. week: what one channel had in one week;
+            only sequence models read it, and these columns stand last: weeks, the last one first, of all channels each.
+        level: Of a text; of a week the words of its channel.
         scale: Numbers with a long tail are read through log(1 + |x| / scale), sign kept; 0 = as they are.
         middle: Taken away, after that.
         spread: What it is divided by.
@@ -64,8 +65,18 @@ class Encoder:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The features it reads, each once."""
-        return tuple(dict.fromkeys(c.feature for c in self.columns))
+        """The features it reads, each once; single weeks are not among them."""
+        return tuple(dict.fromkeys(c.feature for c in self.columns if c.kind != "week"))
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """What the weeks are about, in words; empty where there are none."""
+        return tuple(dict.fromkeys(c.level for c in self.columns if c.kind == "week"))
+
+    @property
+    def weeks(self) -> int:
+        """How many weeks there are of each channel."""
+        return sum(c.kind == "week" for c in self.columns) // max(len(self.channels), 1)
 
     def matrix(self, data: pa.Table) -> np.ndarray:
         """float32 (rows, columns), NaN where a number or flag is missing; in column order, since trees read columns.
@@ -74,7 +85,7 @@ class Encoder:
             WrongUsage: The table lacks a feature, or it is of another type.
         """
         out = np.empty((data.num_rows, len(self.columns)), np.float32, order="F")
-        for name in self.features:
+        for name in dict.fromkeys(c.feature for c in self.columns):
             places = [i for i, c in enumerate(self.columns) if c.feature == name]
             column = _column(data, name, text=self.columns[places[0]].kind == "level")
             if self.columns[places[0]].kind == "level":
@@ -86,13 +97,27 @@ class Encoder:
 
     def linear(self, X: np.ndarray) -> np.ndarray:
         """float64 matrix for linear models, without NaN, of the matrix for trees."""
-        parts = [part for i, c in enumerate(self.columns) for part in _linear(c, X[:, i].astype(float))]
+        plain = ((i, c) for i, c in enumerate(self.columns) if c.kind != "week")
+        parts = [part for i, c in plain for part in _linear(c, X[:, i].astype(float))]
         return np.column_stack(parts) if parts else np.zeros((len(X), 0))
+
+    def series(self, X: np.ndarray) -> np.ndarray:
+        """float32 (rows, weeks, channels) for sequence models, the oldest week first; 0 where nothing was."""
+        first = len(self.columns) - self.weeks * len(self.channels)
+        shape = (self.weeks, len(self.channels))
+        scale, spread = (
+            np.array([getattr(c, key) for c in self.columns[first:]], np.float32).reshape(shape)
+            for key in ("scale", "spread")
+        )
+        x = np.nan_to_num(X[:, first:]).reshape(len(X), *shape)
+        with np.errstate(over="ignore"):  # what is infinite is cut in the same line
+            bent = np.clip(np.copysign(np.log1p(np.abs(x) / scale), x) / spread, -CLIP, CLIP)
+        return np.ascontiguousarray(bent[:, ::-1], np.float32)
 
     @property
     def width(self) -> int:
         """Columns of the linear matrix."""
-        return sum(1 + len(c.knots) + c.absent for c in self.columns)
+        return sum(1 + len(c.knots) + c.absent for c in self.columns if c.kind != "week")
 
     def as_dict(self) -> list[dict[str, Any]]:
         return [asdict(c) for c in self.columns]
@@ -107,6 +132,24 @@ def fit_encoder(data: pa.Table, features: Sequence[FeatureInfo]) -> Encoder:
         else:
             columns += _number(info.name, values(data[info.name]))
     return Encoder(tuple(columns))
+
+
+def with_weeks(encoder: Encoder, data: pa.Table, infos: Sequence[FeatureInfo], channels: Sequence[str]) -> Encoder:
+    """The same columns, and behind them those of single weeks: one scale per channel, learned from all of its weeks.
+
+    Args:
+        infos: One per week and channel, the last week first.
+        channels: Words of each channel.
+    """
+    columns = []
+    for n in range(len(channels)):
+        mine = infos[n :: len(channels)]
+        seen = np.concatenate([np.abs(np.nan_to_num(values(data[i.name]))) for i in mine])
+        some = np.clip(seen[seen > 0], LEAST_SPREAD, FAR)
+        scale = float(np.median(some)) if len(some) else 1.0
+        spread = float(np.log1p(seen / scale).std()) or 1.0
+        columns.append([Column(i.name, "week", channels[n], scale, spread=max(spread, LEAST_SPREAD)) for i in mine])
+    return Encoder((*encoder.columns, *(c for week in zip(*columns, strict=True) for c in week)))
 
 
 def _column(data: pa.Table, name: str, *, text: bool) -> Any:

@@ -10,10 +10,12 @@ import numpy as np
 
 from kohort.predict.calibrate import log_odds
 from kohort.predict.encode import Encoder
+from kohort.predict.recurrent.network import UNITS, Recurrent
+from kohort.predict.recurrent.network import fit as fit_network
 from kohort.predict.trees import MOST_LEAVES, Forest, of_boosting, of_forest
 
-Family = Literal["logistic", "tree", "forest", "boosting", "poisson"]
-"""The first four tell an outcome; `poisson` and `boosting` tell an amount, too (`kohort.predict.lifetime.learned`)."""
+Family = Literal["logistic", "tree", "forest", "boosting", "recurrent", "poisson"]
+"""All but the last tell an outcome; `poisson` and `boosting` tell an amount, too (`kohort.predict.lifetime.learned`)."""
 
 SMALL_ROWS = 2_000
 """Below, only the small settings are tried: the others would learn the rows by heart."""
@@ -23,6 +25,7 @@ TITLES: dict[str, str] = {
     "tree": "a decision tree",
     "forest": "a random forest",
     "boosting": "gradient boosting",
+    "recurrent": "a recurrent network on weeks",
     "poisson": "a regression of the logarithm",
 }
 
@@ -35,16 +38,20 @@ class Learned:
         family: What kind it is.
         weights: Of a logistic or Poisson regression: one per column of the linear matrix, then the constant.
         forest: Of the others.
+        recurrent: Of a recurrent network.
     """
 
     family: Family
     weights: np.ndarray | None = None
     forest: Forest | None = None
+    recurrent: Recurrent | None = None
 
     def total(self, encoder: Encoder, X: np.ndarray) -> np.ndarray:
         """What it adds up for rows of the encoder's matrix: log-odds, the logarithm of an amount, or a mean of leaves."""
         if self.weights is not None:
             return np.asarray(encoder.linear(X) @ self.weights[:-1] + self.weights[-1])
+        if self.recurrent is not None:
+            return self.recurrent.log_odds(encoder, X)
         assert self.forest is not None
         return self.forest.total(X)
 
@@ -56,19 +63,23 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A family with one setting."""
+    """A family with one setting.
+
+    `fit` takes an encoder, rows of its matrix, their outcomes, their groups (rows of one customer have one number) and a seed.
+    """
 
     family: Family
     setting: str
-    fit: Callable[[Encoder, np.ndarray, np.ndarray, int], Learned]
+    fit: Callable[[Encoder, np.ndarray, np.ndarray, np.ndarray, int], Learned]
 
     @property
     def title(self) -> str:
         return f"{TITLES[self.family]} ({self.setting})"
 
 
-def candidates(rows: int) -> tuple[Candidate, ...]:
-    """What is compared on a table of that many rows, the simplest first."""
+def candidates(rows: int, *, weeks: int = 0) -> tuple[Candidate, ...]:
+    """What is compared on a table of that many rows, the simplest first; the network only where there are weeks."""
+    last = (_recurrent(weeks),) if weeks else ()
     small = (
         _logistic(0.03),
         _tree(8, least=max(10, rows // 50)),
@@ -76,7 +87,7 @@ def candidates(rows: int) -> tuple[Candidate, ...]:
         _boosting(0.06, 50, 4, least=max(10, rows // 25)),
     )
     if rows < SMALL_ROWS:
-        return small
+        return (*small, *last)
     return (
         _logistic(0.003),
         _logistic(0.1),
@@ -86,14 +97,15 @@ def candidates(rows: int) -> tuple[Candidate, ...]:
         _boosting(0.06, 100, 6, least=40),
         _boosting(0.1, 200, 12, least=30),
         _boosting(0.1, 400, 16, least=20),
+        *last,
     )
 
 
 def _logistic(c: float) -> Candidate:
-    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, seed: int) -> Learned:
+    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int) -> Learned:
         from sklearn.linear_model import LogisticRegression
 
-        del seed
+        del groups, seed
         model = LogisticRegression(C=c, max_iter=1_000, tol=1e-5).fit(encoder.linear(X), y)
         return Learned("logistic", np.append(model.coef_[0], model.intercept_[0]).astype(np.float64))
 
@@ -101,10 +113,10 @@ def _logistic(c: float) -> Candidate:
 
 
 def _tree(leaves: int, *, least: int) -> Candidate:
-    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, seed: int) -> Learned:
+    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int) -> Learned:
         from sklearn.tree import DecisionTreeClassifier
 
-        del encoder
+        del encoder, groups
         model = DecisionTreeClassifier(max_leaf_nodes=leaves, min_samples_leaf=least, random_state=seed).fit(X, y)
         return Learned("tree", forest=of_forest([model]))
 
@@ -112,10 +124,10 @@ def _tree(leaves: int, *, least: int) -> Candidate:
 
 
 def _forest(trees: int, *, least: int) -> Candidate:
-    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, seed: int) -> Learned:
+    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int) -> Learned:
         from sklearn.ensemble import RandomForestClassifier
 
-        del encoder
+        del encoder, groups
         model = RandomForestClassifier(
             trees, max_leaf_nodes=MOST_LEAVES, min_samples_leaf=least, max_features="sqrt", random_state=seed, n_jobs=1
         ).fit(X, y)
@@ -125,10 +137,10 @@ def _forest(trees: int, *, least: int) -> Candidate:
 
 
 def _boosting(rate: float, rounds: int, leaves: int, *, least: int) -> Candidate:
-    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, seed: int) -> Learned:
+    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int) -> Learned:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        del encoder
+        del encoder, groups
         model: Any = HistGradientBoostingClassifier(
             learning_rate=rate,
             max_iter=rounds,
@@ -141,3 +153,10 @@ def _boosting(rate: float, rounds: int, leaves: int, *, least: int) -> Candidate
         return Learned("boosting", forest=of_boosting(model))
 
     return Candidate("boosting", f"{rounds} rounds of {leaves} leaves", fit)
+
+
+def _recurrent(weeks: int) -> Candidate:
+    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int) -> Learned:
+        return Learned("recurrent", recurrent=fit_network(encoder, X, y, groups, seed))
+
+    return Candidate("recurrent", f"{UNITS} units, {weeks} weeks", fit)

@@ -15,6 +15,7 @@ from kohort.model.clock import DAY_US, iso
 from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.model.progress import Progress, silent
 from kohort.predict.dataset import MOMENTS, MOST_MOMENTS, Dataset, Features, joined, known_as
+from kohort.predict.recurrent.weeks import words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -139,6 +140,7 @@ def datasets(
             target.part(part),
             asked,
             (*past, NOW.name, SINCE.name),
+            channels=words_of(definitions),
         )
         for part in sorted(set(where.tolist()))
     }

@@ -18,6 +18,8 @@ import numpy as np
 from kohort.errors import Damaged
 from kohort.predict.encode import FAR, LEAST_SPREAD, Column, Encoder, Kind
 from kohort.predict.families import Family, Learned
+from kohort.predict.recurrent.gru import SHAPES
+from kohort.predict.recurrent.network import PACE, Recurrent
 from kohort.predict.trees import Forest, sound
 
 MOST_BYTES = 64_000_000
@@ -27,6 +29,7 @@ LARGEST_WEIGHT = 1e6
 
 _HINT = "Train the model again."
 _NODES = ("start", "feature", "threshold", "missing_left", "left", "right", "value")
+_GRU = "gru_"
 _LINEAR = ("logistic", "poisson")
 
 T = TypeVar("T")
@@ -77,6 +80,9 @@ def learned_parts(encoder: Encoder, learned: Learned) -> tuple[Meta, Arrays]:
         "base": learned.forest.base if learned.forest else 0.0,
     }
     arrays: Arrays = {} if learned.weights is None else {"weights": learned.weights}
+    if learned.recurrent is not None:
+        meta["epochs"] = learned.recurrent.epochs
+        arrays |= {"usual": learned.recurrent.usual} | {_GRU + n: a for n, a in learned.recurrent.weights.items()}
     if learned.forest is not None:
         arrays |= {name: getattr(learned.forest, name) for name in _NODES}
     return meta, arrays
@@ -87,14 +93,30 @@ def learned_of(meta: Meta, arrays: Arrays) -> tuple[Encoder, Learned]:
     columns = tuple(Column(**{**c, "knots": tuple(c["knots"])}) for c in meta["columns"])
     weights = arrays.pop("weights", None)
     forest = Forest(**{n: arrays.pop(n) for n in _NODES}, base=float(meta["base"])) if "start" in arrays else None
-    return Encoder(columns), Learned(meta["family"], weights, forest)
+    return Encoder(columns), Learned(meta["family"], weights, forest, _recurrent_of(meta, arrays))
+
+
+def _recurrent_of(meta: Meta, arrays: Arrays) -> Recurrent | None:
+    if "usual" not in arrays:
+        return None
+    weights = {name: arrays.pop(_GRU + name) for name in SHAPES}
+    epochs = meta["epochs"]
+    if not isinstance(epochs, int) or not 0 <= epochs <= PACE.epochs:
+        raise ValueError("no number of epochs")
+    return Recurrent(weights, arrays.pop("usual"), epochs)
 
 
 def learned_fits(encoder: Encoder, learned: Learned) -> bool:
     """Whether columns and what was learned over them belong together and are numbers."""
     columns = encoder.columns
     whole = len(columns) <= MOST_COLUMNS and all(_fits_column(c) for c in columns)
-    if not whole or learned.family not in get_args(Family):
+    if not whole or learned.family not in get_args(Family) or not _fits_weeks(encoder):
+        return False
+    if learned.family == "recurrent":
+        r = learned.recurrent
+        alone = learned.weights is None and learned.forest is None
+        return alone and r is not None and r.fits(encoder) and all(map(_numbers, (r.usual, *r.weights.values())))
+    if learned.recurrent is not None or encoder.channels:
         return False
     if learned.family in _LINEAR:
         w = learned.weights
@@ -142,6 +164,14 @@ def _fits_column(c: Column) -> bool:
     plain = plain and texts and c.kind in get_args(Kind) and c.spread >= LEAST_SPREAD and c.scale >= 0
     plain = plain and (c.scale == 0 or c.scale >= LEAST_SPREAD) and all(abs(v) <= FAR for v in numbers)
     return plain and not (c.kind == "level" and (c.absent or c.knots))
+
+
+def _fits_weeks(encoder: Encoder) -> bool:
+    """Whether the columns of single weeks stand last, and are those of every channel in every week."""
+    mine = [c for c in encoder.columns if c.kind == "week"]
+    behind = list(encoder.columns[len(encoder.columns) - len(mine) :])
+    words = list(encoder.channels) * encoder.weeks
+    return mine == behind and [c.level for c in mine] == words and all(c.scale > 0 and not c.absent for c in mine)
 
 
 def _numbers(x: np.ndarray) -> bool:

@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from kohort.engines.weeks import PREFIX
 from kohort.errors import NotFound, WrongUsage
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
 from kohort.predict.calibrate import calibrate
-from kohort.predict.encode import fit_encoder
+from kohort.predict.encode import fit_encoder, with_weeks
 from kohort.predict.folds import make_folds
 from kohort.predict.guard import Warned, look, same_rows
 from kohort.predict.labels import without_unknown
 from kohort.predict.measures import auc_and_error, mean_and_error, row_losses
 from kohort.predict.model import Model
+from kohort.predict.recurrent.told import in_words
 from kohort.predict.report import Evidence, report
-from kohort.predict.validate import base_rates, compare, prepare
+from kohort.predict.validate import base_rates, compare, prepare, prepare_weeks
 
 LEAST = 50
 """Customers of either outcome. With fewer, an interval of the AUC is wider than 0.15 and nothing can be told."""
@@ -84,6 +86,7 @@ def train(
     drop: Collection[str] = (),
     as_of: Collection[str] = (),
     by: Sequence[str] = (),
+    channels: Sequence[str] = (),
     seed: int = 0,
     threads: int = 1,
     progress: Progress = silent,
@@ -102,6 +105,8 @@ def train(
         drop: Features to leave out.
         as_of: Features that were computed from events up to a moment; see `kohort.predict.guard.look`.
         by: Features whose values are judged one by one.
+        channels: Words of what the columns of single weeks count (`kohort.engines.weeks.definitions`), which the table then has
+            and only a recurrent network reads; it is one more model that is compared. None = no such model.
         seed: Of folds, fits and resamples: the same input and seed give the same bytes.
         threads: Threads of fits. More than the machine has free makes them slower, not faster.
 
@@ -127,10 +132,13 @@ def train(
         "unknown": int((~known).sum()),
         "seed": seed,
     }
+    week_names = [f.name for f in table.features if f.name.startswith(PREFIX)] if channels else []
     told = [len(np.unique(own[y == side])) if groups is not None else int((y == side).sum()) for side in (0, 1)]
     if min(told) < LEAST:
         reason = f"There are {told[1]:,} customers with the outcome and {told[0]:,} without; at least {LEAST} of each are needed."
         return Trained(_refusal(facts, "too_few", reason, []))
+    weeks = table.select(week_names) if week_names else None
+    table = table.select([f.name for f in table.features if f.name not in set(week_names)])
     warnings = look(table, y, own, keep=keep, as_of=as_of)
     left_out = {w.feature for w in warnings if w.left_out} | set(drop)
     used = table.select([f.name for f in table.features if f.name not in left_out])
@@ -145,6 +153,8 @@ def train(
             used,
             y,
             own,
+            weeks=weeks,
+            channels=channels,
             time=time,
             known_at=known_at,
             facts=facts,
@@ -165,6 +175,8 @@ def _train(
     y: np.ndarray,
     groups: np.ndarray,
     *,
+    weeks: FeatureTable | None,
+    channels: Sequence[str],
     time: np.ndarray | None,
     known_at: np.ndarray | None,
     facts: dict[str, Any],
@@ -185,7 +197,8 @@ def _train(
         seed=seed,
     )
     prepared = prepare(part, folds)
-    judged, place = compare(prepared, folds, part_y, part_groups, seed=seed, progress=progress)
+    sequences = () if weeks is None else prepare_weeks(without_unknown(weeks, some), channels, prepared)
+    judged, place = compare(prepared, folds, part_y, part_groups, weeks=sequences, seed=seed, progress=progress)
     chosen, rows = judged[place], folds.judged
     own = np.unique(part_groups[rows], return_inverse=True)[1]
     at = np.full(len(part_y), -1)
@@ -198,7 +211,7 @@ def _train(
         groups=part_groups,
         time=None if time is None else time[some],
         folds=folds,
-        prepared=prepared,
+        prepared=chosen.seen,
         judged=tuple(judged),
         chosen=place,
         p=p,
@@ -209,17 +222,30 @@ def _train(
         seed=seed,
     )
     found = {**facts, "features": len(table.features)}
+    if sequences:
+        found["sequence"] = in_words(judged, place, channels, sequences[0].encoder.weeks)
     if (reason := _no_signal(p, part_y[rows], own, base_rates(folds, part_y))) is not None:
         return Trained(report(evidence, found, warnings, reason=reason))
     progress("Fitting to all rows", 0, 1)
     encoder = fit_encoder(table.data, table.features)
-    learned = chosen.candidate.fit(encoder, encoder.matrix(table.data), y, seed)
+    data = table.data
+    if weeks is not None and chosen.candidate.family == "recurrent":
+        encoder = with_weeks(encoder, weeks.data, weeks.features, channels)
+        data = _beside(data, weeks.data)
+    learned = chosen.candidate.fit(encoder, encoder.matrix(data), y, groups, seed)
     progress("Fitting to all rows", 1, 1)
     told = report(evidence, found, warnings)
     titles = {f.name: f.as_dict() for f in table.features if f.name in encoder.features}
     ladder = tuple(float(v) for v in np.quantile(p, np.linspace(0, 1, 101)))
     model = Model(encoder, learned, calibration, {"report": told, "titles": titles}, ladder)
     return Trained(told, model, (np.flatnonzero(some)[rows], p))
+
+
+def _beside(one: Any, other: Any) -> Any:
+    """The columns of two Arrow tables of the same rows."""
+    for name in other.column_names:
+        one = one.append_column(name, other.column(name))
+    return one
 
 
 def _no_signal(p: np.ndarray, y: np.ndarray, groups: np.ndarray, base: np.ndarray) -> str | None:

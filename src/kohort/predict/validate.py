@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress
 from kohort.predict.calibrate import sigmoid
-from kohort.predict.encode import Encoder, fit_encoder
+from kohort.predict.encode import Encoder, fit_encoder, with_weeks
 from kohort.predict.families import Candidate, Learned, candidates
 from kohort.predict.folds import Fold, Folds
 from kohort.predict.guard import parts_of
@@ -40,6 +40,7 @@ class Judged:
         loss: Their mean log loss, before calibration.
         behind: How much worse than the best that is, with the standard error of the difference.
         models: The fitted model of each fold.
+        seen: What they learned from and were judged on.
     """
 
     candidate: Candidate
@@ -47,6 +48,7 @@ class Judged:
     loss: float
     behind: tuple[float, float] = (0.0, 0.0)
     models: tuple[Learned, ...] = ()
+    seen: tuple[Prepared, ...] = ()
 
 
 def prepare(table: FeatureTable, folds: Folds) -> tuple[Prepared, ...]:
@@ -63,11 +65,44 @@ def prepare(table: FeatureTable, folds: Folds) -> tuple[Prepared, ...]:
     return tuple(found)
 
 
+def prepare_weeks(weeks: FeatureTable, channels: Sequence[str], prepared: Sequence[Prepared]) -> tuple[Prepared, ...]:
+    """The same folds with the columns of single weeks behind the others.
+
+    Args:
+        weeks: One column per week and channel, the last week first, of the rows that `prepared` was made of.
+        channels: Words of each channel.
+    """
+    import pyarrow as pa
+
+    found = []
+    for p in prepared:
+        learn, judge = (weeks.data.take(pa.array(rows)) for rows in (p.fold.learn, p.fold.judge))
+        whole = with_weeks(p.encoder, learn, weeks.features, channels)
+        alone = Encoder(whole.columns[len(p.encoder.columns) :])
+        both = (
+            np.asfortranarray(np.hstack([x, alone.matrix(data)])) for x, data in ((p.learn, learn), (p.judge, judge))
+        )
+        found.append(Prepared(p.fold, whole, *both))
+    return tuple(found)
+
+
 def compare(
-    prepared: Sequence[Prepared], folds: Folds, y: np.ndarray, groups: np.ndarray, *, seed: int, progress: Progress
+    prepared: tuple[Prepared, ...],
+    folds: Folds,
+    y: np.ndarray,
+    groups: np.ndarray,
+    *,
+    weeks: tuple[Prepared, ...] = (),
+    seed: int,
+    progress: Progress,
 ) -> tuple[list[Judged], int]:
-    """All candidates, the simplest first, and the place of the one to take."""
-    tried = candidates(max(len(p.learn) for p in prepared))
+    """All candidates, the simplest first, and the place of the one to take.
+
+    Args:
+        weeks: The same folds with single weeks, for sequence models; none = no such model is tried.
+    """
+    steps = weeks[0].encoder.weeks if weeks else 0
+    tried = candidates(max(len(p.learn) for p in prepared), weeks=steps)
     order = np.argsort(np.concatenate([p.fold.judge for p in prepared]))
     rows = folds.judged
     own = np.unique(groups[rows], return_inverse=True)[1]
@@ -75,15 +110,16 @@ def compare(
     losses: list[np.ndarray] = []
     for number, candidate in enumerate(tried):
         progress("Comparing models", number, len(tried))
-        models = tuple(candidate.fit(p.encoder, p.learn, y[p.fold.learn], seed) for p in prepared)
-        z = np.concatenate([m.log_odds(p.encoder, p.judge) for m, p in zip(models, prepared, strict=True)])[order]
+        seen = weeks if candidate.family == "recurrent" else prepared
+        models = tuple(candidate.fit(p.encoder, p.learn, y[p.fold.learn], groups[p.fold.learn], seed) for p in seen)
+        z = np.concatenate([m.log_odds(p.encoder, p.judge) for m, p in zip(models, seen, strict=True)])[order]
         losses.append(row_losses(sigmoid(z), y[rows]))
-        found.append(Judged(candidate, z, float(losses[-1].mean()), models=models))
+        found.append(Judged(candidate, z, float(losses[-1].mean()), models=models, seen=seen))
     progress("Comparing models", len(tried), len(tried))
     best = int(np.argmin([j.loss for j in found]))
     behind = [mean_and_error(loss - losses[best], own) for loss in losses]
     chosen = next(i for i, (mean, error) in enumerate(behind) if i == best or mean <= error)
-    return [Judged(j.candidate, j.z, j.loss, gap, j.models) for j, gap in zip(found, behind, strict=True)], chosen
+    return [replace(j, behind=gap) for j, gap in zip(found, behind, strict=True)], chosen
 
 
 def learned_auc(judged: Judged, prepared: Sequence[Prepared], y: np.ndarray) -> float:
@@ -106,7 +142,7 @@ def learning_curve(
             some = np.random.default_rng(seed).random(int(own.max()) + 1)[own] < share
             if len(np.unique(y[p.fold.learn][some])) < 2:
                 continue
-            model = candidate.fit(p.encoder, p.learn[some], y[p.fold.learn][some], seed)
+            model = candidate.fit(p.encoder, p.learn[some], y[p.fold.learn][some], own[some], seed)
             z.append(model.log_odds(p.encoder, p.judge))
             happened.append(y[p.fold.judge])
             rows += int(some.sum())

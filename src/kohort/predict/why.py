@@ -59,17 +59,23 @@ class Why:
 
 
 def pushes(model: Model, data: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (rows, 1 + features): as they are, then with each feature typical; and the log-odds pushed by each.
+    """Probabilities (rows, 1 + parts): as they are, then with each part typical; and the log-odds pushed by each.
 
-    Features are in the order of `model.encoder.features`.
+    Parts are `model.encoder.features`, then, of a model that reads single weeks, `model.encoder.channels`: all weeks of a channel
+    become those of the average customer at once.
     """
     X = model.encoder.matrix(data)
+    columns = model.encoder.columns
+    typical = np.array([c.typical for c in columns])
+    if model.learned.recurrent is not None:
+        usual = model.learned.recurrent.usual.ravel()
+        typical[len(columns) - len(usual) :] = usual
+    parts = [[i for i, c in enumerate(columns) if c.kind != "week" and c.feature == n] for n in model.encoder.features]
+    parts += [[i for i, c in enumerate(columns) if c.kind == "week" and c.level == n] for n in model.encoder.channels]
     whole = [X]
-    for name in model.encoder.features:
+    for places in parts:
         other = X.copy(order="F")
-        for i, column in enumerate(model.encoder.columns):
-            if column.feature == name:
-                other[:, i] = column.typical
+        other[:, places] = typical[places]
         whole.append(other)
     # One question for all of them: a forest is read once, not once for each feature.
     p = model.of_matrix(np.asfortranarray(np.vstack(whole))).reshape(len(whole), len(X)).T
@@ -80,10 +86,12 @@ def pushes(model: Model, data: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 def why(model: Model, data: pa.Table, most: int = REASONS) -> list[Why]:
     """The reasons of each row, the strongest first."""
     p, push = pushes(model, data)
-    found = []
+    found, features = [], len(model.encoder.features)
     for row in range(data.num_rows):
         reasons = [
-            _reason(model, data, row, j, now=float(p[row, 0]), instead=float(p[row, j + 1]), push=float(push[row, j]))
+            (_reason if j < features else _reason_of_weeks)(
+                model, data, row, j, now=float(p[row, 0]), instead=float(p[row, j + 1]), push=float(push[row, j])
+            )
             for j in np.argsort(-np.abs(push[row]), kind="stable").tolist()
             if abs(p[row, 0] - p[row, j + 1]) >= LEAST
         ]
@@ -102,6 +110,25 @@ def _reason(model: Model, data: pa.Table, row: int, j: int, *, now: float, inste
         f"{now:.0%} instead of {instead:.0%}."
     )
     return Reason(name, label, value, typical, instead, push, text)
+
+
+def _reason_of_weeks(
+    model: Model, data: pa.Table, row: int, j: int, *, now: float, instead: float, push: float
+) -> Reason:
+    """What all weeks of one channel do together; said by their sum and by when the last one with anything was."""
+    assert model.learned.recurrent is not None
+    channel = model.encoder.channels[j - len(model.encoder.features)]
+    names = [c.feature for c in model.encoder.columns if c.kind == "week" and c.level == channel]
+    had = np.array([data[name][row].as_py() or 0.0 for name in names])
+    usual = float(model.learned.recurrent.usual[:, model.encoder.channels.index(channel)].sum())
+    busy = np.flatnonzero(had)
+    last = f", last in week {busy[0] + 1} before" if len(busy) else ""
+    label = f"{channel}, week by week"
+    text = (
+        f"{label}: {had.sum():,.4g} in {len(had)} weeks{last} (on average {usual:,.4g}) {'raises' if push > 0 else 'lowers'} it: "
+        f"{now:.0%} instead of {instead:.0%}."
+    )
+    return Reason(channel, label, float(had.sum()), usual, instead, push, text)
 
 
 def _typical(model: Model, name: str) -> float | str | None:

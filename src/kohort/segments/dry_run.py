@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from kohort.definitions import figures
 from kohort.errors import KohortError
+from kohort.locale import gettext
 from kohort.model.clock import iso
 from kohort.model.membership import Difference
 from kohort.model.progress import Progress, silent
@@ -149,13 +151,18 @@ def told(transitions: int, consumers: Sequence[str], *, paused: bool) -> str:
         'The next run records 3 entries and exits, marked as caused by the edit. Nothing takes them yet.'
     """
     if paused:
-        return "It is paused: its members stay as they are and nothing is recorded."
+        return gettext("It is paused: its members stay as they are and nothing is recorded.")
     if not transitions:
-        return "Nobody enters or leaves."
-    recorded = f"The next run records {transitions:,} entries and exits, marked as caused by the edit."
+        return gettext("Nobody enters or leaves.")
+    recorded = gettext(
+        "The next run records %(n)s entries and exits, marked as caused by the edit.", n=figures.number(transitions)
+    )
     if not consumers:
-        return f"{recorded} Nothing takes them yet."
-    return f"{recorded} {', '.join(consumers)} will see them and, by default, do nothing for them."
+        return " ".join([recorded, gettext("Nothing takes them yet.")])
+    listen = gettext(
+        "%(consumers)s will see them and, by default, do nothing for them.", consumers=", ".join(consumers)
+    )
+    return " ".join([recorded, listen])
 
 
 def _members(
@@ -181,7 +188,9 @@ def _effect(store: Store, definition: SegmentDefinition, before: Found, after: F
     name = definition.name
     if name not in after.answers:
         error = after.failed.get(name)
-        said = str(error) if isinstance(error, KohortError) else "It, or what it refers to, cannot be evaluated."
+        said = (
+            str(error) if isinstance(error, KohortError) else gettext("It, or what it refers to, cannot be evaluated.")
+        )
         return _untouched(name, error=said)
     stored, new = _stored(store, definition), _rows(store, definition, after.rows(name))
     old = _rows(store, definition, before.rows(name)) if name in before.answers else stored

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 
+from kohort.definitions import figures
 from kohort.definitions.columns import vocabulary
 from kohort.definitions.features import Aggregate, Selection, unit_of
 from kohort.definitions.rules import format_rule, leaves
@@ -35,6 +36,7 @@ from kohort.definitions.rules.tree import (
 )
 from kohort.definitions.segments import Part, RuleText
 from kohort.definitions.windows import EVER
+from kohort.locale import gettext
 from kohort.model.event import ColumnType
 from kohort.model.feature import Unit
 from kohort.segments import why_words as words
@@ -224,7 +226,9 @@ class _Teller:
             decided = self.outlook.others.get(leaf.name)
             stored = self.case.standing.get(leaf.name)
             found = decided.segment if decided is not None else stored[0] if stored else None
-            return [None if found is None else f"is in {found}" if found != leaf.name else "is in it"]
+            if found is None:
+                return [None]
+            return [gettext("is in %(name)s", name=found) if found != leaf.name else gettext("is in it")]
         return self.values[self._key(leaf)]
 
     def _key(self, leaf: Leaf) -> str:
@@ -278,25 +282,37 @@ class _Teller:
         """What decides beside the conditions."""
         hands = self.case.by_hand.get(self.case.asked.name, {})
         if now.forbidden == "objection":
-            yield "She objected to profiling, and this segment needs it."
+            yield gettext("She objected to profiling, and this segment needs it.")
         if now.forbidden == "restriction":
-            yield "Her data may be kept but not used, so she is in no segment."
+            yield gettext("Her data may be kept but not used, so she is in no segment.")
         if now.left_out is not None:
             purpose = self.case.asked.purpose
-            yield f"She would be in {labels[now.left_out]}, but has not agreed to {purpose!r}."
+            yield gettext(
+                "She would be in %(name)s, but has not agreed to %(purpose)s.",
+                name=labels[now.left_out],
+                purpose=repr(purpose),
+            )
         taken_out = [labels.get(key, "") for key, added in hands.items() if not added and (not key or key in labels)]
         for label in taken_out:
-            yield f"A person took her out{f' of {label}' if label else ''}; no rule puts her back."
+            yield (
+                gettext("A person took her out of %(name)s; no rule puts her back.", name=label)
+                if label
+                else gettext("A person took her out; no rule puts her back.")
+            )
         if now.reason in ("keep", "minimum stay", "not allowed yet") and now.candidate != now.segment:
-            instead = f"in {labels[now.candidate]}" if now.candidate else "in no part"
-            yield f"Without staying rules she would be {instead}."
+            yield (
+                gettext("Without staying rules she would be in %(name)s.", name=labels[now.candidate])
+                if now.candidate
+                else gettext("Without staying rules she would be in no part.")
+            )
         if self.case.asked.kind == "buckets":
-            number = self.case.buckets.get(self.case.asked.name, 0.0)
-            yield f"Her random number is {number:.2f} of 100; it never changes."
+            drawn = figures.number(self.case.buckets.get(self.case.asked.name, 0.0), 2)
+            yield gettext("Her random number is %(n)s of 100; it never changes.", n=drawn)
         if now.segment is not None and now.segment != asked.segment and now.candidate == now.segment:
-            yield f"{labels[now.segment]} comes first."
+            yield gettext("%(name)s comes first.", name=labels[now.segment])
         if self.case.asked.kind == "accounts":
-            every = {"any": "any", "all": "all", "none": "none"}[self.case.asked.quantifier]
+            # Told by the command line and the API only: pages explain no accounts.
+            every = self.case.asked.quantifier
             yield f"Members are accounts: one is in when {every} of its users meet the rule. This is about one user."
 
     def change_text(self, labels: Mapping[str, str]) -> str:
@@ -313,8 +329,12 @@ class _Teller:
         if now.segment is not None:
             first = [words.membership(labels[now.segment], now.reason, since, self.say)]
         else:
-            first = [f"Is not in {asked.label}."]
-            first += [f"Missing: {'; '.join(_missing_words(n) for n in asked.missing)}."] if asked.missing else []
+            first = [gettext("Is not in %(name)s.", name=asked.label)]
+            first += (
+                [gettext("Missing: %(conditions)s.", conditions="; ".join(_missing_words(n) for n in asked.missing))]
+                if asked.missing
+                else []
+            )
         return " ".join([*first, *further])
 
 
@@ -352,9 +372,9 @@ def said(text: str, language: str, labels: tuple[tuple[str, str], ...]) -> str:
 
 
 def _missing_words(needed: Needed) -> str:
-    told = needed.sentence if needed.wanted else f"not any more: {needed.sentence}"
+    told = needed.sentence if needed.wanted else gettext("not any more: %(rule)s", rule=needed.sentence)
     if not needed.possible:
-        return f"{told} (nothing can bring that about)"
+        return gettext("%(rule)s (nothing can bring that about)", rule=told)
     return f"{told} ({needed.distance})" if needed.distance else told
 
 

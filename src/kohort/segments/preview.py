@@ -199,9 +199,11 @@ def told(
     accounts = definition.kind == "accounts"
     parts = tuple(_part(p, labels[p.key], sizes, say) for p in sizes.parts)
     unseen = tuple(_unseen(u.kind, u.name, u.value, snapshot) for u in sizes.unseen)
+    every = [c for p in parts for c in p.conditions]
+    emptied = next((c.sentence for c in every if words.empties(c.depth, c.group, c.running)), "")
     warnings = (
         *(u.text for u in unseen),
-        *words.sizes(definition.kind, sizes.size, sizes.universe, {p.label: p.size for p in parts}, _emptied(parts)),
+        *words.sizes(definition.kind, sizes.size, sizes.universe, {p.label: p.size for p in parts}, emptied),
         *words.left_out(sizes.excluded_by_consent, definition.purpose),
     )
     share = _share(sizes.size, sizes.universe)
@@ -278,15 +280,6 @@ def _items(nodes: Sequence[NodeSize], place: int) -> list[NodeSize]:
         if node.depth == nodes[place].depth + 1:
             found.append(node)
     return found
-
-
-def _emptied(parts: Sequence[PartPreview]) -> str:
-    """The condition after which nobody is left; empty where there is none."""
-    for part in parts:
-        for condition in part.conditions:
-            if condition.depth == 1 and condition.group == "left" and condition.running == 0:
-                return condition.sentence
-    return ""
 
 
 def _unseen(kind: Literal["event", "column", "value"], name: str, value: str, snapshot: Snapshot) -> NeverObserved:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from zoneinfo import ZoneInfo
 
+from kohort.definitions import figures
+from kohort.definitions.figures import number
+from kohort.locale import gettext, ngettext
+from kohort.model.clock import moment
 from kohort.segments.why_words import Speech
 
 
@@ -14,6 +19,7 @@ def preview(size: int, share: float, value: float | None, currency: str, *, acco
         >>> preview(412, 0.0701, 91204.5, "GBP", accounts=False)
         '412 customers, 7.0% of all, with a value of 91,204.50 GBP.'
     """
+    # Told by the command line and the API only; pages show the figures.
     noun = "account" if accounts else "customer"
     text = f"{size:,} {noun}{'' if size == 1 else 's'}, {100 * share:.1f}% of all"
     return f"{text}, with a value of {Speech(currency).value(value, 'money')}." if value is not None else f"{text}."
@@ -28,38 +34,53 @@ def universe(customers: int, as_of: int, zone: str, *, accounts: bool, visitors:
     """
     day = _day(as_of, zone)
     if accounts:
-        return f"All {customers:,} accounts with at least one user until {day}."
+        return gettext("All %(n)s accounts with at least one user until %(day)s.", n=number(customers), day=day)
     if visitors is not None:
-        return (
-            f"All {customers - visitors:,} customers and {visitors:,} visitors with at least one event until {day}; "
-            "visitors are those who never said who they are."
+        return gettext(
+            "All %(n)s customers and %(visitors)s visitors with at least one event until %(day)s; visitors are those who "
+            "never said who they are.",
+            n=number(customers - visitors),
+            visitors=number(visitors),
+            day=day,
         )
-    return (
-        f"All {customers:,} customers with at least one event until {day}; visitors who never said who they are are not "
-        "among them."
+    return gettext(
+        "All %(n)s customers with at least one event until %(day)s; visitors who never said who they are are not among them.",
+        n=number(customers),
+        day=day,
     )
 
 
 def sizes(kind: str, size: int, customers: int, parts: Mapping[str, int], emptied: str) -> Iterator[str]:
     """Sizes that look like a mistake."""
     if not customers:
-        yield "There is nobody yet at that moment."
+        yield gettext("There is nobody yet at that moment.")
         return
     if not size and kind != "by_hand":
-        yield "Nobody is in it." + (f" After the condition “{emptied}” nobody is left." if emptied else "")
+        after = gettext("After the condition “%(condition)s” nobody is left.", condition=emptied) if emptied else ""
+        yield " ".join([gettext("Nobody is in it."), after]).strip()
     elif size == customers:
-        yield "Everybody is in it."
+        yield gettext("Everybody is in it.")
     if size and len(parts) > 1:
         empty = [label for label, n in parts.items() if not n]
         if empty:
-            yield f"Nobody is in {' and '.join(empty)}."
+            yield gettext("Nobody is in %(parts)s.", parts=" {} ".format(gettext("and")).join(empty))
+
+
+def empties(depth: int, group: str, running: int | None) -> bool:
+    """Whether a condition is one after which nobody is left."""
+    return depth == 1 and group == "left" and running == 0
 
 
 def left_out(customers: int, purpose: str) -> Iterator[str]:
     """Who did not agree."""
     if customers:
-        were = "1 customer was" if customers == 1 else f"{customers:,} customers were"
-        yield f"{were} left out for not having agreed to {purpose!r}."
+        yield ngettext(
+            "%(n)s customer was left out for not having agreed to %(purpose)s.",
+            "%(n)s customers were left out for not having agreed to %(purpose)s.",
+            customers,
+            n=number(customers),
+            purpose=repr(purpose),
+        )
 
 
 def never_observed(kind: str, name: str, value: str, suggestion: str) -> str:
@@ -69,13 +90,17 @@ def never_observed(kind: str, name: str, value: str, suggestion: str) -> str:
         >>> never_observed("event", "pgae", "", "page")
         "No customer has ever had the event 'pgae'. Did you mean 'page'?"
     """
-    what = {
-        "event": f"No customer has ever had the event {name!r}.",
-        "column": f"The data has never shown {name!r}.",
-        "value": f"{name!r} has never been {value!r}.",
-    }[kind]
-    return f"{what} Did you mean {suggestion!r}?" if suggestion else f"{what} Is it spelt right?"
+    match kind:
+        case "event":
+            what = gettext("No customer has ever had the event %(name)s.", name=repr(name))
+        case "column":
+            what = gettext("The data has never shown %(name)s.", name=repr(name))
+        case _:
+            what = gettext("%(name)s has never been %(value)s.", name=repr(name), value=repr(value))
+    if not suggestion:
+        return " ".join([what, gettext("Is it spelt right?")])
+    return " ".join([what, gettext("Did you mean %(name)s?", name=repr(suggestion))])
 
 
 def _day(as_of: int, zone: str) -> str:
-    return Speech(zone=zone).at(as_of).split(" at ")[0]
+    return figures.day(moment(as_of).astimezone(ZoneInfo(zone)).date())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kohort.definitions.rules import format_rule, names, parse_rule
 from kohort.definitions.segments import Part, RuleText, SegmentDefinition
 from kohort.errors import NotFound, RefusedDefinition
+from kohort.locale import gettext
 from kohort.segments import why_words as words
 from kohort.segments.why import why
 
@@ -70,7 +71,7 @@ def why_found(
     else:
         reasons = [s["reason"] for s in store.members.history(name, customer) if s["segment"] == told.segment]
         first = words.found_in(titles[told.segment], told.since, reasons[-1] if reasons else None, say)
-    change = "It may change when the groups are run again."
+    change = gettext("It may change when the groups are run again.")
     text = " ".join([first, *notes, change])
     reason = "found" if told.member else ""
     return replace(told, reason=reason, notes=notes, change=None, change_text=change, text=text)

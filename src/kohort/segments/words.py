@@ -1,4 +1,7 @@
-"""Sentences about membership and movement, in one place, so that another language is another such module."""
+"""Sentences about membership and movement of adopted segmentations.
+
+They are stored with members, for readers of every language, and so they are English.
+"""
 
 from __future__ import annotations
 

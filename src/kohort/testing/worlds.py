@@ -4,7 +4,7 @@ repeated deliveries, missing values, returns, letters that case rules disagree o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,23 @@ def random_world(rng: Random, customers: int = 40, zone: str | None = None) -> W
     events += anonymous
     rng.shuffle(events)
     return World(tuple(events), as_of, zone, rng.choice(("GBP", "JPY", "KWD")))
+
+
+def another_future(world: World, rng: Random, after: int) -> World:
+    """The same past with another future: events later than `after` are gone, changed or moved, and others come."""
+    kept: list[Event] = []
+    for e in world.events:
+        if e.ts <= after:
+            kept.append(e)
+        elif rng.random() < 0.5:
+            changed = {**e.values, "amount": rng.choice((7, -7_000, None)), "p_rating": 9_000_000}
+            kept.append(replace(e, ts=e.ts + rng.randint(0, 90 * _DAY), values=changed))
+    people = sorted({e.customer for e in world.events if e.customer is not None})
+    for n in range(60):
+        new = random_event(rng, f"later-{n}", rng.choice(people), after, world.zone)
+        kept.append(replace(new, ts=after + 1 + rng.randint(0, 60 * _DAY) * rng.randint(0, 1)))
+    rng.shuffle(kept)
+    return replace(world, events=tuple(kept))
 
 
 def random_event(rng: Random, event_id: str, customer: int | None, as_of: int, zone: str) -> Event:

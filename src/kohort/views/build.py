@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kohort.definitions.rules.rows import ANY_EVENT, UNITS, WITHOUT_VALUE, Row, Rows, places_of
+from kohort.definitions.rules.rows import ANY_EVENT, WITHOUT_VALUE, Row, Rows, places_of
 from kohort.definitions.segments_text import title
+from kohort.locale import find, gettext, mark, ngettext, nmark
 from kohort.views import own_words as say
 from kohort.views import words
+from kohort.views.build_choices import COUNTED, EVENTS, GIVEN, HINTS, KINDS, TESTS, UNIT_WORDS, WINDOWS, read
 from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
 from kohort.views.paper import render
@@ -19,50 +21,6 @@ if TYPE_CHECKING:
     from kohort.definitions.segments import RuleText, SegmentDefinition
     from kohort.segments.dry_run import DryRun, Effect
     from kohort.segments.preview import ConditionSize, Preview
-
-KINDS = (
-    ("did", "did"),
-    ("did_not", "did not"),
-    ("has", "has"),
-    ("is_in", "is in"),
-    ("is_not_in", "is not in"),
-    ("text", "text form"),
-)
-COUNTED = (("at_least", "at least"), ("at_most", "at most"), ("exactly", "exactly"))
-WINDOWS = (("", "ever"), *((unit, unit) for unit in UNITS))
-TESTS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "number": (
-        ("more", "more than"),
-        ("at_least", "at least"),
-        ("less", "less than"),
-        ("at_most", "at most"),
-        ("is", "exactly"),
-        ("is_not", "anything but"),
-        ("among", "one of"),
-        ("not_among", "none of"),
-    ),
-    "text": (
-        ("is", "is"),
-        ("is_not", "is not"),
-        ("among", "is one of"),
-        ("not_among", "is none of"),
-        ("starts", "begins with"),
-        ("contains", "contains"),
-        ("ends", "ends with"),
-    ),
-    "time": (("more", "after"), ("at_least", "on or after"), ("less", "before"), ("at_most", "on or before")),
-    "flag": (("yes", "yes"), ("no", "no")),
-    "list": (
-        ("is", "has"),
-        ("is_not", "has not"),
-        ("starts", "has one that begins with"),
-        ("contains", "has one with"),
-    ),
-}
-GIVEN = (("known", "is known"), ("not_known", "is not known"))
-HINTS = {"number": "for example 250", "text": "", "time": "2011-12-09", "list": ""}
-EVENTS = {"order_line": "order something", "page": "visit a page", "screen": "open a screen", ANY_EVENT: "do anything"}
-"""What is said for the events that most workspaces have; others are named as they are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +126,7 @@ def _values_of(
     counts = _counts(looked)
     d = about.definition
     rows = [_row(number, row, looked, about, counts) for number, row in enumerate(draft.rows.rows)]
-    join = ("and", "or") if draft.rows.match == "all" else ("or", "and")
+    join = (gettext("and"), gettext("or")) if draft.rows.match == "all" else (gettext("or"), gettext("and"))
     return {
         "draft": draft,
         "about": about,
@@ -180,9 +138,9 @@ def _values_of(
             for places in places_of(draft.rows)
         ],
         "join": join,
-        "kinds": KINDS,
-        "counted": COUNTED,
-        "windows": WINDOWS,
+        "kinds": read(KINDS),
+        "counted": read(COUNTED),
+        "windows": read(WINDOWS),
         "now": _now(draft, looked, about),
         "problem": looked.problem,
         "sentence": _sentence(looked),
@@ -191,7 +149,7 @@ def _values_of(
         "stays": say.staying(d.parts[0], d, about.said) if d and d.kind == "rule" else [],
         "said": said,
         "tried": _tried(tried, about) if tried else None,
-        "page_title": draft.title or (title(d.name, d.label) if d else "") or "New segment",
+        "page_title": draft.title or (title(d.name, d.label) if d else "") or gettext("New segment"),
     }
 
 
@@ -213,11 +171,12 @@ def _row(number: int, row: Row, looked: Looked, about: About, counts: Mapping[in
         "hard": any(not told.soft for told in looked.wrong.get(number, ())),
         "events": _events(row.get("event"), about.choices.events),
         "values": _values(row.get("of"), about.choices.values),
-        "tests": tests if test in dict(tests) else (*tests, (test, test.replace("_", " "))),
+        "tests": read(tests if test in dict(tests) else (*tests, (test, test.replace("_", " ")))),
         "test": test,
         "asks_value": test not in WITHOUT_VALUE,
         "unit": _unit(value, about.currency),
-        "example": "" if test in ("among", "not_among") else HINTS.get(kind, ""),
+        "example": "" if test in ("among", "not_among") else find(HINTS.get(kind, "")),
+        "unit_of_time": find(UNIT_WORDS.get(row.get("unit"), row.get("unit"))),
         "several": test in ("among", "not_among"),
         "segments": _segments(row.get("segment"), about),
     }
@@ -225,26 +184,28 @@ def _row(number: int, row: Row, looked: Looked, about: About, counts: Mapping[in
 
 def _events(chosen: str, there: Sequence[str]) -> list[tuple[str, str]]:
     names = list(dict.fromkeys([*there, ANY_EVENT, *([chosen] if chosen else [])]))
-    return [(name, EVENTS.get(name, f"“{name}”")) for name in names]
+    return [(name, find(EVENTS[name]) if name in EVENTS else f"“{name}”") for name in names]
 
 
 def _asked(text: str, values_there: Sequence[Asked]) -> Asked | None:
     return next((one for one in values_there if one.text == text), None)
 
 
+_HEADINGS = (("feature", mark("What they do")), ("trait", mark("What they told")), ("score", mark("Predictions")))
+
+
 def _values(chosen: str, there: Sequence[Asked]) -> list[tuple[str, list[tuple[str, str]]]]:
     """(heading, choices) for each kind of thing that is known of customers."""
-    headings = (("feature", "What they do"), ("trait", "What they told"), ("score", "Predictions"))
-    found = [(label, [(v.text, v.label) for v in there if v.origin == origin]) for origin, label in headings]
+    found = [(find(label), [(v.text, v.label) for v in there if v.origin == origin]) for origin, label in _HEADINGS]
     if chosen and _asked(chosen, there) is None:
-        found.append(("As written", [(chosen, chosen)]))
+        found.append((gettext("As written"), [(chosen, chosen)]))
     return [(label, some) for label, some in found if some]
 
 
 def _unit(value: Asked | None, currency: str) -> str:
     if value is None:
         return ""
-    return {"money": currency, "days": "days", "share": "(0 to 1)"}.get(value.unit, "")
+    return {"money": currency, "days": gettext("days"), "share": gettext("(0 to 1)")}.get(value.unit, "")
 
 
 def _segments(chosen: str, about: About) -> list[tuple[str, str]]:
@@ -254,7 +215,7 @@ def _segments(chosen: str, about: About) -> list[tuple[str, str]]:
     found = []
     for name, key in about.choices.segments:
         known = about.titles.get((name, key)) or about.titles.get((name, name))
-        found.append((format_rule(InSegment(name, key)), known or f"{title(name)}: any part"))
+        found.append((format_rule(InSegment(name, key)), known or gettext("%(name)s: any part", name=title(name))))
     return found if not chosen or chosen in dict(found) else [*found, (chosen, chosen)]
 
 
@@ -290,7 +251,8 @@ def _units(nodes: list[ConditionSize], many: int) -> list[tuple[ConditionSize, l
 def _running(node: ConditionSize) -> str:
     if node.running is None:
         return formats().number(node.size)
-    return f"{formats().number(node.running)} left" if node.group == "left" else f"+{formats().number(node.running)}"
+    running = formats().number(node.running)
+    return gettext("%(n)s left", n=running) if node.group == "left" else f"+{running}"
 
 
 def _now(draft: Draft, looked: Looked, about: About) -> dict[str, Any] | None:
@@ -299,19 +261,17 @@ def _now(draft: Draft, looked: Looked, about: About) -> dict[str, Any] | None:
     if preview is None:
         return None
     noun = "account" if about.definition is not None and about.definition.kind == "accounts" else "customer"
-    worth = "" if preview.value is None or not preview.size else formats().short_money(preview.value, about.currency)
-    share = "" if preview.value_share is None else f", {formats().percent(preview.value_share)} of all revenue"
     when = (
-        f"Live, as of {say.clock(preview.as_of, about.zone)}"
+        gettext("Live, as of %(time)s", time=say.clock(preview.as_of, about.zone))
         if about.live
-        else f"As of {say.day(preview.as_of, about.zone)}"
+        else gettext("As of %(day)s", day=say.day(preview.as_of, about.zone))
     )
     rest = len(looked.wrong)
     return {
         "size": formats().number(preview.size),
-        "noun": noun if preview.size == 1 else noun + "s",
-        "share": formats().percent(preview.share),
-        "worth": f"{worth} so far{share}" if worth else "",
+        "counted": words.plural(preview.size, noun),
+        "of_all": ngettext(*_OF_ALL[noun], preview.size, share=formats().percent(preview.share)),
+        "worth": _worth(preview, about.currency),
         "when": when,
         "of": preview.universe_text,
         "steps": _steps(looked, draft),
@@ -319,9 +279,34 @@ def _now(draft: Draft, looked: Looked, about: About) -> dict[str, Any] | None:
         if len(preview.parts) > 1
         else [],
         "differ": _differ(preview, about),
-        "warnings": [w for w in preview.warnings if len(preview.parts) == 1 or w != say.EVERYBODY],
-        "rest": f"{words.plural(rest, 'condition')} {'is' if rest == 1 else 'are'} not counted yet." if rest else "",
+        "warnings": [w for w in preview.warnings if len(preview.parts) == 1 or w != find(say.EVERYBODY)],
+        "waiting": rest,
+        "rest": ngettext(
+            "%(n)s condition is not counted yet.",
+            "%(n)s conditions are not counted yet.",
+            rest,
+            n=formats().number(rest),
+        )
+        if rest
+        else "",
     }
+
+
+_OF_ALL = {
+    "customer": nmark("customer, %(share)s of all.", "customers, %(share)s of all."),
+    "account": nmark("account, %(share)s of all.", "accounts, %(share)s of all."),
+}
+
+
+def _worth(preview: Preview, currency: str) -> str:
+    """What they are worth, as the end of a sentence; empty where nobody knows."""
+    if preview.value is None or not preview.size:
+        return ""
+    money = formats().short_money(preview.value, currency)
+    if preview.value_share is None:
+        return gettext("%(money)s so far", money=money)
+    share = formats().percent(preview.value_share)
+    return gettext("%(money)s so far, %(share)s of all revenue", money=money, share=share)
 
 
 def _steps(looked: Looked, draft: Draft) -> list[tuple[str, str, float]]:
@@ -329,7 +314,7 @@ def _steps(looked: Looked, draft: Draft) -> list[tuple[str, str, float]]:
     preview = looked.preview
     if preview is None or len(preview.parts) != 1 or len(looked.places) < 2:
         return []
-    found = [("All customers", formats().number(preview.universe), 1.0)] if draft.rows.match == "all" else []
+    found = [(gettext("All customers"), formats().number(preview.universe), 1.0)] if draft.rows.match == "all" else []
     for node, _ in _units(list(preview.parts[0].conditions), len(looked.places)):
         share = (node.running or 0) / preview.universe if preview.universe else 0.0
         found.append((say.sentence(node.sentence).rstrip("."), _running(node), share))
@@ -342,7 +327,9 @@ def _differ(preview: Preview, about: About) -> str:
     if not nodes or nodes[0].size == preview.size:
         return ""
     why = say.beside(about.definition, about.definition.parts[0].key) if about.definition else ""
-    return f"{formats().number(nodes[0].size)} meet the rule, {formats().number(preview.size)} are in. {why}".strip()
+    meet, members = formats().number(nodes[0].size), formats().number(preview.size)
+    told = gettext("%(n)s meet the rule, %(members)s are in.", n=meet, members=members)
+    return f"{told} {why}".strip()
 
 
 def _sentence(looked: Looked) -> str:
@@ -360,7 +347,11 @@ def _tried(tried: Tried, about: About) -> dict[str, Any]:
     return {
         "title": _effect(effect),
         "error": effect.error,
-        "same": words.plural(moved.stayed, "customer") if moved.stayed else "",
+        "same": ngettext(
+            "%(n)s customer would stay.", "%(n)s customers would stay.", moved.stayed, n=formats().number(moved.stayed)
+        )
+        if moved.stayed
+        else "",
         "edit": _because(effect) if about.ran else "",
         "entering": tried.entering,
         "leaving": tried.leaving,
@@ -374,17 +365,25 @@ def _effect(effect: Effect) -> str:
     """Example: "24 would enter, 3 would leave"."""
     moved = effect.next_run
     told = [
-        f"{formats().number(n)} would {verb}"
-        for n, verb in ((moved.entered, "enter"), (moved.left, "leave"), (moved.moved, "move to another part"))
+        gettext(text, n=formats().number(n))
+        for n, text in ((moved.entered, _ENTER), (moved.left, _LEAVE), (moved.moved, _MOVE))
         if n
     ]
-    return ", ".join(told) or "Nobody would enter or leave"
+    return ", ".join(told) or gettext("Nobody would enter or leave")
+
+
+_ENTER, _LEAVE = mark("%(n)s would enter"), mark("%(n)s would leave")
+_MOVE = mark("%(n)s would move to another part")
 
 
 def _because(effect: Effect) -> str:
     """What the edit alone does, where time does something too."""
     edit, run = effect.by_edit, effect.next_run
     if (edit.entered, edit.left, edit.moved) == (run.entered, run.left, run.moved):
-        return "All of that is because of your change."
-    told = f"{formats().number(edit.entered)} would enter and {formats().number(edit.left)} would leave"
-    return f"Because of your change alone {told}; the rest is what happened since the last run."
+        return gettext("All of that is because of your change.")
+    return gettext(
+        "Because of your change alone %(entered)s would enter and %(left)s would leave; the rest is what happened since the "
+        "last run.",
+        entered=formats().number(edit.entered),
+        left=formats().number(edit.left),
+    )

@@ -7,6 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from kohort.definitions import figures
+from kohort.locale import find, gettext, mark, ngettext, nmark
 from kohort.model.event import GROUPS, SCORE_PARTS, GroupLevel
 from kohort.model.feature import FeatureInfo
 from kohort.views import own_words as say
@@ -24,15 +26,25 @@ if TYPE_CHECKING:
 MORE = 200
 """Events on a longer page."""
 _MOST_FACTS = 4
-_TITLES = {"identify": "What was said about this customer"}
-_IDENTITIES = {
-    "customer_id": ("customer number", "customer numbers"),
-    "anonymous_id": ("anonymous id", "anonymous ids"),
-    "email": ("e-mail address", "e-mail addresses"),
-    "phone": ("telephone number", "telephone numbers"),
-    "name": ("name", "names"),
-    "address": ("part of an address", "parts of an address"),
+_TITLES = {"identify": mark("What was said about this customer")}
+_IDENTITY = {
+    "customer_id": mark("customer number"),
+    "anonymous_id": mark("anonymous id"),
+    "email": mark("e-mail address"),
+    "phone": mark("telephone number"),
+    "name": mark("name"),
+    "address": mark("part of an address"),
 }
+_IDENTITIES = {
+    "customer_id": nmark("%(n)s customer number", "%(n)s customer numbers"),
+    "anonymous_id": nmark("%(n)s anonymous id", "%(n)s anonymous ids"),
+    "email": nmark("%(n)s e-mail address", "%(n)s e-mail addresses"),
+    "phone": nmark("%(n)s telephone number", "%(n)s telephone numbers"),
+    "name": nmark("%(n)s name", "%(n)s names"),
+    "address": nmark("%(n)s part of an address", "%(n)s parts of an address"),
+}
+_LEVELS = {"household": mark("Household"), "account": mark("Account")}
+_MOVES = (("since", mark("Entered %(segment)s"), "up", "good"), ("until", mark("Left %(segment)s"), "down", "warn"))
 
 
 def search(shell: Shell, word: str, people: Sequence[Mapping[str, Any]] | None = None) -> str:
@@ -42,7 +54,7 @@ def search(shell: Shell, word: str, people: Sequence[Mapping[str, Any]] | None =
         word: What proves that the form is ours.
         people: Who was found, as `ws.customers.search` tells; None = nobody was asked for.
     """
-    rows = [{**one, "by": listing([_IDENTITIES[kind][0] for kind in one["by"]])} for one in people or ()]
+    rows = [{**one, "by": listing([find(_IDENTITY[kind]) for kind in one["by"]])} for one in people or ()]
     return page("customers.html", shell, "customers", word=word, asked=people is not None, people=rows)
 
 
@@ -87,7 +99,11 @@ def customer(
         months=_months(happened, own.zone),
         rest=max(0, total - most),
         ids=[_id(one, own.zone) for one in shown["ids"]],
-        kinds=[words.plural(n, *_IDENTITIES[kind]) for kind, n in shown["identities"].items() if kind in _IDENTITIES],
+        kinds=[
+            ngettext(*_IDENTITIES[kind], n, n=formats().number(n))
+            for kind, n in shown["identities"].items()
+            if kind in _IDENTITIES
+        ],
         segments=[_segment(s, own, titles, shown["code"]) for s in profile["segments"]],
         features=_features(profile["features"], features, own.currency),
         groups=[_group(level, shown["groups"][level]) for level in GROUPS if shown["groups"][level] is not None],
@@ -98,22 +114,24 @@ def customer(
 
 
 def _lead(shown: Mapping[str, Any], own: Own) -> str:
-    events = sum(shown["sources"].values())
+    events, sources, segments = sum(shown["sources"].values()), len(shown["sources"]), len(shown["profile"]["segments"])
     told = [
         words.plural(events, "event"),
-        f"from {words.plural(len(shown['sources']), 'source')}" if events else "",
-        f"in {words.plural(len(shown['profile']['segments']), 'segment')}",
+        ngettext("from %(n)s source", "from %(n)s sources", sources, n=formats().number(sources)) if events else "",
+        ngettext("in %(n)s segment", "in %(n)s segments", segments, n=formats().number(segments)),
     ]
-    who = "A visitor: nobody said who that is. " if shown["profile"]["visitor"] else ""
-    return f"{who}{', '.join(text for text in told if text)}."
+    found = f"{', '.join(text for text in told if text)}."
+    if not shown["profile"]["visitor"]:
+        return found
+    return " ".join([gettext("A visitor: nobody said who that is."), found])
 
 
 def _id(one: Mapping[str, Any], zone: str) -> dict[str, Any]:
     """An id of hers with what makes it hers."""
-    why = {"herself": "", "said by events": "Your own systems said so"}.get(one["why"])
+    why = {"herself": "", "said by events": gettext("Your own systems said so")}.get(one["why"])
     return {
         **one,
-        "text": why if why is not None else HOW.get(one["how"], one["how"]),
+        "text": why if why is not None else find(HOW.get(one["how"], one["how"])),
         "day": say.day(one["since"], zone) if one["since"] else "",
         "rows": rows_of(one["evidence"]),
     }
@@ -122,7 +140,7 @@ def _id(one: Mapping[str, Any], zone: str) -> dict[str, Any]:
 def _group(level: GroupLevel, one: Mapping[str, Any]) -> dict[str, Any]:
     """A household or an account as people read it. A household's code means nothing and is not shown."""
     name = one["group"] if level == "account" else ""
-    title = f"{level.capitalize()} {name}".rstrip()
+    title = f"{find(_LEVELS[level])} {name}".rstrip()
     of = words.plural(one["size"], "customer")
     return {
         **one,
@@ -143,7 +161,7 @@ def _segment(s: Mapping[str, Any], own: Own, titles: Mapping[tuple[str, str], st
         "label": titles.get((s["segment"], s["part"]), s["part"]),
         "href": href,
         "since": say.day(s["since"], own.zone),
-        "because": say.sentence(s["because"] or say.REASONS.get(s["reason"], "")),
+        "because": say.sentence(s["because"] or find(say.REASONS.get(s["reason"], ""))),
     }
 
 
@@ -170,7 +188,7 @@ def _event(event: Mapping[str, Any], own: Own) -> dict[str, Any]:
     ]
     return {
         "at": event["at"] or "",
-        "title": _TITLES.get(event["event"]) or words.label_of(event["event"]),
+        "title": find(_TITLES.get(event["event"], "")) or words.label_of(event["event"]),
         "text": ", ".join(said[:_MOST_FACTS]),
         "amount": formats().money(float(event["amount"]), own.currency, 2) if event.get("amount") is not None else "",
         "from": event["source"],
@@ -186,9 +204,10 @@ def _moves(
     found = []
     for stay in stays:
         label = titles.get((stay["segment"], stay["part"]), stay["part"])
-        for at, verb, icon, tone in ((stay["since"], "Entered", "up", "good"), (stay["until"], "Left", "down", "warn")):
+        for end, text, icon, tone in _MOVES:
+            at = stay[end]
             if at is not None and at >= (since or ""):
-                move = {"at": at, "title": f"{verb} {label}", "icon": icon, "tone": tone}
+                move = {"at": at, "title": gettext(text, segment=label), "icon": icon, "tone": tone}
                 found.append(move | {"text": "", "amount": "", "from": ""})
     return found
 
@@ -197,6 +216,6 @@ def _months(happened: Sequence[Mapping[str, Any]], zone: str) -> list[tuple[str,
     """What happened, month by month, the latest first; what has no moment of its own stands last."""
     dated = sorted((e for e in happened if e["at"]), key=lambda e: e["at"], reverse=True)
     rows = [{**e, "day": say.day(e["at"], zone), "local": say.local_day(e["at"], zone)} for e in dated]
-    found = [(f"{key:%B %Y}", list(some)) for key, some in groupby(rows, key=lambda e: e["local"].replace(day=1))]
+    found = [(figures.month(key), list(some)) for key, some in groupby(rows, key=lambda e: e["local"].replace(day=1))]
     known = [{**e, "day": "", "local": None} for e in happened if not e["at"]]
-    return [*found, ("Known since ever", known)] if known else found
+    return [*found, (gettext("Known since ever"), known)] if known else found

@@ -148,7 +148,7 @@ def digest_text(d: Mapping[str, Any]) -> str:
             lines += [f"## {name}", "", *(f"- {_md(r['text'])}" for r in rows), ""]
     if t["looks"]:
         lines += [f"## {gettext('What needs a look')}", ""]
-        lines += [f"- **{_md(x['label'])}** ({x['word'].lower()}): {_md(x['text'])}" for x in t["looks"]] + [""]
+        lines += [f"- **{_md(x['label'])}** ({_inside(x['word'])}): {_md(x['text'])}" for x in t["looks"]] + [""]
     if t["untold"]:
         lines += [
             f"## {gettext('Of which nothing can be said')}",
@@ -160,6 +160,11 @@ def digest_text(d: Mapping[str, Any]) -> str:
         lines += [find(_RANGES), ""]
     last = gettext("Made on %(day)s. It tells about groups; no single customer is in it.", day=t["made"])
     return "\n".join([*lines, last, ""])
+
+
+def _inside(word: str) -> str:
+    """A word of a badge inside a line; German nouns keep their capital."""
+    return word if formats().language == "de" else word.lower()
 
 
 _RANGES = mark("Ranges: where another time like this one would likely end up, by chance alone (95 in 100).")
@@ -193,7 +198,8 @@ def _signed(amount: float, currency: str) -> str:
 def _biggest(row: Mapping[str, Any], which: str) -> dict[str, Any]:
     came, went = mark("%(who)s came into %(segment)s"), mark("%(who)s left %(segment)s")
     who = words.plural(row["n"], row["noun"])
-    return {**row, "text": gettext(came if which == "entered" else went, who=who, segment=row["label"])}
+    text = came if which == "entered" else went
+    return {**row, "text": gettext(text, who=who, segment=row["label"])}
 
 
 def _counts(row: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kohort.locale import gettext
 from kohort.views import words
 from kohort.views.chart import Axis, Cell, Chart, Column
 from kohort.views.formats import formats
@@ -37,7 +38,7 @@ def sizes_over_time(
     bands: Sequence[Band],
     sizes: Sequence[Mapping[str, int]],
     *,
-    title: str = "Customers over time",
+    title: str = "",
 ) -> Chart:
     """Columns of sizes at some moments, parts stacked in order.
 
@@ -48,23 +49,28 @@ def sizes_over_time(
     """
     several = len(bands) > 1
     totals = [sum(at.get(b.key, 0) for b in bands) for at in sizes]
-    first, last = (f"{formats().number(totals[i])} in {moments[i]}" for i in (0, -1))
-    sentence = f"Customers over time: from {first} to {last}."
-    across = one_each(Axis("When"), moments)
-    up = up_to(Axis("Customers"), max(totals), formats().number, least=2.0)
+    sentence = gettext(
+        "Customers over time: from %(first)s in %(start)s to %(last)s in %(end)s.",
+        first=formats().number(totals[0]),
+        start=moments[0],
+        last=formats().number(totals[-1]),
+        end=moments[-1],
+    )
+    across = one_each(Axis(gettext("When")), moments)
+    up = up_to(Axis(gettext("Customers")), max(totals), formats().number, least=2.0)
     stacks = [[(at.get(b.key, 0), b.colour if several else "c-accent") for b in bands] for at in sizes]
     wide, narrow = (plot([Columns(stacks)], across, up, sentence, (width, 226.0)) for width in (WIDE, NARROW))
-    columns = [Column("When"), *(Column(b.label, "count") for b in bands)]
+    columns = [Column(gettext("When")), *(Column(b.label, "count") for b in bands)]
     rows: list[tuple[Cell, ...]] = [
         (moment, *(at.get(b.key, 0) for b in bands)) for moment, at in zip(moments, sizes, strict=True)
     ]
     if several:
-        columns.append(Column("Together", "count"))
+        columns.append(Column(gettext("Together"), "count"))
         rows = [(*row, total) for row, total in zip(rows, totals, strict=True)]
     legend = tuple((b.letter, b.colour, b.label) for b in bands) if several else ()
     return Chart(
         "sizes",
-        title,
+        title or gettext("Customers over time"),
         sentence,
         wide,
         narrow,
@@ -83,7 +89,7 @@ def flows(
     before: str,
     after: str,
     *,
-    title: str = "Who moved where",
+    title: str = "",
 ) -> Chart:
     """Who was where before, on the left, and is where after, on the right: one ribbon per pair of parts.
 
@@ -96,21 +102,33 @@ def flows(
         after: When the right side is.
     """
     outside = any(NOBODY in pair for pair, count in moved.items() if count)
-    shown = [*bands, *([Band(NOBODY, "In none", len(bands))] if outside else [])]
+    shown = [*bands, *([Band(NOBODY, gettext("In none"), len(bands))] if outside else [])]
     largest = max(((k, v) for k, v in moved.items() if k[0] != k[1]), key=lambda x: x[1], default=None)
     names = {b.key: b.label for b in shown}
-    sentence = f"Where customers were on {before} and are on {after}"
+    sentence = gettext("Where customers were on %(before)s and are on %(after)s.", before=before, after=after)
     if largest and largest[1]:
         (a, b), most = largest
-        sentence += f"; the largest move: {words.plural(most, 'customer')} from {names[a]} to {names[b]}"
-    wide, narrow = (_ribbons(shown, moved, sentence, (before, after), w) for w in (WIDE, NARROW))
+        sentence = gettext(
+            "Where customers were on %(before)s and are on %(after)s; the largest move: %(customers)s from %(source)s to "
+            "%(target)s.",
+            before=before,
+            after=after,
+            customers=words.plural(most, "customer"),
+            source=names[a],
+            target=names[b],
+        )
+    wide, narrow = (_ribbons(shown, moved, sentence.removesuffix("."), (before, after), w) for w in (WIDE, NARROW))
     return Chart(
         "moves",
-        title,
-        f"{sentence}.",
+        title or gettext("Who moved where"),
+        sentence,
         wide,
         narrow,
-        columns=(Column(f"On {before}"), Column(f"On {after}"), Column("Customers", "count")),
+        columns=(
+            Column(gettext("On %(day)s", day=before)),
+            Column(gettext("On %(day)s", day=after)),
+            Column(gettext("Customers"), "count"),
+        ),
         rows=tuple((names[a], names[b], moved[a, b]) for a in names for b in names if moved.get((a, b)) and (a or b)),
         legend=tuple((b.letter, b.colour, b.label) for b in shown),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kohort.errors import NotFound
+from kohort.locale import find, gettext
 from kohort.views import moves, words
 from kohort.views import own_words as say
 from kohort.views.formats import formats
@@ -55,12 +56,22 @@ class OwnSegment:
 
     @property
     def kind(self) -> str:
-        return say.KINDS[self.about.kind]
+        return find(say.KINDS[self.about.kind])
 
     @property
     def noun(self) -> str:
         """What its members are."""
         return "account" if self.about.kind == "accounts" else "customer"
+
+    @property
+    def one(self) -> str:
+        """The same as a heading, of one."""
+        return find(say.ONE[self.noun])
+
+    @property
+    def many(self) -> str:
+        """The same as a heading, of all."""
+        return find(say.MANY[self.noun])
 
     @property
     def bands(self) -> tuple[moves.Band, ...]:
@@ -169,9 +180,7 @@ def segment(
         rules=conditions(s, preview),
         beside=say.conditions_of_membership(s.definition) if s.definition else [],
         warnings=_warnings(preview),
-        expected=f"{words.plural(preview['size'], s.noun)}, {formats().percent(preview['share'])} of all."
-        if preview and not s.about.version
-        else "",
+        expected=_expected(s, preview) if preview and not s.about.version else "",
         universe=preview["universe_text"] if preview else "",
         problems=look["problems"],
         waits=bool(look.get("waits")),
@@ -184,8 +193,9 @@ def segment(
         depends_on=links(s.about.depends_on, own),
         used_by=links(s.about.used_by, own),
         evaluated=say.day(s.about.status.evaluated_at, own.zone),
-        done=say.DONE.get(done, ""),
-        not_done=say.NOT_DONE.get(done, ""),
+        evaluation=find(say.EVALUATION.get(s.about.evaluation, s.about.evaluation.capitalize())),
+        done=find(say.DONE.get(done, "")),
+        not_done=find(say.NOT_DONE.get(done, "")),
         running=running,
         changed=say.changed(edit, own.zone),
         leave=words.plural(s.about.size, s.noun) if s.about.size else "",
@@ -193,11 +203,17 @@ def segment(
     )
 
 
+def _expected(s: OwnSegment, preview: Mapping[str, Any]) -> str:
+    """How many the next run would place."""
+    many, share = words.plural(preview["size"], s.noun), formats().percent(preview["share"])
+    return gettext("%(customers)s, %(share)s of all.", customers=many, share=share)
+
+
 def _warnings(preview: Mapping[str, Any] | None) -> list[str]:
     """What looks like a mistake. That the parts of a definition take in everybody is mostly what was wanted."""
     if preview is None:
         return []
-    return [w for w in preview["warnings"] if len(preview["parts"]) == 1 or w != say.EVERYBODY]
+    return [w for w in preview["warnings"] if len(preview["parts"]) == 1 or w != find(say.EVERYBODY)]
 
 
 def head(s: OwnSegment, own: Own, look: Look | None = None) -> dict[str, Any]:
@@ -222,26 +238,29 @@ def _figures(s: OwnSegment, own: Own, look: Look | None) -> list[dict[str, Any]]
     since = say.day(month["start"], own.zone) if month else ""
     rows: list[dict[str, Any]] = [
         {
-            "label": f"{s.noun.capitalize()}s",
+            "label": s.many,
             "value": formats().number(s.about.size),
             "change": step,
-            "note": "" if step is None else f"{formats().signed(step)} since {since}",
+            "note": ""
+            if step is None
+            else gettext("%(change)s since %(day)s", change=formats().signed(step), day=since),
         }
     ]
     if s.about.share is not None:
-        note = "all of them" if s.about.share >= 1 else words.one_in(s.about.share) if s.about.size else ""
-        rows.append(
-            {"label": "Share of customers", "value": formats().percent(s.about.share), "change": None, "note": note}
-        )
+        note = gettext("all of them") if s.about.share >= 1 else words.one_in(s.about.share) if s.about.size else ""
+        share = formats().percent(s.about.share)
+        rows.append({"label": gettext("Share of customers"), "value": share, "change": None, "note": note})
     if preview and preview["value"] is not None and preview["size"] == s.about.size and s.about.size:
-        share = "" if preview["value_share"] is None else f"{formats().percent(preview['value_share'])} of all revenue"
+        of_all = formats().percent(preview["value_share"])
+        share = "" if preview["value_share"] is None else gettext("%(share)s of all revenue", share=of_all)
         money = formats().short_money(preview["value"], own.currency)
         each = formats().money(preview["value"] / s.about.size, own.currency, 0)
-        rows.append({"label": "Revenue", "value": money, "change": None, "note": share})
-        rows.append({"label": f"Per {s.noun}", "value": each, "change": None, "note": "on average"})
+        rows.append({"label": gettext("Revenue"), "value": money, "change": None, "note": share})
+        rows.append({"label": find(say.PER[s.noun]), "value": each, "change": None, "note": gettext("on average")})
     if preview and preview["excluded_by_consent"]:
         left_out = formats().number(preview["excluded_by_consent"])
-        rows.append({"label": "Did not agree", "value": left_out, "change": None, "note": "and were left out"})
+        label, note = gettext("Did not agree"), gettext("and were left out")
+        rows.append({"label": label, "value": left_out, "change": None, "note": note})
     return rows
 
 
@@ -259,7 +278,7 @@ def _who(s: OwnSegment, preview: Mapping[str, Any] | None, own: Own) -> list[dic
                 "label": s.labels.get(part.key, part.key),
                 "sentence": say.sentence(s.said[part.rule.text]) if part.rule else "",
                 "rule": part.rule.text if part.rule else "",
-                "share_wanted": None if part.share is None else f"{say.exact(part.share)}%",
+                "share_wanted": None if part.share is None else say.exact(part.share) + formats().percent_sign,
                 "keep": part.keep.text if part.keep else "",
                 "staying": say.staying(part, s.definition, s.said) if s.definition else [],
                 "size": size,
@@ -302,7 +321,7 @@ def _condition(c: Mapping[str, Any]) -> dict[str, Any]:
     told = (
         ""
         if running is None
-        else f"{formats().number(running)} left"
+        else gettext("%(n)s left", n=formats().number(running))
         if c["group"] == "left"
         else f"+{formats().number(running)}"
     )
@@ -345,14 +364,18 @@ def _did(action: Mapping[str, Any], s: OwnSegment) -> str:
     """A decision by hand as a sentence."""
     who = words.plural(int(action["customers"]), s.noun)
     part = s.labels.get(action["segment"], "")
-    where = f" {part}" if part and len(s.about.parts) > 1 else ""
+    whole = not part or len(s.about.parts) == 1
     match action["change"]:
+        case "added" if whole:
+            return gettext("%(customers)s put in", customers=who)
         case "added":
-            return f"{who} put in{where}"
+            return gettext("%(customers)s put in %(part)s", customers=who, part=part)
+        case "removed" if whole:
+            return gettext("%(customers)s taken out", customers=who)
         case "removed":
-            return f"{who} taken out{' of' + where if where else ''}"
+            return gettext("%(customers)s taken out of %(part)s", customers=who, part=part)
         case _:
-            return f"{who} left to the rule again"
+            return gettext("%(customers)s left to the rule again", customers=who)
 
 
 # Stages --------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kohort.locale import find, mark
 from kohort.views import own_words as say
 from kohort.views.formats import formats
 from kohort.views.glyphs import share_bar
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from kohort.model.edits import Edit, Removed
     from kohort.model.segmentation import Segmentation
 
-SORTS = (("written", "As written"), ("customers", "Customers"), ("name", "Name"))
+SORTS = (("written", mark("As written")), ("customers", mark("Customers")), ("name", mark("Name")))
 SHOWN = (
-    ("all", "All"),
-    ("live", "Live"),
-    ("draft", "Drafts"),
-    ("paused", "Paused"),
-    ("attention", "Needs attention"),
+    ("all", mark("All")),
+    ("live", mark("Live")),
+    ("draft", mark("Drafts")),
+    ("paused", mark("Paused")),
+    ("attention", mark("Needs attention")),
 )
 ATTENTION = ("failed", "unread", "gone", "waiting")
 
@@ -41,12 +42,12 @@ def listed(
     keys = {"customers": lambda s: -s.about.size, "name": lambda s: s.label.lower()}
     segments = sorted(own.segments, key=keys[sort]) if sort in keys else own.segments
     states = {s.name: say.state(s.about) for s in segments}
-    counted = [(id_, label, sum(_shown(id_, state) for state in states.values())) for id_, label in SHOWN]
+    counted = [(id_, find(label), sum(_shown(id_, state) for state in states.values())) for id_, label in SHOWN]
     show = show if any(id_ == show and n for id_, _, n in counted) else "all"
     return {
         "rows": [_row(s, own, (edits or {}).get(s.name)) for s in segments if _shown(show, states[s.name])],
         "sort": sort,
-        "sorts": SORTS,
+        "sorts": [(id_, find(label)) for id_, label in SORTS],
         "show": show,
         "shown": [one for one in counted if one[2] or one[0] == "all"],
         "many": len(segments),
@@ -60,10 +61,11 @@ def _shown(show: str, state: str) -> bool:
 
 def _row(s: OwnSegment, own: Own, edit: Edit | None) -> dict[str, Any]:
     several = len(s.about.parts) > 1
+    word, tone = say.STATES[say.state(s.about)]
     return {
         "s": s,
         "state": say.state(s.about),
-        "badge": say.STATES[say.state(s.about)],
+        "badge": (find(word), tone),
         "why": say.state_why(s.about, edit, own.zone),
         "text": say.about(s.definition, s.said),
         "bar": share_bar([(p.label, p.size) for p in s.about.parts], everybody(s)) if several else None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from kohort.locale import find, gettext, mark
 from kohort.views import own_words as say
 from kohort.views.formats import formats
 from kohort.views.own import Own, OwnSegment, head
 from kohort.views.pages import Shell, page
 
-ORDERS = (("customer", "Customer"), ("newest", "Newest"), ("oldest", "Longest in"))
+ORDERS = (("customer", mark("Customer")), ("newest", mark("Newest")), ("oldest", mark("Longest in")))
 """How a list of members can be sorted."""
 
 
@@ -34,6 +35,12 @@ class MembersPage:
     size: int
 
 
+_SOME = {
+    "customer": mark("Customers %(first)s to %(last)s of %(n)s"),
+    "account": mark("Accounts %(first)s to %(last)s of %(n)s"),
+}
+
+
 def customers(
     shell: Shell, own: Own, s: OwnSegment, members: MembersPage, *, part: str, cursor: int, order: str = "customer"
 ) -> str:
@@ -43,13 +50,8 @@ def customers(
         part: Key of one part; empty = all.
         order: One of ORDERS.
     """
-    first, last = cursor + 1, cursor + len(members.rows)
-    noun = f"{s.noun.capitalize()}s"
-    title = (
-        f"{noun} {formats().number(first)} to {formats().number(last)} of {formats().number(members.size)}"
-        if members.rows
-        else noun
-    )
+    first, last, of = (formats().number(n) for n in (cursor + 1, cursor + len(members.rows), members.size))
+    title = gettext(_SOME[s.noun], first=first, last=last, n=of) if members.rows else s.many
     return page(
         "own_segment.html",
         shell,
@@ -62,7 +64,7 @@ def customers(
                 "href": f"{s.href}/customers/{m.code}" if m.code and s.definition else "",
                 "part": s.labels.get(m.segment, m.segment),
                 "since": say.day(m.since, own.zone),
-                "reason": say.REASONS.get(m.reason, m.reason),
+                "reason": find(say.REASONS.get(m.reason, m.reason)),
             }
             for m in members.rows
         ],
@@ -73,6 +75,6 @@ def customers(
         cursor=cursor,
         part=part,
         order=order,
-        orders=ORDERS,
+        orders=[(key, find(label)) for key, label in ORDERS],
         picked=urlencode({k: v for k, v in (("part", part), ("order", "" if order == "customer" else order)) if v}),
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kohort.locale import gettext, mark
 from kohort.views import moves
 from kohort.views import own_words as say
+from kohort.views.findings import listing
 from kohort.views.formats import formats
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ def movement(s: OwnSegment, look: Look, zone: str) -> dict[str, Any]:
         sizes = [{p["segment"]: p["before"] for p in m["parts"]} for m in told]
         sizes.append({p["segment"]: p["after"] for p in told[-1]["parts"]})
         called = [formats().date_of(say.local_day(t, zone), year=False) + f" {say.local_day(t, zone).year}" for t in at]
-        short = [formats().month_of(say.local_day(t, zone).isoformat()) for t in at[:-1]] + ["Now"]
-        title = say.size_title(sum(sizes[0].values()), sum(sizes[-1].values()), called[0])
+        short = [formats().month_of(say.local_day(t, zone).isoformat()) for t in at[:-1]] + [gettext("Now")]
+        title = size_title(sum(sizes[0].values()), sum(sizes[-1].values()), called[0])
         found["sizes"] = moves.sizes_over_time(short, bands, sizes, title=title)
         found["table"] = [_month_row(m, zone) for m in reversed(told)]
         found["alarms"] = [a["text"] for a in months["alarms"]["raised"]]
@@ -45,13 +47,17 @@ def _bands(s: OwnSegment, keys: Sequence[str]) -> tuple[moves.Band, ...]:
 def _month_row(moved: Mapping[str, Any], zone: str) -> dict[str, Any]:
     before = sum(p["before"] for p in moved["parts"])
     return {
-        "period": f"{say.day(moved['start'], zone)} to {say.day(moved['end'], zone)}",
+        "period": gettext("%(start)s to %(end)s", start=say.day(moved["start"], zone), end=say.day(moved["end"], zone)),
         "before": formats().number(before),
         "entered": formats().number(moved["entered"]),
         "left": formats().number(moved["left"]),
         "moved": formats().number(moved["moved"]),
         "stayed": say.likely(_share(moved["stayed"] + moved["moved"], before)),
-        "note": "Not run in between" if not moved["rerun"] else "Defined anew" if moved["redefined"] else "",
+        "note": gettext("Not run in between")
+        if not moved["rerun"]
+        else gettext("Defined anew")
+        if moved["redefined"]
+        else "",
     }
 
 
@@ -65,9 +71,9 @@ def matrix(s: OwnSegment, moved: Mapping[str, Any], zone: str) -> dict[str, Any]
     """Who was where a month ago, in rows, and is where now, in columns; each share with its doubt."""
     cells = {(c["source"], c["target"]): c["customers"] for c in moved["cells"]}
     bands = _bands(s, [k for pair in cells for k in pair if k])
-    names = {b.key: s.labels.get(b.key, b.label) for b in bands} | {moves.NOBODY: "In none"}
+    names = {b.key: s.labels.get(b.key, b.label) for b in bands} | {moves.NOBODY: gettext("In none")}
     if len(bands) == 1:
-        names[moves.NOBODY] = "Not in it"
+        names[moves.NOBODY] = gettext("Not in it")
     keys = [b.key for b in bands]
     totals = {a: sum(cells.get((a, b), 0) for b in names) for a in keys}
     into, out = (any(n and pair[i] == moves.NOBODY for pair, n in cells.items()) for i in (0, 1))
@@ -82,14 +88,41 @@ def matrix(s: OwnSegment, moved: Mapping[str, Any], zone: str) -> dict[str, Any]
         rows.append({"name": names[a], "total": formats().number(totals[a]) if a else "", "cells": told})
     before, after = say.day(moved["start"], zone), say.day(moved["end"], zone)
     return {
-        "title": say.month_title(moved),
+        "title": month_title(moved),
         "text": moved["text"],
         "before": before,
         "after": after,
         "columns": [names[k] for k in columns],
         "rows": rows,
-        "flow": moves.flows(bands, cells, before, after, title=say.month_title(moved))
+        "flow": moves.flows(bands, cells, before, after, title=month_title(moved))
         if len(bands) > 1 and moved["rerun"]
         else None,
         "rerun": moved["rerun"],
     }
+
+
+def size_title(first: int, last: int, since: str) -> str:
+    """How the size changed over the whole history."""
+    if first == last:
+        return gettext("As many as in %(since)s: %(n)s", since=since, n=formats().number(last))
+    ends = {"first": formats().number(first), "last": formats().number(last), "since": since}
+    if last > first:
+        return gettext("Grew from %(first)s to %(last)s since %(since)s", **ends)
+    return gettext("Shrank from %(first)s to %(last)s since %(since)s", **ends)
+
+
+def month_title(moved: Mapping[str, Any]) -> str:
+    """What the last month brought, in one line."""
+    if not moved["rerun"]:
+        return gettext("It was not run in the last month")
+    told = [gettext(text, customers=formats().number(moved[key])) for key, text in _MOVED.items() if moved[key]]
+    if not told:
+        return gettext("Nobody came or went in the last month")
+    return gettext("%(moves)s in the last month", moves=listing(told))
+
+
+_MOVED = {
+    "entered": mark("%(customers)s entered"),
+    "left": mark("%(customers)s left"),
+    "moved": mark("%(customers)s moved on"),
+}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from kohort.definitions import figures
 from kohort.definitions.segments import Part, SegmentDefinition
 from kohort.definitions.segments_text import title
+from kohort.locale import gettext, mark, ngettext
 from kohort.model.clock import moment, parse_instant
 from kohort.model.segmentation import Estimate
 from kohort.views import words
@@ -19,60 +21,78 @@ from kohort.views.formats import formats
 if TYPE_CHECKING:
     from kohort.model.edits import Edit
     from kohort.segments.listing import Description
-    from kohort.segments.reasons import Why
 
 KINDS = {
-    "rule": "Rule",
-    "tiers": "Levels",
-    "stages": "Stages",
-    "buckets": "Random groups",
-    "by_hand": "List by hand",
-    "accounts": "Accounts",
-    "unread": "Cannot be read",
-    "gone": "No longer defined",
+    "rule": mark("Rule"),
+    "tiers": mark("Levels"),
+    "stages": mark("Stages"),
+    "buckets": mark("Random groups"),
+    "by_hand": mark("List by hand"),
+    "accounts": mark("Accounts"),
+    "unread": mark("Cannot be read"),
+    "gone": mark("No longer defined"),
 }
+
+ONE = {"customer": mark("Customer"), "account": mark("Account")}
+MANY = {"customer": mark("Customers"), "account": mark("Accounts")}
+PER = {"customer": mark("Per customer"), "account": mark("Per account")}
+"""What members of a definition are, as headings."""
+
+EVALUATION = {
+    "with every run": mark("With every run"),
+    "when it is run": mark("When it is run"),
+    "paused": mark("Paused"),
+    "not before it can be read": mark("Not before it can be read"),
+    "never": mark("Never"),
+}
+"""When members change → the same as it stands alone."""
 
 REASONS = {
-    "rule": "The rule is true",
-    "keep": "Stays by the rule for staying",
-    "minimum stay": "The shortest stay is not over",
-    "not allowed yet": "The next stage may not follow from here",
-    "by hand": "Put in by hand",
-    "random": "By chance, the same for ever",
-    "paused": "Paused: nobody comes or goes",
+    "rule": mark("The rule is true"),
+    "keep": mark("Stays by the rule for staying"),
+    "minimum stay": mark("The shortest stay is not over"),
+    "not allowed yet": mark("The next stage may not follow from here"),
+    "by hand": mark("Put in by hand"),
+    "random": mark("By chance, the same for ever"),
+    "paused": mark("Paused: nobody comes or goes"),
 }
 
-EVERYBODY = "Everybody is in it."
+EVERYBODY = mark("Everybody is in it.")
 
 STATES = {
-    "live": ("Live", "good"),
-    "draft": ("Draft", "line"),
-    "paused": ("Paused", "warn"),
-    "waiting": ("Not run yet", "warn"),
-    "failed": ("Failed", "bad"),
-    "unread": ("Cannot be read", "bad"),
-    "gone": ("No longer defined", "warn"),
+    "live": (mark("Live"), "good"),
+    "draft": (mark("Draft"), "line"),
+    "paused": (mark("Paused"), "warn"),
+    "waiting": (mark("Not run yet"), "warn"),
+    "failed": (mark("Failed"), "bad"),
+    "unread": (mark("Cannot be read"), "bad"),
+    "gone": (mark("No longer defined"), "warn"),
 }
 """State of a definition → what is said, and its colour."""
 
 DONE = {
-    "saved": "Saved.",
-    "paused": "Paused: nobody enters or leaves until you resume it.",
-    "resumed": "The rule decides again.",
-    "run": "It was run: members follow the rule as it is now.",
-    "restored": "It is back.",
+    "saved": mark("Saved."),
+    "paused": mark("Paused: nobody enters or leaves until you resume it."),
+    "resumed": mark("The rule decides again."),
+    "run": mark("It was run: members follow the rule as it is now."),
+    "restored": mark("It is back."),
 }
 """What was just done, said once."""
 NOT_DONE = {
-    "not_run": "It is kept, but it could not be run just now: nobody entered or left because of it yet. Run it later.",
-    "nothing": "There was nothing to run: it is paused, or a server keeps it current.",
+    "not_run": mark(
+        "It is kept, but it could not be run just now: nobody entered or left because of it yet. Run it later."
+    ),
+    "nothing": mark("There was nothing to run: it is paused, or a server keeps it current."),
 }
 """What was just asked for and did not happen."""
 
-DID = {"saved": "Saved", "paused": "Paused", "resumed": "Resumed", "restored": "Brought back"}
-
-HAPPENINGS = {"order_line": "a new order", "page": "a new visit", "screen": "a new visit"}
-"""What is said for the events that most workspaces have; others are named as they are called."""
+DID = {
+    "saved": (mark("Saved on %(day)s."), mark("Saved by %(name)s on %(day)s.")),
+    "paused": (mark("Paused on %(day)s."), mark("Paused by %(name)s on %(day)s.")),
+    "resumed": (mark("Resumed on %(day)s."), mark("Resumed by %(name)s on %(day)s.")),
+    "restored": (mark("Brought back on %(day)s."), mark("Brought back by %(name)s on %(day)s.")),
+}
+"""What was done to a definition → what is said where nobody knows who did it, and where somebody does."""
 
 
 def sentence(text: str) -> str:
@@ -98,47 +118,63 @@ def about(definition: SegmentDefinition | None, said: Mapping[str, str]) -> str:
         said: Text of each rule → its sentence.
     """
     if definition is None:
-        return "Nothing defines it any more. Its members stay as they were until it is removed."
+        return gettext("Nothing defines it any more. Its members stay as they were until it is removed.")
     match definition.kind:
         case "by_hand":
-            return "Only customers that people put in by hand."
+            return gettext("Only customers that people put in by hand.")
         case "buckets":
-            return f"{_buckets(definition)} It is by chance, and the same for ever."
+            return gettext("%(shares)s It is by chance, and the same for ever.", shares=_buckets(definition))
         case "accounts":
             rule = definition.parts[0].rule
-            who = {"any": "at least one user", "all": "every user", "none": "no user"}[definition.quantifier]
-            return f"Accounts where for {who} this is so: {said[rule.text]}." if rule else "Accounts."
+            return gettext(_USERS[definition.quantifier], rule=said[rule.text]) if rule else gettext("Accounts.")
         case "tiers" | "stages":
-            noun = "level" if definition.kind == "tiers" else "stage"
-            names = listing([title(p.key, p.label) for p in definition.parts])
-            return f"{words.plural(len(definition.parts), noun)}: {names}. Each customer is in the first one that fits."
+            many = len(definition.parts)
+            return gettext(
+                "%(parts)s: %(names)s. Each customer is in the first one that fits.",
+                parts=ngettext("%(n)s level", "%(n)s levels", many, n=formats().number(many))
+                if definition.kind == "tiers"
+                else words.plural(many, "stage"),
+                names=listing([title(p.key, p.label) for p in definition.parts]),
+            )
         case _:
             rule = definition.parts[0].rule
             return sentence(said[rule.text]) if rule else ""
 
 
+_USERS = {
+    "any": mark("Accounts where for at least one user this is so: %(rule)s."),
+    "all": mark("Accounts where for every user this is so: %(rule)s."),
+    "none": mark("Accounts where for no user this is so: %(rule)s."),
+}
+
+
 def _buckets(definition: SegmentDefinition) -> str:
     shares = [(title(p.key, p.label), p.share or Decimal(0)) for p in definition.parts]
-    text = listing([f"{exact(share)}% in {name}" for name, share in shares])
+    text = listing([gettext("%(share)s%% in %(name)s", share=exact(share), name=name) for name, share in shares])
     rest = 100 - sum((share for _, share in shares), Decimal(0))
-    return f"{text}{f'; the other {exact(rest)}% are in none' if rest > 0 else ''}."
+    if rest <= 0:
+        return f"{text}."
+    return gettext("%(shares)s; the other %(rest)s%% are in none.", shares=text, rest=exact(rest))
 
 
 def exact(number: Decimal) -> str:
     """A number that a person wrote, as it was meant: 12.5, 50."""
-    return f"{number.normalize():f}"
+    return f"{number.normalize():f}".replace(".", formats().decimal)
 
 
 def staying(part: Part, definition: SegmentDefinition, said: Mapping[str, str]) -> list[str]:
     """How customers stay in a part, one sentence each; empty where the rule alone decides at every run."""
     found = []
     if part.keep is not None:
-        found.append(f"Who is in may stay as long as this is so: {said[part.keep.text]}.")
+        found.append(gettext("Who is in may stay as long as this is so: %(rule)s.", rule=said[part.keep.text]))
     if part.minimum_stay is not None:
-        found.append(f"Nobody leaves by the rule earlier than after {part.minimum_stay}.")
+        found.append(
+            gettext("Nobody leaves by the rule earlier than after %(span)s.", span=figures.span(part.minimum_stay))
+        )
     if part.then:
         names = {p.key: title(p.key, p.label) for p in definition.parts}
-        found.append(f"From here a customer can only go to {listing([names[k] for k in part.then])}.")
+        onward = listing([names[k] for k in part.then])
+        found.append(gettext("From here a customer can only go to %(stages)s.", stages=onward))
     return found
 
 
@@ -147,23 +183,23 @@ def beside(definition: SegmentDefinition, key: str) -> str:
     part = next((p for p in definition.parts if p.key == key), None)
     told = []
     if len(definition.parts) > 1:
-        told.append("each customer counts in the first part that fits")
+        told.append(gettext("each customer counts in the first part that fits"))
     if part is not None and (part.keep or part.minimum_stay or any(p.then for p in definition.parts)):
-        told.append("some stay although the rule is no longer true")
+        told.append(gettext("some stay although the rule is no longer true"))
     if definition.purpose:
-        told.append("only those who agreed are in")
-    return f"{listing(told)[0].upper()}{listing(told)[1:]}." if told else "People decided about some by hand."
+        told.append(gettext("only those who agreed are in"))
+    return sentence(listing(told)) or gettext("People decided about some by hand.")
 
 
 def conditions_of_membership(definition: SegmentDefinition) -> list[str]:
     """What decides beside the rules, for the whole definition."""
     found = []
     if definition.purpose:
-        found.append(f"Only customers who agreed to “{definition.purpose}”.")
+        found.append(gettext("Only customers who agreed to “%(purpose)s”.", purpose=definition.purpose))
     if definition.zone:
-        found.append(f"Days and months are those of {definition.zone}.")
+        found.append(gettext("Days and months are those of %(zone)s.", zone=definition.zone))
     if definition.paused:
-        found.append("Paused: nobody enters or leaves until the pause is taken out.")
+        found.append(gettext("Paused: nobody enters or leaves until the pause is taken out."))
     return found
 
 
@@ -182,16 +218,25 @@ def state_why(line: Description, edit: Edit | None, zone: str) -> str:
     """Why a definition is not live, where somebody decided that."""
     match state(line):
         case "draft":
-            return f"Not live yet. {changed(edit, zone)}".strip()
+            return " ".join([gettext("Not live yet."), changed(edit, zone)]).strip()
         case "paused":
-            kept = f"Its {words.plural(line.size, 'member')} stay as of {day(line.status.as_of, zone)}."
-            return f"{changed(edit, zone) or 'Paused in kohort.yaml.'} {kept}"
+            kept = ngettext(
+                "Its %(n)s member stay as of %(day)s.",
+                "Its %(n)s members stay as of %(day)s.",
+                line.size,
+                n=formats().number(line.size),
+                day=day(line.status.as_of, zone),
+            )
+            return " ".join([changed(edit, zone) or gettext("Paused in kohort.yaml."), kept])
     return ""
 
 
 def changed(edit: Edit | None, zone: str) -> str:
     """Who changed a definition last: "Paused by Ann on 3 May 2024."; empty where nobody knows."""
-    return f"{DID[edit.what]}{edit.by and f' by {edit.by}'} on {day(edit.at, zone)}." if edit else ""
+    if edit is None:
+        return ""
+    by_nobody, by_somebody = DID[edit.what]
+    return gettext(by_somebody if edit.by else by_nobody, name=edit.by, day=day(edit.at, zone))
 
 
 def fresh(line: Description, zone: str, *, live: bool = False) -> str:
@@ -201,10 +246,10 @@ def fresh(line: Description, zone: str, *, live: bool = False) -> str:
         live: A server keeps it current: then the second counts.
     """
     if not line.version:
-        return "Not run yet"
+        return gettext("Not run yet")
     if live and line.status.as_of is not None and line.kind not in {"found", "gone", "unread"}:
-        return f"Live, as of {clock(line.status.as_of, zone)}"
-    return f"As of {day(line.status.as_of, zone)}"
+        return gettext("Live, as of %(time)s", time=clock(line.status.as_of, zone))
+    return gettext("As of %(day)s", day=day(line.status.as_of, zone))
 
 
 def clock(us: int, zone: str) -> str:
@@ -222,16 +267,22 @@ def failure(line: Description, zone: str) -> str:
     if not line.status.error:
         return ""
     kept = (
-        f"Its {words.plural(line.size, 'member')} stayed as of {day(line.status.as_of, zone)}."
+        ngettext(
+            "Its %(n)s member stayed as of %(day)s.",
+            "Its %(n)s members stayed as of %(day)s.",
+            line.size,
+            n=formats().number(line.size),
+            day=day(line.status.as_of, zone),
+        )
         if line.version
-        else "Nobody is in it yet."
+        else gettext("Nobody is in it yet.")
     )
     return f"{words.sentence(line.status.problem)} {kept}"
 
 
 def change(now: int, before: int, since: str) -> str:
     """A difference in size: "+12 since 9 Nov 2011"."""
-    return f"{formats().signed(now - before)} since {since}"
+    return gettext("%(change)s since %(day)s", change=formats().signed(now - before), day=since)
 
 
 def likely(estimate: Estimate | Mapping[str, float] | None) -> str:
@@ -243,7 +294,15 @@ def likely(estimate: Estimate | Mapping[str, float] | None) -> str:
         if isinstance(estimate, Estimate)
         else (estimate["value"], estimate["low"], estimate["high"])
     )
-    return f"{formats().in_100(value)}, likely between {formats().number(100 * low)} and {formats().number(100 * high)}"
+    return gettext(
+        "%(share)s, likely between %(low)s and %(high)s",
+        share=formats().in_100(value),
+        low=formats().number(100 * low),
+        high=formats().number(100 * high),
+    )
+
+
+_FEWER, _MORE = mark("Only %(times)s times as many as by chance"), mark("%(times)s times as many as by chance")
 
 
 def chance(lift: Mapping[str, float] | None) -> str:
@@ -258,79 +317,25 @@ def chance(lift: Mapping[str, float] | None) -> str:
     if lift is None:
         return ""
     if lift["low"] <= 1 <= lift["high"]:
-        return "About as many as by chance"
+        return gettext("About as many as by chance")
     value, low, high = (formats().compact(lift[k]) for k in ("value", "low", "high"))
     if value == "0":
-        return "Hardly any, far fewer than by chance"
-    text = f"{'Only ' if lift['value'] < 1 else ''}{value} times as many as by chance"
-    return text if low == high else f"{text}, likely between {low} and {high}"
-
-
-def outlook(answer: Why, labels: Mapping[str, str], zone: str) -> str:
-    """What time alone will do to one customer, with its date: "Leaves Loyal on 12 June 2011, unless there is a new order".
-
-    Args:
-        labels: Key of each part → what people read.
-    """
-    step = answer.change
-    if step is None:
-        return f"If nothing new happens, nothing changes until {long_day(answer.looked_until, zone)}; we looked no further."
-    before, after = (labels.get(k or "", k or "") for k in (step.before, step.after.segment))
-    what = (
-        f"Moves from {before} to {after}" if before and after else f"Leaves {before}" if before else f"Enters {after}"
+        return gettext("Hardly any, far fewer than by chance")
+    text = gettext(_FEWER if lift["value"] < 1 else _MORE, times=value)
+    return (
+        text
+        if low == high
+        else gettext("%(share)s, likely between %(low)s and %(high)s", share=text, low=low, high=high)
     )
-    when = f"{what} on {long_day(step.at, zone)}"
-    if step.by_event:
-        return f"{when}, when something that is dated then takes effect."
-    if not before:  # what is new may be what lets her in at once, or what keeps her out
-        return f"{when}, if nothing new happens before."
-    return f"{when}, unless {_happenings(answer)} before."
-
-
-def _happenings(answer: Why) -> str:
-    """What could prevent a change, as far as its conditions name it."""
-    from kohort.definitions.rules import events_and_columns
-
-    assert answer.change is not None
-    names = sorted({name for clause in answer.change.flipped for name in events_and_columns(clause.leaf)[0]})
-    if not names or len(names) > 3:
-        return "something new happens"
-    told = list(dict.fromkeys(HAPPENINGS.get(name, f"a new “{name}”") for name in names))
-    return f"there is {told[0] if len(told) == 1 else ', '.join(told[:-1]) + ' or ' + told[-1]}"
 
 
 def long_day(when: int, zone: str) -> str:
     """A local date in full: 12 June 2011."""
-    at = local_day(when, zone)
-    return f"{at.day} {at:%B %Y}"
+    return figures.day(local_day(when, zone))
 
 
 def truth(value: bool | None) -> tuple[str, str, str]:
     """Sign, word and colour of a condition's answer."""
     if value is None:
-        return "?", "Not known", "warn"
-    return ("✓", "Yes", "good") if value else ("✗", "No", "bad")
-
-
-def size_title(first: int, last: int, since: str) -> str:
-    """How the size changed over the whole history."""
-    if first == last:
-        return f"As many as in {since}: {formats().number(last)}"
-    verb = "Grew" if last > first else "Shrank"
-    return f"{verb} from {formats().number(first)} to {formats().number(last)} since {since}"
-
-
-def month_title(moved: Mapping[str, Any]) -> str:
-    """What the last month brought, in one line."""
-    if not moved["rerun"]:
-        return "It was not run in the last month"
-    told = [
-        f"{formats().number(moved[key])} {word}"
-        for key, word in (("entered", "entered"), ("left", "left"))
-        if moved[key]
-    ]
-    if moved["moved"]:
-        told.append(f"{formats().number(moved['moved'])} moved on")
-    if not told:
-        return "Nobody came or went in the last month"
-    return f"{listing(told)} in the last month"
+        return "?", gettext("Not known"), "warn"
+    return ("✓", gettext("Yes"), "good") if value else ("✗", gettext("No"), "bad")

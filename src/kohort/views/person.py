@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kohort.locale import find, mark
 from kohort.views.paper import STATIC, render
 
 _KINDS = {
-    "customer_id": "Customer number",
-    "anonymous_id": "Device or browser",
-    "email": "E-mail address",
-    "phone": "Telephone",
-    "name": "Name",
-    "address": "Address",
+    "customer_id": mark("Customer number"),
+    "anonymous_id": mark("Device or browser"),
+    "email": mark("E-mail address"),
+    "phone": mark("Telephone"),
+    "name": mark("Name"),
+    "address": mark("Address"),
 }
 _DECIDED = {
-    "merge": "Taken for one person",
-    "split": "Found to be two persons",
-    "reject": "Found to be two persons",
-    "undo": "Comparison taken back",
+    "merge": mark("Taken for one person"),
+    "split": mark("Found to be two persons"),
+    "reject": mark("Found to be two persons"),
+    "undo": mark("Comparison taken back"),
 }
 
 
@@ -28,8 +29,8 @@ def render_person(document: Mapping[str, Any]) -> str:
     return render(
         "person.html",
         d=document,
-        kinds=_KINDS,
-        decided=_DECIDED,
+        kinds={kind: find(label) for kind, label in _KINDS.items()},
+        decided={what: find(label) for what, label in _DECIDED.items()},
         facts=[facts(event) for event in document["events"]],
         styles="\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("style.css", "report.css")),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kohort.definitions.rules.rows import NOT_FINISHED, Match, Row, RowKind, Rows, as_row, first_row, places_of
 from kohort.errors import KohortError, NotFound, RefusedDefinition, WrongUsage
+from kohort.locale import spoken
 from kohort.views.build import Draft, Looked, Told
 from kohort.workspace import definitions as texts
 
@@ -175,7 +176,9 @@ def look(ws: Workspace, draft: Draft) -> Looked:
     places = tuple(tuple(kept[place] for place in some) for some in places_of(rows))
     try:
         definition = _definition(ws, draft, rows, rules)
-        return Looked(ws.segments.preview(rule=definition), wrong, places, rule=definition.parts[0].rule)
+        return Looked(
+            ws.segments.preview(rule=definition, language=spoken()), wrong, places, rule=definition.parts[0].rule
+        )
     except KohortError as error:
         return Looked(wrong=wrong, places=places, problem=told([error]))
 
@@ -193,7 +196,8 @@ def _definition(ws: Workspace, draft: Draft, rows: Rows, rules: list[Rule]) -> S
 
 def _look_at_text(ws: Workspace, draft: Draft) -> Looked:
     try:
-        return Looked(ws.segments.preview(rule=ws.segments.read(draft.text, name=draft.of)))
+        read = ws.segments.read(draft.text, name=draft.of)
+        return Looked(ws.segments.preview(rule=read, language=spoken()))
     except KohortError as error:
         return Looked(problem=told([error]))
 

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import KohortError, NotFound
+from kohort.locale import current, speaking, spoken
 from kohort.model.clock import iso
 from kohort.views.own import Own, OwnSegment, Person
 from kohort.views.own_members import Member, MembersPage
@@ -85,16 +86,16 @@ class OwnSegments:
         self._ws = ws
         self.looks = looks or Looks()
         self._ask = ask
-        self._kept: tuple[object, Own] | None = None
+        self._kept: dict[str, tuple[object, Own]] = {}
 
     def all(self) -> Own:
         """Every definition, in the order written; then what has members and is defined no more. Kept."""
         # While members change all the time they are listed anew every half minute.
         live = self._ws.store.kept_current() is not None
         now = stamp(self._ws), int(time.time() // GOOD_SECONDS) if live else 0
-        kept = self._kept
+        kept = self._kept.get(spoken())
         if kept is None or kept[0] != now:
-            kept = self._kept = now, self._all()
+            kept = self._kept[spoken()] = now, self._all()
         return kept[1]
 
     def _all(self) -> Own:
@@ -129,8 +130,13 @@ class OwnSegments:
         return "" if as_of is None else clock(as_of, self._ws.zone)
 
     def look(self, name: str) -> Look:
-        """See `look_at`; kept. While a server keeps members current it may be some minutes old; of a definition that is new it
-        `waits` for most of it."""
+        """See `look_at`; kept, and said in the reader's language. While a server keeps members current it may be some minutes
+        old; of a definition that is new it `waits` for most of it."""
+        look = self._look(name)
+        return look if current.get() == "en" else self._said_again(name, look)
+
+    def _look(self, name: str) -> Look:
+        """In English, whoever asks."""
         now = stamp(self._ws)
         if self._ask is None or self._ws.store.kept_current() is None:
             return self.looks.get(name, now, lambda: look_at(self._ws, name))
@@ -142,6 +148,24 @@ class OwnSegments:
         if kept[0] != now or kept[2] > LOOK_SECONDS:
             self._ask(name, False)
         return kept[1]
+
+    def _said_again(self, name: str, look: Look) -> Look:
+        from kohort.segments import said_again
+        from kohort.segments.explain import said
+
+        found, labels = dict(look), self._labels()
+        defined = next((d for d in self._ws.config.segments if d.name == name), None)
+        # Of a definition that was changed meanwhile the figures are those of before, and so are the words.
+        if look["preview"] and defined and look["of"] == text_of(self._ws, name):
+            found["preview"] = said_again.preview(
+                look["preview"], defined, self._ws.zone, lambda rule: said(rule, spoken(), labels)
+            )
+        if months := look["months"]:
+            latest = next(m for m in months["moves"] if m["start"] == months["alarms"]["start"])
+            found["months"] = {**months, "alarms": said_again.alarms(months["alarms"], latest)}
+        if look["month"]:
+            found["month"] = said_again.migration(look["month"])
+        return found
 
     def titles(self) -> dict[tuple[str, str], str]:
         """(definition or adopted segmentation, key of a part) → what people read for it."""
@@ -211,7 +235,7 @@ class OwnSegments:
         key = self._ws.store.meant(key)
         (number,) = company_numbers(vault, [key])
         as_of = own.about.status.as_of or self._ws.as_of()
-        answer = self._ws.segments.why(own.name, short_code(key), part=part, as_of=as_of)
+        answer = self._ws.segments.why(own.name, short_code(key), part=part, as_of=as_of, language=spoken())
         inside = {row["name"]: row["segment"] for row in self._ws.store.members.of_customer(key).to_pylist()}
         return Person(short_code(key), number, as_of, answer, inside)
 
@@ -234,7 +258,7 @@ class OwnSegments:
         from kohort.segments.explain import said
 
         rules = [r for p in (definition.parts if definition else ()) for r in (p.rule, p.keep) if r is not None]
-        return {rule.text: said(rule.text, "en", labels) for rule in rules}
+        return {rule.text: said(rule.text, spoken(), labels) for rule in rules}
 
 
 def _sorted(members: pa.Table, part: str, *, newest: bool) -> pa.Table:
@@ -305,7 +329,8 @@ def look_at(ws: Workspace, name: str, shared: Overlap | None = None, only: Colle
         if only is not None and key not in only:
             continue
         try:
-            look[key] = ask()
+            with speaking("en"):
+                look[key] = ask()
         except KohortError as error:
             look["problems"][key] = error.message
     return look

@@ -112,7 +112,7 @@ def find(
         result.segment_of,
         grouping.assigner.to_bytes(),
     )
-    _keep(ws, found)
+    keep(ws, found)
     return found
 
 
@@ -280,7 +280,8 @@ def _count(
         points[segment].append(TrendPoint(iso(table.as_of)[:10], size, amount))
 
 
-def _keep(ws: Workspace, found: Found) -> None:
+def keep(ws: Workspace, found: Found) -> None:
+    """Keep a result as the latest found, in place of the one before."""
     import numpy as np
 
     from kohort.definitions.features_text import write_features

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import Busy, CannotWrite, KohortError
+from kohort.locale import speaking
 
 if TYPE_CHECKING:
     from kohort.store.store import Store
@@ -68,7 +69,9 @@ class Kept:
         return self._make(name, stamp, look)
 
     def _make(self, name: str, stamp: str, look: Callable[[], Any]) -> Any:
-        at, answer = self._clock(), look()
+        at = self._clock()
+        with speaking("en"):  # it is kept for readers of every language
+            answer = look()
         kept = {"stamp": stamp, "at": at, "took": round(max(0.0, self._clock() - at), 3), "answer": answer}
         # A reader needs neither the writer's turn nor room on the disk: without them the next one looks again.
         with suppress(Busy, CannotWrite):

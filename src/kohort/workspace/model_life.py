@@ -155,7 +155,7 @@ def retrain(
         moments = default_moments(asked, first=holdout if first is None else first, until=holdout)
     except NotEnough as error:
         return {**told, "decision": "no_challenger", "reason": str(error)}
-    data_version, used = ws.store.log.version(), ws.definitions()
+    data_version, used = ws.store.log.version(), ws.predict.definitions_for(asked)
     costs = Costs(**champion.about["report"]["threshold"]["costs"])
     data = ws.predict.rows_at(asked, moments, used, progress)
     found = ws.predict.fitted(data, used, data_version, costs=costs, progress=progress, **how)

@@ -58,7 +58,7 @@ class PredictDoor(PredictModels):
             `ws.predict.dataset({"churn": "order_line"}, as_of=["2011-03-01", "2011-06-01"], horizon="90 days")`
         """
         asked = self.with_horizon(self.target(target), horizon)
-        return self.rows_at(asked, as_of, self._ws.definitions(), progress)
+        return self.rows_at(asked, as_of, self.definitions_for(asked), progress)
 
     def train(
         self,
@@ -85,7 +85,7 @@ class PredictDoor(PredictModels):
         try:
             if asked.several:
                 return train_parts(self, asked, as_of, costs=costs, progress=progress, **how)
-            data_version, used = self._ws.store.log.version(), self._ws.definitions()
+            data_version, used = self._ws.store.log.version(), self.definitions_for(asked)
             data = self.rows_at(asked, as_of, used, progress)
         except NotEnough as error:
             note(self._ws, asked.name, "training", {"code": "too_short", "reason": error.message, "warnings": []})
@@ -261,6 +261,12 @@ class PredictDoor(PredictModels):
         found = signals(self._ws, name, seed=seed, progress=progress)
         note(self._ws, found["name"], "signals", found)
         return found
+
+    def turning_points(self, customer: str | None = None, **how: Any) -> dict[str, Any]:
+        """Who does surely more, or less, than before, and since when. See `kohort.workspace.turning.turning_points`."""
+        from kohort.workspace.turning import turning_points
+
+        return turning_points(self._ws, customer, **how)
 
     # -- what pages and programs read -------------------------------------------------------------------------------
 

@@ -112,6 +112,7 @@ class PredictModels:
         """
         from kohort.definitions.features_text import write_features
         from kohort.definitions.predictions import write_target
+        from kohort.predict.recurrent.weeks import without_weeks
 
         ws, asked = self._ws, data.target
         part = {"part": asked.value} if asked.kind in ("cross_sell", "migration") else {}
@@ -126,6 +127,8 @@ class PredictModels:
         if found.model is None:
             return found
         assert found.judged is not None
+        if found.model.learned.recurrent is None:
+            used = without_weeks(used)
         report = {**found.report, "segments": by_segment(ws, data, found.judged)}
         model = replace(found.model, about={**found.model.about, "report": report, "definitions": write_features(used)})
         manifest = {**about, "trained_at": iso(time.time_ns() // 1_000), "until": int(data.known_at.max())}
@@ -201,8 +204,21 @@ class PredictModels:
         return people_now(ws, target, when, used, features=engine, customers=customers), when
 
     def features_now(self) -> Callable[..., FeatureTable]:
-        """Features of everybody who may be profiled."""
-        return Profiled(self._ws).features
+        """Features of everybody who may be profiled; single weeks too, where they are asked for."""
+        from kohort.predict.recurrent.weeks import WithWeeks
+
+        return WithWeeks(Profiled(self._ws).features)
+
+    def definitions_for(self, target: Target) -> tuple[FeatureDefinition, ...]:
+        """The features that a target learns from: those of the workspace, and single weeks where sequences are to be tried."""
+        used = tuple(self._ws.definitions())
+        if not target.sequence:
+            return used
+        from kohort.engines.weeks import definitions, usual_channels
+        from kohort.predict.recurrent.weeks import WEEKS
+
+        contents = self._ws.contents()
+        return (*used, *definitions(usual_channels(contents.events, goods=bool(contents.goods)), WEEKS))
 
     def definitions_of(self, model: Model) -> tuple[FeatureDefinition, ...]:
         from kohort.definitions.features import parse_features

@@ -39,7 +39,7 @@ def train_parts(
     from kohort.predict.train import Trained
 
     ws = door._ws
-    version, used = ws.store.log.version(), ws.definitions()
+    version, used = ws.store.log.version(), door.definitions_for(target)
     sets = training_parts(ws, target, as_of, used, features=door.features_now(), progress=progress)
     parts = []
     for value, data in sets.items():

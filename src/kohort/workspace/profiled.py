@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from kohort.model.feature import FeatureTable
@@ -49,3 +50,13 @@ class Profiled:
 
         table = purchases(*args, **kwargs)
         return table.filter(pa.array(~np.isin(table.column("customer").to_numpy(), self._unasked)))
+
+    def weekly(self, *args: Any, **kwargs: Any) -> tuple[np.ndarray, np.ndarray]:
+        """As `kohort.engines.weeks.weekly`."""
+        import numpy as np
+
+        from kohort.engines.weeks import weekly
+
+        ids, series = weekly(*args, **kwargs)
+        asked = ~np.isin(ids, self._unasked)
+        return ids[asked], series[asked]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kohort.definitions.defaults import DataProfile
     from kohort.definitions.features import FeatureDefinition
     from kohort.definitions.workspace_file import WorkspaceConfig
+    from kohort.discovery.over_time import By
     from kohort.health.doctor import Check
     from kohort.ingest import Proposal
     from kohort.model.feature import FeatureInfo
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from kohort.workspace.found import Found
     from kohort.workspace.groups import GroupDoor
     from kohort.workspace.identity import IdentityDoor
+    from kohort.workspace.over_time import FoundOverTime
     from kohort.workspace.predict import PredictDoor
     from kohort.workspace.privacy import PrivacyDoor
     from kohort.workspace.roll import Rolls
@@ -511,6 +513,7 @@ class Workspace:
         as_of: int | str | None = None,
         labels: str | None = None,
         map_method: str = "pca",
+        representation: str = "features",
         progress: Progress = silent,
     ) -> Found:
         """Find groups of customers that behave alike, explain them, and keep the result until something is adopted.
@@ -528,8 +531,65 @@ class Workspace:
             as_of=as_of,
             labels=labels,
             map_method=map_method,
+            representation=representation,
             progress=progress,
         )
+
+    def discover_over_time(
+        self,
+        *,
+        months: int | None = None,
+        by: By = "behaviour",
+        k: int | None = None,
+        weight: float | None = None,
+        seed: int = 0,
+        as_of: int | str | None = None,
+        progress: Progress = silent,
+    ) -> FoundOverTime:
+        """Find groups some months ago and follow them month by month, so that they keep their identity; says what that costs.
+
+        Groups by behaviour are kept as the latest found, to be adopted. See docs/over-time.md.
+
+        Args:
+            months: How far back to begin; None = 12, or as many as the history allows.
+            by: "behaviour": the features of the workspace. "shape": the course of each customer's last 12 months.
+            k: Number of groups; None = chosen on evidence at the first moment.
+            weight: What the past counts, 0 to 1; None = chosen on evidence.
+            as_of: The last moment.
+
+        Raises:
+            NotEnough: The history is too short, or no groups hold at the first moment.
+
+        Example:
+            `ws.discover_over_time(k=6).over_time.way("evolving").mobility_long`
+        """
+        from kohort.workspace.over_time import over_time
+
+        return over_time(self, months=months, by=by, k=k, weight=weight, seed=seed, as_of=as_of, progress=progress)
+
+    def refit(
+        self,
+        name: str,
+        *,
+        weight: float | None = None,
+        as_of: int | str | None = None,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> Movement:
+        """Let the borders of an adopted segmentation follow the customers one step, and place everybody again.
+
+        Segments keep their ids and names. Run it once a period: each call is a step.
+
+        Args:
+            weight: What the past counts, 0 to 1; None = as when it was found over time.
+
+        Raises:
+            NotFound: Nothing is adopted under this name.
+            WrongUsage: Its groups have no centres, or nothing says the weight.
+        """
+        from kohort.workspace.over_time import refit
+
+        return refit(self, name, weight=weight, as_of=as_of, seed=seed, progress=progress)
 
     def segmentation(self, name: str | None = None) -> Segmentation | None:
         """The adopted segmentation of that name; without a name the newest adopted one, else the latest found."""

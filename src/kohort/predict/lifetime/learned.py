@@ -161,7 +161,7 @@ def demand_enough(came: np.ndarray) -> None:
 
 def _fitted(candidate: Candidate, encoder: Encoder, X: np.ndarray, y: np.ndarray, seed: int) -> Amounts:
     scale = float(y.mean()) or 1.0
-    learned = candidate.fit(encoder, X, y / scale, seed)
+    learned = candidate.fit(encoder, X, y / scale, np.arange(len(y)), seed)
     return Amounts(encoder, learned, scale, max(float(y.max()) / scale, 1.0))
 
 
@@ -193,10 +193,10 @@ def _quick(threads: int) -> Any:
 
 
 def _poisson(alpha: float) -> Candidate:
-    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, seed: int) -> Learned:
+    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int) -> Learned:
         from sklearn.linear_model import PoissonRegressor
 
-        del seed
+        del groups, seed
         model = PoissonRegressor(alpha=alpha, solver="newton-cholesky", max_iter=300, tol=1e-6)
         with catch_warnings():  # one that stops early is judged like any other
             simplefilter("ignore")
@@ -207,10 +207,10 @@ def _poisson(alpha: float) -> Candidate:
 
 
 def _boosting(rate: float, rounds: int, leaves: int, *, least: int) -> Candidate:
-    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, seed: int) -> Learned:
+    def fit(encoder: Encoder, X: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int) -> Learned:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        del encoder
+        del encoder, groups
         model: Any = HistGradientBoostingRegressor(
             loss="poisson",
             learning_rate=rate,
