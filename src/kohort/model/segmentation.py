@@ -10,6 +10,9 @@ Algorithm = Literal["kmeans", "hierarchical", "hdbscan", "mixture", "tiers"]
 Absence = Literal["", "marked", "told", "unknown"]
 """How the absence of a feature is taken: as a fact that a column of its own or another feature says, or as not known."""
 
+FIRST_NAME = "Main"
+"""Under which groups are adopted unless somebody says another name: data, so it is the same in every language."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from kohort.locale import find, mark
 from kohort.model.job import Job
-from kohort.model.segmentation import Candidate, Segmentation
+from kohort.model.segmentation import FIRST_NAME, Candidate, Segmentation
 from kohort.views import charts, findings, words
 from kohort.views.pages import Shell, choice, names, page
 from kohort.views.start import steps as first_steps
 from kohort.views.working import progress
 
 WAYS = (
-    ("auto", "Let Kohort choose", "Compares all ways and numbers, and keeps what holds best."),
+    ("auto", mark("Let Kohort choose"), mark("Compares all ways and numbers, and keeps what holds best.")),
     *((way, *words.ALGORITHMS[way]) for way in ("kmeans", "hierarchical", "hdbscan")),
 )
 """Ways of grouping that can be asked for: as the engine calls them, their names, what they are good for."""
@@ -21,7 +22,7 @@ WAYS = (
 COUNTS = range(3, 11)
 """Numbers of groups that can be asked for."""
 
-FIRST_NAME, LONGEST_NAME = "Main", 60
+LONGEST_NAME = 60
 """Of what is adopted together."""
 
 
@@ -71,14 +72,14 @@ def discover(shell: Shell, found: Segmentation, run: Run | None = None, *, highl
         found,
         run=run,
         may=run is not None and shell.may("/discover", "POST"),
-        ways=WAYS,
+        ways=[(way, find(name), find(text)) for way, name, text in WAYS],
         counts=COUNTS,
-        so_far=first_steps("Adopt") if run and found.segments and not run.adopted and not run.names else (),
+        so_far=first_steps("adopt") if run and found.segments and not run.adopted and not run.names else (),
         longest=LONGEST_NAME,
         first_name=run.names[0] if run and run.names else FIRST_NAME,
         choice=choice(found) if found.segments else "",
         tried=words.tried(found),
-        way=words.ALGORITHMS[found.algorithm][0],
+        way=find(words.ALGORITHMS[found.algorithm][0]),
         methods=findings.methods(whole),
         steps=findings.steps(whole),
         good=findings.how_good(found),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kohort.locale import gettext
 from kohort.model.job import Job
 from kohort.views import own_words as say
 from kohort.views import words
@@ -56,9 +57,10 @@ def job(
 
 
 def _said(one: Job, zone: str, now: int, before: Job | None) -> dict[str, Any]:
+    done, total = formats().number(one.done), formats().number(one.total)
     return {
         "phase": progress(one),
-        "figure": f"{formats().number(one.done)} of {formats().number(one.total)}" if one.total else "",
+        "figure": gettext("%(done)s of %(total)s", done=done, total=total) if one.total else "",
         "started": say.moment_of(one.started_us, zone),
         "lasted": lasted((one.ended_us or now) - one.started_us),
         "usual": lasted(before.ended_us - before.started_us) if before is not None and before.ended_us else "",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
+from kohort.locale import find, mark
 from kohort.model.access import FEWEST_CHARACTERS, Role
 from kohort.model.clock import iso
 from kohort.views import own_words as say
@@ -13,83 +14,86 @@ from kohort.views.pages import Shell, page
 from kohort.views.paper import render
 
 ROLES: Mapping[Role, str] = {
-    "viewer": "Viewer",
-    "marketer": "Marketer",
-    "analyst": "Analyst",
-    "privacy-officer": "Privacy officer",
-    "administrator": "Administrator",
+    "viewer": mark("Viewer"),
+    "marketer": mark("Marketer"),
+    "analyst": mark("Analyst"),
+    "privacy-officer": mark("Privacy officer"),
+    "administrator": mark("Administrator"),
 }
 MAY: Mapping[Role, str] = {
-    "viewer": "You see groups and figures, and no single customer.",
-    "marketer": "You see groups and single customers, find them, and say who is one customer.",
-    "analyst": "You see groups and single customers, by codes that stand for them.",
-    "privacy-officer": (
+    "viewer": mark("You see groups and figures, and no single customer."),
+    "marketer": mark("You see groups and single customers, find them, and say who is one customer."),
+    "analyst": mark("You see groups and single customers, by codes that stand for them."),
+    "privacy-officer": mark(
         "You see groups and single customers, say who is one customer, answer what customers ask about their data, "
         "and read who did what."
     ),
-    "administrator": "You may do everything that the pages offer.",
+    "administrator": mark("You may do everything that the pages offer."),
 }
 ACTS: Mapping[str, str] = {
-    "set_up": "Set the pages up",
-    "user_added": "Let somebody in",
-    "user_removed": "Removed a user",
-    "role_changed": "Gave another role",
-    "password_changed": "Set a password",
-    "identity_linked": "Came through the identity provider for the first time",
-    "logged_in": "Logged in",
-    "login_failed": "Wrong name or password",
-    "logged_out": "Logged out",
-    "sessions_ended": "Logged out elsewhere",
-    "session_stolen": "Session ended: somebody else had its key",
-    "not_allowed": "Was refused",
-    "looked_at_customer": "Looked at a customer",
-    "looked_at_members": "Looked at customers of a group",
-    "searched": "Searched for a customer",
-    "said_one_customer": "Said: one customer",
-    "said_two_customers": "Said: two customers",
-    "took_back": "Took a decision back",
-    "split": "Split a customer",
-    "grouped": "Decided about a household or company",
-    "gave_feedback": "Said whether a segment is right",
-    "took_feedback_back": "Took back what was said about a segment",
-    "decided_by_hand": "Decided by hand who belongs into a segment",
-    "read_the_log": "Read this log",
-    "key_added": "Made a key",
-    "key_revoked": "Revoked a key",
-    "segment_saved": "Saved a segment",
-    "segment_paused": "Paused a segment",
-    "segment_resumed": "Took the pause out of a segment",
-    "segment_run": "Ran a segment",
-    "segment_removed": "Deleted a segment",
-    "segment_restored": "Brought a deleted segment back",
-    "members_exported": "Downloaded the members of a segment",
-    "trained": "Trained a prediction",
-    "checked_prediction": "Checked a prediction",
-    "worked_out_chances": "Worked out everybody's chance",
-    "worked_out_value": "Worked out what customers will be worth",
-    "rolled_back": "Returned to an earlier version of a prediction",
-    "exported": "Gave out what is kept about a customer",
-    "erased": "Erased customers",
-    "work_started": "Started work",
-    "work_stopped": "Stopped work",
-    "file_brought": "Brought a file",
-    "request_received": "Wrote down what a customer asks",
-    "request_settled": "Settled what a customer asked",
-    "request_reopened": "Opened a request again",
-    "rectified": "Corrected what is kept about a customer",
-    "forbade": "Wrote down an objection or a restriction",
-    "allowed": "Took an objection or a restriction back",
-    "recorded_consent": "Wrote a consent down",
-    "expired": "Deleted what was too old",
-    "looked_at_rejected": "Looked at rows that could not be used",
-    "judged_row": "Said whether a row was put aside rightly",
-    "retried_rejected": "Read rejected rows again",
+    "set_up": mark("Set the pages up"),
+    "user_added": mark("Let somebody in"),
+    "user_removed": mark("Removed a user"),
+    "role_changed": mark("Gave another role"),
+    "password_changed": mark("Set a password"),
+    "identity_linked": mark("Came through the identity provider for the first time"),
+    "logged_in": mark("Logged in"),
+    "login_failed": mark("Wrong name or password"),
+    "logged_out": mark("Logged out"),
+    "sessions_ended": mark("Logged out elsewhere"),
+    "session_stolen": mark("Session ended: somebody else had its key"),
+    "not_allowed": mark("Was refused"),
+    "looked_at_customer": mark("Looked at a customer"),
+    "looked_at_members": mark("Looked at customers of a group"),
+    "searched": mark("Searched for a customer"),
+    "said_one_customer": mark("Said: one customer"),
+    "said_two_customers": mark("Said: two customers"),
+    "took_back": mark("Took a decision back"),
+    "split": mark("Split a customer"),
+    "grouped": mark("Decided about a household or company"),
+    "gave_feedback": mark("Said whether a segment is right"),
+    "took_feedback_back": mark("Took back what was said about a segment"),
+    "decided_by_hand": mark("Decided by hand who belongs into a segment"),
+    "read_the_log": mark("Read this log"),
+    "key_added": mark("Made a key"),
+    "key_revoked": mark("Revoked a key"),
+    "segment_saved": mark("Saved a segment"),
+    "segment_paused": mark("Paused a segment"),
+    "segment_resumed": mark("Took the pause out of a segment"),
+    "segment_run": mark("Ran a segment"),
+    "segment_removed": mark("Deleted a segment"),
+    "segment_restored": mark("Brought a deleted segment back"),
+    "members_exported": mark("Downloaded the members of a segment"),
+    "trained": mark("Trained a prediction"),
+    "checked_prediction": mark("Checked a prediction"),
+    "worked_out_chances": mark("Worked out everybody's chance"),
+    "worked_out_value": mark("Worked out what customers will be worth"),
+    "rolled_back": mark("Returned to an earlier version of a prediction"),
+    "exported": mark("Gave out what is kept about a customer"),
+    "erased": mark("Erased customers"),
+    "work_started": mark("Started work"),
+    "work_stopped": mark("Stopped work"),
+    "file_brought": mark("Brought a file"),
+    "request_received": mark("Wrote down what a customer asks"),
+    "request_settled": mark("Settled what a customer asked"),
+    "request_reopened": mark("Opened a request again"),
+    "rectified": mark("Corrected what is kept about a customer"),
+    "forbade": mark("Wrote down an objection or a restriction"),
+    "allowed": mark("Took an objection or a restriction back"),
+    "recorded_consent": mark("Wrote a consent down"),
+    "expired": mark("Deleted what was too old"),
+    "looked_at_rejected": mark("Looked at rows that could not be used"),
+    "judged_row": mark("Said whether a row was put aside rightly"),
+    "retried_rejected": mark("Read rejected rows again"),
 }
+
+ERASED = mark("(erased)")
+"""In the place of a customer's number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the log as people read it; `customer` is a number or a code, or empty."""
+    """One line of the log as people read it; `customer` is a number or a code, `ERASED`, or empty."""
 
     number: int
     at_us: int
@@ -142,8 +146,8 @@ def account(
         "account.html",
         shell,
         "account",
-        role=ROLES[role],
-        may=MAY[role],
+        role=find(ROLES[role]),
+        may=find(MAY[role]),
         sessions=sessions,
         elsewhere=elsewhere,
         problem=problem,
@@ -173,8 +177,8 @@ def audit_log(
     """
     rows = [
         (
-            line,
-            ACTS.get(line.act, line.act),
+            replace(line, customer=find(ERASED)) if line.customer == ERASED else line,
+            find(ACTS.get(line.act, line.act)),
             say.moment_of(line.at_us, zone),
             iso(line.at_us),
         )
@@ -190,7 +194,7 @@ def audit_log(
         before=before,
         by=by,
         act=act,
-        acts=sorted(ACTS.items(), key=lambda one: one[1].lower()),
+        acts=sorted(((act, find(did)) for act, did in ACTS.items()), key=lambda one: one[1].lower()),
         users=users,
         picked=picked,
     )

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kohort import locale
 from kohort.views import charts, words
 from kohort.views.formats import UNKNOWN, formats
+from kohort.views.said import said
 
 STATIC = Path(str(resources.files("kohort.views").joinpath("static")))
 TEMPLATES = Path(str(resources.files("kohort.views").joinpath("templates")))
@@ -59,6 +60,7 @@ def environment() -> Environment:
         f=_Here(), find=locale.find, speech=locale, words=words, charts=charts, plain=plain, keys=keys, asset=asset
     )
     env.filters["address"] = lambda value: quote(str(value), safe="")  # one part of an address, slashes included
+    env.filters["said"] = lambda value: said(str(value))
     env.filters["positive"] = lambda value: max(value or 0.0, 0.0)
     return env
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from kohort.locale import find, gettext, ngettext
 from kohort.model.cases import CASE_KINDS, WAYS, outcomes
 from kohort.model.source import IDENTITY_KINDS
 from kohort.views import own_words as say
 from kohort.views import privacy_words as words_of
 from kohort.views.findings import listing
+from kohort.views.formats import formats
 from kohort.views.pages import Shell, page
-from kohort.views.words import plural
 from kohort.views.working import Work
 
 HERE = "privacy"
@@ -62,8 +63,8 @@ def centre(
         kept_for=words_of.kept_for(kept_for),
         hold=kept_for.get("hold", ""),
         last=last and {**last, "on": say.day(last["at"], zone)},
-        kinds=[(kind, words_of.ASKED[kind]) for kind in CASE_KINDS],
-        ways=[(way, words_of.CAME[way]) for way in WAYS],
+        kinds=[(kind, find(words_of.ASKED[kind])) for kind in CASE_KINDS],
+        ways=[(way, find(words_of.CAME[way])) for way in WAYS],
         today=today.isoformat(),
         problem=problem,
         typed={name: (typed or {}).get(name, "") for name in ("kind", "number", "way", "received")},
@@ -104,8 +105,8 @@ def request(
         work=work,
         unfinished=unfinished,
         kinds=IDENTITY_KINDS,
-        outcomes=[(outcome, words_of.BECAME[outcome]) for outcome in outcomes(case["kind"], there=said is not None)],
-        will_go=words_of.WILL_GO,
+        outcomes=[(one, find(words_of.BECAME[one])) for one in outcomes(case["kind"], there=said is not None)],
+        will_go=[(find(what), find(becomes)) for what, becomes in words_of.WILL_GO],
         today=today.isoformat(),
         problem=problem,
         done=done,
@@ -120,27 +121,17 @@ def receipt(shell: Shell, told: Mapping[str, Any], zone: str) -> str:
     """
     kind = told["request"].rpartition("-")[0]
     stores = told.get("stores", {})
-    counts = {
-        "left": "memberships that ended",
-        "examples": "mentions as an example customer",
-        "model_rows": "rows in saved models",
-        "struck": "wrong identifiers destroyed",
-        "added": "right identifiers kept",
-        "events": "events",
-        "rejected_rows": "rejected rows",
-        "identifiers": "identifiers",
-    }
     went = [(text, stores[name]) for name, text in words_of.WENT.items() if stores.get(name)]
-    went += [(text, told[name]) for name, text in counts.items() if told.get(name)]
+    went += [(text, told[name]) for name, text in words_of.COUNTED.items() if told.get(name)]
     return page(
         "privacy_receipt.html",
         shell,
         HERE,
         told=told,
-        title=words_of.RECEIPTS.get(kind, kind),
+        title=find(words_of.RECEIPTS.get(kind, kind)),
         asked_on=say.day(told["asked_at"], zone),
         finished=told["step"] == "done",
-        went=went,
+        went=[(_capital(find(text)), n) for text, n in went],
         recipients=told.get("recipients", ()),
         remaining=[one["text"] for one in told.get("remaining", ())],
         retrain=told.get("retrain", ()),
@@ -155,7 +146,8 @@ def records(shell: Shell, told: Mapping[str, Any]) -> str:
         told: As `ws.privacy.records.register` tells.
     """
     kinds = [
-        (text, [one for one in told["data"] if one["kind"] == kind]) for kind, text in words_of.KINDS_OF_DATA.items()
+        (find(text), [one for one in told["data"] if one["kind"] == kind])
+        for kind, text in words_of.KINDS_OF_DATA.items()
     ]
     return page(
         "privacy_records.html",
@@ -209,11 +201,20 @@ def retention(
 
 
 def _due(clocks: Sequence[Mapping[str, Any]]) -> str:
-    """How much is too old, of each kind: "98 events and 1 person are"; empty where nothing is."""
-    nouns = {"events": "event", "rejected_rows": "row", "identifiers": "identifier", "people": "person"}
-    counts = {data: sum(one["due"] for one in clocks if one["data"] == data) for data in nouns}
-    told = [plural(n, nouns[data], "people" if data == "people" else None) for data, n in counts.items() if n]
-    return f"{listing(told)} {'is' if sum(counts.values()) == 1 else 'are'}" if told else ""
+    """How much is too old, of each kind: "98 events and 1 person are too old to be kept"; empty where nothing is."""
+    counts = {data: sum(one["due"] for one in clocks if one["data"] == data) for data in words_of.NOUNS}
+    told = [ngettext(*words_of.NOUNS[data], n, n=formats().number(n)) for data, n in counts.items() if n]
+    if not told:
+        return ""
+    what = listing(told)
+    return ngettext(
+        "%(what)s is too old to be kept", "%(what)s are too old to be kept", sum(counts.values()), what=what
+    )
+
+
+def _capital(text: str) -> str:
+    """With a capital first; the others stay as they are, which German needs."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _row(case: Asked, today: date, zone: str) -> dict[str, Any]:
@@ -221,15 +222,17 @@ def _row(case: Asked, today: date, zone: str) -> dict[str, Any]:
     return {
         **case,
         "open": case["done"] is None,
-        "title": words_of.ASKED[case["kind"]],
-        "came": words_of.CAME[case["way"]],
+        "title": find(words_of.ASKED[case["kind"]]),
+        "came": find(words_of.CAME[case["way"]]),
         "received_on": say.day(case["received"], zone),
         "due_on": say.day(case["due"], zone),
         "left": left,
         "tone": tone,
         "done_on": say.day(case["done"], zone),
-        "became": words_of.BECAME.get(case["outcome"] or "", ""),
-        "who": f"Customer {case['customer']}" if case["customer"] else "Somebody who was erased",
+        "became": find(words_of.BECAME.get(case["outcome"] or "", "")),
+        "who": gettext("Customer %(number)s", number=case["customer"])
+        if case["customer"]
+        else gettext("Somebody who was erased"),
     }
 
 
@@ -241,14 +244,14 @@ def _purpose(one: Mapping[str, Any]) -> dict[str, Any]:
 
 def _statements(one: Mapping[str, Any], key: str, zone: str) -> list[dict[str, Any]]:
     def on(at: str) -> str:
-        return "no date" if at == NO_DATE else say.day(at, zone)
+        return gettext("no date") if at == NO_DATE else say.day(at, zone)
 
     return [{**s, "yes": s[key], "on": on(s["at"])} for s in reversed(one["statements"])]
 
 
 def _told(said: Mapping[str, Any], zone: str) -> list[dict[str, Any]]:
     """Everything she said, the latest first of each."""
-    words = {"objection": "No profiling", "restriction": "No use at all"}
+    words = {"objection": gettext("No profiling"), "restriction": gettext("No use at all")}
     return [
         *({"what": one["purpose"], **s} for one in said["consent"] for s in _statements(one, "agreed", zone)),
         *({"what": words[one["limit"]], **s} for one in said["limits"] for s in _statements(one, "holds", zone)),

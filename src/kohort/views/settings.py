@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kohort.model.access import FEWEST_CHARACTERS
+from kohort.locale import find, mark
+from kohort.model.access import FEWEST_CHARACTERS, Role
 from kohort.views import own_words as say
-from kohort.views.login import MAY, ROLES
+from kohort.views.login import ROLES
 from kohort.views.pages import Shell, page
 from kohort.views.privacy_words import kept_for
 
@@ -15,10 +16,21 @@ if TYPE_CHECKING:
     from kohort.store.api_keys import ApiKey
     from kohort.store.users import User
 
+MAY: Mapping[Role, str] = {
+    "viewer": mark("sees groups and figures, and no single customer."),
+    "marketer": mark("sees groups and single customers, find them, and say who is one customer."),
+    "analyst": mark("sees groups and single customers, by codes that stand for them."),
+    "privacy-officer": mark(
+        "sees groups and single customers, say who is one customer, answer what customers ask about their data, "
+        "and read who did what."
+    ),
+    "administrator": mark("does everything that the pages offer."),
+}
+"""What somebody with a role does, after its name; `kohort.views.login.MAY` says it to her."""
 SCOPES = {
-    "ingest": "Sends events, and reads nothing: may stand in a web page",
-    "read": "Reads customers and segments",
-    "admin": "Reads, and changes settings",
+    "ingest": mark("Sends events, and reads nothing: may stand in a web page"),
+    "read": mark("Reads customers and segments"),
+    "admin": mark("Reads, and changes settings"),
 }
 
 
@@ -56,7 +68,7 @@ def settings(
             {
                 "name": user.name,
                 "role": user.role,
-                "title": ROLES[user.role],
+                "title": find(ROLES[user.role]),
                 "since": say.day(user.made_us, zone),
                 "password": say.day(user.password_us, zone),
                 "provider": user.provider,
@@ -65,19 +77,19 @@ def settings(
             }
             for user in users
         ],
-        roles=[(role, title, MAY[role]) for role, title in ROLES.items()],
+        roles=[(role, find(title), find(MAY[role])) for role, title in ROLES.items()],
         keys=[
             {
                 "name": key.name,
                 "scope": key.scope,
-                "may": SCOPES[key.scope],
+                "may": find(SCOPES[key.scope]),
                 "begins": f"kh_{key.lookup}",
                 "made": say.day(key.created_us, zone),
                 "revoked": None if key.revoked_us is None else say.day(key.revoked_us, zone),
             }
             for key in keys
         ],
-        scopes=SCOPES,
+        scopes={scope: find(may) for scope, may in SCOPES.items()},
         connections=[{**c, "on": _when(c["tried"] or c["last_run"], zone)} for c in connections],
         destinations=[
             {**d, "on": _when(d["last"], zone), "failed": d["error"] and _when(d["error"]["at"], zone)}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kohort.locale import find, gettext, mark, ngettext
 from kohort.model.job import Job
 from kohort.model.source import ROLES
 from kohort.views import words
@@ -15,34 +16,40 @@ from kohort.views.pages import Shell, page
 POSSIBLE_FROM = 30  # customers; discovery refuses fewer
 RELIABLE_FROM = 1_000  # customers; below it discovery itself calls its evidence insufficient
 
-STEPS = ("Data", "Check", "Read in", "Find groups", "Adopt")
+STEPS: Mapping[str, str] = {
+    "data": mark("Data"),
+    "check": mark("Check"),
+    "read": mark("Read in"),
+    "find": mark("Find groups"),
+    "adopt": mark("Adopt"),
+}
 READING = frozenset({"ingest", "demo"})
 """Kinds of long work that bring data in."""
 
 ROLE_LABELS: Mapping[str, str] = {
-    "customer": "Customer number",
-    "time": "When it happened",
-    "order_id": "Order number",
-    "product": "Product code",
-    "product_name": "Product name",
-    "category": "Category",
-    "quantity": "Quantity",
-    "price": "Price of one",
-    "amount": "Total of the line",
-    "currency": "Currency",
-    "line_kind": "Kind of line",
-    "event_id": "Number of the event",
-    "event": "Name of the event",
-    "user_agent": "Browser",
-    "text": "What the customer wrote",
+    "customer": mark("Customer number"),
+    "time": mark("When it happened"),
+    "order_id": mark("Order number"),
+    "product": mark("Product code"),
+    "product_name": mark("Product name"),
+    "category": mark("Category"),
+    "quantity": mark("Quantity"),
+    "price": mark("Price of one"),
+    "amount": mark("Total of the line"),
+    "currency": mark("Currency"),
+    "line_kind": mark("Kind of line"),
+    "event_id": mark("Number of the event"),
+    "event": mark("Name of the event"),
+    "user_agent": mark("Browser"),
+    "text": mark("What the customer wrote"),
 }
 KIND_LABELS = (
-    ("", "Find out"),
-    ("orders", "A line of an order"),
-    ("events", "Something that happened"),
-    ("customers", "A customer"),
+    ("", mark("Find out")),
+    ("orders", mark("A line of an order")),
+    ("events", mark("Something that happened")),
+    ("customers", mark("A customer")),
 )
-_USES: Mapping[str, str] = {"left out": "Not used", "": "Not used"}
+_UNUSED = frozenset({"left out", ""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,35 +94,44 @@ def start(shell: Shell, here: str, *, customers: int, word: str = "", read: Job 
     few, hopeless = 0 < customers < RELIABLE_FROM and not reads, customers < POSSIBLE_FROM and not reads
     if reads:
         said: dict[str, Any] = {
-            "title": "No segments yet",
-            "heading": "Your data is being read in",
-            "text": "Figures on other pages grow until it is done. Then the groups in it can be found.",
+            "title": gettext("No segments yet"),
+            "heading": gettext("Your data is being read in"),
+            "text": gettext("Figures on other pages grow until it is done. Then the groups in it can be found."),
         }
     elif not customers:
         said = {
-            "title": "Welcome",
-            "heading": "See your customer groups in about ten minutes",
-            "text": "Orders with a customer, a date and an amount are enough for a first result.",
+            "title": gettext("Welcome"),
+            "heading": gettext("See your customer groups in about ten minutes"),
+            "text": gettext("Orders with a customer, a date and an amount are enough for a first result."),
         }
     elif few:
-        rest = "Bring more orders first." if hopeless else "With fewer, read what we find as a sketch."
+        rest = (
+            gettext("Bring more orders first.") if hopeless else gettext("With fewer, read what we find as a sketch.")
+        )
+        n = formats().number(RELIABLE_FROM)
+        enough = gettext("Groups become reliable from about %(n)s customers with an order.", n=n)
+        so_far = formats().number(customers)
         said = {
-            "title": "Not enough data yet",
-            "heading": f"{words.plural(customers, 'customer')} so far",
-            "text": f"Groups become reliable from about {formats().number(RELIABLE_FROM)} customers with an order. {rest}",
+            "title": gettext("Not enough data yet"),
+            "heading": ngettext("%(n)s customer so far", "%(n)s customers so far", customers, n=so_far),
+            "text": f"{enough} {rest}",
         }
     else:
         said = {
-            "title": "No segments yet",
-            "heading": "Kohort is looking for groups" if looks else "Your data is in. Now find the groups in it",
-            "text": "Kohort compares several ways of grouping your customers and tells you honestly which one holds.",
+            "title": gettext("No segments yet"),
+            "heading": gettext("Kohort is looking for groups")
+            if looks
+            else gettext("Your data is in. Now find the groups in it"),
+            "text": gettext(
+                "Kohort compares several ways of grouping your customers and tells you honestly which one holds."
+            ),
         }
     return page(
         "start.html",
         shell,
         here,
         **said,
-        art="empty-group.svg" if customers and not reads else "empty-data.svg",
+        art="group" if customers and not reads else "data",
         customers=customers,
         hopeless=hopeless,
         few=few,
@@ -125,7 +141,7 @@ def start(shell: Shell, here: str, *, customers: int, word: str = "", read: Job 
         finds=bool(word) and not hopeless and shell.may("/discover", "POST"),
         read=_counted(read),
         rules=bool(word) and shell.may("/build"),
-        steps=steps("Read in" if reads else "Find groups" if customers else "Data"),
+        steps=steps("read" if reads else "find" if customers else "data"),
     )
 
 
@@ -155,13 +171,13 @@ def reading(shell: Shell, token: str, one: Reading, *, word: str) -> str:
         token=token,
         one=one,
         word=word,
-        rows=[{**row, "said": use(str(row["use"]))} for row in one.examples],
+        rows=[{**row, "said": use(str(row["use"])), "unused": row["use"] in _UNUSED} for row in one.examples],
         questions=[question.partition(" Set `")[0] for question in one.questions],
-        kinds=KIND_LABELS,
+        kinds=[(kind, find(label)) for kind, label in KIND_LABELS],
         kind=kind,
-        roles=[(role, ROLE_LABELS.get(role, words.label_of(role))) for role in roles],
+        roles=[(role, find(ROLE_LABELS[role]) if role in ROLE_LABELS else words.label_of(role)) for role in roles],
         ready=not one.questions and not one.problem,
-        steps=steps("Check"),
+        steps=steps("check"),
     )
 
 
@@ -172,14 +188,26 @@ def use(text: str) -> str:
         >>> use("customer"), use("left out"), use("property (text)"), use("email (sealed)")
         ('Customer number', 'Not used', 'Property (text)', 'Email (sealed)')
     """
-    known = ROLE_LABELS.get(text) or _USES.get(text)
-    return known or f"{text[:1].upper()}{text[1:]}"
+    if text in _UNUSED:
+        return gettext("Not used")
+    if text in ROLE_LABELS:
+        return find(ROLE_LABELS[text])
+    what, _, sort = text.removesuffix(")").rpartition(" (")
+    named = f"{what[:1].upper()}{what[1:]}"
+    match what, sort:
+        case "property", _:
+            return gettext("Property (%(type)s)", type=sort)
+        case "trait", _:
+            return gettext("Trait (%(type)s)", type=sort)
+        case _, "sealed":
+            return gettext("%(what)s (sealed)", what=named)
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def steps(now: str) -> list[tuple[str, str]]:
-    """The five steps with the state of each."""
-    at = STEPS.index(now)
-    return [(label, "done" if i < at else "now" if i == at else "") for i, label in enumerate(STEPS)]
+    """The five steps with the state of each. `now` is a key of STEPS."""
+    at = list(STEPS).index(now)
+    return [(find(label), "done" if i < at else "now" if i == at else "") for i, label in enumerate(STEPS.values())]
 
 
 def _counted(read: Job | None) -> str:
@@ -187,9 +215,11 @@ def _counted(read: Job | None) -> str:
     if read is None or read.result is None or "read" not in read.result:
         return ""
     counts = read.result
-    told = [f"{formats().number(counts['stored'])} are stored"]
+    stored, known, rejected = (formats().number(counts[name]) for name in ("stored", "duplicate", "rejected"))
+    told = [gettext("%(n)s are stored", n=stored)]
     if counts["duplicate"]:
-        told.append(f"{formats().number(counts['duplicate'])} were known already")
+        told.append(gettext("%(n)s were known already", n=known))
     if counts["rejected"]:
-        told.append(f"{formats().number(counts['rejected'])} could not be used and are kept with their reasons")
-    return f"{words.plural(counts['read'], 'row')} read: {', '.join(told)}."
+        told.append(gettext("%(n)s could not be used and are kept with their reasons", n=rejected))
+    n, what = formats().number(counts["read"]), ", ".join(told)
+    return ngettext("%(n)s row read: %(what)s.", "%(n)s rows read: %(what)s.", counts["read"], n=n, what=what)

@@ -19,11 +19,13 @@ from starlette.exceptions import HTTPException
 from kohort.errors import Busy, KohortError, NotEnough
 from kohort.live import answers
 from kohort.live.figures import Counts
+from kohort.locale import find, mark
 from kohort.model.log import say
 from kohort.model.serving import FIRST_VARIABLE, LOGIN_VARIABLE
 from kohort.views import own_list, pages
 from kohort.views.discover import discover as discover_page
 from kohort.views.paper import STATIC
+from kohort.views.said import said
 from kohort.web import sight, tracking, who
 from kohort.web.access import check_table
 from kohort.web.api import ApiDoor, api_routes, problem, status_of, wrong_field
@@ -72,7 +74,12 @@ PAGE_SIZE = 50
 STOP_SECONDS = 0.8
 """So long a server that goes down waits for what it is at. What was not stored by then is done by the next one."""
 
-_TITLES = {400: "That did not work", 404: "We cannot find that", 409: "That did not work", 422: "We cannot read that"}
+_TITLES = {
+    400: mark("That did not work"),
+    404: mark("We cannot find that"),
+    409: mark("That did not work"),
+    422: mark("We cannot read that"),
+}
 """Above a page that says an error, by its status; anything else is "We cannot show this right now"."""
 
 log = logging.getLogger("kohort.web")
@@ -374,7 +381,7 @@ def _problem(source: Source, title: str, text: str, hint: str, status: int) -> H
         shell = pages.Shell(name, source.is_demo, **asking())
     except KohortError:  # kohort.yaml itself is what is wrong
         shell = pages.Shell("", **asking())
-    return HTMLResponse(pages.problem(shell, title, text, hint), status)
+    return HTMLResponse(pages.problem(shell, find(title), said(text), said(hint)), status)
 
 
 def _problems(app: FastAPI, source: Source) -> None:
@@ -391,19 +398,23 @@ def _problems(app: FastAPI, source: Source) -> None:
             answer.headers.update(error.headers or {})
             return answer
         if error.status_code == 404:
-            return page("This page is not here", "The address may be old, or a letter went missing.", "", 404)
-        return page("That did not work", "The page cannot do this.", "", error.status_code)
+            return page(
+                mark("This page is not here"), mark("The address may be old, or a letter went missing."), "", 404
+            )
+        return page(mark("That did not work"), mark("The page cannot do this."), "", error.status_code)
 
     @app.exception_handler(RequestValidationError)
     async def odd_address(request: Request, error: RequestValidationError) -> Response:
         if for_programs(request.url.path):
             return wrong_field(error.errors())
-        return page("This address is not right", "Something in the address is not a number or a name we know.", "", 422)
+        text = mark("Something in the address is not a number or a name we know.")
+        return page(mark("This address is not right"), text, "", 422)
 
     @app.exception_handler(KohortError)
     async def known(request: Request, error: KohortError) -> Response:
         if for_programs(request.url.path):
             return problem(error)
         status = status_of(error)
-        title = "Not yet" if isinstance(error, NotEnough) else _TITLES.get(status, "We cannot show this right now")
+        usual = mark("We cannot show this right now")
+        title = mark("Not yet") if isinstance(error, NotEnough) else _TITLES.get(status, usual)
         return page(title, error.message, error.hint, status)

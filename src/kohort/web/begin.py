@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kohort.errors import KeptCurrent, NotFound, WrongUsage
+from kohort.locale import mark
 from kohort.model.access import Act
 from kohort.views.discover import LONGEST_NAME
 from kohort.web import who
@@ -64,13 +65,13 @@ def adopt(ws: Workspace, segmentation: str, name: str, only: Collection[str] | N
     """
     found = found_last(ws)
     if found is None or found.id != segmentation:
-        raise WrongUsage("Other groups were found meanwhile.", hint="Look at those, then adopt them.")
+        raise WrongUsage(mark("Other groups were found meanwhile."), hint=mark("Look at those, then adopt them."))
     known, called = [one.id for one in found.segments], " ".join(name.split())
     if unknown := sorted(set(only or ()) - set(known)):
         raise NotFound("group", unknown[0], known)
     chosen = [id_ for id_ in known if only is None or id_ in only]
     if not chosen or not 1 <= len(called) <= LONGEST_NAME:
-        raise WrongUsage("Choose at least one group, and say in few words what they are called together.")
+        raise WrongUsage(mark("Choose at least one group, and say in few words what they are called together."))
     arguments = {"segmentation": found.id, "name": called, "only": chosen}
     return _start(ws, "adopt", arguments, "work_started", f"adopt: {called}")
 
@@ -82,7 +83,7 @@ def take_back(ws: Workspace, name: str) -> str:
         WrongUsage: Nothing is adopted under it.
     """
     if name not in {row["name"] for row in ws.segmentations() if row["adopted"]}:
-        raise WrongUsage("Nothing is adopted under this name.", hint="It may have been taken back already.")
+        raise WrongUsage(mark("Nothing is adopted under this name."), hint=mark("It may have been taken back already."))
     return _start(ws, "take_back", {"name": name}, "work_started", f"take_back: {name}")
 
 
@@ -154,7 +155,7 @@ def stop(ws: Workspace, id: str) -> None:  # noqa: A002
     jobs = Jobs(ws)
     job = jobs.get(id)
     if not kind_of(job).stops:
-        raise WrongUsage("This is not stopped half way.", hint="Wait until it has ended.")
+        raise WrongUsage(mark("This is not stopped half way."), hint=mark("Wait until it has ended."))
     jobs.stop(id)
     note(ws, "work_stopped", job.kind)
 
@@ -166,7 +167,7 @@ def _delete(ws: Workspace, kind: str, arguments: Mapping[str, Any], about: str) 
         WrongUsage: Other data is being deleted.
     """
     if any(job.kind in _DELETING and (job.kind, job.arguments) != (kind, arguments) for job in Jobs(ws).running()):
-        raise WrongUsage("Other data is being deleted at this moment.", hint="Do this once that has ended.")
+        raise WrongUsage(mark("Other data is being deleted at this moment."), hint=mark("Do this once that has ended."))
     return _start(ws, kind, arguments, "work_started", about)
 
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
+from kohort.locale import mark
 from kohort.model.job import Job
 from kohort.model.segmentation import Candidate, Estimate, Segmentation
 from kohort.views import discover as views
@@ -106,7 +107,9 @@ def _asked(fields: Mapping[str, str]) -> dict[str, Any]:
     """
     way, k = fields.get("algorithm", "auto"), fields.get("k", "")
     if way not in _WAYS or (k and not (k.isascii() and k.isdigit() and 2 <= int(k) <= _MOST_GROUPS)):
-        raise WrongUsage("There is no such way of grouping, or number of groups.", hint="Choose one on the page.")
+        raise WrongUsage(
+            mark("There is no such way of grouping, or number of groups."), hint=mark("Choose one on the page.")
+        )
     return {"algorithm": way, "k": int(k) if k and way != "hdbscan" else None}
 
 

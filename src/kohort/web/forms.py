@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from kohort.errors import WrongUsage
+from kohort.locale import mark
 from kohort.web import who
 
 MOST_BYTES = 16_384
@@ -66,7 +67,7 @@ def check(request: Request, fields: Mapping[str, str]) -> None:
     """
     same_site = request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
     if not same_site or not _is_ours(fields.get(WORD, "")):
-        raise WrongUsage("This form is not known here.", hint="Open the page again and repeat it there.")
+        raise WrongUsage(mark("This form is not known here."), hint=mark("Open the page again and repeat it there."))
 
 
 async def body_of(request: Request, most: int = MOST_BYTES) -> bytes:

@@ -14,6 +14,7 @@ from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kohort.errors import KohortError, UnknownCustomer
+from kohort.locale import mark
 from kohort.model.access import Act
 from kohort.model.serving import is_open_to_others
 from kohort.web import access
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _LONGEST_ADDRESS = 500
 Page = Callable[[str, str, str, int], Response]
-"""Title, text, hint and status → a page for people."""
+"""Title, text, hint and status → a page for people. The texts are marked, and looked up where the page is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Guard:
             current.set(asks)
             refusal = await run_in_threadpool(self._refusal, scope, asked, asks)
         except KohortError as error:  # the store does not answer: nobody is let in
-            refusal = self._page("We cannot show this right now", error.message, error.hint, 503)
+            refusal = self._page(mark("We cannot show this right now"), error.message, error.hint, 503)
         await (refusal or self.app)(scope, receive, _with_cookie(scope, send, token) if token else send)
 
     def _who(self, scope: Scope) -> tuple[Who, str]:
@@ -98,17 +99,17 @@ class Guard:
         """Without a login nothing leaves the machine, however the server was started."""
         if not is_open_to_others((scope.get("server") or ("",))[0] or ""):
             return None
-        text = "These pages have no login yet, so they are shown on their own machine only."
-        hint = "Make the first user there: kohort users add NAME --role administrator"
-        return self._page("Not from here", text, hint, 403)
+        text = mark("These pages have no login yet, so they are shown on their own machine only.")
+        hint = mark("Make the first user there: kohort users add NAME --role administrator")
+        return self._page(mark("Not from here"), text, hint, 403)
 
     def _log_in(self, scope: Scope, asked: Asked) -> Response:
         if asked.rule is not None and asked.rule.scope:
             hint = "Send Authorization: Bearer, with a key made by: kohort keys add NAME --scope read"
             return told("unauthorized", "This needs an API key of the scope read.", hint, 401)
         if scope["method"] not in ("GET", "HEAD"):
-            text = "You are not logged in, or not any more. Nothing was changed."
-            return self._page("Please log in", text, "Open /login, then repeat it.", 403)
+            text = mark("You are not logged in, or not any more. Nothing was changed.")
+            return self._page(mark("Please log in"), text, mark("Open /login, then repeat it."), 403)
         return RedirectResponse(f"/login?next={quote(_address(scope), safe='')}", 303)
 
     def _by_role(self, asked: Asked, asks: Who) -> Response | None:
@@ -121,7 +122,10 @@ class Guard:
             return None  # there is nothing, which is no secret from her
         self._store.audit_log.note("not_allowed", by=asks.by, about=asked.pattern)
         return self._page(
-            "Not for your role", "Your role does not see this page.", "An administrator can change it.", 403
+            mark("Not for your role"),
+            mark("Your role does not see this page."),
+            mark("An administrator can change it."),
+            403,
         )
 
     def _note(self, asked: Asked, act: Act, asks: Who) -> None:

@@ -9,8 +9,10 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from kohort import locale
 from kohort.errors import Busy, NotFound, WrongUsage
 from kohort.views import checks as views
+from kohort.views.said import said
 from kohort.web import begin, forms
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
@@ -45,7 +47,7 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
         def judged() -> Response:
             row, say = fields.get("row", ""), fields.get("say")
             if say not in ("right", "wrong") or not (row.isascii() and row.isdigit() and len(row) < 19):
-                raise WrongUsage("The form does not say what is meant.")
+                raise WrongUsage(locale.mark("The form does not say what is meant."))
             right = say == "right"
             mark(ws, name, [int(row)] if right else [], [] if right else [int(row)])
             note(ws, "judged_row", f"{name}, row {row}: {say}")
@@ -80,7 +82,7 @@ def health_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> 
             try:
                 number = begin.retry(ws)
             except Busy as error:
-                return shown(problem=str(error))
+                return shown(problem=said(error))
             return RedirectResponse(f"/jobs/{number}", 303)
 
         return await run_in_threadpool(read_again)

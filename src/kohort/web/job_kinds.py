@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kohort.errors import WrongUsage
+from kohort.locale import find, mark
 from kohort.model.progress import Progress
 from kohort.views import checks
 from kohort.views.working import Work as Line
@@ -24,7 +25,7 @@ Work = Callable[["Workspace", Mapping[str, Any], Progress], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of long work.
+    """One kind of long work; its words are marked, and looked up where they are shown.
 
     Attributes:
         title: What is being done, in words: "Finding groups".
@@ -41,7 +42,7 @@ class Kind:
     title: str
     work: Work
     onward: str
-    button: str = "Look at it"
+    button: str = mark("Look at it")
     again: str = ""
     half_way: str = ""
     stops: bool = True
@@ -126,47 +127,49 @@ def _counts(report: IngestReport) -> dict[str, Any]:
 
 
 KINDS: dict[str, Kind] = {
-    "discover": Kind("Finding groups", _discover, "/discover", "Look at the groups"),
-    "adopt": Kind("Adopting groups", _adopt, "/discover", "Look at the groups"),
-    "take_back": Kind("Taking an adoption back", _take_back, "/discover", "Look at the groups"),
-    "ingest": Kind("Reading data in", _ingest, "/start?read={id}", "See what came of it", "/start/{upload}"),
-    "demo": Kind("Reading the demo shop in", _demo, "/start?read={id}", "See what came of it"),
-    "run": Kind("Running a segment", _run, "/definitions/{name}?ran={id}", "Look at the segment"),
-    "predict-train": Kind("Training a prediction", predict_jobs.train, predict_jobs.PAGE),
-    "predict-retrain": Kind("Trying a new version of a prediction", predict_jobs.retrain, predict_jobs.PAGE),
-    "predict-check": Kind("Checking whether a prediction still fits", predict_jobs.check, predict_jobs.PAGE),
-    "predict-tell": Kind("Working out everybody's chance", predict_jobs.tell, predict_jobs.PAGE),
-    "predict-signals": Kind("Looking for early signals", predict_jobs.signals, predict_jobs.PAGE),
-    "predict-value": Kind("Working out what customers will be worth", predict_jobs.value, "/value"),
+    "discover": Kind(mark("Finding groups"), _discover, "/discover", mark("Look at the groups")),
+    "adopt": Kind(mark("Adopting groups"), _adopt, "/discover", mark("Look at the groups")),
+    "take_back": Kind(mark("Taking an adoption back"), _take_back, "/discover", mark("Look at the groups")),
+    "ingest": Kind(
+        mark("Reading data in"), _ingest, "/start?read={id}", mark("See what came of it"), "/start/{upload}"
+    ),
+    "demo": Kind(mark("Reading the demo shop in"), _demo, "/start?read={id}", mark("See what came of it")),
+    "run": Kind(mark("Running a segment"), _run, "/definitions/{name}?ran={id}", mark("Look at the segment")),
+    "predict-train": Kind(mark("Training a prediction"), predict_jobs.train, predict_jobs.PAGE),
+    "predict-retrain": Kind(mark("Trying a new version of a prediction"), predict_jobs.retrain, predict_jobs.PAGE),
+    "predict-check": Kind(mark("Checking whether a prediction still fits"), predict_jobs.check, predict_jobs.PAGE),
+    "predict-tell": Kind(mark("Working out everybody's chance"), predict_jobs.tell, predict_jobs.PAGE),
+    "predict-signals": Kind(mark("Looking for early signals"), predict_jobs.signals, predict_jobs.PAGE),
+    "predict-value": Kind(mark("Working out what customers will be worth"), predict_jobs.value, "/value"),
     "erase": Kind(
-        "Erasing a person",
+        mark("Erasing a person"),
         privacy_jobs.erase,
         "/privacy/receipts/{receipt}",
-        "See the receipt",
+        mark("See the receipt"),
         again="/privacy/requests/{number}",
         half_way=privacy_jobs.HALF_WAY,
         stops=False,
     ),
     "expire": Kind(
-        "Deleting what is too old",
+        mark("Deleting what is too old"),
         privacy_jobs.expire,
         "/privacy/receipts/{receipt}",
-        "See the receipt",
+        mark("See the receipt"),
         again="/privacy/retention",
         half_way=privacy_jobs.HALF_WAY,
         stops=False,
     ),
-    "retry": Kind("Reading rows again", _retry, "/data-health/rejected", "See what came of it"),
+    "retry": Kind(mark("Reading rows again"), _retry, "/data-health/rejected", mark("See what came of it")),
 }
 """Name of a kind, as it is kept → what it is."""
 
 
 def kind_of(job: Job) -> Kind:
     """What a job does; one of a kind that this version does not know was done by another."""
-    return KINDS.get(job.kind) or Kind("Work of another version", lambda *_: {}, "/", "Go to the overview")
+    return KINDS.get(job.kind) or Kind(mark("Work of another version"), lambda *_: {}, "/", mark("Go to the overview"))
 
 
 def line_of(job: Job) -> Line:
     """A job as pages tell of it in one line."""
     kind = kind_of(job)
-    return Line(job, kind.title, f"/jobs/{job.id}", kind.half_way)
+    return Line(job, find(kind.title), f"/jobs/{job.id}", kind.half_way)

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from kohort.locale import find
 from kohort.views.jobs import job as job_page
 from kohort.web import begin, forms, who
 from kohort.web.job_kinds import kind_of
@@ -33,15 +34,15 @@ def job_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> Non
         text = job_page(
             read().shell,
             one,
-            title=kind.title,
+            title=find(kind.title),
             by="" if one.by == who.PAGES else one.by,
             onward=kind.address(one),
-            button=kind.button,
+            button=find(kind.button),
             zone=ws.zone,
             now=time.time_ns() // 1_000,
             before=jobs.latest(one.kind, "done"),
             stops=kind.stops,
-            half_way=kind.half_way,
+            half_way=find(kind.half_way),
         )
         return HTMLResponse(text)
 

@@ -15,8 +15,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import WrongUsage
+from kohort.locale import find, gettext, mark
 from kohort.model.serving import is_encrypted_or_here, word_digest
 from kohort.views import login as views
+from kohort.views.said import said
 from kohort.web import forms, who
 from kohort.web.attempts import FOR_A_NAME, FOR_AN_ADDRESS, Attempts, Limit
 from kohort.web.cookies import BROWSER, SESSION, browser_of, cookie, knows, putting
@@ -32,12 +34,12 @@ if TYPE_CHECKING:
 PAGE_SIZE = 50
 AT_ONCE = 2
 """Forms with a password that are worked on at the same time."""
-_WRONG = "Name or password is not right."
-TOO_OFTEN = "That was tried too often. Try again in {minutes} minutes."
-_PLAIN = (
+_WRONG = mark("Name or password is not right.")
+_PLAIN = mark(
     "This connection is not encrypted: everybody between you and the server could read your password. "
     "Open the pages with https, or on the server itself."
 )
+DONE = {"password": mark("Your password is another one."), "sessions": mark("Done.")}
 Fields = Mapping[str, str]
 
 
@@ -110,7 +112,7 @@ def login_pages(
 
     @app.get("/account", response_class=HTMLResponse)
     def account(done: str = "") -> Response:
-        return shown(done={"password": "Your password is another one.", "sessions": "Done."}.get(done, ""))
+        return shown(done=find(DONE.get(done, "")))
 
     @app.post("/account/password")
     async def password(request: Request) -> Response:
@@ -119,8 +121,10 @@ def login_pages(
         def changed() -> Response:
             try:
                 return doors.change_password(request, fields)
+            except _TooOften as error:
+                return shown(problem=too_often(error.wait), status=400)
             except WrongUsage as error:
-                return shown(problem=str(error), status=400)
+                return shown(problem=said(error), status=400)
 
         return await in_turn(changed)
 
@@ -145,6 +149,14 @@ def login_pages(
         )
 
     return doors
+
+
+class _TooOften(WrongUsage):
+    """Somebody tried a password too often; `wait` = seconds until she may again."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__("That was tried too often.")
+        self.wait = wait
 
 
 class Doors:
@@ -172,11 +184,11 @@ class Doors:
         known = self._store.users.known(name)
         limits = self._limits(request, name, known)
         if wait := self.attempts.take(limits):
-            return later(again(TOO_OFTEN.format(minutes=math.ceil(wait / 60)), 429), wait)
+            return later(again(too_often(wait), 429), wait)
         user = self._store.users.proven(name, fields.get("password", ""))
         if user is None:
             self._store.audit_log.note("login_failed", by="", about=known.name if known else "a name that nobody has")
-            return again(_WRONG, 403)
+            return again(find(_WRONG), 403)
         self.attempts.give_back(limits)
         return self.enter(request, user, onward)
 
@@ -192,15 +204,15 @@ class Doors:
             return refused
         limits = [("the first word", FOR_A_NAME)]
         if wait := self.attempts.take(limits):
-            return later(again(TOO_OFTEN.format(minutes=math.ceil(wait / 60)), 429), wait)
+            return later(again(too_often(wait), 429), wait)
         given = word_digest(fields.get("first", ""))
         if not self._first or not hmac.compare_digest(given, self._first):
-            return again("This is not the word that the terminal shows.", 403)
+            return again(gettext("This is not the word that the terminal shows."), 403)
         self.attempts.give_back(limits)
         try:
             user = self._store.users.begin(name, _twice(fields, "password"))
         except WrongUsage as error:
-            return again(str(error), 400)
+            return again(said(error), 400)
         return self.enter(request, user, "/")
 
     def change_password(self, request: Request, fields: Fields) -> Response:
@@ -212,9 +224,9 @@ class Doors:
         asks = who.now()
         limits = [(f"account {asks.name}", FOR_A_NAME)]
         if wait := self.attempts.take(limits):
-            raise WrongUsage(TOO_OFTEN.format(minutes=math.ceil(wait / 60)))
+            raise _TooOften(wait)
         if self._store.users.proven(asks.name, fields.get("password", "")) is None:
-            raise WrongUsage("The password that you have is another one.")
+            raise WrongUsage(mark("The password that you have is another one."))
         self.attempts.give_back(limits)
         self._store.users.set_password(asks.name, _twice(fields, "new"), by=asks.name)
         user = self._store.users.known(asks.name)
@@ -258,7 +270,7 @@ def lines_of(ws: Workspace, found: list[Entry]) -> list[views.Line]:
             e.by,
             e.act,
             e.about,
-            "(erased)" if e.erased else "" if e.customer is None else numbers[e.customer],
+            views.ERASED if e.erased else "" if e.customer is None else numbers[e.customer],
         )
         for e in found
     ]
@@ -266,7 +278,7 @@ def lines_of(ws: Workspace, found: list[Entry]) -> list[views.Line]:
 
 def _twice(fields: Fields, name: str) -> str:
     if fields.get(name, "") != fields.get("again", ""):
-        raise WrongUsage("The two passwords are not the same.")
+        raise WrongUsage(mark("The two passwords are not the same."))
     return fields.get(name, "")
 
 
@@ -274,7 +286,7 @@ def plain(request: Request) -> Response | None:
     """Why nobody may log in over this connection; None where somebody may."""
     if is_encrypted_or_here(request.scope.get("scheme", "http"), request.headers.get("host", "")):
         return None
-    return HTMLResponse(views.not_here(_PLAIN), 403)
+    return HTMLResponse(views.not_here(find(_PLAIN)), 403)
 
 
 def address_of(request: Request) -> str:
@@ -285,6 +297,11 @@ def address_of(request: Request) -> str:
     except ValueError:
         return host
     return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else host
+
+
+def too_often(wait: float) -> str:
+    """What somebody reads who has tried too often, and may again after so many seconds."""
+    return gettext("That was tried too often. Try again in %(minutes)s minutes.", minutes=math.ceil(wait / 60))
 
 
 def later(answer: Response, wait: float) -> Response:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kohort.locale import mark
 from kohort.model.log import say
 from kohort.model.serving import is_our_name
 
@@ -62,8 +63,8 @@ class Unforeseen:
                 if for_programs(scope.get("path", "")):
                     await told("unexpected", "Something went wrong here.", "", 500)(scope, receive, noted)
                     return
-                text = "Your data is safe. The other pages still work."
-                answer = self.page("Something went wrong here", text, "The log says where.", 500)
+                text = mark("Your data is safe. The other pages still work.")
+                answer = self.page(mark("Something went wrong here"), text, mark("The log says where."), 500)
                 await answer(scope, receive, noted)
 
 

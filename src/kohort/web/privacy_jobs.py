@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kohort.locale import mark
 from kohort.web import who
 from kohort.web.noting import note
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from kohort.model.progress import Progress
     from kohort.workspace.workspace import Workspace
 
-HALF_WAY = "What was destroyed by then is gone. Start it again: it goes on where it was."
+HALF_WAY = mark("What was destroyed by then is gone. Start it again: it goes on where it was.")
 """What is so after one of these was interrupted."""
 
 
@@ -35,4 +36,4 @@ def expire(ws: Workspace, arguments: Mapping[str, Any], progress: Progress) -> d
     """What is older than `retention:` says."""
     receipt = ws.privacy.expire(progress=progress)["request"]
     note(ws, "expired", receipt or "nothing")
-    return {"receipt": receipt, "text": "" if receipt else "Nothing was too old."}
+    return {"receipt": receipt, "text": "" if receipt else mark("Nothing was too old.")}

@@ -13,11 +13,13 @@ from starlette.concurrency import run_in_threadpool
 
 from kohort.definitions.retention import write_retention
 from kohort.errors import BadInput, Busy, NotFound, WrongUsage
+from kohort.locale import find, mark
 from kohort.model.access import Act
 from kohort.model.clock import DAY_US, parse_instant
 from kohort.model.limits import LIMITS
 from kohort.views import own_words
 from kohort.views import privacy as views
+from kohort.views.said import said
 from kohort.web import begin, forms, who
 from kohort.web.jobs import Jobs
 from kohort.web.noting import note
@@ -29,12 +31,12 @@ if TYPE_CHECKING:
 AHEAD_US = 30 * DAY_US
 MEDIA = {"html": "text/html", "json": "application/json", "csv": "text/csv"}
 DONE = {
-    "settle": "Settled.",
-    "reopen": "It is open again.",
-    "rectify": "Corrected.",
-    "forbid": "Written down. It holds from now on.",
-    "allow": "Taken back.",
-    "consent": "Written down.",
+    "settle": mark("Settled."),
+    "reopen": mark("It is open again."),
+    "rectify": mark("Corrected."),
+    "forbid": mark("Written down. It holds from now on."),
+    "allow": mark("Taken back."),
+    "consent": mark("Written down."),
 }
 FOR = {"rectify": "rectification", "erase": "erasure", "consent": "consent"}
 """What a form does → the kind of request it answers; one about a limit answers the kind of that name."""
@@ -85,7 +87,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
                 number = answers.receive(fields)
             except REFUSED as error:
                 note(ws, "looked_at_members", "/privacy")  # the list of who asked what is on this page, too
-                return centre(str(error), fields)
+                return centre(said(error), fields)
             return RedirectResponse(f"/privacy/requests/{number}", 303)
 
         return await run_in_threadpool(received)
@@ -110,7 +112,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
     @app.get("/privacy/requests/{number}", response_class=HTMLResponse)
     def one(number: Number, done: str = "") -> Response:
         by_name()
-        return shown(number, done=DONE.get(done, ""))
+        return shown(number, done=find(DONE.get(done, "")))
 
     @app.post("/privacy/requests/{number}")
     async def act(request: Request, number: Number) -> Response:
@@ -122,7 +124,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
                 return RedirectResponse(answers.act(number, fields), 303)
             except REFUSED as error:
                 ws.privacy.cases.one(number)  # where it is the request that is not there, that is another page
-                return shown(number, problem=str(error))
+                return shown(number, problem=said(error))
 
         return await run_in_threadpool(acted)
 
@@ -170,7 +172,7 @@ def privacy_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) ->
                 check_sure(fields)
                 return RedirectResponse(f"/jobs/{begin.expire(ws)}", 303)
             except REFUSED as error:
-                return clocks(str(error))
+                return clocks(said(error))
 
         return await run_in_threadpool(expired)
 
@@ -212,7 +214,7 @@ class Answers:
         """
         do = fields.get("do", "")
         if do not in self._acts:
-            raise WrongUsage("The form does not say what is meant.")
+            raise WrongUsage(mark("The form does not say what is meant."))
         case = self._ws.privacy.cases.one(number)
         if do not in ("reopen", "settle"):
             self._check(case, FOR.get(do, fields.get("limit")))
@@ -228,18 +230,18 @@ class Answers:
         """Everything about whom a request is about; written down before it is given out."""
         case = self._ws.privacy.cases.one(number)
         if case["code"] is None:
-            raise WrongUsage("She was erased, and nothing is kept about her.")
+            raise WrongUsage(mark("She was erased, and nothing is kept about her."))
         note(self._ws, "exported", f"request {number}", [case["code"]])
         return self._ws.privacy.as_text(self._ws.privacy.export(case["code"]), f".{form}")
 
     def _check(self, case: Mapping[str, Any], asks: str | None) -> None:
         """Refuses what a request does not ask for, or what cannot be done about it any more."""
         if case["done"] is not None:
-            raise WrongUsage("This request is settled.")
+            raise WrongUsage(mark("This request is settled."))
         if case["kind"] != asks:
-            raise WrongUsage("This request asks for something else.")
+            raise WrongUsage(mark("This request asks for something else."))
         if case["code"] is None and not self.half_erased(case):
-            raise WrongUsage("She was erased already.")
+            raise WrongUsage(mark("She was erased already."))
 
     def _settle(self, case: dict[str, Any], fields: Fields) -> str:
         outcome = fields.get("outcome", "")
@@ -272,7 +274,7 @@ class Answers:
 
     def _consent(self, case: dict[str, Any], fields: Fields) -> str:
         if fields.get("agreed") not in ("yes", "no"):
-            raise WrongUsage("Say whether she agreed.")
+            raise WrongUsage(mark("Say whether she agreed."))
         day, purpose = fields.get("at", "").strip(), fields.get("purpose", "")
         self._ws.privacy.record_consent(
             case["code"],
@@ -302,20 +304,20 @@ def by_name() -> None:
     """
     if not who.now().name:
         raise WrongUsage(
-            "This needs a login, so that it is known who did it.",
-            hint="Make the first user: kohort users add NAME --role administrator",
+            mark("This needs a login, so that it is known who did it."),
+            hint=mark("Make the first user: kohort users add NAME --role administrator"),
         )
 
 
 def check_sure(fields: Fields) -> None:
     """Refuses what cannot be undone where the form does not say that this is known."""
     if fields.get("sure") != "yes":
-        raise WrongUsage("Say that you know that this cannot be undone.")
+        raise WrongUsage(mark("Say that you know that this cannot be undone."))
 
 
 def _limit(fields: Fields) -> Any:
     if fields.get("limit") not in LIMITS:
-        raise WrongUsage("The form does not say what is meant.")
+        raise WrongUsage(mark("The form does not say what is meant."))
     return fields["limit"]
 
 

@@ -15,6 +15,7 @@ from fastapi.concurrency import contextmanager_in_threadpool
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import BadInput, TooLarge, WrongUsage
+from kohort.locale import mark
 from kohort.web import forms
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ async def receive(request: Request, uploads: Uploads) -> str:
         name, file = head
         if file is None:
             if len(fields) == _MOST_FIELDS:
-                raise TooLarge("The form has too many fields.")
+                raise TooLarge(mark("The form has too many fields."))
             fields[name] = await _text(reading)
             continue
         forms.check(request, fields)
         if not file:
-            raise WrongUsage("No file was chosen.", hint="Choose one, then send the form.")
+            raise WrongUsage(mark("No file was chosen."), hint=mark("Choose one, then send the form."))
         return await _kept(reading, uploads, file)
-    raise WrongUsage("The form sends no file.", hint="Open the page again and repeat it there.")
+    raise WrongUsage(mark("The form sends no file."), hint=mark("Open the page again and repeat it there."))
 
 
 async def _kept(reading: _Parts, uploads: Uploads, name: str) -> str:
@@ -97,7 +98,7 @@ class _Parts:
             return None
         while _HEAD_END not in self._held:
             if len(self._held) > _MOST_HEAD:
-                raise BadInput("The form cannot be read.", hint="Send it again.")
+                raise BadInput(mark("The form cannot be read."), hint=mark("Send it again."))
             await self._more()
         lines, self._held = self._held.split(_HEAD_END, 1)
         told = Message()
@@ -125,7 +126,7 @@ class _Parts:
             if piece:
                 self._held += piece
                 return
-        raise BadInput("The form broke off on its way.", hint="Send it again.")
+        raise BadInput(mark("The form broke off on its way."), hint=mark("Send it again."))
 
 
 def _boundary(kind: str) -> bytes:
@@ -133,7 +134,7 @@ def _boundary(kind: str) -> bytes:
     told["content-type"] = kind
     found = told.get_boundary()
     if told.get_content_type() != "multipart/form-data" or not found or len(found) > 70:
-        raise WrongUsage("The form sends no file.", hint="Open the page again and repeat it there.")
+        raise WrongUsage(mark("The form sends no file."), hint=mark("Open the page again and repeat it there."))
     return found.encode("latin-1", "replace")
 
 

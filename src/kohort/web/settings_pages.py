@@ -11,7 +11,9 @@ from starlette.concurrency import run_in_threadpool
 
 from kohort.definitions.retention import write_retention
 from kohort.errors import NotFound, WrongUsage
+from kohort.locale import find, mark
 from kohort.views import settings as views
+from kohort.views.said import said
 from kohort.web import forms, who
 from kohort.web.noting import note
 from kohort.web.privacy_pages import by_name, check_sure
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
     from kohort.workspace.workspace import Workspace
 
 DONE = {
-    "add": "May log in now. Tell her the password; she can change it on her own page.",
-    "expect": "May log in through the identity provider now: the first one to come whom it calls so.",
-    "role": "Has another role, and logs in again.",
-    "password": "Has another password, and logs in again.",
-    "remove": "May log in no more.",
-    "revoke": "The key is revoked.",
+    "add": mark("May log in now. Tell her the password; she can change it on her own page."),
+    "expect": mark("May log in through the identity provider now: the first one to come whom it calls so."),
+    "role": mark("Has another role, and logs in again."),
+    "password": mark("Has another password, and logs in again."),
+    "remove": mark("May log in no more."),
+    "revoke": mark("The key is revoked."),
 }
 Fields = Mapping[str, str]
 
@@ -59,7 +61,7 @@ def settings_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *
 
     @app.get("/settings", response_class=HTMLResponse)
     def settings(done: str = "") -> Response:
-        return shown(done=DONE.get(done, ""))
+        return shown(done=find(DONE.get(done, "")))
 
     async def changed(request: Request, change: Callable[[Workspace, Fields], Response | str]) -> Response:
         """Does what a form says; where that cannot be, the page says why."""
@@ -70,7 +72,7 @@ def settings_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents], *
             try:
                 told = change(ws, fields)
             except (NotFound, WrongUsage) as error:
-                return shown(problem=str(error))
+                return shown(problem=said(error))
             return RedirectResponse(f"/settings?done={told}", 303) if isinstance(told, str) else told
 
         return await run_in_threadpool(done)
@@ -111,7 +113,7 @@ def change_user(ws: Workspace, fields: Fields) -> str:
             check_sure(fields)
             ws.users.remove(name, by=by)
         case _:
-            raise WrongUsage("The form does not say what is meant.")
+            raise WrongUsage(mark("The form does not say what is meant."))
     return do
 
 
@@ -119,7 +121,7 @@ def add_key(ws: Workspace, fields: Fields) -> tuple[str, str]:
     """Makes a key: its name and its text, which is kept nowhere."""
     name, scope = fields.get("name", "").strip(), fields.get("scope", "")
     if fields.get("do") != "add":
-        raise WrongUsage("The form does not say what is meant.")
+        raise WrongUsage(mark("The form does not say what is meant."))
     text = ws.keys.add(name, scope)
     note(ws, "key_added", f"{name}, {scope}")
     return name, text

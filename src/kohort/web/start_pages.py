@@ -12,8 +12,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from kohort.errors import KohortError, NeedsAnswer, WrongUsage
+from kohort.locale import mark
 from kohort.model.source import ROLES, SourceKind
 from kohort.views import start as views
+from kohort.views.said import said
 from kohort.web import begin, forms
 from kohort.web.documents import or_none
 from kohort.web.jobs import Jobs
@@ -57,7 +59,9 @@ def start_pages(app: FastAPI, ws: Workspace, read: Callable[[], Documents]) -> N
         def named() -> Response:
             place = fields.get("path", "").strip()
             if not place:
-                raise WrongUsage("The form names no file.", hint="Write the path of one, of a folder or a pattern.")
+                raise WrongUsage(
+                    mark("The form names no file."), hint=mark("Write the path of one, of a folder or a pattern.")
+                )
             token = ws.store.uploads.name(place)
             note(ws, "file_brought", "on the machine")
             return RedirectResponse(f"/start/{token}", 303)
@@ -103,7 +107,7 @@ def reading(ws: Workspace, token: str, told: Mapping[str, str]) -> views.Reading
     except NeedsAnswer as error:
         return views.Reading(path.name, columns, told.get("kind", ""), told, questions=error.questions)
     except KohortError as error:
-        return views.Reading(path.name, columns, told=told, problem=str(error))
+        return views.Reading(path.name, columns, told=told, problem=said(error))
     name = "" if known is None else known.name
     return views.Reading(path.name, columns, found.mapping.kind, told, found.examples, found.notes, known=name)
 

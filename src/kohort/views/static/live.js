@@ -2,14 +2,15 @@
    were opened. */
 (() => {
   const MOST = 50;
+  const words = document.currentScript.dataset; // in the reader's language
   const list = document.querySelector('[data-stream]');
   const state = document.getElementById('stream-state');
   const say = text => { if (state && state.textContent !== text) state.textContent = text };
 
   if (list && window.EventSource) {
     const source = new EventSource(list.dataset.stream);
-    source.addEventListener('open', () => say('Following'));
-    source.addEventListener('error', () => say(source.readyState === EventSource.CLOSED ? 'Not following' : 'Trying again'));
+    source.addEventListener('open', () => say(words.opened));
+    source.addEventListener('error', () => say(source.readyState === EventSource.CLOSED ? words.closed : words.trying));
     source.addEventListener('moves', e => {
       list.insertAdjacentHTML('afterbegin', e.data);
       while (list.children.length > MOST) list.lastElementChild.remove();
@@ -18,7 +19,7 @@
     source.addEventListener('now', e => { document.getElementById('now').innerHTML = e.data });
     source.addEventListener('over', () => {
       source.close();
-      say('Paused. Load the page again to go on');
+      say(words.over);
     });
     addEventListener('pagehide', () => source.close());
   }

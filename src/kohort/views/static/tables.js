@@ -1,13 +1,20 @@
 /* Tables that are whole on their page: sorted by a heading, filtered by what somebody types. Without it they stand as they were sent. */
 (() => {
   const MANY = 8;
-  const SIZES = { k: 1e3, m: 1e6, bn: 1e9 };
+  const said = document.currentScript.dataset; // texts and figures as the reader's language has them
+  const SIZES = Object.fromEntries(said.sizes.trim().split(' ').map(one => one.split('=')).map(([ending, size]) => [ending, Number(size)]));
+  const exactly = text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const ENDINGS = Object.keys(SIZES).filter(one => /^\p{L}/u.test(one)).map(exactly).join('|');
+  const FIGURE = new RegExp(
+    `^[^\\d\\w-]*(-?)[^\\d\\w-]*([\\d${exactly(said.thousands)}]*${exactly(said.decimal)}?\\d+)(?:\\s?(${ENDINGS})(?!\\p{L}))?(?![\\d-])`, 'u');
 
   /* What a cell is sorted by: its figure where it begins with one, else its text. */
   const key = cell => {
     const words = (cell.querySelector('b, a, time')?.getAttribute('datetime') ?? cell.querySelector('b, a')?.textContent ?? cell.textContent).trim();
-    const found = words.replace('−', '-').match(/^[^\d\w-]*(-?[\d,]*\.?\d+)\s?(bn|m|k)?(?![\d-])/);
-    return found ? { number: Number(found[1].replaceAll(',', '')) * (SIZES[found[2]] ?? 1), words } : { number: null, words: words.toLowerCase() };
+    const found = words.replace('−', '-').match(FIGURE);
+    if (!found) return { number: null, words: words.toLowerCase() };
+    const size = Number(found[2].replaceAll(said.thousands, '').replace(said.decimal, '.')) * (SIZES[found[3]] ?? 1);
+    return { number: found[1] ? -size : size, words };
   };
 
   const compare = (a, b) => {
@@ -42,9 +49,9 @@
 
   const filterable = table => {
     const rows = [...table.tBodies[0].rows], wrap = table.closest('.table-wrap');
-    const name = table.caption?.textContent || 'table';
-    const field = Object.assign(document.createElement('input'), { type: 'search', className: 'field', placeholder: 'Filter', autocomplete: 'off' });
-    field.setAttribute('aria-label', `Filter: ${name}`);
+    const name = table.caption?.textContent || said.table;
+    const field = Object.assign(document.createElement('input'), { type: 'search', className: 'field', placeholder: said.filter, autocomplete: 'off' });
+    field.setAttribute('aria-label', said.filtered.replace('{table}', name));
     const told = document.createElement('span');
     told.className = 'small muted';
     told.setAttribute('role', 'status');
@@ -56,7 +63,7 @@
       const wanted = field.value.trim().toLowerCase().split(/\s+/);
       for (const row of rows) row.hidden = !wanted.every(word => row.textContent.toLowerCase().includes(word));
       const shown = rows.filter(row => !row.hidden).length;
-      told.textContent = field.value.trim() ? `${shown} of ${rows.length} shown` : '';
+      told.textContent = field.value.trim() ? said.shown.replace('{n}', shown).replace('{all}', rows.length) : '';
     });
   };
 

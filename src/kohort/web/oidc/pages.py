@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +12,13 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from kohort.locale import find, gettext, mark
 from kohort.model.log import say
 from kohort.model.oidc import BACK, NotNamed, here, subject_of
 from kohort.store.identities import NotLetIn, Why
 from kohort.web.attempts import FOR_AN_ADDRESS, Attempts
 from kohort.web.cookies import BEGUN, cookie, putting
-from kohort.web.login_pages import TOO_OFTEN, address_of, later, own_address, plain, to
+from kohort.web.login_pages import address_of, later, own_address, plain, to, too_often
 from kohort.web.oidc.begun import Beginnings, Begun
 from kohort.web.oidc.client import Client, known_error
 from kohort.web.oidc.fetch import Fetch
@@ -32,18 +32,26 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 """Logins that wait for the provider at the same time; others wait without holding a thread."""
 _LONGEST = 4_096
-_UNREACHABLE = (
+_UNREACHABLE = mark(
     "{label} does not answer as it should. Try again in a moment. Whoever runs the server finds the reason in the log."
 )
-_UNPROVEN = "What {label} says could not be checked, so nobody was logged in. Whoever runs the server finds the reason in the log."
+_UNPROVEN = mark(
+    "What {label} says could not be checked, so nobody was logged in. Whoever runs the server finds the reason in the log."
+)
 _TEXTS: Mapping[Why, str] = {
-    "unnamed": "{label} does not say what you are called.",
-    "not_named": "{label} knows you as {name}, but nobody has let you in here yet. Ask an administrator of these pages.",
-    "no_role": "Your groups at {label} give you no role here any more. Ask whoever looks after them.",
-    "name_taken": "Somebody else is called {name} here, so you cannot be. Ask an administrator of these pages.",
-    "name_impossible": "{label} calls you by a name that cannot be one here: letters, digits, blanks and . - + @ _, up to 64.",
-    "first": "The first one to log in here is an administrator, and {label} does not say that you are one.",
-    "last_administrator": "You are the only administrator here, and {label} says that you are none. Another one has to be made first.",
+    "unnamed": mark("{label} does not say what you are called."),
+    "not_named": mark(
+        "{label} knows you as {name}, but nobody has let you in here yet. Ask an administrator of these pages."
+    ),
+    "no_role": mark("Your groups at {label} give you no role here any more. Ask whoever looks after them."),
+    "name_taken": mark("Somebody else is called {name} here, so you cannot be. Ask an administrator of these pages."),
+    "name_impossible": mark(
+        "{label} calls you by a name that cannot be one here: letters, digits, blanks and . - + @ _, up to 64."
+    ),
+    "first": mark("The first one to log in here is an administrator, and {label} does not say that you are one."),
+    "last_administrator": mark(
+        "You are the only administrator here, and {label} says that you are none. Another one has to be made first."
+    ),
 }
 
 log = logging.getLogger("kohort.web")
@@ -121,8 +129,7 @@ class Arrivals:
             return refused
         limits = [(f"address {address_of(request)}", FOR_AN_ADDRESS)]
         if wait := self.attempts.take(limits):
-            problem = TOO_OFTEN.format(minutes=math.ceil(wait / 60))
-            return later(HTMLResponse(self._doors.page("/", problem=problem), 429), wait)
+            return later(HTMLResponse(self._doors.page("/", problem=too_often(wait)), 429), wait)
         onward = "/"
         try:
             begun = self._logins.end(cookie(request.scope, BEGUN), state)
@@ -145,7 +152,7 @@ class Arrivals:
         label, provider = self._label, self._client.provider
         self._client.check_sender(issuer)
         if error:
-            raise Refused(known_error(error), f"{label} has not let you in.")
+            raise Refused(known_error(error), gettext("%(label)s has not let you in.", label=label))
         if not code or len(code) > _LONGEST:
             raise Refused("came back without a code")
         claims = self._client.claims(code, begun)
@@ -160,14 +167,14 @@ class Arrivals:
                 provider.issuer, subject_of(claims), name=name, role=provider.role_of(claims)
             )
         except NotLetIn as refusal:
-            text = unnamed if refusal.why == "unnamed" else _TEXTS[refusal.why]
+            text = find(unnamed if refusal.why == "unnamed" else _TEXTS[refusal.why])
             raise Refused(
                 refusal.why.replace("_", " "), text.replace("{label}", label).replace("{name}", name or "")
             ) from refusal
 
     def _refused(self, request: Request, refusal: Refused, onward: str) -> Response:
         """The page that says why nobody is logged in; the log says it more closely, and nothing that anybody sent."""
-        usual = _UNREACHABLE if refusal.status == 502 else _UNPROVEN
+        usual = find(_UNREACHABLE if refusal.status == 502 else _UNPROVEN)
         text = refusal.text or usual.replace("{label}", self._label)
         answer = HTMLResponse(self._doors.page(onward, problem=text), refusal.status)
         return _without(request, answer)
