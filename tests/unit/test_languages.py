@@ -46,10 +46,11 @@ def test_a_translation_has_the_placeholders_and_tags_of_its_text(language: str) 
             continue
         source = message.id if isinstance(message.id, tuple) else (message.id,)
         said = message.string if isinstance(message.string, tuple) else (message.string,)
-        for text, other in zip(source, said, strict=True):
-            # A singular may say "one" where English writes the figure.
+        for form, (text, other) in enumerate(zip(source, said, strict=True)):
             wanted, found = set(PLACEHOLDER.findall(text)), set(PLACEHOLDER.findall(other))
-            if wanted != found or sorted(TAG.findall(text)) != sorted(TAG.findall(other)):
+            # The form for one may say "a customer" where English writes the figure.
+            fits = found <= wanted and len(wanted - found) <= 1 if len(source) == 2 and form == 0 else found == wanted
+            if not fits or sorted(TAG.findall(text)) != sorted(TAG.findall(other)):
                 wrong.append((text, other))
     assert wrong == []
 
@@ -125,6 +126,20 @@ def test_money_is_short_as_it_is_said() -> None:
 )
 def test_a_browser_gets_what_it_asks_for_first(accepted: str, language: str) -> None:
     assert asked_for(accepted) == language
+
+
+@pytest.mark.parametrize("language", [*OTHERS, PSEUDO])
+def test_every_page_can_be_made_in_every_language(language: str) -> None:
+    app = create(SAMPLE["SampleWorkspace"]())
+
+    async def read(path: str) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            return await client.get(path, headers={"accept-language": language})
+
+    for path in ("/", "/segments", "/segments/s1", "/segments/s1/customers", "/map", "/discover", "/data-health"):
+        answer = asyncio.run(read(path))
+        assert answer.status_code == 200, path
+        assert ("Skip to content" in answer.text) == (language == PSEUDO), path
 
 
 def test_a_chosen_language_stays_with_the_browser() -> None:

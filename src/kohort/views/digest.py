@@ -140,18 +140,18 @@ def digest_text(d: Mapping[str, Any]) -> str:
     if t["period"]:
         lines += [gettext("%(period)s, by the newest data.", period=t["period"]), ""]
     if t["rows"]:
-        lines += [f"## {gettext('What moved')}", ""]
+        lines += ["## " + gettext("What moved"), ""]
         lines += [f"- **{_md(r['label'])}**: {_counts(r)}{_worth(r)}{_note(r)}" for r in t["rows"]]
         lines += [f"- {_smaller(t['more'])}"] * bool(t["more"]) + [""]
     for name, rows in ((gettext("Biggest entries"), t["entries"]), (gettext("Biggest exits"), t["exits"])):
         if rows:
             lines += [f"## {name}", "", *(f"- {_md(r['text'])}" for r in rows), ""]
     if t["looks"]:
-        lines += [f"## {gettext('What needs a look')}", ""]
+        lines += ["## " + gettext("What needs a look"), ""]
         lines += [f"- **{_md(x['label'])}** ({_inside(x['word'])}): {_md(x['text'])}" for x in t["looks"]] + [""]
     if t["untold"]:
         lines += [
-            f"## {gettext('Of which nothing can be said')}",
+            "## " + gettext("Of which nothing can be said"),
             "",
             *(f"- {_md(x['label'])}: {_md(x['text'])}" for x in t["untold"]),
             "",

@@ -111,7 +111,7 @@ def _of_source(one: Mapping[str, Any]) -> str:
     if one["gaps"]:
         gaps = ngettext("%(n)s gap", "%(n)s gaps", one["gaps"], n=formats().number(one["gaps"]))
         said.append(gettext("%(gaps)s, %(events)s lost", gaps=gaps, events=words.plural(one["lost"], "event")))
-    return f"{gettext(' and ').join(said)}."
+    return gettext(" and ").join(said) + "."
 
 
 def _lag(seconds: float | None) -> str:
