@@ -77,6 +77,7 @@ WARNINGS = {
     "copied_rows": "The same row with both answers",
     "over_fit": "Partly learned by heart",
     "no_better_than_one_feature": "One look does as well",
+    "no_better_than_before": "Perhaps only the way back",
 }
 
 FIGURES = (
@@ -104,6 +105,12 @@ def title(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
             return f"May go quiet{horizon}"
         case "next":
             return f"Next {happening(line)}{horizon}"
+        case "change":
+            return (
+                f"{'Less' if line['by'] < 0 else 'More'} than before: {happening(line)}, by {abs(line['by']):g} in 100"
+            )
+        case "response":
+            return f"Answers with {_one(happening(line))}{horizon}"
         case "cross_sell":
             return f"May like{part}" if part else f"May like another {words.label_of(line['column']).lower()}"
         case "migration":
@@ -115,7 +122,7 @@ def title(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
     return f"{happening(line).capitalize()}{horizon}"
 
 
-def sentence(line: Mapping[str, Any]) -> str:
+def sentence(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
     """What a chance of it is the chance of."""
     horizon = f"within {line['horizon']}" if line["horizon"] else ""
     match line["kind"]:
@@ -124,6 +131,17 @@ def sentence(line: Mapping[str, Any]) -> str:
         case "next":
             return (
                 f"The chance of {_one(happening(line))} {horizon}, and the day by which half of such customers had one."
+            )
+        case "change":
+            way = "less" if line["by"] < 0 else "more"
+            return (
+                f"The chance of {abs(line['by']):g} in 100 {way} {horizon} than in as long a time before. Who had much before "
+                "mostly comes back to her usual: that is part of it."
+            )
+        case "response":
+            return (
+                f"The chance of {_one(happening(line))} {horizon} after something is sent. It says who answers, not whom it moves: "
+                "some would do it anyway."
             )
         case "cross_sell":
             what = line["part"] or f"each {words.label_of(line['column']).lower()}"
