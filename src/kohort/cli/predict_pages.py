@@ -46,6 +46,9 @@ def trained(screen: Screen, report: Mapping[str, Any]) -> None:
             f"{when['told']:.0%} get a median day within the horizon{half}. The day was off by {when['mae_days']:.1f} days on "
             f"average; with the same day for everybody by {when['naive_mae_days']:.1f}. What lies beyond the horizon counts as its end."
         )
+    for kind in ("change", "response"):
+        if kind in report:
+            screen.line(str(report[kind]["text"]))
     top = report["gains"][1]
     screen.line(
         f"The tenth with the highest probabilities holds {top['found']['value']:.0%} of those it happens to "

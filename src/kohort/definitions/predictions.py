@@ -1,33 +1,45 @@
 """What is to be predicted, as a frozen value with a text form under `predictions:` of `kohort.yaml`.
 
-Six kinds: `churn` (no such event for as long as the horizon, among customers who were active), `event` (such an event
-happens within the horizon), `next` (the same among active customers, and when), `cross_sell` (for each value of a column: the
-first such event with it), `migration` (in which part of a segment a member will be), and `trait` (a label of the business's
-own: who is like the customers that carry it).
+Eight kinds: `churn` (no such event for as long as the horizon, among customers who were active), `event` (such an event
+happens within the horizon), `next` (the same among active customers, and when), `change` (there is so much less, or more, of it
+than in as long a time before), `response` (such an event follows what was sent to a customer), `cross_sell` (for each value of a
+column: the first such event with it), `migration` (in which part of a segment a member will be), and `trait` (a label of the
+business's own: who is like the customers that carry it).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kohort.definitions.conditions import AllOf, Compare, Ref, check_condition, format_condition
 from kohort.definitions.destinations_text import Values
-from kohort.definitions.features import Aggregate, FeatureDefinition, Selection, Where
+from kohort.definitions.features import Aggregate, FeatureDefinition, Selection, Where, check
 from kohort.definitions.triggers import FIXED_UNITS
 from kohort.definitions.windows import Span, Window, parse_span
 from kohort.definitions.yaml_text import Document, Path
 from kohort.errors import RefusedDefinition
 from kohort.model.event import IDENTIFY, ORDER_LINE, ColumnType, trait_column
 
-TargetKind = Literal["churn", "event", "next", "cross_sell", "migration", "trait"]
+TargetKind = Literal["churn", "event", "next", "change", "response", "cross_sell", "migration", "trait"]
 MOST_PREDICTIONS = 100
 MOST_VALUES = 50
+MOST_AT_LEAST = 10_000
+BEFORE = "before"
+"""The feature that says how much there was in as long a time before, where a change is predicted."""
+
 HORIZON = Span(90, "day")
 ACTIVE = Span(365, "day")
 USUAL = "churn_90d"
 """What is predicted where nothing is defined."""
+
+AT_LEAST = 3
+"""Events before that a change is asked about from: who had one or two has none or one by chance alone."""
+
+SENDING = Span(1, "day")
+"""Of a response: what is sent within so long after a moment is looked at as of that moment."""
 
 FRESH = Span(30, "day")
 """How long a stored score counts, where nothing else is said."""
@@ -35,10 +47,24 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "churn": ("where", "horizon", "active", "sequence", "fresh", "label"),
     "event": ("where", "horizon", "active", "once", "sequence", "fresh", "label"),
     "next": ("where", "horizon", "active", "sequence", "fresh", "label"),
+    "change": ("of", "by", "at_least", "where", "horizon", "fresh", "label"),
+    "response": ("after", "where", "horizon", "active", "fresh", "label"),
     "cross_sell": ("on", "values", "where", "horizon", "active", "sequence", "label"),
     "migration": ("horizon", "sequence", "label"),
     "trait": ("is", "fresh", "label"),
 }
+_PERCENT = re.compile(r"\s*([+-]?)\s*(\d{1,5}(?:\.\d{1,3})?)\s*%\s*")
+_COUNTED = ("order_id", "day")
+"""Columns of which a change counts the different values; numbers are added up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whom a question is about: those of whom, at the moment itself, there is more than `above` of something, or is not."""
+
+    measured: FeatureDefinition
+    above: float = 0.0
+    wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +86,10 @@ class Target:
         column: Of a cross-sell: whose values are sold.
         values: Of a cross-sell: those values; empty = the ones that most customers have.
         sequence: Also try a recurrent network on the weeks before; it is taken only where it is better.
+        of: Of a change: the column that is added up (`order_id`, `day`: whose values are counted); empty = how many events.
+        by: Of a change: per cent; below 0 = falls by that much or more, above = rises.
+        at_least: Of a change: customers with fewer such events in as long a time before are not asked about.
+        sent, sent_where: Of a response: the events that say that something was sent, and a condition on them.
     """
 
     name: str
@@ -75,6 +105,11 @@ class Target:
     values: tuple[str, ...] = ()
     fresh: Span = FRESH
     sequence: bool = False
+    of: str = ""
+    by: float = 0.0
+    at_least: int = AT_LEAST
+    sent: tuple[str, ...] = ()
+    sent_where: Where | None = None
 
     @property
     def several(self) -> bool:
@@ -96,7 +131,30 @@ class Target:
         """What is asked at the end of the horizon: how many such events lie in it, or the value of the trait."""
         if self.kind == "trait":
             return FeatureDefinition("happened", Aggregate("last", self.events[0], Selection((IDENTIFY,))))
+        if self.kind == "change":
+            return FeatureDefinition("happened", self._amount(Window(self.horizon)))
         return FeatureDefinition("happened", Aggregate("count", "", self._selection(Window(self.horizon))))
+
+    @property
+    def ahead_us(self) -> int:
+        """How long after a moment its outcomes are known, in microseconds; 0 where nothing lies ahead."""
+        if self.kind == "trait":
+            return 0
+        return span_us(self.horizon) + (span_us(SENDING) if self.kind == "response" else 0)
+
+    def compared(self) -> tuple[FeatureDefinition, ...]:
+        """Of a change, asked at the end of the horizon: how much there was in as long a time before."""
+        if self.kind != "change":
+            return ()
+        far = replace(self.horizon, amount=2 * self.horizon.amount)
+        return (FeatureDefinition("compared", self._amount(Window(far, self.horizon))),)
+
+    def known_before(self) -> tuple[FeatureDefinition, ...]:
+        """What a model of it always knows of a customer, beside the features: of a change how much there was so far."""
+        if self.kind != "change":
+            return ()
+        label = f"{self._amount_words().capitalize()} in the {self.horizon} before"
+        return (FeatureDefinition(BEFORE, self._amount(Window(self.horizon)), label),)
 
     def timed(self) -> tuple[FeatureDefinition, ...]:
         """Of `next`, asked at the end of the horizon: how many days before it the first such event was."""
@@ -104,15 +162,23 @@ class Target:
             return ()
         return (FeatureDefinition("timed", Aggregate("tenure", "", self._selection(Window(self.horizon)))),)
 
-    def gates(self) -> tuple[tuple[FeatureDefinition, bool], ...]:
-        """What is asked at the moment itself, to know whom the question is about: counts, and whether there must be any."""
+    def gates(self) -> tuple[Gate, ...]:
+        """What is asked at the moment itself, to know whom the question is about."""
         found = []
+        if self.kind == "change":
+            window = Window(self.horizon)
+            enough = FeatureDefinition("_enough", Aggregate("count", "", self._selection(window)))
+            found = [
+                Gate(enough, self.at_least - 1),
+                Gate(FeatureDefinition("_some", self._amount(window))),  # of nothing there is no share
+            ]
         if self.active is not None:
             window = Window(self.active)
             active = FeatureDefinition("_active", Aggregate("count", "", Selection(self.events, self.where, window)))
-            found.append((active, True))
+            found.append(Gate(active))
         if self.once or self.kind == "cross_sell":
-            found.append((FeatureDefinition("_before", Aggregate("count", "", self._selection(Window()))), False))
+            before = FeatureDefinition("_before", Aggregate("count", "", self._selection(Window())))
+            found.append(Gate(before, wanted=False))
         return tuple(found)
 
     @property
@@ -130,11 +196,26 @@ class Target:
                 return f"in {self.value or 'which part'} of {what} {self.horizon} later"
             case "cross_sell":
                 return f"first {what} with {self.column} {self.value or 'of each kind'} within {self.horizon}"
+            case "change":
+                way = "falls" if self.by < 0 else "rises"
+                return f"{self._amount_words()} {way} by {abs(self.by):g}% or more in the next {self.horizon}"
+            case "response":
+                sent = " or ".join(self.sent) + (f" where {self.sent_where.text}" if self.sent_where else "")
+                return f"{what} within {self.horizon} after {sent}"
             case "churn":
                 return f"no {what} within {self.horizon}"
             case "next":
                 return f"next {what} within {self.horizon}"
         return f"{what} within {self.horizon}"
+
+    def _amount(self, window: Window) -> Aggregate:
+        """How much of it there is in a window."""
+        kind: Any = "count_distinct" if self.of in _COUNTED else "sum" if self.of else "count"
+        return Aggregate(kind, self.of, self._selection(window))
+
+    def _amount_words(self) -> str:
+        what = " or ".join(self.events) + (f" where {self.where.text}" if self.where else "")
+        return f"{f'different {self.of}' if self.of in _COUNTED else self.of or 'number'} of {what}"
 
     def _selection(self, window: Window) -> Selection:
         if self.kind != "cross_sell":
@@ -180,6 +261,13 @@ def write_target(t: Target) -> dict[str, Any]:
     elif t.kind == "cross_sell":
         body = {"cross_sell": t.column, "on": events, "horizon": str(t.horizon)}
         body |= {"values": list(t.values)} if t.values else {}
+    elif t.kind == "change":
+        body = {"change": events, **({"of": t.of} if t.of else {}), "by": f"{t.by:+g}%", "horizon": str(t.horizon)}
+        body |= {"at_least": t.at_least} if t.at_least != AT_LEAST else {}
+    elif t.kind == "response":
+        sent: Any = t.sent[0] if len(t.sent) == 1 else list(t.sent)
+        after = {"event": sent, "where": t.sent_where.text} if t.sent_where else sent
+        body = {"response": events, "after": after, "horizon": str(t.horizon)}
     else:
         body = {t.kind: events, "horizon": str(t.horizon)}
     if t.where:
@@ -200,7 +288,7 @@ class _Predictions(Values):
 
     columns: Mapping[str, ColumnType] | None = None
 
-    def target(self, name: str, data: dict[str, Any], path: Path) -> Target:
+    def target(self, name: str, data: dict[str, Any], path: Path) -> Target:  # noqa: PLR0911 - one per kind
         kinds = [k for k in _KEYS if k in data]
         if len(kinds) != 1:
             self.mistake(
@@ -227,6 +315,12 @@ class _Predictions(Values):
                 Target(name, kind, (), None, horizon, active, label=label, sequence=sequence), data, path
             )
         events = self.events(data, kind, path)
+        if kind == "change":
+            return self.change(Target(name, kind, events, None, horizon, label=label, fresh=fresh), data, path)
+        if kind == "response":
+            return self.response(
+                Target(name, kind, events, None, horizon, active, label=label, fresh=fresh), data, path
+            )
         once = kind == "event" and self.flag(data, "once", path)
         if once and active is not None:
             self.mistake(
@@ -261,6 +355,36 @@ class _Predictions(Values):
         found = replace(target, events=events, where=self.condition(data, path), column=column, values=values)
         self.attempt((*path, "cross_sell"), lambda: _check_text(column, self.columns))
         return found
+
+    def change(self, target: Target, data: dict[str, Any], path: Path) -> Target:
+        of, by, least = data.get("of", "count"), data.get("by"), data.get("at_least", AT_LEAST)
+        if not isinstance(of, str) or not of:
+            self.mistake((*path, "of"), "of is a column, or count.", "For example amount.")
+            of = "count"
+        told = _PERCENT.fullmatch(by) if isinstance(by, str) else None
+        share = float(f"{told[1]}{told[2]}") if told else 0.0
+        if not share or share < -100:
+            at = (*path, "by") if "by" in data else path
+            self.mistake(at, "by is by how many per cent it falls or rises.", "For example -50%, or +100%.")
+        if not isinstance(least, int) or isinstance(least, bool) or not 1 <= least <= MOST_AT_LEAST:
+            self.mistake((*path, "at_least"), f"at_least is a whole number from 1 to {MOST_AT_LEAST:,}.")
+            least = AT_LEAST
+        where = self.condition(data, path)
+        found = replace(target, where=where, of="" if of == "count" else of, by=share, at_least=least)
+        self.attempt((*path, "of"), lambda: _check_amount(found, self.columns))
+        return found
+
+    def response(self, target: Target, data: dict[str, Any], path: Path) -> Target:
+        sent, at = data.get("after"), (*path, "after")
+        if isinstance(sent, dict):
+            self.known_keys(sent, at, ("event", "where"))
+        told: dict[str, Any] = sent if isinstance(sent, dict) else {} if sent is None else {"event": sent}
+        events = self.texts(told, "event", at)
+        if not events:
+            self.mistake(at if "after" in data else path, "after names what was sent.", "For example email_sent.")
+        if set(events) & set(target.events):
+            self.mistake(at, "What is sent is no answer to itself.", "Name another event, or tell them apart.")
+        return replace(target, where=self.condition(data, path), sent=events, sent_where=self.condition(told, at))
 
     def trait(self, data: dict[str, Any], path: Path) -> tuple[str, ...]:
         value = data["trait"]
@@ -307,6 +431,12 @@ def _check_text(column: str, columns: Mapping[str, ColumnType] | None) -> None:
 
     if columns is not None:
         check_condition(Compare(Ref(column), "=", "a text"), vocabulary(columns), column)
+
+
+def _check_amount(target: Target, columns: Mapping[str, ColumnType] | None) -> None:
+    if columns is not None:
+        for definition in target.known_before():
+            check(definition, columns)
 
 
 def parse_horizon(text: str) -> Span:

@@ -29,6 +29,17 @@ LIMITS = (
     "It is no basis for a decision with legal or similarly serious effects on a person.",
 )
 """What holds of every model that is made here."""
+LIMITS_OF = {
+    "change": (
+        "Who had much before mostly has less afterwards though nothing about her changed: a high probability may be her way back to the "
+        "usual. `change.before_alone` in the report says how much of it is only that."
+    ),
+    "response": (
+        "It tells who answers, not whom the sending moves: who would have bought anyway answers too. Leaving out those with low "
+        "probabilities may leave out the very customers that a sending moves; only a group drawn by lot that gets nothing tells."
+    ),
+}
+"""What holds of models of one kind besides."""
 
 
 def card(model: Model, manifest: Mapping[str, Any], *, before: Sequence[str] = ()) -> dict[str, Any]:
@@ -83,7 +94,7 @@ def card(model: Model, manifest: Mapping[str, Any], *, before: Sequence[str] = (
         "parts": report["parts"],
         "periods": report["periods"],
         "warnings": report["warnings"],
-        "limits": list(LIMITS),
+        "limits": [*(text for kind, text in LIMITS_OF.items() if kind in target), *LIMITS],
     }
 
 

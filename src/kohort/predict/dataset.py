@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kohort.definitions.features import FeatureDefinition, describe
-from kohort.definitions.predictions import Target, span_us
+from kohort.definitions.predictions import BEFORE, Target, span_us
 from kohort.errors import NotEnough, WrongUsage
 from kohort.model.clock import DAY_US, iso
 from kohort.model.columns import values
 from kohort.model.feature import FeatureTable
 from kohort.model.progress import Progress, silent
+from kohort.predict.change import beside_before, changed
 from kohort.predict.recurrent.weeks import words_of
 from kohort.predict.train import Costs, Trained, train
 from kohort.predict.when import timing
@@ -94,14 +95,22 @@ class Dataset:
             progress=progress,
             **how,
         )
-        if self.days is None or found.model is None or found.judged is None:
+        if found.model is None or found.judged is None or not (more := self._more(*found.judged, own)):
             return found
-        rows, p = found.judged
-        report = {
-            **found.report,
-            "when": timing(p, self.days[rows], own[rows], horizon=span_us(self.target.horizon) / DAY_US),
-        }
+        warnings = [*found.report["warnings"], *more.pop("warnings", [])]
+        report = {**found.report, **more, "warnings": warnings}
         return replace(found, report=report, model=replace(found.model, about={**found.model.about, "report": report}))
+
+    def _more(self, rows: np.ndarray, p: np.ndarray, own: np.ndarray) -> dict[str, Any]:
+        """What is told of the judged rows beside what every model is judged by."""
+        if self.days is not None:
+            return {"when": timing(p, self.days[rows], own[rows], horizon=span_us(self.target.horizon) / DAY_US)}
+        if self.target.kind == "change":
+            before = values(self.table.data[BEFORE])[rows]
+            return beside_before(before, self.y[rows], p, own[rows])
+        if self.target.kind == "response":
+            return {"response": _answered(self.y, len(self.asked))}
+        return {}
 
 
 def dataset(
@@ -135,7 +144,7 @@ def dataset(
     moments = sorted(as_of)
     if not moments or len(set(moments)) < len(moments) or len(moments) > MOST_MOMENTS:
         raise WrongUsage(f"Give 1 to {MOST_MOMENTS} different moments.")
-    ahead = 0 if target.kind == "trait" else span_us(target.horizon)
+    ahead = target.ahead_us
     if moments[-1] + ahead > until:
         raise NotEnough(
             f"What happens within {target.horizon} of {iso(moments[-1])} is not known yet: the data ends {iso(until)}.",
@@ -147,7 +156,8 @@ def dataset(
     for number, moment in enumerate(moments):
         progress("Looking at past moments", number, len(moments))
         table = asked_about(snapshot, used, target, as_of=moment, features=features, **shared)
-        after = features(snapshot, [target.happened(), *target.timed()], as_of=moment + ahead, **shared)
+        asked_then = [target.happened(), *target.compared(), *target.timed()]
+        after = features(snapshot, asked_then, as_of=moment + ahead, **shared)
         found = _After.of(snapshot, table, after, moment + ahead)
         tables.append(table)
         outcomes.append(found.outcome(target))
@@ -160,7 +170,8 @@ def dataset(
             "There is nobody to ask about at these moments.", hint="Choose later ones, or a longer `active`."
         )
     traits = [column for column in snapshot.columns if column.startswith("t_")]
-    past = tuple(d.name for d in used if not any(t in describe(d.measure) for t in traits))
+    own = target.known_before()
+    past = tuple(d.name for d in (*used, *own) if not any(t in describe(d.measure) for t in traits))
     at = np.repeat(np.array(moments, np.int64), rows)
     return Dataset(
         joined(tables),
@@ -188,15 +199,16 @@ def asked_about(
     """Features at one moment of the customers that a target is about: those who were active, or have not had the event."""
     import pyarrow as pa
 
-    gates = target.gates()
-    table = features(snapshot, [*definitions, *(g for g, _ in gates)], as_of=as_of, zone=zone, currency=currency)
+    gates, own = target.gates(), target.known_before()
+    used = [*(d for d in definitions if d.name not in {o.name for o in own}), *own]
+    table = features(snapshot, [*used, *(g.measured for g in gates)], as_of=as_of, zone=zone, currency=currency)
     if not gates:
         return table
     asked = np.ones(len(table), bool)
-    for gate, some in gates:
-        asked &= (values(table.data[gate.name]) > 0) == some
+    for gate in gates:
+        asked &= (values(table.data[gate.measured.name]) > gate.above) == gate.wanted
     mask = pa.array(asked)
-    kept = table.select([f.name for f in table.features if f.name not in {g.name for g, _ in gates}])
+    kept = table.select([f.name for f in table.features if f.name not in {g.measured.name for g in gates}])
     return replace(kept, ids=kept.ids.filter(mask), data=kept.data.filter(mask), value=None)
 
 
@@ -253,6 +265,8 @@ class _After:
         """What happened: 1, 0, or NaN = unknown."""
         if target.kind == "trait":
             return _labels(self.data["happened"], self.place, self.found, target.value)
+        if target.kind == "change":
+            return changed(self._at("compared", 0.0), self._at("happened", 0.0), target.by)
         happened = self._at("happened", 0.0) > 0
         return (~happened if target.kind == "churn" else happened).astype(float)
 
@@ -276,6 +290,15 @@ def _as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return ("yes" if value else "no") if isinstance(value, bool) else f"{value:g}"
+
+
+def _answered(y: np.ndarray, waves: int) -> dict[str, Any]:
+    """How many answered what was sent to them, and what that does not say."""
+    text = (
+        f"{int(y.sum()):,} of {len(y):,} answered what was sent to them on {waves} days. It tells who answers, not whom the "
+        "sending moves: some would have done it anyway. What it moves shows only beside customers drawn by lot who get nothing."
+    )
+    return {"sent": len(y), "answered": int(y.sum()), "waves": waves, "text": text}
 
 
 def joined(tables: Sequence[FeatureTable]) -> FeatureTable:

@@ -88,6 +88,7 @@ WARNINGS = {
     "copied_rows": mark("The same row with both answers"),
     "over_fit": mark("Partly learned by heart"),
     "no_better_than_one_feature": mark("One look does as well"),
+    "no_better_than_before": mark("Perhaps only the way back"),
 }
 
 FIGURES = (
@@ -138,6 +139,15 @@ def title(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
             return _within(gettext("May go quiet"), line)
         case "next":
             return _within(gettext("Next %(what)s", what=happening(line)), line)
+        case "change":
+            less = mark("Less than before: %(what)s, by %(n)s in 100")
+            more = mark("More than before: %(what)s, by %(n)s in 100")
+            by = formats().compact(abs(line["by"]))
+            return gettext(less if line["by"] < 0 else more, what=happening(line), n=by)
+        case "response":
+            what = happening(line)
+            an, a = mark("Answers with an %(what)s"), mark("Answers with a %(what)s")
+            return _within(gettext(an if what[:1] in "aeiou" else a, what=what), line)
         case "cross_sell":
             if line["part"]:
                 return gettext("May like %(what)s", what=line["part"])
@@ -166,7 +176,7 @@ def length(span: str) -> str:
     return words.plural(int(number), unit.removesuffix("s")) if number.isdigit() and unit else span
 
 
-def sentence(line: Mapping[str, Any]) -> str:
+def sentence(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
     """What a chance of it is the chance of."""
     horizon, what = length(line["horizon"] or ""), happening(line)
     match line["kind"]:
@@ -181,6 +191,27 @@ def sentence(line: Mapping[str, Any]) -> str:
                     "The chance of an %(what)s within %(horizon)s, and the day by which half of such customers had one."
                 )
             return gettext(text, what=what, horizon=horizon)
+        case "change":
+            less = mark(
+                "The chance of %(n)s in 100 less within %(horizon)s than in as long a time before. Who had much before "
+                "mostly comes back to her usual: that is part of it."
+            )
+            more = mark(
+                "The chance of %(n)s in 100 more within %(horizon)s than in as long a time before. Who had much before "
+                "mostly comes back to her usual: that is part of it."
+            )
+            by = formats().compact(abs(line["by"]))
+            return gettext(less if line["by"] < 0 else more, n=by, horizon=horizon)
+        case "response":
+            an = mark(
+                "The chance of an %(what)s within %(horizon)s after something is sent. It says who answers, not whom it moves: "
+                "some would do it anyway."
+            )
+            a = mark(
+                "The chance of a %(what)s within %(horizon)s after something is sent. It says who answers, not whom it moves: "
+                "some would do it anyway."
+            )
+            return gettext(an if what[:1] in "aeiou" else a, what=what, horizon=horizon)
         case "cross_sell":
             of = line["part"] or gettext("each %(what)s", what=words.label_of(line["column"]).lower())
             return gettext(

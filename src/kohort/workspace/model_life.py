@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kohort.definitions.predictions import span_us
 from kohort.errors import NotEnough, NotFound
 from kohort.model.clock import iso
 from kohort.model.progress import Progress, silent
+from kohort.workspace.predict_past import moments_known
 
 if TYPE_CHECKING:
     from kohort.definitions.predictions import Target
@@ -42,6 +42,7 @@ def check(ws: Workspace, name: str | None = None, *, progress: Progress = silent
     Raises:
         NotEnough: No model was trained yet.
     """
+    from kohort.predict.dataset import MOST_MOMENTS
     from kohort.predict.drift import drift
     from kohort.workspace.scores import freshness
 
@@ -54,7 +55,8 @@ def check(ws: Workspace, name: str | None = None, *, progress: Progress = silent
     progress("Comparing customers then and now", 1, 2)
     later = decay(ws, model, asked, until, now)
     progress("Comparing customers then and now", 2, 2)
-    reasons, possible = _reasons(shift, later, asked, until, now), until + _ahead(asked)
+    unlearned = moments_known(ws, asked, until=now, since=until, most=MOST_MOMENTS)
+    reasons, possible = _reasons(shift, later, asked, len(unlearned)), until + asked.ahead_us
     return {
         "name": asked.name,
         "model": model.id,
@@ -63,7 +65,11 @@ def check(ws: Workspace, name: str | None = None, *, progress: Progress = silent
         "scores": freshness(ws, asked, now),
         "drift": shift,
         "decay": later,
-        "retrain": {"due": bool(reasons) and now >= possible, "possible_from": iso(possible), "reasons": reasons},
+        "retrain": {
+            "due": bool(reasons) and (bool(unlearned) or not asked.ahead_us),
+            "possible_from": iso(possible),
+            "reasons": reasons,
+        },
     }
 
 
@@ -71,12 +77,12 @@ def decay(ws: Workspace, model: Model, asked: Target, until: int, now: int) -> d
     """How a model did on outcomes that it has not learned from, moment by moment."""
     from kohort.predict.evaluate import judge
 
-    step = _ahead(asked)
+    step = asked.ahead_us
     if not step:
         return {"code": "no_time", "text": "Of a label without a time there is no later outcome.", "periods": []}
-    moments = [now - step * k for k in range(1, MOST_PERIODS + 1) if now - step * k >= until][::-1]
+    moments = moments_known(ws, asked, until=now, since=until, most=MOST_PERIODS)
     if not moments:
-        text = f"The first outcomes that it has not learned from are known on {iso(until + step)}."
+        text = f"Nothing is known yet that it has not learned from. {_new_ones(asked, until)}"
         return {"code": "not_yet", "text": text, "periods": []}
     periods: list[dict[str, Any]] = []
     for at in moments:
@@ -120,17 +126,16 @@ def retrain(
     Raises:
         NotEnough: No model was trained yet, or the prediction is about a label without a time.
     """
-    from kohort.predict.dataset import default_moments
     from kohort.predict.train import Costs
 
     champion, asked = ws.predict.current(name)
-    now, until, step = ws.as_of(), ws.predict.learned_until(champion.id), _ahead(asked)
+    now, until, step = ws.as_of(), ws.predict.learned_until(champion.id), asked.ahead_us
     if not step:
         raise NotEnough(
             f"{asked.name!r} is about a label without a time, so no later outcome tells which model is better.",
             hint=f"Train it again: kohort predict train {asked.name}",
         )
-    holdout = now - step
+    holdout = moments_known(ws, asked, until=now, since=0, most=1)[-1]
     told: dict[str, Any] = {
         "name": asked.name,
         "champion": {"model": champion.id, "metrics": None},
@@ -142,17 +147,14 @@ def retrain(
         "current": champion.id,
     }
     if until > holdout:
-        reason = (
-            f"The current model has learned from the last known outcomes. There are new ones on {iso(until + step)}."
-        )
+        reason = f"The current model has learned from the last known outcomes. {_new_ones(asked, until)}"
         return {**told, "decision": "not_yet", "reason": reason}
     if not anyway:
         due = check(ws, asked.name, progress=progress)["retrain"]
         if not due["due"]:
             return {**told, "decision": "not_needed", "reason": "Nothing says that the current model fits no more."}
-    first = ws.contents().first_ts
     try:
-        moments = default_moments(asked, first=holdout if first is None else first, until=holdout)
+        moments = moments_known(ws, asked, until=holdout)
     except NotEnough as error:
         return {**told, "decision": "no_challenger", "reason": str(error)}
     data_version, used = ws.store.log.version(), ws.predict.definitions_for(asked)
@@ -255,23 +257,25 @@ def _judged(found: dict[str, Any]) -> dict[str, Any]:
     return {**{key: found[key] for key in kept}, "said": said, "happened": happened, "off": bool(off)}
 
 
-def _reasons(shift: dict[str, Any], later: dict[str, Any], asked: Target, until: int, now: int) -> list[dict[str, str]]:
+def _reasons(shift: dict[str, Any], later: dict[str, Any], asked: Target, unlearned: int) -> list[dict[str, str]]:
     """Why a model should be trained again: it does worse, its customers changed, or much is known that it did not learn."""
     found = []
     if later["code"] in ("worse", "off"):
         found.append({"code": later["code"], "text": later["text"]})
     if shift["verdict"] == "drift":
         found.append({"code": "drift", "text": shift["text"]})
-    step = _ahead(asked)
-    if step and now - until >= OLD * step:
-        text = f"Outcomes of {(now - until) // step} horizons are known that it has not learned from."
+    if unlearned >= OLD:
+        times = "sendings" if asked.kind == "response" else "horizons"
+        text = f"Outcomes of {unlearned} {times} are known that it has not learned from."
         found.append({"code": "old", "text": text})
     return found
 
 
-def _ahead(asked: Target) -> int:
-    """The horizon in microseconds; 0 where nothing lies ahead."""
-    return 0 if asked.kind == "trait" else span_us(asked.horizon)
+def _new_ones(asked: Target, until: int) -> str:
+    """When there are outcomes that a model has not learned from."""
+    if asked.kind == "response":
+        return "There are new ones once the answers to later sendings are known."
+    return f"There are new ones on {iso(until + asked.ahead_us)}."
 
 
 def _ids(data: Dataset) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kohort.errors import NotEnough, NotFound, WrongUsage
 from kohort.model.progress import Progress, silent
@@ -39,7 +39,7 @@ def training_set(
         NotFound: Nobody was in the part that a migration asks about.
         WrongUsage: The target has several parts.
     """
-    from kohort.predict.dataset import MOMENTS, dataset, default_moments
+    from kohort.predict.dataset import dataset
 
     if target.several:
         raise WrongUsage(f"{target.name!r} has several parts.", hint=f"Name one: {target.name}/PART.")
@@ -49,22 +49,65 @@ def training_set(
             raise NotFound("part", target.value, found)
         return found[target.value]
     until = ws.as_of()
-    if as_of is None:
+    moments = moments_known(ws, target, until=until, most=most) if as_of is None else _moments(ws, as_of)
+    how: dict[str, Any] = {"as_of": moments, "until": until, "features": features, "progress": progress}
+    how |= {"zone": ws.zone, "currency": ws.currency}
+    if target.kind == "response":
+        from kohort.predict.response import responses
+
+        return responses(ws.store.log.snapshot(), definitions, target, answers=_answers(ws, target), **how)
+    return dataset(ws.store.log.snapshot(), definitions, target, **how)
+
+
+def moments_known(
+    ws: Workspace, target: Target, *, until: int, since: int | None = None, most: int | None = None
+) -> list[int]:
+    """The last moments of a target whose outcomes are known by `until`: a horizon apart, or just before what was sent.
+
+    Args:
+        since: Only moments from then on; None = a horizon after the first event.
+        most: So many at most; None = as usual.
+
+    Raises:
+        NotEnough: There is none, where `since` is not given.
+    """
+    from kohort.predict.dataset import MOMENTS, default_moments
+
+    if target.kind == "response":
+        return _waves(ws, target, until=until, since=since, most=most)
+    if since is None:
         first = ws.contents().first_ts
-        moments = default_moments(target, first=until if first is None else first, until=until, most=most or MOMENTS)
-    else:
-        moments = _moments(ws, as_of)
-    return dataset(
-        ws.store.log.snapshot(),
-        definitions,
-        target,
-        as_of=moments,
-        until=until,
-        features=features,
-        zone=ws.zone,
-        currency=ws.currency,
-        progress=progress,
-    )
+        return default_moments(target, first=until if first is None else first, until=until, most=most or MOMENTS)
+    step = target.ahead_us
+    back = [until - step * k for k in range(1, (most or MOMENTS) + 1)] if step else []
+    return [moment for moment in back if moment >= since][::-1]
+
+
+def _waves(ws: Workspace, target: Target, *, until: int, since: int | None, most: int | None) -> list[int]:
+    from kohort.definitions.features import Selection
+    from kohort.engines.answers import sending_times
+    from kohort.predict.response import WAVES, waves
+
+    sent = Selection(target.sent, target.sent_where)
+    times = sending_times(ws.store.log.snapshot(), sent, as_of=until, zone=ws.zone, currency=ws.currency)
+    found = waves(times, target, since=since or 0, until=until, most=most or WAVES)
+    if not found and since is None:
+        there = "is not known yet" if len(times) else "cannot be known: nothing was sent"
+        raise NotEnough(
+            f"What was answered to {' or '.join(target.sent)} within {target.horizon} {there}.",
+            hint="Look at `after`, or choose a shorter horizon.",
+        )
+    return found
+
+
+def _answers(ws: Workspace, target: Target) -> Callable[..., pa.Table]:
+    from kohort.definitions.features import Selection
+    from kohort.definitions.predictions import span_us
+    from kohort.engines.answers import answers
+
+    sent, reply = Selection(target.sent, target.sent_where), Selection(target.events, target.where)
+    how: dict[str, Any] = {"within_us": span_us(target.horizon), "zone": ws.zone, "currency": ws.currency}
+    return partial(answers, ws.store.log.snapshot(), sent, reply, **how)
 
 
 def training_parts(

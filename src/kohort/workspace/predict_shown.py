@@ -20,7 +20,7 @@ def overview(ws: Workspace) -> dict[str, Any]:
 
     Returns:
         `{"predictions": [line], "value": {…} | None}`. A line is `{"name", "kind", "target", "label", "events", "column",
-        "value", "part", "horizon", "parts", "state", "reason", "version",
+        "value", "by" (per cent, of a change), "sent" (of a response), "part", "horizon", "parts", "state", "reason", "version",
         "trained_at", "learned_until", "metrics", "base_rate", "threshold", "warnings", "fit", "scores"}`; `parts` lists lines of the
         same form where there are several. `state`: "ok", "untrained", "no_signal", "too_few", "no_features", "too_short" (the data
         is), "parts". `fit`: `{"code", "text", "due", "noted_at"}` of the last check of this version; None = nobody looked.
@@ -93,6 +93,8 @@ def _empty(asked: Target) -> dict[str, Any]:
         "events": list(asked.events),
         "column": asked.column,
         "value": asked.value if asked.kind == "trait" else "",
+        "by": asked.by,
+        "sent": list(asked.sent),
         "part": asked.value if asked.kind in ("cross_sell", "migration") else "",
         "horizon": "" if asked.kind == "trait" else str(asked.horizon),
         "parts": [],

@@ -16,6 +16,7 @@ from kohort.model.clock import DAY_US, iso
 from kohort.model.columns import values
 from kohort.model.event import IDENTIFY
 from kohort.model.progress import Progress, silent
+from kohort.workspace.predict_past import moments_known
 
 if TYPE_CHECKING:
     from kohort.definitions.predictions import Target
@@ -41,7 +42,6 @@ def signals(ws: Workspace, name: str | None = None, *, seed: int = 0, progress: 
         WrongUsage: The prediction is about a label without a time.
         NotEnough: The data is shorter than two horizons.
     """
-    from kohort.predict.dataset import default_moments
     from kohort.predict.signals import LEAST, PERMUTATIONS, SURE, Seen, once_each
     from kohort.predict.signals import signals as tested
 
@@ -50,9 +50,7 @@ def signals(ws: Workspace, name: str | None = None, *, seed: int = 0, progress: 
         raise WrongUsage(f"{asked.name!r} is about a label without a time: nothing comes before it.")
     contents, until = ws.contents(), ws.as_of()
     behaviours = _behaviours(contents.events, asked)
-    moments = default_moments(
-        asked, first=until if contents.first_ts is None else contents.first_ts, until=until, most=12
-    )
+    moments = moments_known(ws, asked, until=until, most=12)
     told: dict[str, Any] = {
         "name": asked.name,
         "target": asked.text,
@@ -149,13 +147,13 @@ def _told(
     w = _stretches().index((signal.until, signal.since))
     mine = (data.y[rows] > 0) & (values(data.table.data[_did(b, w)])[rows] > 0)
     days = values(data.table.data[_last(b)])[rows][mine] + to_outcome[mine]
-    outcome = "they stay away" if asked.kind == "churn" else "it happens"
+    outcome = {"churn": "they stay away", "change": "it changes so"}.get(asked.kind, "it happens")
     return {**signal.as_dict(), "lead": lead(days), "text": in_words(signal, outcome)}
 
 
 def _to_outcome(ws: Workspace, asked: Target, data: Dataset, rows: np.ndarray) -> np.ndarray:
-    """Days from each row's moment to the first event that is the outcome; 0 where the outcome is that there is none."""
-    if asked.kind == "churn":
+    """Days from each row's moment to the first event that is the outcome; 0 where it is no event, or begins with the moment."""
+    if asked.kind in ("churn", "change", "response"):
         return np.zeros(len(rows))
     first = FeatureDefinition(
         "first", Aggregate("tenure", "", Selection(asked.events, asked.where, Window(asked.horizon)))
