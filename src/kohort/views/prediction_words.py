@@ -147,7 +147,7 @@ def title(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
         case "response":
             what = happening(line)
             an, a = mark("Answers with an %(what)s"), mark("Answers with a %(what)s")
-            return _within(gettext(an if what[:1] in "aeiou" else a, what=what), line)
+            return _within(gettext(an if _vowel(what) else a, what=what), line)
         case "cross_sell":
             if line["part"]:
                 return gettext("May like %(what)s", what=line["part"])
@@ -186,7 +186,7 @@ def sentence(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
             text = mark(
                 "The chance of a %(what)s within %(horizon)s, and the day by which half of such customers had one."
             )
-            if what[:1] in "aeiou":
+            if _vowel(what):
                 text = mark(
                     "The chance of an %(what)s within %(horizon)s, and the day by which half of such customers had one."
                 )
@@ -211,7 +211,7 @@ def sentence(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
                 "The chance of a %(what)s within %(horizon)s after something is sent. It says who answers, not whom it moves: "
                 "some would do it anyway."
             )
-            return gettext(an if what[:1] in "aeiou" else a, what=what, horizon=horizon)
+            return gettext(an if _vowel(what) else a, what=what, horizon=horizon)
         case "cross_sell":
             of = line["part"] or gettext("each %(what)s", what=words.label_of(line["column"]).lower())
             return gettext(
@@ -227,6 +227,11 @@ def sentence(line: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one per kind
         case "trait":
             return gettext("The chance of being like the customers who carry that label.")
     return gettext("The chance that it happens within %(horizon)s.", horizon=horizon)
+
+
+def _vowel(what: str) -> bool:
+    """Whether English says "an" before it."""
+    return what[:1] in "aeiou"
 
 
 def happening(line: Mapping[str, Any]) -> str:
