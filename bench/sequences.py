@@ -19,6 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from sklearn import config_context
+from threadpoolctl import threadpool_limits
 
 import kohort
 from kohort.discovery.prepare import LOOK_ROWS, fit_preparation
@@ -185,7 +187,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=WHAT, default=WHAT)
     parser.add_argument("--shop", type=Path, help="A workspace that `kohort demo` made.")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made:
+    # One thread, as `kohort predict train` has: on a busy machine threads that wait for each other take many times as long.
+    with (
+        tempfile.TemporaryDirectory() as made,
+        threadpool_limits(limits=1),
+        config_context(skip_parameter_validation=True),
+    ):
         folder = Path(made)
         if "pace" in options.only:
             pace()

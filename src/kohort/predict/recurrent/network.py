@@ -11,7 +11,7 @@ from kohort.predict.encode import Encoder
 from kohort.predict.recurrent.gru import SHAPES, log_odds, loss, new_weights, slope
 
 UNITS = 16
-"""Width of the state: 8 and 32 rank customers of the bundled shop within .003 of it (docs/sequences.md)."""
+"""Width of the state: on the bundled shop 8 and 32 were within .004 of its AUC; a round takes 0.6 and 1.8 times as long."""
 
 HELD_BACK = 0.15
 """Share of the customers whose loss says when to stop."""
