@@ -196,10 +196,12 @@ def _signed(amount: float, currency: str) -> str:
 
 
 def _biggest(row: Mapping[str, Any], which: str) -> dict[str, Any]:
-    came, went = mark("%(who)s came into %(segment)s"), mark("%(who)s left %(segment)s")
-    who = words.plural(row["n"], row["noun"])
-    text = came if which == "entered" else went
-    return {**row, "text": gettext(text, who=who, segment=row["label"])}
+    n, values = row["n"], {"who": words.plural(row["n"], row["noun"]), "segment": row["label"]}
+    if which == "entered":
+        text = ngettext("%(who)s came into %(segment)s", "%(who)s came into %(segment)s", n, **values)
+    else:
+        text = ngettext("%(who)s left %(segment)s", "%(who)s left %(segment)s", n, **values)
+    return {**row, "text": text}
 
 
 def _counts(row: Mapping[str, Any]) -> str:
