@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import kohort
 from kohort.errors import Busy, CannotWrite, KohortError, NotEnough, NotFound
 from kohort.store.audit_log import AuditLog
+from kohort.web.api import ApiDoor
 from kohort.web.api.description import describe
 from kohort.web.app import create
 from kohort.web.tracking import Limits
@@ -318,7 +320,9 @@ def test_a_key_uses_up_its_points_and_gets_them_again(site: Site) -> None:
     assert site.ask("GET", "/v1/events/count", key=site.read, app=app).status_code == 200, "another key has its own"
 
 
-def test_why_something_is_predicted_costs_what_computing_costs(site: Site) -> None:
+def test_why_something_is_predicted_costs_what_computing_costs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Time stands still: in as little as 10 ms a point would come back.
+    monkeypatch.setattr("kohort.web.app.ApiDoor", partial(ApiDoor, clock=lambda: 0.0))
     app = create(site.ws, limits=Limits(points_per_second=120))
     asked = ["", "?predictions=true", "?reasons=false", "?reasons=true", "?reasons=1", "?reasons=on"]
     answers = [site.ask("GET", f"/v1/customers/K1{query}", app=app) for query in asked]

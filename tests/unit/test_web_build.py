@@ -351,7 +351,7 @@ def test_deleting_can_be_undone_and_is_refused_where_others_build_on_it(site: Si
     assert (site.ws.segments.text("brief"), site.ws.segments.describe("brief").size) == (before, size)
     assert site.did("brief", "restore").status_code == 404
     refused = site.did("value", "remove")
-    assert refused.status_code == 400
+    assert refused.status_code == 409
     assert "is used by" in unescape(refused.text)
 
 
