@@ -28,7 +28,15 @@ from kohort.model.feature import FeatureInfo, FeatureTable
 from kohort.predict.encode import fit_encoder
 from kohort.predict.folds import make_folds
 from kohort.predict.labels import take_labels
-from kohort.predict.measures import Scored, average_precision, brier, calibration_error, log_loss, roc_auc
+from kohort.predict.measures import (
+    Scored,
+    brier,
+    calibration_error,
+    log_loss,
+    mean_and_error,
+    roc_auc,
+    row_losses,
+)
 from kohort.predict.train import train
 
 TABLES = {
@@ -115,12 +123,19 @@ def compare(name: str, folder: Path, *, with_histogram: bool) -> list[str]:
             cpu = time.process_time()
             p[who][f.judge] = tuned(fit, X, y[f.learn])(Z)
             spent[who] += time.process_time() - cpu
-    lines = []
+    lines, figures = [], {"auc": roc_auc, "log loss": log_loss, "brier": brier, "calibration": calibration_error}
     for who, of in p.items():
-        t = Scored(of, y).tally()
-        figures = [f(t) for f in (roc_auc, average_precision, log_loss, brier, calibration_error)]
+        told = Scored(of, y).estimates(figures)
         said = f" ({', '.join(sorted(set(chosen)))})" if who == "Kohort" else ""
-        lines.append(f"| {name} | {who}{said} | {' | '.join(f'{v:.4f}' for v in figures)} | {spent[who]:.0f} |")
+        cells = [f"{e.value:.4f} ({e.low:.4f} to {e.high:.4f})" for e in told.values()]
+        lines.append(f"| {name} | {who}{said} | {' | '.join(cells)} | {spent[who]:.0f} |")
+    for who in peers:
+        rows = np.arange(len(y))
+        worse, error = mean_and_error(row_losses(p["Kohort"], y) - row_losses(p[who], y), rows)
+        low, high = worse - 1.96 * error, worse + 1.96 * error
+        lines.append(
+            f"| {name} | log loss of Kohort less that of {who}: {worse:.4f} ({low:.4f} to {high:.4f}) | | | | | |"
+        )
     return lines
 
 
@@ -137,7 +152,9 @@ def speed() -> None:
     cpu = time.process_time()
     found = train(table, y, groups=groups, time=moment, known_at=moment + 1)
     print(
-        f"train, 200,000 customers x 30 features x 6 moments: {time.process_time() - cpu:.1f} CPU s ({found.report['model']})"
+        f"train, 200,000 customers x 30 features x 6 moments: {time.process_time() - cpu:.1f} CPU s "
+        f"({found.report['model']}, {found.report['setting']}; {peak_mb():,.0f} MB)",
+        flush=True,
     )
     if importlib.util.find_spec("lightgbm"):
         cpu = time.process_time()
@@ -147,23 +164,30 @@ def speed() -> None:
     cpu = time.process_time()
     found.model.probability(data.slice(0, 1_000_000))
     print(f"score 1,000,000 customers: {time.process_time() - cpu:.1f} CPU s")
+    print(f"largest memory of this process, the table and LightGBM included: {peak_mb():,.0f} MB")
+
+
+def peak_mb() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024  # Linux tells kilobytes
 
 
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("tables", nargs="*", choices=[*TABLES, []], default=list(TABLES))
+    ask.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(TABLES)}; all without")
     ask.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     ask.add_argument("--speed", action="store_true")
     ask.add_argument("--histogram", action="store_true", help="HistGradientBoosting, tuned in the same way, too")
     options = ask.parse_args()
+    if wrong := sorted(set(options.tables) - set(TABLES)):
+        ask.error(f"no table is called {', '.join(wrong)}")
     warnings.simplefilter("ignore")
     if options.speed:
         speed()
         return
-    print(
-        "| table | model | AUC | PR-AUC | log loss | Brier | calibration error | CPU s |\n|---|---|---|---|---|---|---|---|"
-    )
-    for name in options.tables:
+    print("| table | model | AUC | log loss | Brier | calibration error | CPU s |\n|---|---|---|---|---|---|---|")
+    for name in options.tables or TABLES:
         print("\n".join(compare(name, options.data, with_histogram=options.histogram)), flush=True)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 import kohort
 from kohort.cli.app import app
+from kohort.definitions.features import parse_features
 from kohort.definitions.predictions import parse_target, write_target
 from kohort.definitions.workspace_file import parse, write
 from kohort.errors import NotEnough, RefusedDefinition, WrongUsage
@@ -27,6 +29,15 @@ PREDICTIONS = (
     parse_target("less", {"change": "buy", "by": "-50%", "horizon": "60 days", "at_least": 4}),
     parse_target("answers", {"response": "visit", "after": "email_sent", "horizon": "5 days"}),
 )
+
+FEATURES = """
+complaints: {count: events, event: complaint, within: 90 days}
+news: {count: events, event: news, within: 90 days}
+mails: {count: events, event: email_sent}
+bought: {count: events, event: buy, within: 30 days}
+away: {recency: days}
+"""
+"""A few: with more, the tests take longer and say no more."""
 
 
 def log(seed: int) -> str:
@@ -64,7 +75,7 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kohort.Workspace]:
     (folder / "events.csv").write_text(log(1))
     with kohort.create(folder / "shop") as made:
         made.ingest(folder / "events.csv", kind="events")
-        made.change(lambda config: replace(config, predictions=PREDICTIONS))
+        made.change(lambda config: replace(config, predictions=PREDICTIONS, features=parse_features(FEATURES)))
         yield made
 
 
@@ -112,10 +123,19 @@ def test_the_way_back_to_the_usual_is_all_that_how_much_there_was_tells() -> Non
     assert knows["change"]["better"]["low"] > 0.1
 
 
-def test_who_will_buy_much_less_is_told_beside_what_the_amount_before_tells(ws: kohort.Workspace) -> None:
-    said = json.loads(call(ws, "train", "less", "--json"))
+@pytest.fixture(scope="module")
+def fallen(ws: kohort.Workspace) -> dict[str, Any]:
+    moments = [part for day in ("2023-05-01", "2023-07-01", "2023-09-01") for part in ("--as-of", day)]
+    report: dict[str, Any] = json.loads(call(ws, "train", "less", *moments, "--json"))
+    return report
+
+
+def test_who_will_buy_much_less_is_told_beside_what_the_amount_before_tells(
+    ws: kohort.Workspace, fallen: dict[str, Any]
+) -> None:
+    said = fallen
     assert said["eligible"]
-    assert said["metrics"]["roc_auc"]["low"] > 0.7
+    assert said["metrics"]["roc_auc"]["low"] > 0.6
     assert said["change"]["before_alone"]["roc_auc"]["high"] < said["metrics"]["roc_auc"]["low"]
     assert said["change"]["better"]["low"] > 0.05
     assert ws.predict.target("less").text == "number of buy falls by 50% or more in the next 60 days"
@@ -138,8 +158,7 @@ def test_amounts_are_compared_as_counts_are(ws: kohort.Workspace) -> None:
     assert ws.predict.line("less")["by"] == -50
 
 
-def test_a_later_moment_judges_it(ws: kohort.Workspace) -> None:
-    ws.predict.train("less", as_of=["2023-05-01", "2023-07-01", "2023-09-01"])
+def test_a_later_moment_judges_it(ws: kohort.Workspace, fallen: dict[str, Any]) -> None:
     check = ws.predict.check("less")
     assert check["decay"]["periods"][0]["rows"] > 100
     assert ws.predict.signals("less")["signals"][0]["behaviour"] == "complaint"
@@ -182,12 +201,9 @@ def test_each_sending_is_learned_from_as_customers_were_just_before(ws: kohort.W
     within = 5 * 86_400_000_000
     answered = sum(any(at < v <= at + within for v in visits.get(who, ())) for at, who in sent)
     assert data.y.sum() == answered
-    before = (
-        data.table.data.column("email_sent_365d").to_pylist()
-        if "email_sent_365d" in data.table.data.column_names
-        else []
-    )
-    first = [b for b, m in zip(before, data.moments.tolist(), strict=False) if m == min(data.asked)]
+    before = data.table.data.column("mails").to_pylist()
+    first = [b for b, m in zip(before, data.moments.tolist(), strict=True) if m == min(data.asked)]
+    assert first
     assert not any(first), "the sending itself is not known before it"
 
 

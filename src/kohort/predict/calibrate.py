@@ -16,8 +16,8 @@ from kohort.predict.measures import mean_and_error, row_losses
 
 Curve = Literal["as_is", "sigmoid", "steps"]
 FARTHEST = 15.0
-ENOUGH_FOR_STEPS = 1_000
-"""Rows of the rarer outcome from which on steps are tried: with fewer they follow chance."""
+ENOUGH_FOR_STEPS = 500
+"""Rows of the rarer outcome from which on steps are tried: with fewer they follow chance. They are taken only where they surely help."""
 
 
 @dataclass(frozen=True, slots=True)
