@@ -191,6 +191,19 @@ def test_no_page_scrolls_sideways_from_320_to_1920(browser, site, name):
             assert wide <= width, f"{name} is {wide} px wide on a screen of {width} px"
 
 
+def test_no_page_scrolls_sideways_on_a_phone_in_the_longest_language(browser, site):
+    with Visit(browser, f"{site}/?language=de") as visit:
+        wide = []
+        for name, path in PAGES.items():
+            visit.page.goto(site + path, wait_until="load")
+            assert visit.page.evaluate("document.documentElement.lang") == "de"
+            for width in (320, 390):
+                visit.page.set_viewport_size({"width": width, "height": 900})
+                taken = visit.page.evaluate("document.documentElement.scrollWidth")
+                wide += [f"{name}: {taken} px on {width}"] if taken > width else []
+        assert wide == []
+
+
 def test_the_policy_stops_a_foreign_script_and_style(browser, site):
     """The check that a policy is really in force: what a break-in would try is refused."""
     with Visit(browser, site) as visit:

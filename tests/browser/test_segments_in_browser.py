@@ -57,6 +57,21 @@ PAGES = {
     "check": "/definitions/value/check",
     "digest": "/digest?since=30d",
 }
+MORE = (
+    "/start",
+    "/customers",
+    "/predictions",
+    "/value",
+    "/live",
+    "/data-health",
+    "/data-health/rejected",
+    "/privacy",
+    "/privacy/records",
+    "/privacy/retention",
+    "/settings",
+    "/audit-log",
+)
+"""Pages about everything else, looked at in the language with the longest words."""
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +131,21 @@ def test_no_page_scrolls_sideways_from_320_to_1920(browser, site, name):
             visit.page.set_viewport_size({"width": width, "height": 900})
             wide = visit.page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, f"{name} is {wide} px wide on a screen of {width} px"
+
+
+def test_no_page_scrolls_sideways_on_a_phone_in_the_longest_language(browser, site):
+    """German has the longest words. Folds are open: what they hold is part of the page."""
+    with Visit(browser, f"{site}/?language=de") as visit:
+        wide = []
+        for path in [*PAGES.values(), *MORE]:
+            visit.page.goto(site + path, wait_until="load")
+            assert visit.page.evaluate("document.documentElement.lang") == "de"
+            visit.page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true })")
+            for width in (320, 390):
+                visit.page.set_viewport_size({"width": width, "height": 900})
+                taken = visit.page.evaluate("document.documentElement.scrollWidth")
+                wide += [f"{path}: {taken} px on {width}"] if taken > width else []
+        assert wide == []
 
 
 @pytest.mark.parametrize("name", PAGES)
