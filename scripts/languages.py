@@ -9,6 +9,7 @@ A text that changed in English is a new text: nothing is guessed from similar on
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -25,6 +26,16 @@ OPTIONS = {
     "views/templates/**.html": {"trimmed": "true", "trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}
 }
 TRANSLATED = ("nl", "da", "de")
+NOISE = (
+    '"POT-Creation-Date',
+    '"PO-Revision-Date',
+    '"Last-Translator',
+    '"Report-Msgid-Bugs-To',
+    '"Generated-By',
+    '"Project-Id-Version',
+)
+"""Lines of the header that change with every run, or that nobody filled in."""
+HEADER = "# Texts of Kohort. The keys are the English ones in the code; docs/languages.md says how to change them."
 BETWEEN = "|||"
 """Stands between the singular and the plural where both are one key."""
 
@@ -50,8 +61,11 @@ def stored(language: str) -> Catalog:
 
 def write(catalog: Catalog, language: str) -> None:
     """A catalog as text whose differences can be read: sorted, without lines of code and without dates."""
-    with (FOLDER / f"{language}.po").open("wb") as text:
-        write_po(text, catalog, sort_output=True, no_location=True, omit_header=False, ignore_obsolete=True, width=120)
+    written = io.BytesIO()
+    write_po(written, catalog, sort_output=True, no_location=True, omit_header=False, ignore_obsolete=True, width=120)
+    lines = written.getvalue().decode().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(NOISE)]
+    (FOLDER / f"{language}.po").write_text("".join(kept), encoding="utf-8")
 
 
 def key_of(message: str | tuple[str, str]) -> str:
@@ -74,7 +88,7 @@ def lacking(language: str, template: Catalog) -> dict[str, str | list[str]]:
 
 def update(language: str, template: Catalog, new: dict[str, str | list[str]]) -> None:
     """A language's catalog with exactly the texts of the code: those it had, and new ones."""
-    have, catalog = stored(language), Catalog(locale=language, project="kohort", charset="utf-8")
+    have, catalog = stored(language), Catalog(locale=language, project="kohort", charset="utf-8", header_comment=HEADER)
     for message in template:
         if not message.id:
             continue

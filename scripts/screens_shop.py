@@ -55,8 +55,48 @@ segments:
 """
 MONTHS = [f"2011-{month:02d}-01" for month in range(1, 13)] + ["2011-12-09"]
 REQUESTS = [("access", "e-mail"), ("access", "letter"), ("objection", "account"), ("rectification", "phone")]
-FIRST = "Anna Ben Clara David Emma Finn Grace Hugh Iris Jack Kate Liam Maya Noah Olive Paul Rosa Sam Tess Will Vera Ian".split()
-LAST = "Archer Baker Carter Dyer Easton Fletcher Gardner Harper Ingram Jarvis Kemp Lister Mercer Norris Palmer Quill".split()
+FIRST = [
+    "Anna",
+    "Ben",
+    "Clara",
+    "David",
+    "Emma",
+    "Finn",
+    "Grace",
+    "Hugh",
+    "Iris",
+    "Jack",
+    "Kate",
+    "Liam",
+    "Maya",
+    "Noah",
+    "Olive",
+    "Paul",
+    "Rosa",
+    "Sam",
+    "Tess",
+    "Will",
+    "Vera",
+    "Ian",
+]
+LAST = [
+    "Archer",
+    "Baker",
+    "Carter",
+    "Dyer",
+    "Easton",
+    "Fletcher",
+    "Gardner",
+    "Harper",
+    "Ingram",
+    "Jarvis",
+    "Kemp",
+    "Lister",
+    "Mercer",
+    "Norris",
+    "Palmer",
+    "Quill",
+]
 STREETS = ["Mill Lane", "Church Street", "Station Road", "High Street", "Park Avenue", "Orchard Close", "Castle Hill"]
 TOWNS = [("Leeds", "LS1 4"), ("York", "YO1 7"), ("Bath", "BA1 2"), ("Exeter", "EX4 3"), ("Norwich", "NR2 1")]
 HEAD = ("customer_id", "first_name", "last_name", "email", "street", "city", "postcode", "phone", "newsletter")
