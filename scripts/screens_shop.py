@@ -26,7 +26,7 @@ cleaning:
   tests: {where: product like 'TEST%', because: Orders of our own testers}
 """
 DEFINITIONS = """
-retention: {events: 25 months}
+retention: {events: 20 years}
 consent: {marketing: t_newsletter}
 segments:
   loyal:
@@ -55,8 +55,48 @@ segments:
 """
 MONTHS = [f"2011-{month:02d}-01" for month in range(1, 13)] + ["2011-12-09"]
 REQUESTS = [("access", "e-mail"), ("access", "letter"), ("objection", "account"), ("rectification", "phone")]
-FIRST = "Anna Ben Clara David Emma Finn Grace Hugh Iris Jack Kate Liam Maya Noah Olive Paul Rosa Sam Tess Will Vera Ian".split()
-LAST = "Archer Baker Carter Dyer Easton Fletcher Gardner Harper Ingram Jarvis Kemp Lister Mercer Norris Palmer Quill".split()
+FIRST = [
+    "Anna",
+    "Ben",
+    "Clara",
+    "David",
+    "Emma",
+    "Finn",
+    "Grace",
+    "Hugh",
+    "Iris",
+    "Jack",
+    "Kate",
+    "Liam",
+    "Maya",
+    "Noah",
+    "Olive",
+    "Paul",
+    "Rosa",
+    "Sam",
+    "Tess",
+    "Will",
+    "Vera",
+    "Ian",
+]
+LAST = [
+    "Archer",
+    "Baker",
+    "Carter",
+    "Dyer",
+    "Easton",
+    "Fletcher",
+    "Gardner",
+    "Harper",
+    "Ingram",
+    "Jarvis",
+    "Kemp",
+    "Lister",
+    "Mercer",
+    "Norris",
+    "Palmer",
+    "Quill",
+]
 STREETS = ["Mill Lane", "Church Street", "Station Road", "High Street", "Park Avenue", "Orchard Close", "Castle Hill"]
 TOWNS = [("Leeds", "LS1 4"), ("York", "YO1 7"), ("Bath", "BA1 2"), ("Exeter", "EX4 3"), ("Norwich", "NR2 1")]
 HEAD = ("customer_id", "first_name", "last_name", "email", "street", "city", "postcode", "phone", "newsletter")
@@ -97,10 +137,9 @@ def fill(place: Path, people: Path) -> None:
             file.write(CLEANING)
         said("reading", read_in(ws).read)
         ws.discover().adopt("Main")
-        known = numbers()
-        write_people(people, known)
+        write_people(people, numbers())
         ws.ingest(people)
-        said("customers joined", ws.identity.run(region="GB")["merged"])
+        said("customers joined", ws.identity.run(region="GB", by=USER)["merged"])
         with (place / "kohort.yaml").open("a", encoding="utf-8") as file:
             file.write(DEFINITIONS)
     with kohort.open(place) as ws:
