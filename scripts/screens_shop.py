@@ -26,7 +26,7 @@ cleaning:
   tests: {where: product like 'TEST%', because: Orders of our own testers}
 """
 DEFINITIONS = """
-retention: {events: 25 months}
+retention: {events: 20 years}
 consent: {marketing: t_newsletter}
 segments:
   loyal:
@@ -137,10 +137,9 @@ def fill(place: Path, people: Path) -> None:
             file.write(CLEANING)
         said("reading", read_in(ws).read)
         ws.discover().adopt("Main")
-        known = numbers()
-        write_people(people, known)
+        write_people(people, numbers())
         ws.ingest(people)
-        said("customers joined", ws.identity.run(region="GB")["merged"])
+        said("customers joined", ws.identity.run(region="GB", by=USER)["merged"])
         with (place / "kohort.yaml").open("a", encoding="utf-8") as file:
             file.write(DEFINITIONS)
     with kohort.open(place) as ws:

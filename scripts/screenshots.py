@@ -27,7 +27,7 @@ from typing import Any
 
 from screens_shop import PASSWORD, USER, Shops, prepared
 
-from kohort.model.serving import LOGIN_VARIABLE
+from kohort.model.serving import FIRST_VARIABLE, LOGIN_VARIABLE, word_digest
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs" / "screens.md"
@@ -93,9 +93,9 @@ SCREENS = (
 SPOKEN = {"de": "German", "nl": "Dutch", "da": "Danish"}
 IN_LANGUAGES = ("segments", "segment", "prediction")
 SIZES = {"wide": (1440, 1000), "phone": (390, 844)}
-TALLEST = {"wide": 1_250, "phone": 1_300}  # pixels; the rest of a long list shows nothing new
+TALLEST = {"wide": 1_150, "phone": 1_300}  # pixels; the rest of a long list shows nothing new
 WHOLE = 6_000
-QUALITY = 38  # of WebP: text of 14 pixels reads well
+QUALITY = 30  # of WebP: text of 14 pixels reads well
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -107,7 +107,7 @@ def served(place: Path, *, insist: bool = False) -> Iterator[str]:
     import kohort
     from kohort.web.app import create
 
-    os.environ[LOGIN_VARIABLE] = "yes" if insist else ""
+    os.environ[LOGIN_VARIABLE], os.environ[FIRST_VARIABLE] = ("yes", word_digest("ABCD-EFGH")) if insist else ("", "")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -134,7 +134,10 @@ class Camera:
     def looking(self, size: str, scheme: str, language: str = "en", *, logged_in: bool) -> Iterator[Any]:
         width, height = SIZES[size]
         context = self._browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            locale="en-GB" if language == "en" else language,
         )
         page = context.new_page()
         if logged_in:

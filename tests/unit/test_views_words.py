@@ -8,10 +8,13 @@ from typing import get_args
 
 import pytest
 
-from kohort.model.segmentation import Algorithm, Estimate, Verdict
+from kohort.discovery.evidence import structure_of, warnings_of
+from kohort.locale import speaking
+from kohort.model.segmentation import Algorithm, Difference, Estimate, Verdict
 from kohort.views import pages, words
 from kohort.views.discover import discover
 from kohort.views.report import render_report
+from kohort.views.said import said
 from kohort.views.start import start
 
 SAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "golden" / "views" / "sample.py"))
@@ -118,3 +121,51 @@ def test_the_headline_is_a_finding():
     found = SAMPLE["SampleWorkspace"]().found
     assert words.headline(found) == "One customer in six brings in 71% of revenue"
     assert words.headline(SAMPLE["SampleWorkspace"]().change(segments=()).found).startswith("No grouping")
+
+
+@pytest.mark.parametrize(
+    ("stored", "german"),
+    [
+        (warnings_of(5_942, "spectrum", [], 4)[0], "5.942 Kunden: genug für grobe Gruppen"),
+        (warnings_of(412, "spectrum", [], 4)[0], "Nur 412 Kunden: Unter 1.000 sind Gruppen geraten"),
+        (
+            "3 customers said not to belong; 14 of 3,004 were checked.",
+            "Von 3 Kunden heißt es, sie gehörten nicht dazu; 14 von 3.004",
+        ),
+    ],
+)
+def test_a_stored_sentence_with_figures_is_said_in_the_readers_language(stored: str, german: str) -> None:
+    """What discovery writes is what the catalogs know: a sentence changed on one side only is found here."""
+    with speaking("de"):
+        assert said(stored).startswith(german)
+    assert said(stored) == stored
+
+
+def test_a_stored_sentence_that_no_catalog_has_is_marked_as_english() -> None:
+    with speaking("de"):
+        assert said("12 customers & a cat.") == '<span lang="en">12 customers &amp; a cat.</span>'
+
+
+def test_every_verdict_is_said_in_the_readers_language() -> None:
+    for verdict, asked in (("separate", False), ("spectrum", False), ("none", True), ("none", False)):
+        text = structure_of(verdict, _NoGaps(), 4, None, asked=asked).text  # type: ignore[arg-type]
+        with speaking("nl"):
+            assert "<span" not in said(text), text
+
+
+class _NoGaps:
+    def evidence(self) -> dict[str, float]:
+        return {}
+
+
+def test_a_difference_is_told_in_the_readers_language_with_its_own_figures() -> None:
+    many = Difference("orders", "Orders", "orders", 13.0, 3.0, 1.2, "4.3 times")
+    days = Difference("gap", "Days", "days", 19.0, 95.0, -0.8, "19 days instead of 95 days")
+    half = Difference("orders", "Orders", "orders", 1.0, 2.0, -0.8, "half")
+    with speaking("de"):
+        assert [words.differs(d, "GBP") for d in (many, days, half)] == [
+            "4,3-mal so viel",
+            "19 Tage statt 95 Tage",
+            "half",
+        ]
+    assert words.differs(many, "GBP") == "4.3 times"

@@ -218,8 +218,10 @@ def differences(
     name: str = "differences",
 ) -> Chart:
     """What sets a segment apart: one bar per feature, right of the thin line is more than the typical customer."""
-    sentence = "; ".join(f"{d.label}: {d.text}" for d in items) or gettext("Nothing sets this group apart.")
-    rows = [Bar(d.label, d.effect, d.text, _beside(d, currency), colour) for d in items]
+    sentence = "; ".join(f"{d.label}: {words.differs(d, currency)}" for d in items) or gettext(
+        "Nothing sets this group apart."
+    )
+    rows = [Bar(d.label, d.effect, words.differs(d, currency), _beside(d, currency), colour) for d in items]
     wide, narrow = (bars(rows, sentence, width) if rows else "" for width in (WIDE, NARROW))
     head = (gettext("Fact"), gettext("Typical member"), gettext("Typical customer"), gettext("In words"))
     return Chart(
@@ -235,7 +237,7 @@ def differences(
                 d.label,
                 formats().value(d.value, d.unit, currency),
                 formats().value(d.average, d.unit, currency),
-                d.text,
+                words.differs(d, currency),
                 d.effect,
             )
             for d in items

@@ -21,7 +21,7 @@ from kohort.views.paper import plain
 from kohort.views.person import facts
 
 if TYPE_CHECKING:
-    from kohort.views.own import Own
+    from kohort.views.own import Own, OwnSegment
 
 MORE = 200
 """Events on a longer page."""
@@ -161,8 +161,17 @@ def _segment(s: Mapping[str, Any], own: Own, titles: Mapping[tuple[str, str], st
         "label": titles.get((s["segment"], s["part"]), s["part"]),
         "href": href,
         "since": say.day(s["since"], own.zone),
-        "because": say.sentence(s["because"] or find(say.REASONS.get(s["reason"], ""))),
+        "because": say.sentence(_because(s, mine) or find(say.REASONS.get(s["reason"], ""))),
     }
+
+
+def _because(s: Mapping[str, Any], mine: OwnSegment | None) -> str:
+    """The rule that put her there: in the reader's language where it is a rule of today's definition."""
+    definition = mine.definition if mine else None
+    part = next((p for p in definition.parts if p.key == s["part"]), None) if definition else None
+    if not s["because"] or mine is None or part is None or part.rule is None:
+        return str(s["because"])
+    return mine.said.get(part.rule.text, str(s["because"]))
 
 
 def _features(values: Mapping[str, Any], known: Sequence[FeatureInfo], currency: str) -> list[tuple[str, str]]:

@@ -66,8 +66,11 @@ def title(d: Mapping[str, Any]) -> str:
         14: mark("Two weeks at %(shop)s"),
         1: mark("The day at %(shop)s"),
     }
+    any_days = mark(
+        "%(days)s days at %(shop)s"
+    )  # a mark inside of another call would not be found by what fills the catalogs
     shop = " ".join(str(d["name"]).split())
-    return gettext(lengths.get(d["days"], mark("%(days)s days at %(shop)s")), days=d["days"], shop=shop)
+    return gettext(lengths.get(d["days"], any_days), days=d["days"], shop=shop)
 
 
 def headline(d: Mapping[str, Any]) -> str:

@@ -23,7 +23,49 @@ FIELDS = {
     "surname": mark("Surname"),
     "street": mark("Street"),
     "address": mark("Address"),
+    "door": mark("Street and number"),
+    "birth": mark("Birthday"),
+    "place": mark("Second address line"),
+    "area": mark("Postcode and town"),
+    "company": mark("Company"),
 }
+SAYS = {
+    text[:1].lower() + text[1:]: text
+    for text in (
+        mark("Different"),
+        mark("Not given"),
+        mark("The same first name"),
+        mark("The same surname"),
+        mark("The same birthday"),
+        mark("The same e-mail address"),
+        mark("The same telephone number"),
+        mark("The same street and number"),
+        mark("The same street"),
+        mark("The same house number"),
+        mark("The same postcode"),
+        mark("The same company"),
+        mark("The same name before the @"),
+        mark("The same first name, spelled otherwise"),
+        mark("The same surname, spelled otherwise"),
+        mark("First name and surname swapped"),
+        mark("An initial that fits"),
+        mark("A name that fits"),
+        mark("A first name with a slip"),
+        mark("A surname with a slip"),
+        mark("A birthday with a slip"),
+        mark("An e-mail address with a slip"),
+        mark("A telephone number with a slip"),
+        mark("A street with a slip"),
+        mark("A postcode with a slip"),
+        mark("A town with a slip"),
+        mark("A company with a slip"),
+        mark("Similar first names"),
+        mark("Similar surnames"),
+        mark("Similar e-mail addresses"),
+        mark("Similar companies"),
+    )
+}
+"""What a comparison says of two values, as `kohort.identity` writes it, and as a heading."""
 WHAT = {
     "merge": mark("One customer"),
     "split": mark("Two customers again"),
@@ -37,7 +79,7 @@ def rows_of(evidence: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "field": find(FIELDS.get(one["field"], "")) or one["field"].replace("_", " ").capitalize(),
-            "says": one["says"][:1].upper() + one["says"][1:],
+            "says": find(SAYS.get(one["says"], "")) or one["says"][:1].upper() + one["says"][1:],
             "mark": _mark(one),
         }
         for one in evidence

@@ -11,6 +11,7 @@ from kohort.model.health import HealthReport
 from kohort.model.segmentation import Candidate, Segment, Segmentation
 from kohort.views import charts, words
 from kohort.views.formats import UNKNOWN, formats
+from kohort.views.said import said
 
 Figures = list[dict[str, Any]]
 
@@ -292,7 +293,7 @@ def how_good(found: Segmentation) -> Figures:
         )
 
     title, tone = words.told(words.VERDICT[found.structure.verdict])
-    rows.append({"icon": "info", "tone": tone, "title": title, "text": found.structure.text})
+    rows.append({"icon": "info", "tone": tone, "title": title, "text": said(found.structure.text)})
     if best and best.stability:
         holds = best.stability.value >= 0.75
         title = gettext("It holds") if holds else gettext("It does not hold well")
@@ -312,7 +313,7 @@ def how_good(found: Segmentation) -> Figures:
         text = gettext("A few short rules put %(placed)s customers in the right group.", placed=placed)
         add(best.explainability >= 0.7, gettext("It can be explained"), text)
     if found.warnings:
-        add(False, gettext("Keep in mind"), " ".join(found.warnings))
+        add(False, gettext("Keep in mind"), said(*found.warnings))
     return rows
 
 

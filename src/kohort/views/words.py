@@ -6,6 +6,7 @@ Every function turns model values into one sentence or one word; templates and c
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -274,6 +275,19 @@ def difference_words(difference: Difference, currency: str) -> str:
     member = formats().value(difference.value, difference.unit, currency)
     average = formats().value(difference.average, difference.unit, currency)
     return gettext("%(value)s vs %(average)s", value=member, average=average)
+
+
+def differs(difference: Difference, currency: str) -> str:
+    """How the typical member differs, in the reader's language where its figures say the same: "7.7 times", "19 days instead of 95"."""
+    told, value, usual = difference.text, difference.value, difference.average
+    if current.get() == "en" or not isinstance(value, int | float) or not isinstance(usual, int | float):
+        return told
+    if " instead of " in told:
+        here, there = (formats().value(one, difference.unit, currency) for one in (value, usual))
+        return gettext("%(value)s instead of %(usual)s", value=here, usual=there)
+    if times := re.fullmatch(r"(\d+(?:\.\d+)?) times", told):
+        return gettext("%(n)s times as much", n=formats().compact(float(times[1])))
+    return told
 
 
 def clear_cut(separation: float | None) -> str:
