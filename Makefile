@@ -32,6 +32,9 @@ bench: setup  ## speed and memory against a peer, in one run
 docs: setup  ## tables and screenshots in docs/, made anew
 	$(RUN) python scripts/make_docs.py
 
+screenshots: setup chromium  ## a picture of every page, docs/screens.md
+	$(RUN) python scripts/screenshots.py $(ARGS)
+
 setup: $(UV)
 	$(UV) sync --frozen --quiet --compile-bytecode --extra map --extra identity --extra sources --extra oidc --extra image $(SYNC_ARGS)
 	@$(UV_PROJECT_ENVIRONMENT)/bin/python -m compileall -q src

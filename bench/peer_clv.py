@@ -26,19 +26,14 @@ def lifetimes(model: str, table) -> dict[str, float]:  # type: ignore[no-untyped
 def pymc(model: str, table) -> dict[str, float]:  # type: ignore[no-untyped-def]
     from pymc_marketing import clv
 
+    made = {"bgnbd": clv.BetaGeoModel, "pareto": clv.ParetoNBDModel, "gamma-gamma": clv.GammaGammaModel}[model]
     if model == "gamma-gamma":
         again = table[table["frequency"] > 0]
         data = again.rename(columns={"monetary": "monetary_value"}).assign(customer_id=range(len(again)))
-        fitted = clv.GammaGammaModel(data=data)
     else:
         data = table.rename(columns={"age": "T"}).assign(customer_id=range(len(table)))
-        fitted = {"bgnbd": clv.BetaGeoModel, "pareto": clv.ParetoNBDModel}[model](data=data)
-    for method in ("method", "fit_method"):  # renamed between its versions
-        try:
-            fitted.fit(**{method: "map"})
-            break
-        except TypeError:
-            continue
+    fitted = made()  # since 1.0 the data belongs to the fit
+    fitted.fit(data, method="map", progressbar=False)
     found = fitted.fit_result
     wanted = [n for n in ("r", "alpha", "a", "b", "s", "beta", "p", "q", "v") if n in found]
     return {n: float(found[n].mean()) for n in wanted}
