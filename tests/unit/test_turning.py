@@ -1,5 +1,7 @@
 """Turning points: the statistic against brute force, false alarms as often as said, and too few weeks as an answer."""
 
+from datetime import date, timedelta
+
 import numpy as np
 import pytest
 from scipy.stats import binom, poisson
@@ -134,7 +136,7 @@ def ws(tmp_path_factory: pytest.TempPathFactory):
             if customer == 119 and week < 95:
                 continue
             for n in range(rng.poisson(rate)):
-                day = np.datetime64("2022-01-03") + 7 * week + int(rng.integers(0, 7))
+                day = date(2022, 1, 3) + timedelta(7 * week + int(rng.integers(0, 7)))
                 lines.append(f"o{customer}-{week}-{n},K{customer},{day},mug,1,5.00")
     folder = tmp_path_factory.mktemp("turning")
     (folder / "orders.csv").write_text("\n".join(lines) + "\n")
