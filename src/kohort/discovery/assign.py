@@ -118,13 +118,22 @@ def assigner_from_bytes(data: bytes) -> Assigner:
     return assigner
 
 
-def _parse(body: bytes) -> GroupAssigner:
+def arrays_of(body: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays of a file of groups, and what it says about them. Hostile bytes raise whatever numpy, zipfile or json raise.
+
+    Raises:
+        ValueError: Unpacked it would be larger than such a file can be.
+    """
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
             raise ValueError("too large")
     with np.load(io.BytesIO(body), allow_pickle=False, max_header_size=10_000) as archive:
         arrays: dict[str, np.ndarray] = {name: archive[name] for name in archive.files}
-    meta: dict[str, Any] = json.loads(arrays.pop("meta").tobytes().decode())
+    return arrays, json.loads(arrays.pop("meta").tobytes().decode())
+
+
+def _parse(body: bytes) -> GroupAssigner:
+    arrays, meta = arrays_of(body)
     columns = tuple(Column(**c) for c in meta["preparation"]["columns"])
     micro = arrays.pop("micro", None)
     parts = {name.removeprefix("model_"): a for name, a in arrays.items()}

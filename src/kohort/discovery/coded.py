@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from kohort.discovery.assign import MOST_BYTES, MOST_COLUMNS, GroupAssigner, assigner_from_bytes
+from kohort.discovery.assign import MOST_COLUMNS, GroupAssigner, arrays_of, assigner_from_bytes
 from kohort.discovery.evidence import with_relevance
 from kohort.discovery.group import group
 from kohort.discovery.grouping import Grouping
@@ -145,12 +144,7 @@ def coded_from_bytes(data: bytes) -> CodedAssigner:
 
 
 def _parse(body: bytes) -> CodedAssigner:
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
-            raise ValueError("too large")
-    with np.load(io.BytesIO(body), allow_pickle=False, max_header_size=10_000) as archive:
-        arrays: dict[str, np.ndarray] = {name: archive[name] for name in archive.files}
-    meta: dict[str, Any] = json.loads(arrays.pop("meta").tobytes().decode())
+    arrays, meta = arrays_of(body)
     columns = tuple(Column(**c) for c in meta["preparation"]["columns"])
     preparation = Preparation(columns, tuple(str(n) for n in meta["preparation"]["partial"]))
     inner = arrays.pop("inner").tobytes()
